@@ -1,0 +1,163 @@
+"""The values that cross between the parts of syncd. They know nothing of where they came from.
+
+Attributes of a source entry are lists of strings by name; an attribute that the entry lacks is not there.
+Attributes of a SCIM resource are flat: SCIM path (RFC 7644 section 3.5.2) to JSON value, such as
+`{"name.givenName": "Ada", 'emails[type eq "work"].value': "ada@example.com"}`. A flat map compares,
+stores and reports as it is, and each difference is one PATCH operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
+
+Attributes = dict[str, list[str]]
+"""What the source says of one entry."""
+
+Json = Any
+Flat = dict[str, Json]
+"""SCIM path to JSON value."""
+
+
+class Kind(StrEnum):
+    """Which sort of resource."""
+
+    USER = "user"
+    GROUP = "group"
+
+
+@dataclass(slots=True)
+class Entry:
+    """One person as the source has them. Not frozen: a pull makes hundreds of thousands."""
+
+    key: str
+    """The immutable id: entryUUID, objectGUID, the CSV's key column. Never a DN, name or e-mail."""
+    attributes: Attributes
+    where: str
+    """Where a person would look it up: `people.csv:12`, or the DN."""
+
+
+@dataclass(slots=True)
+class GroupEntry:
+    """One group as the source has it, with its direct members."""
+
+    key: str
+    attributes: Attributes
+    where: str
+    members: list[str] = field(default_factory=list)
+    """Keys of users. The same key may stand twice; order means nothing."""
+    subgroups: list[str] = field(default_factory=list)
+    """Keys of groups that are members of this one."""
+    incomplete: bool = False
+    """Part of the member list could not be read or understood: nobody may be removed because of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in the source that can't be used: reported, left out of changes, and it stops nobody else.
+
+    Whoever it may belong to (`protects`) is neither changed nor treated as gone in this run.
+    """
+
+    where: str
+    problem: str
+    key: str = ""
+    """The key it belongs to, where that could be read."""
+    kind: Kind = Kind.USER
+    protects: tuple[str, ...] = ()
+    """Every key it may belong to; `key` is always among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a finished pull can say for itself. There is none for an unfinished one: it raises instead."""
+
+    source: str
+    """The files read, or the server that answered."""
+    users: int
+    groups: int
+    memberships: int
+    problems: int
+    seconds: float
+    absence: bool = True
+    """Whether a key that was not seen may count as gone; false when an entry without a readable key exists."""
+
+
+class Pull(Protocol):
+    """One reading of a source, in this order: `users()` to its end, `groups()` to its end, `evidence()`.
+
+    Every method raises SourceError; SourceIncomplete when anything was read in part.
+    """
+
+    def users(self) -> Iterator[Entry | Problem]:
+        """Yield every person once, in any order."""
+
+    def groups(self) -> Iterator[GroupEntry | Problem]:
+        """Yield every group once, in any order, its members resolved to keys."""
+
+    def evidence(self) -> Evidence:
+        """Return the proof that the reading was complete, after checking it a last time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The attributes that mapping and rules refer to. None: all there are (a rule uses `attrs`)."""
+
+    user: frozenset[str] | None
+    group: frozenset[str] | None
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where truth lives."""
+
+    name: str
+    """For messages: the file or the first URL."""
+
+    def pull(self, wanted: Wanted) -> Pull:
+        """Start a reading. Raises SourceError; SourceMismatch when an attribute in `wanted` can't exist."""
+
+    def check(self, wanted: Wanted) -> Mapping[str, str]:
+        """Reach the source and say what it is and can do, as label to text. Raises SourceError."""
+
+
+class State(StrEnum):
+    """What a managed user is at the target."""
+
+    ACTIVE = "active"
+    PENDING = "pending"
+    DEACTIVATED = "deactivated"
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What a target should hold for one key, mapped from the source.
+
+    `attributes` is empty where the account should merely be off: what isn't sent can't do harm.
+    """
+
+    key: str
+    name: str
+    """userName or displayName: what people call it."""
+    state: State
+    attributes: Flat
+    reason: str = ""
+    """Why it is deactivated: disabled, or out of scope."""
+
+
+@dataclass(slots=True)
+class Known:
+    """What the target last acknowledged for one key: a row of the snapshot."""
+
+    key: str
+    id: str
+    """The resource's id at the target."""
+    name: str
+    state: State
+    attributes: Flat
+    digest: bytes
+    """Digest of the source entry that `attributes` were completely reached from; b"" while they are not."""
+    missing_since: datetime | None = None
