@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 Attributes = dict[str, list[str]]
 """What the source says of one entry."""
@@ -89,8 +89,13 @@ class Evidence:
 class Pull(Protocol):
     """One reading of a source, in this order: `users()` to its end, `groups()` to its end, `evidence()`.
 
-    Every method raises SourceError; SourceIncomplete when anything was read in part.
+    Every method raises SourceError; SourceIncomplete when anything was read in part. A context manager:
+    leaving it closes files and connections.
     """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...
 
     def users(self) -> Iterator[Entry | Problem]:
         """Yield every person once, in any order."""
@@ -160,4 +165,18 @@ class Known:
     attributes: Flat
     digest: bytes
     """Digest of the source entry that `attributes` were completely reached from; b"" while they are not."""
+    accepted: bool = True
+    """Whether they were ever active: who withdrew from an invitation comes back as pending."""
+    missing_since: datetime | None = None
+
+
+@dataclass(slots=True)
+class KnownGroup:
+    """What the target last acknowledged for one group, without the members: those are only looked at on demand."""
+
+    key: str
+    id: str
+    name: str
+    attributes: Flat
+    members_digest: bytes
     missing_since: datetime | None = None

@@ -1,0 +1,298 @@
+"""From what the source says of an entry to what a target should hold. Compiled once, evaluated per changed entry.
+
+Owns templates, rules and the check that their results fit the SCIM schema; refuses to guess: an entry that
+can't be mapped is a problem of that entry and changes nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+import idna
+
+from syncd.core.model import Attributes, Desired, Entry, Flat, GroupEntry, Json, Kind, State
+from syncd.core.rules import Rule, RuleError, RuleFailed
+from syncd.core.schema import MANAGER, Path, PathError, Type, parse_path
+from syncd.core.templates import AmbiguousValues, Template, TemplateError
+
+Spec = str | bool | Sequence[str] | Mapping[str, str]
+"""The right side of a mapping: a template, a constant, templates to try in turn, or `{ cel = "…" }`."""
+
+MAPPING_VERSION = 1
+"""Raised whenever the same specification would map an entry to something else, so that digests are renewed."""
+
+
+class EntryUnusable(ValueError):
+    """An entry that can't be mapped; the text says why, to be shown beside where it stands in the source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One line of a mapping, compiled. `value` returns the JSON value, or None where there is nothing to say."""
+
+    path: Path
+    spelling: str
+    attributes: frozenset[str] | None
+    """The attributes that it reads, None for all of them."""
+    value: Callable[[Attributes], Json]
+
+
+class MappingFault(ValueError):
+    """One line of a mapping that can't be compiled."""
+
+
+def compile_assignment(path: str, spec: Spec, kind: Kind) -> Assignment:
+    """Compile one line of a mapping. Raises MappingFault."""
+    try:
+        target = parse_path(path, kind)
+        return Assignment(target, str(target), *_compile(target, spec))
+    except (PathError, TemplateError, RuleError) as error:
+        raise MappingFault(str(error)) from None
+
+
+def _compile(path: Path, spec: Spec) -> tuple[frozenset[str] | None, Callable[[Attributes], Json]]:
+    if isinstance(spec, bool):
+        if path.type is not Type.BOOLEAN:
+            raise MappingFault(f"`{path}` takes text, not true or false")
+        return frozenset(), lambda _: spec
+    if isinstance(spec, Mapping):
+        if set(spec) != {"cel"}:
+            raise MappingFault('an inline table can only be a rule: { cel = "…" }')
+        rule = Rule(spec["cel"])
+        return rule.attributes, lambda attributes: _checked(path, rule, attributes)
+    if path.type is Type.BOOLEAN:
+        raise MappingFault(f"`{path}` takes true or false, or a rule in CEL that gives one")
+    templates = [Template(text) for text in ([spec] if isinstance(spec, str) else spec)]
+    if not templates:
+        raise MappingFault("an empty list maps nothing: leave the line out")
+    names = frozenset().union(*(template.attributes for template in templates))
+    if path.multi:
+        return names, lambda attributes: _first_list(templates, attributes)
+    if len(templates) == 1:
+        first = templates[0].first
+        return names, lambda attributes: first(attributes) or None
+    return names, lambda attributes: next((text for t in templates if (text := t.first(attributes))), None)
+
+
+def _first_list(templates: Iterable[Template], attributes: Attributes) -> Json:
+    for template in templates:
+        if values := template.all(attributes):
+            return _elements(values)
+    return None
+
+
+def _elements(values: Iterable[str]) -> list[Json]:
+    return [{"value": value} for value in dict.fromkeys(values)]
+
+
+def _checked(path: Path, rule: Rule, attributes: Attributes) -> Json:
+    """Evaluate a rule of a mapping and check its result against the path's type."""
+    value: Any = rule.evaluate(attributes)
+    if value is None or value in ("", []):
+        return None
+    if path.multi:
+        values = value if isinstance(value, list) else [value]
+        if all(isinstance(item, str) for item in values):
+            return _elements(item for item in values if item)
+    elif path.type is Type.BOOLEAN:
+        if isinstance(value, bool):
+            return value
+    elif isinstance(value, str):
+        return value
+    elif isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    wanted = "a list of texts" if path.multi else "true or false" if path.type is Type.BOOLEAN else "a text"
+    raise RuleFailed(f"`{rule.text}` gave {value!r}, but `{path}` takes {wanted}")
+
+
+def conflicts(assignments: Sequence[Assignment]) -> list[tuple[str, str]]:
+    """Return (path, problem) for every line that writes what another line writes too."""
+    found = []
+    seen: dict[str, str] = {}
+    wholes = {a.path.attribute for a in assignments if a.path.multi}
+    for assignment in assignments:
+        spelling = assignment.spelling
+        if spelling in seen:
+            found.append((spelling, "mapped twice (attribute names are case-insensitive)"))
+        seen[spelling] = spelling
+        if assignment.path.filter and assignment.path.attribute in wholes:
+            found.append((spelling, f"`{assignment.path.attribute}` is mapped as a whole too; keep one of the two"))
+    return found
+
+
+class UserMapping:
+    """The compiled `[mapping.user]`."""
+
+    def __init__(self, assignments: Sequence[Assignment]) -> None:
+        self.assignments = list(assignments)
+        self._pairs = [(a.spelling, a.value) for a in assignments]
+        self._maps_external_id = any(a.spelling == "externalId" for a in assignments)
+        # An element without its value (`[type eq "work"].primary` alone) means nothing: it goes with it.
+        self._companions = [
+            (a.spelling, [b.spelling for b in assignments if b.path.element == a.path.element and b is not a])
+            for a in assignments
+            if a.path.filter and a.path.part == "value"
+        ]
+        emails = [a.spelling for a in assignments if a.path.attribute == "emails" and a.path.part in ("", "value")]
+        self.email_path = emails[0] if emails else "userName"
+
+    @property
+    def attributes(self) -> frozenset[str] | None:
+        """The source attributes that the mapping reads, None for all."""
+        return union(a.attributes for a in self.assignments)
+
+    def flat(self, key: str, attributes: Attributes) -> Flat:
+        """Map the attributes of one entry. `externalId` is the key unless mapped. Raises EntryUnusable."""
+        flat: Flat = {}
+        try:
+            for path, value in self._pairs:
+                result = value(attributes)
+                if result is not None:
+                    flat[path] = result
+        except (RuleFailed, AmbiguousValues) as error:
+            raise EntryUnusable(str(error)) from None
+        for path, others in self._companions:
+            if path not in flat:
+                for other in others:
+                    flat.pop(other, None)
+        if not self._maps_external_id:
+            flat["externalId"] = key
+        if "userName" not in flat:
+            raise EntryUnusable("no value for userName")
+        return flat
+
+    def email(self, flat: Flat) -> str:
+        """Return the address that decides which domain a user belongs to: the mapped e-mail, else the userName."""
+        value = flat.get(self.email_path, flat["userName"])
+        return str(value[0]["value"]) if isinstance(value, list) else str(value)
+
+
+class GroupMapping:
+    """The compiled `[mapping.group]`."""
+
+    def __init__(self, assignments: Sequence[Assignment]) -> None:
+        self.assignments = list(assignments)
+
+    @property
+    def attributes(self) -> frozenset[str] | None:
+        return union(a.attributes for a in self.assignments)
+
+    def flat(self, entry: GroupEntry) -> Flat:
+        """Map one group. `externalId` is the key unless mapped. Raises EntryUnusable."""
+        flat: Flat = {"externalId": entry.key}
+        try:
+            for assignment in self.assignments:
+                flat[assignment.spelling] = assignment.value(entry.attributes)
+        except (RuleFailed, AmbiguousValues) as error:
+            raise EntryUnusable(str(error)) from None
+        flat = {path: value for path, value in flat.items() if value is not None}
+        if "displayName" not in flat:
+            raise EntryUnusable("no value for displayName")
+        return flat
+
+
+def union(sets: Iterable[frozenset[str] | None]) -> frozenset[str] | None:
+    """Return the union of attribute sets, where None stands for all attributes."""
+    merged: frozenset[str] = frozenset()
+    for each in sets:
+        if each is None:
+            return None
+        merged |= each
+    return merged
+
+
+class Domains:
+    """The verified domains of a target: `example.com` itself, `*.example.com` for its subdomains."""
+
+    def __init__(self, patterns: Sequence[str] = ()) -> None:
+        """Raises ValueError for a pattern that is no domain."""
+        self.patterns = tuple(patterns)
+        self._exact = set()
+        self._above = []
+        for pattern in patterns:
+            if pattern.startswith("*."):
+                self._above.append("." + ascii_domain(pattern[2:]))
+            else:
+                self._exact.add(ascii_domain(pattern))
+
+    def is_external(self, address: str) -> bool:
+        """Return whether an e-mail address lies outside every verified domain; nobody does when none is listed.
+
+        Raises EntryUnusable for an address without a domain: that is a fault of the entry, not an outsider.
+        """
+        if not self.patterns:
+            return False
+        local, at, domain = address.rpartition("@")
+        try:
+            if not (local and at):
+                raise ValueError(address)
+            folded = ascii_domain(domain)
+        except ValueError:
+            raise EntryUnusable(f"{address!r} has no domain that could be compared with verified_domains") from None
+        return folded not in self._exact and not any(folded.endswith(suffix) for suffix in self._above)
+
+
+def ascii_domain(domain: str) -> str:
+    """Return a domain's A-label form (RFC 5891), lower case. Raises ValueError."""
+    try:
+        return idna.encode(domain.strip().rstrip("."), uts46=True, std3_rules=True).decode().lower()
+    except idna.IDNAError as error:
+        raise ValueError(f"{domain!r} is not a domain: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Whom and what one target wants."""
+
+    scope: Rule | None = None
+    groups: tuple[str, ...] | None = None
+    """Patterns of group names; None: all, (): users only."""
+    domains: Domains = field(default_factory=Domains)
+
+    def wants_group(self, name: str) -> bool:
+        return self.groups is None or any(fnmatchcase(name, pattern) for pattern in self.groups)
+
+    @property
+    def wants_groups(self) -> bool:
+        return self.groups is None or bool(self.groups)
+
+
+def desired_user(entry: Entry, mapping: UserMapping, active: Rule | None, selection: Selection) -> Desired:
+    """Return what a target should hold for one person. Raises EntryUnusable.
+
+    A person who is disabled or out of scope is not mapped at all: nothing of them needs to be right
+    for their account to be switched off.
+    """
+    try:
+        reason = ""
+        if active is not None and not active.holds(entry.attributes):
+            reason = "disabled in the source"
+        elif selection.scope is not None and not selection.scope.holds(entry.attributes):
+            reason = "no longer in scope"
+    except RuleFailed as error:
+        raise EntryUnusable(str(error)) from None
+    if reason:
+        return Desired(entry.key, "", State.DEACTIVATED, {}, reason)
+    flat = mapping.flat(entry.key, entry.attributes)
+    external = selection.domains.is_external(mapping.email(flat))
+    return Desired(entry.key, flat["userName"], State.PENDING if external else State.ACTIVE, flat)
+
+
+__all__ = [
+    "MANAGER",
+    "Assignment",
+    "Domains",
+    "EntryUnusable",
+    "GroupMapping",
+    "MappingFault",
+    "Selection",
+    "Spec",
+    "UserMapping",
+    "compile_assignment",
+    "conflicts",
+    "desired_user",
+    "union",
+]

@@ -1,0 +1,361 @@
+"""Changes, held changes and the plan: what would be done to one target, as a value; and its JSON (`format: 1`).
+
+A plan is complete in itself: what is applied is what it holds, whatever has happened since; a change whose
+precondition (`before`) no longer holds is refused then.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from functools import cached_property
+from typing import Any, Final, Self
+
+import orjson
+
+from syncd.core.digest import fingerprint
+from syncd.core.model import Flat, Json, State
+from syncd.core.schema import MANAGER
+from syncd.errors import PlanFileError
+
+FORMAT: Final = 1
+
+
+class Action(StrEnum):
+    """What is done to one resource."""
+
+    CREATE_USER = "create_user"
+    ADOPT_USER = "adopt_user"
+    UPDATE_USER = "update_user"
+    DEACTIVATE_USER = "deactivate_user"
+    REACTIVATE_USER = "reactivate_user"
+    DELETE_USER = "delete_user"
+    CREATE_GROUP = "create_group"
+    UPDATE_GROUP = "update_group"
+    DELETE_GROUP = "delete_group"
+    ADD_MEMBERS = "add_members"
+    REMOVE_MEMBERS = "remove_members"
+
+    @property
+    def about_user(self) -> bool:
+        return self.value.endswith("_user")
+
+
+class Phase(IntEnum):
+    """The order of execution: each phase is finished before the next begins, inside one all may run side by side."""
+
+    DEACTIVATE = 0
+    USERS = 1
+    MANAGERS = 2
+    GROUPS = 3
+    REMOVE_MEMBERS = 4
+    ADD_MEMBERS = 5
+    DELETE = 6
+
+
+_PHASES: Final = {
+    # Leavers lose access before anything else can go wrong.
+    Action.DEACTIVATE_USER: Phase.DEACTIVATE,
+    Action.CREATE_USER: Phase.USERS,
+    Action.ADOPT_USER: Phase.USERS,
+    Action.UPDATE_USER: Phase.USERS,
+    Action.REACTIVATE_USER: Phase.USERS,
+    Action.CREATE_GROUP: Phase.GROUPS,
+    Action.UPDATE_GROUP: Phase.GROUPS,
+    Action.REMOVE_MEMBERS: Phase.REMOVE_MEMBERS,
+    Action.ADD_MEMBERS: Phase.ADD_MEMBERS,
+    Action.DELETE_GROUP: Phase.DELETE,
+    Action.DELETE_USER: Phase.DELETE,
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing to do to one resource.
+
+    `before` and `after` hold what differs and nothing else: SCIM paths for a user or group (None: not there),
+    `members` (keys of users) and `groups` (keys of groups) for a membership change.
+    """
+
+    action: Action
+    key: str
+    name: str
+    before: Flat
+    after: Flat
+    reason: str
+    state: State | None = None
+    digest: str = ""
+    """The source entry's digest, hexadecimal, where the target is completely in line once this is done."""
+
+    @cached_property
+    def id(self) -> str:
+        """The same change has the same id in every plan."""
+        return fingerprint([self.action, self.key, self.before, self.after, self.state]).hex()
+
+    @property
+    def phase(self) -> Phase:
+        """References to managers come when everybody they may name is there."""
+        if self.action is Action.UPDATE_USER and MANAGER in self.after:
+            return Phase.MANAGERS
+        return _PHASES[self.action]
+
+    @property
+    def members(self) -> list[str]:
+        """The users that a membership change adds or removes."""
+        return list((self.after or self.before).get("members", []))
+
+    @property
+    def subgroups(self) -> list[str]:
+        return list((self.after or self.before).get("groups", []))
+
+    def with_members(self, members: list[str], subgroups: list[str]) -> Change:
+        """Return the same membership change for fewer members."""
+        content = {name: keys for name, keys in (("members", members), ("groups", subgroups)) if keys}
+        return replace(self, after=content) if self.action is Action.ADD_MEMBERS else replace(self, before=content)
+
+    def to_json(self) -> Json:
+        data: dict[str, Json] = {
+            "id": self.id,
+            "action": self.action.value,
+            "key": self.key,
+            "name": self.name,
+            "state": self.state.value if self.state else None,
+            "before": self.before,
+            "after": self.after,
+            "reason": self.reason,
+        }
+        if self.digest:
+            data["digest"] = self.digest
+        return data
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """Raises KeyError, TypeError or ValueError for what can't be a change."""
+        state = data["state"]
+        change = cls(
+            Action(data["action"]),
+            _text(data["key"]),
+            _text(data["name"]),
+            _table(data["before"]),
+            _table(data["after"]),
+            _text(data["reason"]),
+            State(state) if state is not None else None,
+            _text(data.get("digest", "")),
+        )
+        if change.id != data["id"]:
+            raise ValueError(f"the change {data['id']} is not what its id says")
+        return change
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a text")
+    return value
+
+
+def _table(value: Any) -> Flat:
+    if not isinstance(value, dict):
+        raise TypeError(f"{value!r} is not an object")
+    return value
+
+
+@dataclass(frozen=True)
+class Held:
+    """A change that policy withholds. `limit` names the rule, `reason` says it in a sentence."""
+
+    change: Change
+    limit: str
+    reason: str
+
+    @property
+    def id(self) -> str:
+        return self.change.id
+
+    def to_json(self) -> Json:
+        return {"id": self.id, "change": self.change.to_json(), "limit": self.limit, "reason": self.reason}
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A problem as a plan shows it: what is left out, whom it concerns and where to mend it."""
+
+    key: str
+    problem: str
+    where: str = ""
+    kind: str = "user"
+
+    def to_json(self) -> Json:
+        return {"key": self.key, "problem": self.problem, "where": self.where, "kind": self.kind}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What carrying out the changes will take."""
+
+    requests: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that would be done to one target, in order of execution, and everything that would not and why."""
+
+    target: str
+    kind: str
+    created: datetime
+    base_serial: int
+    """Serial of the snapshot that it was made from."""
+    changes: tuple[Change, ...]
+    held: tuple[Held, ...] = ()
+    drift: tuple[Json, ...] = ()
+    problems: tuple[Trouble, ...] = ()
+    estimate: Estimate = Estimate(0, 0.0)
+    managed: int = 0
+    """Users managed before: what the changes are to be measured against."""
+    scheme: str = field(default="", repr=False)
+    """Hexadecimal fingerprint of the mapping that it was made with: `digest`s mean nothing under another one."""
+
+    @property
+    def summary(self) -> dict[str, int]:
+        """Counts by action, and of what is withheld, drifted and unusable."""
+        counts = Counter(change.action for change in self.changes)
+        by_action = {action.value: counts[action] for action in Action if counts[action]}
+        return {**by_action, "held": len(self.held), "drift": len(self.drift), "problems": len(self.problems)}
+
+    def to_json(self) -> dict[str, Json]:
+        data = {**self.head(), "changes": [change.to_json() for change in self.changes]}
+        return {"fingerprint": fingerprint(data).hex(), **data}
+
+    def head(self) -> dict[str, Json]:
+        """Return the plan as JSON with its changes counted, not listed."""
+        return {
+            "format": FORMAT,
+            "target": self.target,
+            "kind": self.kind,
+            "created": timestamp(self.created),
+            "base_serial": self.base_serial,
+            "scheme": self.scheme,
+            "managed": self.managed,
+            "summary": self.summary,
+            "estimate": {"requests": self.estimate.requests, "seconds": self.estimate.seconds},
+            "changes": [],
+            "held": [held.to_json() for held in self.held],
+            "drift": list(self.drift),
+            "problems": [problem.to_json() for problem in self.problems],
+        }
+
+    @classmethod
+    def from_json(cls, data: Any, name: str) -> Self:
+        """Read a saved plan back; `name` is the file's, for messages. Raises PlanFileError."""
+        again = "make it anew with `syncd plan -o`"
+        if not isinstance(data, dict) or "format" not in data:
+            raise PlanFileError(f"{name}: not a plan of syncd", hint=again)
+        if data["format"] != FORMAT:
+            raise PlanFileError(f"{name}: a plan of format {data['format']!r}; this syncd reads {FORMAT}", hint=again)
+        claimed = data.get("fingerprint")
+        if claimed != fingerprint({name: value for name, value in data.items() if name != "fingerprint"}).hex():
+            raise PlanFileError(f"{name}: the plan was changed after it was made, or is cut short", hint=again)
+        try:
+            return cls.trusted(data)
+        except (KeyError, TypeError, ValueError) as error:
+            raise PlanFileError(f"{name}: not a plan that syncd could have made: {error}", hint=again) from None
+
+    @classmethod
+    def trusted(cls, data: Json) -> Self:
+        """Read what `to_json` gave. Raises KeyError, TypeError or ValueError for anything else."""
+        return cls(
+            target=_text(data["target"]),
+            kind=_text(data["kind"]),
+            created=datetime.fromisoformat(data["created"]),
+            base_serial=int(data["base_serial"]),
+            changes=tuple(Change.from_json(change) for change in data["changes"]),
+            held=tuple(
+                Held(Change.from_json(held["change"]), _text(held["limit"]), _text(held["reason"]))
+                for held in data["held"]
+            ),
+            drift=tuple(data["drift"]),
+            problems=tuple(Trouble(**problem) for problem in data["problems"]),
+            estimate=Estimate(**data["estimate"]),
+            managed=int(data["managed"]),
+            scheme=_text(data["scheme"]),
+        )
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a moment as RFC 3339 text in UTC, to the second."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def ordered(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """Return changes in order of execution: by phase, then by name and key, so that equal plans are equal texts."""
+    return tuple(sorted(changes, key=lambda change: (change.phase, change.name.casefold(), change.key)))
+
+
+class Result(StrEnum):
+    """How a change went."""
+
+    APPLIED = "applied"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    """Not tried, because of what came before."""
+    REFUSED = "refused"
+    """Not tried, because its precondition no longer holds."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one change. `status` is the target's last HTTP status, 0 where there was none."""
+
+    change: Change
+    result: Result
+    status: int = 0
+    detail: str = ""
+
+    def to_json(self) -> Json:
+        return {
+            "id": self.change.id,
+            "action": self.change.action.value,
+            "key": self.change.key,
+            "name": self.change.name,
+            "result": self.result.value,
+            "status": self.status,
+            "detail": self.detail,
+        }
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished cycle for one target."""
+
+    number: int
+    plan: Plan
+    started: datetime
+    outcomes: tuple[Outcome, ...]
+    requests: int
+    seconds: float
+    error: str = ""
+    """Why it was cut short, where it was."""
+
+    @property
+    def results(self) -> Mapping[Result, int]:
+        return Counter(outcome.result for outcome in self.outcomes)
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "run": self.number,
+            **self.plan.to_json(),
+            "started": timestamp(self.started),
+            "outcomes": [outcome.to_json() for outcome in self.outcomes],
+            "results": {result.value: self.results[result] for result in Result},
+            "requests": self.requests,
+            "seconds": round(self.seconds, 3),
+            "error": self.error,
+        }
+
+
+def dump(value: Json) -> str:
+    """Return JSON for people and programs: indented, UTF-8."""
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n"

@@ -1,0 +1,159 @@
+"""One request to one target: authentication, time-outs, bounds, and what an answer means. No retries here.
+
+Refuses to follow a redirect to another origin: the token must not go there.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+from urllib.parse import urljoin
+
+import httpx
+import orjson
+
+from syncd import __version__
+from syncd.core.model import Json
+from syncd.errors import ScimError, TargetRedirected, TargetRefused, TargetUnreachable
+from syncd.scim.resources import field
+
+MEDIA_TYPE: Final = "application/scim+json"
+MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
+_MAX_REDIRECTS: Final = 3
+_TIMEOUT: Final = httpx.Timeout(connect=10, read=60, write=30, pool=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: HTTP status, the parsed body (None when it is empty or no JSON), and the Location header."""
+
+    status: int
+    body: Json
+    location: str = ""
+
+
+class Transport:
+    """The connection to one target. An async context manager; `requests` counts what was sent."""
+
+    def __init__(
+        self, name: str, base_url: str, token: str, *, connections: int = 8, ca_file: Path | None = None
+    ) -> None:
+        """`base_url` is the endpoint's root, such as `https://users.lucid.app/scim/v2`, with or without a slash."""
+        self.name = name
+        self._base = httpx.URL(base_url.rstrip("/") + "/")
+        self.requests = 0
+        verify = ssl.create_default_context(cafile=ca_file) if ca_file else ssl.create_default_context()
+        self._client = httpx.AsyncClient(
+            verify=verify,
+            timeout=_TIMEOUT,
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            follow_redirects=False,
+            trust_env=False,
+            headers={
+                "Authorization": f"Bearer {token}",
+                "Accept": f"{MEDIA_TYPE}, application/json;q=0.9",
+                "User-Agent": f"syncd/{__version__}",
+            },
+        )
+
+    async def __aenter__(self) -> Transport:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.aclose()
+
+    async def send(
+        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Json = None
+    ) -> Answer:
+        """Send one request and return a successful (2xx) answer.
+
+        Raises ScimError for an answer about this resource (4xx, 5xx; status 0 when none came and the request may
+        have taken effect), TargetRefused for 401 and 403, TargetRedirected, and TargetUnreachable when it is
+        certain that the target never got the request.
+        """
+        url = self._base.join(path)
+        if query:
+            url = url.copy_merge_params(dict(query))
+        content = None if body is None else orjson.dumps(body)
+        headers = {} if content is None else {"Content-Type": MEDIA_TYPE}
+        for _ in range(_MAX_REDIRECTS):
+            status, answer_headers, data = await self._exchange(method, url, content, headers)
+            if status not in (301, 302, 303, 307, 308):
+                return self._answer(method, path, status, answer_headers, data)
+            url = self._redirected(method, url, status, answer_headers.get("Location", ""))
+        raise TargetRedirected(self.name, f"{url.host} redirects in circles", hint="check base_url")
+
+    async def _exchange(
+        self, method: str, url: httpx.URL, content: bytes | None, headers: Mapping[str, str]
+    ) -> tuple[int, httpx.Headers, bytes]:
+        self.requests += 1
+        try:
+            async with self._client.stream(method, url, content=content, headers=headers) as response:
+                data = bytearray()
+                async for chunk in response.aiter_bytes():
+                    data += chunk
+                    if len(data) > MAX_ANSWER_BYTES:
+                        raise ScimError(0, f"an answer of more than {MAX_ANSWER_BYTES >> 20} MiB was cut off")
+                return response.status_code, response.headers, bytes(data)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise TargetUnreachable(
+                self.name, f"{url.host} can't be reached: {_reason(error)}", hint=_connect_hint(error)
+            ) from None
+        except httpx.UnsupportedProtocol:
+            raise TargetUnreachable(self.name, f"{url} is no http(s) address", hint="check base_url") from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise ScimError(0, f"no complete answer: {_reason(error)}") from None
+
+    def _answer(self, method: str, path: str, status: int, headers: httpx.Headers, data: bytes) -> Answer:
+        try:
+            body: Any = orjson.loads(data) if data.strip() else None
+            readable = True
+        except orjson.JSONDecodeError:
+            body, readable = None, False
+        if 200 <= status < 300:
+            if not readable:
+                raise ScimError(0, f"{method} {path} was answered {status} with something that is no JSON")
+            return Answer(status, body, headers.get("Location", ""))
+        detail = str(field(body, "detail") or "") or _plain(data, headers)
+        if status in (401, 403):
+            raise TargetRefused(
+                self.name,
+                f"refuses the token ({status}{f': {detail}' if detail else ''})",
+                hint="see whether the token has expired or lacks rights, and make a new one",
+            )
+        raise ScimError(status, detail, str(field(body, "scimType") or ""))
+
+    def _redirected(self, method: str, url: httpx.URL, status: int, location: str) -> httpx.URL:
+        there = httpx.URL(urljoin(str(url), location)) if location else None
+        same = there is not None and (there.scheme, there.host, there.port) == (url.scheme, url.host, url.port)
+        if there is None or not same or (method not in ("GET", "HEAD") and status in (301, 302, 303)):
+            where = f"{there.scheme}://{there.netloc.decode()}" if there is not None else "nowhere"
+            raise TargetRedirected(
+                self.name,
+                f"{url.host} redirects to {where}; the token must not go there",
+                hint="put the final address into base_url",
+            )
+        return there
+
+
+def _plain(data: bytes, headers: httpx.Headers) -> str:
+    """Return the beginning of an answer that is no SCIM error, or say what it is."""
+    if "html" in headers.get("Content-Type", ""):
+        return "an HTML page instead of a SCIM error"
+    return data[:200].decode(errors="replace").strip()
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _connect_hint(error: Exception) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return "its certificate is not trusted: name its CA with `ca_file` in the [[target]]"
+    return "check base_url, the network and any firewall"

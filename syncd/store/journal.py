@@ -1,0 +1,136 @@
+"""The journal of one target: its runs and their outcomes, each written when it happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import orjson
+from sqlite_utils import Database
+
+from syncd.core.model import Json
+from syncd.core.plan import Change, Outcome, Plan, Result, Run
+
+KEPT_RUNS: Final = 200
+"""Runs kept per target; the oldest go first."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunHead:
+    """A run without its outcomes. `finished` is None while it goes on, and for ever when it was killed."""
+
+    number: int
+    target: str
+    kind: str
+    started: datetime
+    finished: datetime | None
+    summary: dict[str, int]
+    results: dict[str, int]
+    requests: int
+    seconds: float
+    error: str
+
+    def to_json(self) -> Json:
+        return {
+            "run": self.number,
+            "target": self.target,
+            "kind": self.kind,
+            "started": self.started.isoformat(),
+            "finished": self.finished.isoformat() if self.finished else None,
+            "summary": self.summary,
+            "results": self.results,
+            "requests": self.requests,
+            "seconds": self.seconds,
+            "error": self.error,
+        }
+
+
+class Journal:
+    """Reads and writes one target's runs."""
+
+    def __init__(self, db: Database, target: int, name: str) -> None:
+        self._conn = db.conn
+        self._target = target
+        self.name = name
+
+    def begin(self, plan: Plan, now: datetime) -> int:
+        """Write down that a plan is about to be carried out; returns the run's number."""
+        cursor = self._conn.execute(
+            "INSERT INTO runs (target, kind, started, plan, requests, seconds, error) VALUES (?, ?, ?, ?, 0, 0, '')",
+            [self._target, plan.kind, now.isoformat(), orjson.dumps(plan.head()).decode()],
+        )
+        return int(cursor.lastrowid or 0)
+
+    def record(self, run: int, outcome: Outcome, now: datetime) -> None:
+        """Write down what came of one change."""
+        self._conn.execute(
+            "INSERT INTO outcomes (run, key, change, result, status, detail, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                run,
+                outcome.change.key,
+                orjson.dumps(outcome.change.to_json()).decode(),
+                outcome.result.value,
+                outcome.status,
+                outcome.detail,
+                now.isoformat(),
+            ],
+        )
+
+    def end(self, run: int, now: datetime, requests: int, seconds: float, error: str) -> None:
+        """Write down that a run is over, and let the oldest runs go."""
+        self._conn.execute(
+            "UPDATE runs SET finished = ?, requests = ?, seconds = ?, error = ? WHERE id = ?",
+            [now.isoformat(), requests, seconds, error, run],
+        )
+        old = "SELECT id FROM runs WHERE target = ? ORDER BY id DESC LIMIT -1 OFFSET ?"
+        self._conn.execute(f"DELETE FROM outcomes WHERE run IN ({old})", [self._target, KEPT_RUNS])
+        self._conn.execute(f"DELETE FROM runs WHERE id IN ({old})", [self._target, KEPT_RUNS])
+
+    def heads(self, limit: int) -> list[RunHead]:
+        """Return the last runs, the newest first."""
+        rows = self._conn.execute(
+            "SELECT id, kind, started, finished, plan, requests, seconds, error FROM runs"
+            " WHERE target = ? ORDER BY id DESC LIMIT ?",
+            [self._target, limit],
+        ).fetchall()
+        return [self._head(row) for row in rows]
+
+    def _head(self, row: tuple[int, str, str, str | None, str, int, float, str]) -> RunHead:
+        number, kind, started, finished, plan, requests, seconds, error = row
+        results = self._conn.execute(
+            "SELECT result, count(*) FROM outcomes WHERE run = ? GROUP BY result", [number]
+        ).fetchall()
+        return RunHead(
+            number,
+            self.name,
+            kind,
+            datetime.fromisoformat(started),
+            datetime.fromisoformat(finished) if finished else None,
+            orjson.loads(plan)["summary"],
+            dict(results),
+            requests,
+            seconds,
+            error,
+        )
+
+    def run(self, number: int) -> Run | None:
+        """Return one run with its outcomes."""
+        row = self._conn.execute(
+            "SELECT started, plan, requests, seconds, error FROM runs WHERE target = ? AND id = ?",
+            [self._target, number],
+        ).fetchone()
+        if row is None:
+            return None
+        started, plan, requests, seconds, error = row
+        outcomes = tuple(self._outcomes(number))
+        body = orjson.loads(plan) | {"changes": [outcome.change.to_json() for outcome in outcomes]}
+        return Run(number, Plan.trusted(body), datetime.fromisoformat(started), outcomes, requests, seconds, error)
+
+    def _outcomes(self, run: int) -> Iterator[Outcome]:
+        rows = self._conn.execute(
+            "SELECT change, result, status, detail FROM outcomes WHERE run = ? ORDER BY id", [run]
+        )
+        for change, result, status, detail in rows:
+            yield Outcome(Change.from_json(orjson.loads(change)), Result(result), status, detail)

@@ -1,0 +1,151 @@
+"""Opening the state file: permissions, version, damage. Everything else in the store works on what this opened."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+
+from sqlite_utils import Database
+
+from syncd.errors import StateCorrupt, StateError, StateNewer, StateUnwritable
+from syncd.store.journal import Journal
+from syncd.store.lease import Lease
+from syncd.store.migrations import APPLICATION_ID, migrations
+from syncd.store.snapshot import Snapshot
+
+_REBUILD = (
+    "move it away (keep it) and run `syncd sync`: accounts that exist already at the target are matched again by "
+    "externalId and userName, never made twice"
+)
+
+
+class StateFile:
+    """An open state file. SQLite handles belong to their thread: open one per run.
+
+    Raises StateUnwritable, StateNewer or StateCorrupt.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with _explained(path):
+            _create_private(path)
+            conn = sqlite3.connect(path, isolation_level=None, timeout=10)
+            try:
+                self.db = Database(conn)
+                self._prepare()
+            except BaseException:
+                conn.close()
+                raise
+
+    def _prepare(self) -> None:
+        conn = self.db.conn
+        (application,) = conn.execute("PRAGMA application_id").fetchone()
+        tables = self.db.table_names()
+        if application != APPLICATION_ID and tables:
+            raise StateCorrupt(f"{self.path}: a database of something else", hint="check `state` in the configuration")
+        known = {migration.name for migration in migrations.pending(self.db)} | {
+            migration.name for migration in migrations.applied(self.db)
+        }
+        mine = {migration.name for migration in migrations._migrations}
+        if newer := known - mine:
+            raise StateNewer(
+                f"{self.path}: written by a newer syncd (format {max(newer, key=int)}; this one knows {len(mine)})",
+                hint="install that version again, or move the file away",
+            )
+        conn.execute("PRAGMA journal_mode = WAL")
+        # FULL: an acknowledged change must be on disk before the next one is sent; 0.2 ms each.
+        conn.execute("PRAGMA synchronous = FULL")
+        conn.execute("PRAGMA foreign_keys = ON")
+        migrations.apply(self.db)
+
+    def check(self) -> None:
+        """Look for damage inside. Raises StateCorrupt."""
+        with _explained(self.path):
+            (answer,) = self.db.conn.execute("PRAGMA quick_check(1)").fetchone()
+        if answer != "ok":
+            raise StateCorrupt(f"{self.path}: damaged ({answer})", hint=_REBUILD)
+
+    def explained(self) -> AbstractContextManager[None]:
+        """Turn whatever goes wrong with the file inside the block into a StateError that tells what to do."""
+        return _explained(self.path)
+
+    def lease(self, purpose: str) -> Lease:
+        """Return the guard that one process at a time works on this file."""
+        return Lease(self.path, purpose)
+
+    @contextmanager
+    def atomic(self) -> Iterator[None]:
+        """All or nothing of what is written inside is kept. Raises StateError."""
+        with _explained(self.path), self.db.atomic():
+            yield
+
+    def snapshot(self, target: str) -> Snapshot:
+        """Return what `target` last acknowledged."""
+        return Snapshot(self.db, self._target(target), target)
+
+    def journal(self, target: str) -> Journal:
+        """Return the runs of `target`."""
+        return Journal(self.db, self._target(target), target)
+
+    def targets(self) -> list[str]:
+        """Return the names of all targets that the file knows, also of those no longer configured."""
+        return [name for (name,) in self.db.conn.execute("SELECT name FROM targets ORDER BY name")]
+
+    def target_of_run(self, run: int) -> str | None:
+        """Return the name of the target that a run was for."""
+        row = self.db.conn.execute(
+            "SELECT targets.name FROM runs JOIN targets ON targets.id = runs.target WHERE runs.id = ?", [run]
+        ).fetchone()
+        return row[0] if row else None
+
+    def _target(self, name: str) -> int:
+        with _explained(self.path):
+            found = self.db.conn.execute("SELECT id FROM targets WHERE name = ?", [name]).fetchone()
+            if found is None:
+                self.db.table("targets").insert({"name": name, "serial": 0}, ignore=True)
+                found = self.db.conn.execute("SELECT id FROM targets WHERE name = ?", [name]).fetchone()
+        return int(found[0])
+
+    def close(self) -> None:
+        """Close the file; what was not committed is gone."""
+        self.db.conn.close()
+
+    def __enter__(self) -> StateFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _create_private(path: Path) -> None:
+    """Create the file with mode 0600, and take other people's rights from an existing one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with suppress(PermissionError):  # somebody else's file that we may write: theirs to protect
+        os.fchmod(handle, 0o600)
+    os.close(handle)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the operating system say into an error that tells what to do."""
+    try:
+        yield
+    except StateError:
+        raise
+    except OSError as error:
+        raise StateUnwritable(f"{path}: {error.strerror}", hint="check `state` and the folder's permissions") from None
+    except sqlite3.OperationalError as error:
+        problem = str(error)
+        hint = "check free space and permissions of its folder; nothing that was acknowledged is lost"
+        if "locked" in problem:
+            hint = "another program has it open; close that, or wait"
+        raise StateUnwritable(f"{path}: {problem}", hint=hint) from None
+    except sqlite3.DatabaseError as error:
+        raise StateCorrupt(f"{path}: not readable as a state file ({error})", hint=_REBUILD) from None
