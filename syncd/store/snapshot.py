@@ -15,6 +15,7 @@ from syncd.core.model import Json, Kind, Known, KnownGroup, State
 
 _BATCH: Final = 500
 _USER_COLUMNS: Final = "key, id, name, state, attributes, digest, accepted, missing_since"
+_GROUP_COLUMNS: Final = "key, id, name, attributes, members_digest, missing_since"
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,14 +195,14 @@ class Snapshot:
 
     def groups(self) -> dict[str, KnownGroup]:
         """Return all groups by key; there are thousands of them at most."""
-        rows = self._conn.execute(
-            "SELECT key, id, name, attributes, members_digest, missing_since FROM groups WHERE target = ?",
-            [self._target],
-        )
-        return {
-            key: KnownGroup(key, id_, name, orjson.loads(attributes), digest, _moment(missing))
-            for key, id_, name, attributes, digest, missing in rows
-        }
+        rows = self._conn.execute(f"SELECT {_GROUP_COLUMNS} FROM groups WHERE target = ?", [self._target])
+        return {row[0]: _known_group(row) for row in rows}
+
+    def group(self, key: str) -> KnownGroup | None:
+        row = self._conn.execute(
+            f"SELECT {_GROUP_COLUMNS} FROM groups WHERE target = ? AND key = ?", [self._target, key]
+        ).fetchone()
+        return _known_group(row) if row else None
 
     def members(self, group: str) -> tuple[set[str], set[str]]:
         """Return the acknowledged members of a group: keys of users, keys of groups."""
@@ -286,6 +287,11 @@ def _marks(values: Sequence[object]) -> str:
 def _known(row: tuple[str, str, str, str, str, bytes, int, str | None]) -> Known:
     key, id_, name, state, attributes, digest, accepted, missing = row
     return Known(key, id_, name, State(state), orjson.loads(attributes), digest, bool(accepted), _moment(missing))
+
+
+def _known_group(row: tuple[str, str, str, str, bytes, str | None]) -> KnownGroup:
+    key, id_, name, attributes, digest, missing = row
+    return KnownGroup(key, id_, name, orjson.loads(attributes), digest, _moment(missing))
 
 
 def _moment(text: str | None) -> datetime | None:

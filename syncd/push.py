@@ -1,0 +1,360 @@
+"""Carry out a plan: phase by phase, many resources side by side, each outcome written down when it happens.
+
+Every write goes through here, and only to resources that are linked to a key of the source, or that this very
+change creates or takes over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import groupby
+
+from syncd.core.diff import differing
+from syncd.core.digest import NO_MEMBERS
+from syncd.core.model import Flat, Kind, Known, KnownGroup, State
+from syncd.core.plan import Action, Change, Outcome, Plan, Result
+from syncd.core.schema import MANAGER
+from syncd.errors import ScimError, StateError, TargetError
+from syncd.scim.client import Client, Found
+from syncd.scim.profiles import Profile
+from syncd.scim.resources import field, flatten
+from syncd.store import Journal, Snapshot, StateFile
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Refusal(Exception):
+    """A change that is not tried: its precondition no longer holds (REFUSED), or something before it (SKIPPED)."""
+
+    result: Result
+    reason: str
+
+
+class Push:
+    """One plan on its way to one target."""
+
+    def __init__(
+        self,
+        state: StateFile,
+        snapshot: Snapshot,
+        journal: Journal,
+        client: Client,
+        profile: Profile,
+        *,
+        clock: Clock,
+        concurrency: int = 8,
+        on_outcome: Callable[[Outcome], None] = lambda _: None,
+    ) -> None:
+        self._state = state
+        self._snapshot = snapshot
+        self._journal = journal
+        self._client = client
+        self._profile = profile
+        self._clock = clock
+        self._concurrency = concurrency
+        self._on_outcome = on_outcome
+        self._failed: set[str] = set()
+        self._outcomes: list[Outcome] = []
+        self.stopped: TargetError | None = None
+
+    async def carry_out(self, plan: Plan, run: int) -> tuple[Outcome, ...]:
+        """Execute every change of the plan and return what came of each.
+
+        When the target as a whole refuses or disappears, `stopped` says so and what was left is skipped.
+        Raises StateError when an outcome can't be written down: nothing more is sent then.
+        """
+        if plan.changes and self.stopped is None:
+            await self._prepare()
+        for _, phase in groupby(plan.changes, key=lambda change: change.phase):
+            await self._side_by_side(list(phase), run)
+        return tuple(self._outcomes)
+
+    async def _prepare(self) -> None:
+        """Find out once whether the endpoint takes PATCH, where the profile doesn't know."""
+        if self._profile.patch is not None or "patch" in self._snapshot.discovery:
+            return
+        try:
+            config = await self._client.service_provider_config()
+        except ScimError:
+            config = None  # many have no such endpoint: try PATCH, and learn from the answer
+        except TargetError as error:
+            self.stopped = error
+            return
+        self._client.patch = field(field(config, "patch"), "supported") is not False
+        self._remember_dialect()
+
+    def _remember_dialect(self) -> None:
+        with self._state.atomic():
+            self._snapshot.discover({**self._snapshot.discovery, "patch": self._client.patch})
+
+    async def _side_by_side(self, changes: Sequence[Change], run: int) -> None:
+        """Execute the changes of one phase; each is of another resource, so none waits for another."""
+        waiting = iter(changes)
+        workers = min(self._concurrency, len(changes))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(workers):
+                    group.create_task(self._work(waiting, run))
+        except* StateError as errors:
+            raise errors.exceptions[0] from None
+
+    async def _work(self, waiting: Iterator[Change], run: int) -> None:
+        for change in waiting:
+            outcome = await self._try(change)
+            with self._state.atomic():
+                self._journal.record(run, outcome, self._clock())
+            if outcome.result is not Result.APPLIED and change.action.about_user:
+                self._failed.add(change.key)
+            self._outcomes.append(outcome)
+            self._on_outcome(outcome)
+
+    async def _try(self, change: Change) -> Outcome:
+        if self.stopped is not None:
+            return Outcome(change, Result.SKIPPED, detail=f"the target stopped: {self.stopped.problem}")
+        if change.action.about_user and change.key in self._failed:
+            return Outcome(change, Result.SKIPPED, detail="an earlier change of the same person did not succeed")
+        patched = self._client.patch
+        try:
+            detail = await self._execute(change)
+        except Refusal as refusal:
+            return Outcome(change, refusal.result, detail=refusal.reason)
+        except ScimError as error:
+            return Outcome(change, Result.FAILED, error.status, error.detail or "no reason given")
+        except TargetError as error:
+            self.stopped = error
+            return Outcome(change, Result.FAILED, detail=error.problem)
+        if patched and not self._client.patch:
+            self._remember_dialect()
+        return Outcome(change, Result.APPLIED, detail=detail)
+
+    async def _execute(self, change: Change) -> str:
+        """Do one change and write down what the target acknowledged. Returns a remark, mostly none."""
+        match change.action:
+            case Action.CREATE_USER:
+                return await self._create_user(change)
+            case Action.UPDATE_USER | Action.REACTIVATE_USER | Action.DEACTIVATE_USER | Action.ADOPT_USER:
+                return await self._update_user(change)
+            case Action.DELETE_USER:
+                known = self._known_user(change)
+                await self._client.delete(Kind.USER, known.id)
+                with self._state.atomic():
+                    self._snapshot.forget_user(change.key)
+                    self._snapshot.bump()
+                return ""
+            case Action.CREATE_GROUP:
+                return await self._create_group(change)
+            case Action.UPDATE_GROUP:
+                group = self._known_group(change)
+                await self._client.update(Kind.GROUP, group.id, change.before, change.after, group.attributes)
+                self._acknowledge_group(
+                    replace(group, name=change.name, attributes=_merged(group.attributes, change.after))
+                )
+                return ""
+            case Action.DELETE_GROUP:
+                group = self._known_group(change)
+                await self._client.delete(Kind.GROUP, group.id)
+                with self._state.atomic():
+                    self._snapshot.forget_group(change.key)
+                    self._snapshot.bump()
+                return ""
+            case Action.ADD_MEMBERS | Action.REMOVE_MEMBERS:
+                return await self._change_members(change)
+
+    # -- people ----------------------------------------------------------------------------------
+
+    def _known_user(self, change: Change) -> Known:
+        """Return the linked user, if it still is as the change expects it. Raises Refusal."""
+        known = self._snapshot.user(change.key)
+        if known is None:
+            raise Refusal(Result.REFUSED, "no longer linked to an account")
+        self._same(change, known.attributes)
+        return known
+
+    def _same(self, change: Change, attributes: Flat) -> None:
+        for path, value in change.before.items():
+            if attributes.get(path) != value:
+                raise Refusal(
+                    Result.REFUSED,
+                    f"{path} has changed since: the plan expects {value!r}, it is {attributes.get(path)!r}",
+                )
+
+    def _resolved(self, after: Flat) -> Flat:
+        """Return the attributes with the manager's id in the place of the key. Raises Refusal."""
+        manager = after.get(MANAGER)
+        if manager is None:
+            return after
+        ids = self._snapshot.ids(Kind.USER, [manager])
+        if manager not in ids:
+            raise Refusal(Result.SKIPPED, f"the manager {manager} has no account")
+        return {**after, MANAGER: ids[manager]}
+
+    async def _create_user(self, change: Change) -> str:
+        if self._snapshot.user(change.key) is not None:
+            raise Refusal(Result.REFUSED, "has an account already")
+        attributes = self._resolved(change.after)
+        remark = ""
+        try:
+            id_ = await self._client.create(Kind.USER, attributes)
+        except ScimError as error:
+            if error.status != 409:
+                raise
+            id_ = await self._adopt(change, attributes, error)
+            remark = "was there already, and is managed from now on"
+        assert change.state is not None
+        self._acknowledge_user(
+            Known(
+                change.key,
+                id_,
+                change.name,
+                change.state,
+                _merged({}, change.after),
+                bytes.fromhex(change.digest),
+                accepted=change.state is State.ACTIVE,
+            )
+        )
+        return remark
+
+    async def _adopt(self, change: Change, attributes: Flat, conflict: ScimError) -> str:
+        """Take over the account that a create collided with, when it is one, and the same person's.
+
+        By externalId, then by userName; an account linked to another key, or that carries another
+        externalId, is somebody else's. Raises the conflict for a person to look at.
+        """
+        external_id = attributes.get("externalId")
+        found: list[Found] = []
+        if external_id is not None:
+            found = await self._client.find(Kind.USER, "externalId", external_id, exact=True)
+        if not found:
+            found = await self._client.find(Kind.USER, "userName", attributes["userName"], exact=False)
+        said = conflict.detail or "exists already"
+        if not found:
+            raise ScimError(409, f"{said}; but neither externalId nor userName finds it", conflict.scim_type)
+        if len(found) > 1:
+            ids = ", ".join(each.id for each in found)
+            raise ScimError(409, f"{said}; {len(found)} accounts match ({ids})", conflict.scim_type)
+        account = found[0]
+        owner = self._snapshot.key_of(Kind.USER, account.id)
+        if owner is not None:
+            raise ScimError(409, f"{said}; the account belongs to the source's key {owner}", conflict.scim_type)
+        theirs = field(account.body, "externalId")
+        if theirs not in (None, "", external_id):
+            raise ScimError(409, f"{said}; the account carries another externalId ({theirs})", conflict.scim_type)
+        there = flatten(Kind.USER, account.body, attributes)
+        before, after = differing(there, attributes)
+        if after:
+            await self._client.update(Kind.USER, account.id, before, after, there)
+        return account.id
+
+    async def _update_user(self, change: Change) -> str:
+        known = self._known_user(change)
+        assert change.state is not None
+        attributes = self._resolved(change.after)
+        await self._client.update(Kind.USER, known.id, change.before, attributes, known.attributes)
+        self._acknowledge_user(
+            replace(
+                known,
+                name=change.name,
+                state=change.state,
+                attributes=_merged(known.attributes, change.after),
+                digest=bytes.fromhex(change.digest),
+                accepted=known.accepted or change.state is State.ACTIVE,
+            )
+        )
+        return ""
+
+    def _acknowledge_user(self, known: Known) -> None:
+        with self._state.atomic():
+            self._snapshot.put_user(known)
+            self._snapshot.bump()
+
+    # -- groups ----------------------------------------------------------------------------------
+
+    def _known_group(self, change: Change) -> KnownGroup:
+        group = self._snapshot.group(change.key)
+        if group is None:
+            raise Refusal(Result.REFUSED, "no longer linked to a group")
+        if change.action not in (Action.ADD_MEMBERS, Action.REMOVE_MEMBERS):
+            self._same(change, group.attributes)
+        return group
+
+    async def _create_group(self, change: Change) -> str:
+        if self._snapshot.group(change.key) is not None:
+            raise Refusal(Result.REFUSED, "is there already")
+        remark = ""
+        try:
+            id_ = await self._client.create(Kind.GROUP, change.after)
+        except ScimError as error:
+            if error.status != 409:
+                raise
+            id_ = await self._own_group(change, error)
+            remark = "was there already from an earlier run"
+        self._acknowledge_group(KnownGroup(change.key, id_, change.name, _merged({}, change.after), NO_MEMBERS))
+        return remark
+
+    async def _own_group(self, change: Change, conflict: ScimError) -> str:
+        """Find the group that a create collided with, if it carries our externalId: then an earlier run made it.
+
+        A native group of the same name is never taken over.
+        """
+        external_id = change.after.get("externalId")
+        found = await self._client.find(Kind.GROUP, "externalId", external_id, exact=True) if external_id else []
+        if len(found) == 1 and self._snapshot.key_of(Kind.GROUP, found[0].id) is None:
+            there = flatten(Kind.GROUP, found[0].body, change.after)
+            before, after = differing(there, change.after)
+            if after:
+                await self._client.update(Kind.GROUP, found[0].id, before, after, there)
+            return found[0].id
+        raise ScimError(
+            409,
+            f"{conflict.detail or 'exists already'}; a group of that name is the target's own and stays untouched: "
+            "rename one of the two",
+            conflict.scim_type,
+        )
+
+    def _acknowledge_group(self, group: KnownGroup) -> None:
+        with self._state.atomic():
+            self._snapshot.put_group(group)
+            self._snapshot.bump()
+
+    async def _change_members(self, change: Change) -> str:
+        """Change a group's members, a chunk per request, each chunk written down when it is acknowledged."""
+        group = self._known_group(change)
+        present = self._snapshot.members(change.key)
+        adding = change.action is Action.ADD_MEMBERS
+        wanted: list[tuple[Kind, str]] = []
+        for kind, keys, there in ((Kind.USER, change.members, present[0]), (Kind.GROUP, change.subgroups, present[1])):
+            wanted += [(kind, key) for key in keys if (key in there) is not adding]
+        if not wanted:
+            raise Refusal(Result.REFUSED, "the members are as they should be already")
+        ids = {
+            (kind, key): id_
+            for kind in Kind
+            for key, id_ in self._snapshot.ids(kind, [key for each, key in wanted if each is kind]).items()
+        }
+        reachable = [member for member in wanted if member in ids]
+        send = self._client.add_members if adding else self._client.remove_members
+        for chunk in _chunks(reachable, self._profile.members_per_patch):
+            await send(group.id, [ids[member] for member in chunk])
+            with self._state.atomic():
+                for kind in Kind:
+                    keys = [key for each, key in chunk if each is kind]
+                    if keys:
+                        added, removed = (keys, []) if adding else ([], keys)
+                        self._snapshot.change_members(change.key, kind, added, removed)
+                self._snapshot.bump()
+        left = [key for kind, key in wanted if (kind, key) not in ids]
+        if not reachable:
+            raise Refusal(Result.SKIPPED, f"none of the {len(left)} members has an account")
+        return f"without {len(left)} who have no account yet ({', '.join(left[:3])})" if left else ""
+
+
+def _merged(attributes: Flat, after: Flat) -> Flat:
+    return {path: value for path, value in {**attributes, **after}.items() if value is not None}
+
+
+def _chunks(items: Sequence[tuple[Kind, str]], size: int) -> Iterable[Sequence[tuple[Kind, str]]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -1,0 +1,201 @@
+"""From checked settings to working parts: the source, the compiled rules and the targets. Reads secrets on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from syncd.compare import SourceRules, TargetRules
+from syncd.core.mapping import (
+    MAPPING_VERSION,
+    Domains,
+    GroupMapping,
+    Selection,
+    Spec,
+    UserMapping,
+    compile_assignment,
+    union,
+)
+from syncd.core.model import Kind, Source, Wanted
+from syncd.core.policy import DEFAULT_LIMITS, Limit, Policy
+from syncd.core.rules import Rule
+from syncd.errors import ConfigurationError, Fault
+from syncd.scim.client import Client
+from syncd.scim.profiles import PROFILES
+from syncd.scim.transport import Transport
+from syncd.settings import CsvSettings, LdapSettings, Secret, Settings, TargetSettings, load
+
+
+@dataclass(frozen=True)
+class Target:
+    """One configured target, ready to be used."""
+
+    rules: TargetRules
+    base_url: str
+    token: Callable[[], SecretStr]
+    """Raises ConfigurationError when the token can't be read."""
+    ca_file: Path | None
+    concurrency: int
+
+    @property
+    def name(self) -> str:
+        return self.rules.name
+
+    def transport(self) -> Transport:
+        """Return the connection to the target. Raises ConfigurationError when its token can't be read."""
+        token = self.token().get_secret_value()
+        return Transport(self.name, self.base_url, token, connections=self.concurrency, ca_file=self.ca_file)
+
+    def client(self, transport: Transport, *, patch: bool | None) -> Client:
+        """Return the SCIM client; `patch` is what was learnt of the endpoint, and gives way to the profile."""
+        known = self.rules.profile.patch
+        return Client(transport, patch=known if known is not None else patch is not False)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A whole configuration, compiled."""
+
+    file: Path
+    state: Path
+    source: Source
+    rules: SourceRules
+    wanted: Wanted
+    targets: tuple[Target, ...]
+
+    def chosen(self, name: str | None) -> tuple[Target, ...]:
+        """Return the named target, or all. Raises ConfigurationError for a name that is not configured."""
+        if name is None:
+            return self.targets
+        found = tuple(target for target in self.targets if target.name == name)
+        if not found:
+            names = ", ".join(target.name for target in self.targets)
+            raise ConfigurationError(str(self.file), [Fault("target", f"none is called `{name}`; there are: {names}")])
+        return found
+
+
+def read(file: Path) -> Setup:
+    """Load and compile a configuration. Raises ConfigurationError."""
+    return compile_settings(load(file), file)
+
+
+def compile_settings(settings: Settings, file: Path) -> Setup:
+    """Compile checked settings; paths in them are relative to the file's folder."""
+    base = file.resolve().parent
+    source = settings.source
+    active = source.active
+    group_spec: dict[str, Spec] = dict(settings.mapping.group)
+    if isinstance(source, LdapSettings):
+        from syncd.sources.ldap import PRESETS
+
+        preset = PRESETS[source.preset]
+        active = active if active is not None else preset.active
+        group_name = source.group_name or preset.group_name
+    else:
+        group_name = "name"
+    if not any(path.casefold() == "displayname" for path in group_spec):
+        group_spec["displayName"] = f"{{{group_name}}}"
+    users = UserMapping([compile_assignment(path, spec, Kind.USER) for path, spec in settings.mapping.user.items()])
+    groups = GroupMapping([compile_assignment(path, spec, Kind.GROUP) for path, spec in group_spec.items()])
+    rule = Rule(active) if active else None
+    rules = SourceRules(users, groups, rule, source.nested_groups)
+    scheme = [MAPPING_VERSION, settings.mapping.user, active or ""]
+    targets = tuple(_target(target, scheme, file, base) for target in settings.target)
+    scopes = [target.rules.selection.scope.attributes for target in targets if target.rules.selection.scope]
+    wanted = Wanted(
+        user=union([users.attributes, rule.attributes if rule else frozenset(), *scopes]),
+        group=groups.attributes,
+    )
+    return Setup(file, base / settings.state, _source(source, file, base), rules, wanted, targets)
+
+
+def _target(settings: TargetSettings, scheme: list[object], file: Path, base: Path) -> Target:
+    profile = PROFILES[settings.profile]
+    domains = Domains(settings.verified_domains)
+    selection = Selection(
+        scope=Rule(settings.scope) if settings.scope else None,
+        groups=tuple(settings.groups) if settings.groups is not None else None,
+        domains=domains,
+    )
+    limits = {
+        **DEFAULT_LIMITS,
+        **{class_: Limit(limit.percent, limit.count, limit.base) for class_, limit in settings.limits.items()},
+    }
+    rules = TargetRules(
+        name=settings.name,
+        profile=profile,
+        selection=selection,
+        policy=Policy(limits, settings.missing_grace),
+        rate=settings.rate or profile.requests_per_second,
+        scheme=[*scheme, settings.scope or "", list(domains.patterns), profile.pending_by_endpoint],
+    )
+
+    return Target(
+        rules=rules,
+        base_url=settings.base_url,
+        token=_reader(settings.token, f"target[{settings.name}].token", file, base),
+        ca_file=base / settings.ca_file if settings.ca_file else None,
+        concurrency=settings.concurrency,
+    )
+
+
+def _reader(secret: Secret, key: str, file: Path, base: Path) -> Callable[[], SecretStr]:
+    """Return a function that reads a secret when it is needed. Raises ConfigurationError then."""
+
+    def reveal() -> SecretStr:
+        try:
+            return secret.reveal(base)
+        except ValueError as error:
+            raise ConfigurationError(str(file), [Fault(key, str(error))]) from None
+
+    return reveal
+
+
+def _source(settings: CsvSettings | LdapSettings, file: Path, base: Path) -> Source:
+    if isinstance(settings, CsvSettings):
+        from syncd.sources.csv import CsvOptions, CsvSource
+
+        return CsvSource(
+            CsvOptions(
+                users=base / settings.users,
+                key=settings.key,
+                groups=base / settings.groups if settings.groups else None,
+                members=base / settings.members if settings.members else None,
+                delimiter=settings.delimiter,
+                multivalued=settings.multivalued,
+            )
+        )
+    from syncd.sources.ldap import LdapOptions, LdapSource
+
+    password = None
+    if settings.password is not None:
+        reveal = _reader(settings.password, "source.password", file, base)
+
+        def password() -> str:
+            return reveal().get_secret_value()
+
+    return LdapSource(
+        LdapOptions(
+            urls=tuple(settings.urls),
+            start_tls=settings.start_tls,
+            ca_file=base / settings.ca_file if settings.ca_file else None,
+            bind_dn=settings.bind_dn,
+            password=password,
+            base_dn=settings.base_dn,
+            user_base_dn=settings.user_base_dn,
+            group_base_dn=settings.group_base_dn,
+            user_filter=settings.user_filter,
+            group_filter=settings.group_filter,
+            preset=settings.preset,
+            key=settings.key,
+            member=settings.member,
+            group_name=settings.group_name,
+            page_size=settings.page_size,
+            connect_timeout=int(settings.connect_timeout.total_seconds()),
+            receive_timeout=int(settings.receive_timeout.total_seconds()),
+            deadline=int(settings.deadline.total_seconds()),
+        )
+    )
