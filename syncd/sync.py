@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from time import monotonic
-from typing import Final, TypeVar
+from types import TracebackType
+from typing import Final, Self, TypeVar
 
 import structlog
 
@@ -26,7 +27,15 @@ _T = TypeVar("_T")
 
 
 class Progress:
-    """Who follows a cycle. This one looks away; a terminal or the daemon has its own."""
+    """Who follows a cycle, from entering to leaving. This one looks away; a terminal has its own."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return
 
     def pulled(self, people: int) -> None:
         """So many people were read from the source."""

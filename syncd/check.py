@@ -1,0 +1,94 @@
+"""`syncd check`: reach everything the configuration names, and say what each can do. Writes to neither side."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from syncd.core.model import Json, Kind
+from syncd.errors import ScimError, StateError, SyncdError, TargetError
+from syncd.scim.client import Client
+from syncd.scim.resources import field as member
+from syncd.setup import Setup, Target
+from syncd.store import StateFile
+
+
+@dataclass
+class Finding:
+    """What was found at one end: facts by label, and the error where there is one."""
+
+    what: str
+    facts: dict[str, str] = field(default_factory=dict)
+    error: str = ""
+
+
+def check_all(setup: Setup, state: StateFile, targets: Sequence[Target]) -> list[Finding]:
+    """Check the state file, the source and every target; one that fails doesn't keep the others from being checked."""
+    return [_state(state), _source(setup), *(asyncio.run(_target(target, state)) for target in targets)]
+
+
+def _state(state: StateFile) -> Finding:
+    finding = Finding("state", {"file": str(state.path)})
+    try:
+        state.check()
+    except StateError as error:
+        finding.error = str(error)
+    return finding
+
+
+def _source(setup: Setup) -> Finding:
+    finding = Finding("source")
+    try:
+        finding.facts.update(setup.source.check(setup.wanted))
+    except SyncdError as error:
+        finding.error = str(error)
+    return finding
+
+
+async def _target(target: Target, state: StateFile) -> Finding:
+    finding = Finding(f"target {target.name}", {"address": target.base_url, "profile": target.rules.profile.name})
+    try:
+        async with target.transport() as transport:
+            await _explore(target, target.client(transport, patch=True), state, finding)
+    except (TargetError, SyncdError) as error:
+        finding.error = str(error)
+    except ScimError as error:
+        finding.error = f"{target.base_url}: does not answer as a SCIM service provider: {error}\n  check base_url"
+    return finding
+
+
+async def _explore(target: Target, client: Client, state: StateFile, finding: Finding) -> None:
+    """Ask for users first: an endpoint may serve its discovery to anybody, with any token."""
+    users = await client.count(Kind.USER)
+    groups: str | int
+    try:
+        groups = await client.count(Kind.GROUP)
+    except ScimError as error:
+        groups = f"not served ({error.status})"
+    finding.facts["holds"] = f"{users} users, {groups} groups"
+    config = await _discover(client, "ServiceProviderConfig")
+    if config is None:
+        finding.facts["announces"] = "nothing: it has no /ServiceProviderConfig (that does no harm)"
+    else:
+        finding.facts["announces"] = _capabilities(config)
+        patch = member(member(config, "patch"), "supported") is not False
+        snapshot = state.snapshot(target.name)
+        with state.atomic():
+            snapshot.discover({**snapshot.discovery, "patch": patch})
+        finding.facts["updates by"] = "PATCH" if patch else "reading, merging and PUT (it announces no PATCH)"
+    served = [name for name in ("Schemas", "ResourceTypes") if await _discover(client, name) is not None]
+    finding.facts["discovery"] = ", ".join(served) or "neither Schemas nor ResourceTypes"
+
+
+async def _discover(client: Client, endpoint: str) -> Json:
+    try:
+        return await client.discovery(endpoint)
+    except ScimError:
+        return None
+
+
+def _capabilities(config: Json) -> str:
+    names = ("patch", "bulk", "filter", "sort", "etag", "changePassword")
+    said = [name for name in names if member(member(config, name), "supported") is True]
+    return ", ".join(said) or "no optional capability"
