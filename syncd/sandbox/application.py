@@ -1,0 +1,60 @@
+"""Put one sandbox together: state, profile, SCIM endpoints, people's side, log and faults."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import cast
+
+from scim2_server.service import ScimService
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Mount
+from starlette.types import ASGIApp
+
+from syncd.sandbox.database import Database
+from syncd.sandbox.options import SandboxOptions
+from syncd.sandbox.profiles import Profile, integrations, profiles_of
+from syncd.sandbox.resources import Resources
+from syncd.sandbox.scim import SandboxHandler, ScimApplication
+from syncd.sandbox.storage import SandboxStorage
+
+
+def build(options: SandboxOptions) -> Starlette:
+    """Return the application; closing its lifespan closes the state file."""
+    tokens = integrations(options)
+    folder = None
+    path = options.state
+    if path is None:
+        folder = tempfile.TemporaryDirectory(prefix="syncd-sandbox-")
+        path = Path(folder.name) / "sandbox.db"
+    database = Database(path)
+    resources = Resources(database)
+    profiles = profiles_of(resources, options)
+    scim = ScimApplication({tokens[name]: handler(profile) for name, profile in profiles.items()})
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        database.close()
+        if folder is not None:
+            folder.cleanup()
+
+    # The two libraries spell the same ASGI types differently.
+    endpoints = cast("ASGIApp", scim)
+    routes: list[BaseRoute] = [Mount("/scim/v2", app=endpoints), Mount("", app=endpoints)]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+def handler(profile: Profile) -> SandboxHandler:
+    """Return the SCIM handler of one integration."""
+    provider = profile.provider()
+    storage = SandboxStorage(profile.resources, profile, provider)
+    return SandboxHandler(ScimService(provider), storage)
+
+
+def generic_storage(database: Database) -> SandboxStorage:
+    """Return the storage of profile generic, for whoever wants to use it without HTTP."""
+    (profile,) = profiles_of(Resources(database), SandboxOptions()).values()
+    return handler(profile).storage

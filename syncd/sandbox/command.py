@@ -1,0 +1,61 @@
+"""The command `syncd sandbox`, which `python -m syncd.sandbox` is too. Loads no SCIM library by being imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from syncd.errors import ConfigurationError, Fault
+from syncd.sandbox.options import DEFAULT_PORT, DEFAULT_TOKEN, SandboxOptions
+
+
+@click.command("sandbox")
+@click.option("--profile", default="generic", show_default=True, help="Which service it behaves like.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=DEFAULT_PORT, show_default=True, help="The port; 0 picks a free one.")
+@click.option("--state", type=click.Path(path_type=Path), help="SQLite file; without it, state is temporary.")
+@click.option("--token", "tokens", multiple=True, help=f"A bearer token it accepts. [default: {DEFAULT_TOKEN}]")
+@click.option(
+    "--verified-domain",
+    "verified_domains",
+    multiple=True,
+    metavar="DOMAIN",
+    help="A verified SSO domain; *.example.com for subdomains. Others are external.",
+)
+@click.option("--faults", type=click.Path(path_type=Path), help="JSON file with the faults to begin with.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=ANSWER", help="An open point of the profile's documents."
+)
+def sandbox(
+    profile: str,
+    host: str,
+    port: int,
+    state: Path | None,
+    tokens: tuple[str, ...],
+    verified_domains: tuple[str, ...],
+    faults: Path | None,
+    settings: tuple[str, ...],
+) -> None:
+    """Run a local SCIM service provider to try against."""
+    from syncd.sandbox.server import serve
+
+    serve(
+        SandboxOptions(
+            profile=profile,
+            host=host,
+            port=port,
+            state=state,
+            tokens=tokens or (DEFAULT_TOKEN,),
+            verified_domains=verified_domains,
+            faults=faults,
+            settings=dict(_setting(text) for text in settings),
+        )
+    )
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, answer = text.partition("=")
+    if not equals:
+        raise ConfigurationError("sandbox", [Fault("--set", f"{text!r} is not NAME=ANSWER")])
+    return name, answer

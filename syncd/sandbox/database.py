@@ -1,0 +1,143 @@
+"""The sandbox's only door to SQLite: the file, its tables and its transactions.
+
+A commit per request in WAL mode with synchronous NORMAL: a killed process loses nothing that was answered, and
+the file always opens consistently. Writes are serialised, because one connection carries them all.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+
+from syncd.errors import StateCorrupt, StateNewer, StateUnwritable
+
+FORMAT = 1
+APPLICATION_ID = 0x53594E58  # "SYNX": tells a sandbox's file from syncd's own state file.
+
+ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+MANAGER = f"json_extract(data, '$.\"{ENTERPRISE}\".manager.value')"
+"""Spelt the same in the index and in the queries: SQLite compares the text of expressions."""
+
+SCHEMA = f"""
+CREATE TABLE resource (
+    seq         INTEGER PRIMARY KEY AUTOINCREMENT,
+    id          TEXT NOT NULL UNIQUE,
+    type        TEXT NOT NULL,                 -- User | Group
+    space       TEXT NOT NULL DEFAULT '',      -- what kind of group, where two integrations see different ones
+    name        TEXT NOT NULL,                 -- userName | displayName
+    name_key    TEXT NOT NULL,                 -- as it compares
+    external_id TEXT,
+    data        TEXT NOT NULL,                 -- the attributes as JSON, without id, meta, members and groups
+    version     INTEGER NOT NULL DEFAULT 1,
+    created     TEXT NOT NULL,
+    modified    TEXT NOT NULL,
+    managed     INTEGER NOT NULL DEFAULT 1,    -- by SCIM; 0: native
+    active      INTEGER NOT NULL DEFAULT 1,
+    accepted    INTEGER NOT NULL DEFAULT 1,    -- 0: an invitation is out
+    archived    INTEGER NOT NULL DEFAULT 0,
+    owner       INTEGER NOT NULL DEFAULT 0,    -- of the account
+    password    INTEGER NOT NULL DEFAULT 0,    -- whether there is one; never which
+    permission  TEXT NOT NULL DEFAULT ''
+);
+CREATE UNIQUE INDEX user_name ON resource (name_key) WHERE type = 'User';
+CREATE INDEX group_name ON resource (name_key) WHERE type = 'Group';
+CREATE INDEX resource_external_id ON resource (external_id) WHERE external_id IS NOT NULL;
+CREATE INDEX report ON resource ({MANAGER}) WHERE type = 'User';
+CREATE TABLE email (
+    resource INTEGER NOT NULL REFERENCES resource ON DELETE CASCADE,
+    address  TEXT NOT NULL,                    -- as it compares
+    PRIMARY KEY (resource, address)
+) WITHOUT ROWID;
+CREATE INDEX email_address ON email (address);
+CREATE TABLE member (
+    container INTEGER NOT NULL REFERENCES resource ON DELETE CASCADE,
+    member    INTEGER NOT NULL REFERENCES resource ON DELETE CASCADE,
+    PRIMARY KEY (container, member)
+) WITHOUT ROWID;
+CREATE INDEX member_of ON member (member);
+CREATE TABLE setting (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+
+
+class Database:
+    """One sandbox's state file, opened and ready."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = RLock()
+        self._depth = 0
+        try:
+            self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self.connection.row_factory = sqlite3.Row
+            self.connection.execute("PRAGMA journal_mode = WAL")
+            self.connection.execute("PRAGMA synchronous = NORMAL")
+            self.connection.execute("PRAGMA foreign_keys = ON")
+            self.connection.execute("PRAGMA busy_timeout = 5000")
+            self._prepare()
+        except sqlite3.OperationalError as error:
+            raise StateUnwritable(
+                f"{path}: the sandbox's state file can't be opened: {error}",
+                hint="name a file in a directory that you may write to",
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise StateCorrupt(
+                f"{path}: not a sandbox's state file: {error}", hint="name another file, or delete this one"
+            ) from error
+
+    def _prepare(self) -> None:
+        """Create the tables in a new file; refuse any other file that is not ours."""
+        found = self.connection.execute("PRAGMA application_id").fetchone()[0]
+        version = self.connection.execute("PRAGMA user_version").fetchone()[0]
+        if self.connection.execute("SELECT 1 FROM sqlite_schema").fetchone() is None:
+            self.connection.executescript(
+                f"BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;"
+            )
+        elif found != APPLICATION_ID:
+            raise StateCorrupt(f"{self.path}: a database, but not a sandbox's state file", hint="name another file")
+        elif version > FORMAT:
+            raise StateNewer(
+                f"{self.path}: written by a newer sandbox (format {version}, this one knows {FORMAT})",
+                hint="delete the file, or use the newer syncd",
+            )
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commit everything done inside, or nothing of it. Nested ones join the outermost."""
+        with self._lock:
+            if self._depth:
+                yield self.connection
+                return
+            self.connection.execute("BEGIN")
+            self._depth = 1
+            try:
+                yield self.connection
+            except BaseException:
+                self.connection.execute("ROLLBACK")
+                raise
+            else:
+                self.connection.execute("COMMIT")
+            finally:
+                self._depth = 0
+
+    def setting(self, name: str, default: str = "") -> str:
+        """Return what was stored under a name, or the default."""
+        row = self.connection.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
+        return default if row is None else str(row["value"])
+
+    def set_setting(self, name: str, value: str) -> None:
+        """Store a value under a name."""
+        with self.transaction() as connection:
+            connection.execute(
+                "INSERT INTO setting VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                (name, value),
+            )
+
+    def close(self) -> None:
+        """Close the file; an open transaction is lost."""
+        self.connection.close()

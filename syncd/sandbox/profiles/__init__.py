@@ -1,0 +1,63 @@
+"""Every profile by its name. A new one: one file, one line here, its tests."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from syncd.errors import ConfigurationError, Fault
+from syncd.sandbox.options import SandboxOptions
+from syncd.sandbox.profiles.base import Choice, Profile
+from syncd.sandbox.profiles.generic import Generic
+from syncd.sandbox.resources import Resources
+
+PROFILES: dict[str, type[Profile]] = {profile.name: profile for profile in (Generic,)}
+
+__all__ = ["PROFILES", "Choice", "Profile", "integrations", "profiles_of"]
+
+
+def integrations(options: SandboxOptions) -> dict[str, str]:
+    """Return the token of each integration by its name, the asked-for one first.
+
+    Raises ConfigurationError for an unknown profile and for two integrations with one token.
+    """
+    profile = _profile(options.profile)
+    names = [profile.name, *profile.siblings]
+    spare = (f"{options.tokens[0]}-{name}" for name in names) if options.tokens else iter(())
+    tokens = dict(zip(names, options.tokens, strict=False))
+    for name, token in zip(names, spare, strict=False):
+        tokens.setdefault(name, token)
+    if len(set(tokens.values())) < len(names) or "" in tokens.values():
+        problem = "every integration needs a token of its own"
+        raise ConfigurationError("sandbox", [Fault("--token", problem)])
+    return tokens
+
+
+def profiles_of(resources: Resources, options: SandboxOptions) -> dict[str, Profile]:
+    """Return the profile objects of a sandbox by name, the asked-for one first. Raises ConfigurationError."""
+    names = integrations(options)
+    settings = _settings(_profile(options.profile), options)
+    return {name: PROFILES[name](resources, options, settings) for name in names}
+
+
+def _profile(name: str) -> type[Profile]:
+    if name not in PROFILES:
+        close = get_close_matches(name, PROFILES, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(PROFILES)}"
+        raise ConfigurationError("sandbox", [Fault("--profile", f"there is no profile {name!r}; {hint}")])
+    return PROFILES[name]
+
+
+def _settings(profile: type[Profile], options: SandboxOptions) -> dict[str, str]:
+    """Return the answer to every open question, those given before the defaults."""
+    faults = []
+    for name, answer in options.settings.items():
+        choice = profile.choices.get(name)
+        if choice is None:
+            known = ", ".join(profile.choices) or "none"
+            faults.append(Fault(f"--set {name}", f"profile {profile.name} has no such option; it has {known}"))
+        elif answer not in choice.answers:
+            faults.append(Fault(f"--set {name}", f"{answer!r} is none of {', '.join(choice.answers)}"))
+    if faults:
+        raise ConfigurationError("sandbox", faults)
+    defaults = {name: choice.answers[0] for name, choice in profile.choices.items()}
+    return {**defaults, **options.settings}

@@ -1,0 +1,339 @@
+"""Users and groups as JSON documents in SQLite: identity, uniqueness, versions, membership.
+
+Owns every statement that reads or writes a resource. Knows nothing of HTTP, tokens, or how a profile presents
+what is stored. Members are rows of their own and the `groups` of a user are derived from them, so that a change
+of one member costs the same in a group of ten and of ten thousand.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from unicodedata import normalize
+from uuid import uuid4
+
+import orjson
+
+from syncd.sandbox.database import ENTERPRISE, MANAGER, Database
+
+USER = "User"
+GROUP = "Group"
+ENDPOINTS = {USER: "Users", GROUP: "Groups"}
+
+DERIVED = ("id", "meta", "members", "groups", "password")
+"""Attributes that are columns or rows of other tables, and never part of the stored JSON."""
+
+
+class Taken(Exception):
+    """Another resource has this value."""
+
+    def __init__(self, attribute: str, value: str, holder: str) -> None:
+        super().__init__(f"{attribute} {value!r} is taken by {holder}")
+        self.attribute = attribute
+        self.value = value
+        self.holder = holder
+
+
+class UnknownMember(Exception):
+    """A member id that no resource has, or that may not be a member here."""
+
+    def __init__(self, member: str) -> None:
+        super().__init__(f"no resource has the id {member!r}, so it can't be a member")
+        self.member = member
+
+
+def comparable(text: str) -> str:
+    """Return the form in which a string that is not caseExact compares (RFC 7643 section 2.2, NFC)."""
+    return normalize("NFC", normalize("NFC", text).lower())
+
+
+def now() -> str:
+    """Return the time as SCIM writes it (RFC 7643 section 2.3.5), in UTC."""
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
+@dataclass(slots=True)
+class Document:
+    """One stored resource. `attributes` is JSON without the derived attributes."""
+
+    type: str
+    attributes: dict[str, Any]
+    seq: int = 0
+    id: str = ""
+    space: str = ""
+    version: int = 1
+    created: str = ""
+    modified: str = ""
+    managed: bool = True
+    accepted: bool = True
+    archived: bool = False
+    owner: bool = False
+    password: bool = False
+    permission: str = ""
+
+    @property
+    def name(self) -> str:
+        """userName or displayName."""
+        return str(self.attributes.get("userName" if self.type == USER else "displayName") or "")
+
+    @property
+    def active(self) -> bool:
+        """Whether the account is on: it is unless `active` says false."""
+        return self.attributes.get("active") is not False
+
+    @property
+    def etag(self) -> str:
+        """The version as an entity tag: weak, for what is derived doesn't count (RFC 7644 section 3.14)."""
+        return f'W/"{self.version}"'
+
+    @property
+    def emails(self) -> list[str]:
+        """Every e-mail address, as it compares."""
+        entries = self.attributes.get("emails") or []
+        return [comparable(entry["value"]) for entry in entries if entry.get("value")]
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A member of a group, or a group of a user."""
+
+    id: str
+    type: str
+    name: str
+
+
+@dataclass(slots=True)
+class Query:
+    """Which documents are wanted: a condition in SQL with its parameters."""
+
+    where: str = "1"
+    parameters: list[Any] = field(default_factory=list)
+
+    def also(self, where: str, *parameters: Any) -> Query:
+        """Return this query narrowed by one more condition."""
+        return Query(f"({self.where}) AND ({where})", [*self.parameters, *parameters])
+
+
+class Resources:
+    """The resources of one state file."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    # Reading
+
+    def get(self, id_: str, type_: str | None = None) -> Document | None:
+        """Return the resource with this id, or None; of this type, if one is given."""
+        row = self._one("SELECT * FROM resource WHERE id = ?", id_)
+        return None if row is None or type_ not in (None, row["type"]) else _document(row)
+
+    def find(self, query: Query, *, offset: int = 0, limit: int | None = None) -> list[Document]:
+        """Return the documents that match, in the order of their creation."""
+        rows = self.database.connection.execute(
+            f"SELECT * FROM resource WHERE {query.where} ORDER BY seq LIMIT ? OFFSET ?",  # noqa: S608
+            [*query.parameters, -1 if limit is None else limit, offset],
+        )
+        return [_document(row) for row in rows]
+
+    def count(self, query: Query) -> int:
+        """Return how many documents match."""
+        statement = f"SELECT count(*) AS n FROM resource WHERE {query.where}"  # noqa: S608
+        return int(self.database.connection.execute(statement, query.parameters).fetchone()["n"])
+
+    def members(self, group: Document) -> list[Linked]:
+        """Return the members of a group, in the order of their creation."""
+        return self._linked(
+            "SELECT r.id, r.type, r.name FROM member m JOIN resource r ON r.seq = m.member "
+            "WHERE m.container = ? ORDER BY r.seq",
+            group.seq,
+        )
+
+    def groups_of(self, documents: Sequence[Document]) -> dict[int, list[Linked]]:
+        """Return the groups that each document is a direct member of, by its seq; archived ones are left out."""
+        rows = self.database.connection.execute(
+            "SELECT m.member, r.id, r.type, r.name FROM member m JOIN resource r ON r.seq = m.container "
+            "WHERE m.member IN (SELECT value FROM json_each(?)) AND NOT r.archived ORDER BY r.seq",
+            (json.dumps([document.seq for document in documents]),),
+        )
+        groups: dict[int, list[Linked]] = {}
+        for row in rows:
+            groups.setdefault(row["member"], []).append(Linked(row["id"], row["type"], row["name"]))
+        return groups
+
+    def with_email(self, address: str) -> list[Document]:
+        """Return the users that have an e-mail address, whatever its case."""
+        return self.find(Query("seq IN (SELECT resource FROM email WHERE address = ?)", [comparable(address)]))
+
+    # Writing
+
+    def create(self, document: Document) -> Document:
+        """Store a new resource and return it with its id, seq and times. Raises Taken."""
+        document.id = document.id or uuid4().hex
+        document.created = document.modified = now()
+        with self.database.transaction() as connection:
+            self._check_name(document)
+            columns = _columns(document)
+            cursor = connection.execute(
+                f"INSERT INTO resource ({', '.join(columns)}) "  # noqa: S608
+                f"VALUES ({', '.join('?' * len(columns))})",
+                list(columns.values()),
+            )
+            document.seq = int(cursor.lastrowid or 0)
+            self._store_emails(document)
+        return document
+
+    def update(self, document: Document) -> Document:
+        """Store a resource's new state under a new version, and return it. Raises Taken."""
+        with self.database.transaction() as connection:
+            self._check_name(document)
+            document.version += 1
+            document.modified = now()
+            columns = _columns(document)
+            connection.execute(
+                f"UPDATE resource SET {', '.join(f'{name} = ?' for name in columns)} WHERE seq = ?",  # noqa: S608
+                [*columns.values(), document.seq],
+            )
+            self._store_emails(document)
+        return document
+
+    def delete(self, document: Document) -> None:
+        """Remove a resource; it leaves every group, and whoever it managed has no manager."""
+        with self.database.transaction() as connection:
+            connection.execute("DELETE FROM resource WHERE seq = ?", (document.seq,))
+            for report in self.find(self._reports(document.id)):
+                report.attributes[ENTERPRISE].pop("manager")
+                self.update(report)
+
+    def set_members(self, group: Document, ids: Iterable[str]) -> bool:
+        """Make these the members of a group; return whether that changed anything. Raises UnknownMember."""
+        wanted = list(dict.fromkeys(ids))
+        with self.database.transaction():
+            present = {member.id for member in self.members(group)}
+            added = self._insert_members(group, [id_ for id_ in wanted if id_ not in present])
+            gone = self._remove_members(group, sorted(present.difference(wanted)))
+        return bool(added or gone)
+
+    def add_members(self, group: Document, ids: Iterable[str]) -> bool:
+        """Add members; return whether there was a new one. Raises UnknownMember; then nothing is added."""
+        return self._insert_members(group, list(dict.fromkeys(ids))) > 0
+
+    def remove_members(self, group: Document, ids: Iterable[str] | None) -> bool:
+        """Remove these members (None: all); return whether one was there."""
+        with self.database.transaction() as connection:
+            if ids is not None:
+                return self._remove_members(group, list(ids)) > 0
+            return connection.execute("DELETE FROM member WHERE container = ?", (group.seq,)).rowcount > 0
+
+    def touch(self, document: Document) -> None:
+        """Give a resource a new version, because something about it changed that is stored elsewhere."""
+        document.version += 1
+        document.modified = now()
+        with self.database.transaction() as connection:
+            connection.execute(
+                "UPDATE resource SET version = ?, modified = ? WHERE seq = ?",
+                (document.version, document.modified, document.seq),
+            )
+
+    def _insert_members(self, group: Document, ids: list[str]) -> int:
+        """Add members in two statements, however many there are; return how many are new."""
+        listed = json.dumps(ids)
+        with self.database.transaction() as connection:
+            known = {
+                row["id"]
+                for row in connection.execute(
+                    "SELECT id FROM resource WHERE id IN (SELECT value FROM json_each(?)) "
+                    "AND (type = 'User' OR space = ?) AND seq <> ?",
+                    (listed, group.space, group.seq),
+                )
+            }
+            if unknown := next((id_ for id_ in ids if id_ not in known), None):
+                raise UnknownMember(unknown)
+            cursor = connection.execute(
+                "INSERT OR IGNORE INTO member (container, member) "
+                "SELECT ?, seq FROM resource WHERE id IN (SELECT value FROM json_each(?))",
+                (group.seq, listed),
+            )
+            return cursor.rowcount
+
+    def _remove_members(self, group: Document, ids: list[str]) -> int:
+        cursor = self.database.connection.execute(
+            "DELETE FROM member WHERE container = ? AND member IN "
+            "(SELECT seq FROM resource WHERE id IN (SELECT value FROM json_each(?)))",
+            (group.seq, json.dumps(ids)),
+        )
+        return cursor.rowcount
+
+    def _check_name(self, document: Document) -> None:
+        """userName is unique in the whole service, whatever its case (RFC 7643 section 4.1.1)."""
+        if document.type != USER:
+            return
+        holder = self._one(
+            "SELECT id FROM resource WHERE type = 'User' AND name_key = ? AND seq <> ?",
+            comparable(document.name),
+            document.seq,
+        )
+        if holder is not None:
+            raise Taken("userName", document.name, holder["id"])
+
+    def _store_emails(self, document: Document) -> None:
+        connection = self.database.connection
+        connection.execute("DELETE FROM email WHERE resource = ?", (document.seq,))
+        connection.executemany(
+            "INSERT OR IGNORE INTO email VALUES (?, ?)", [(document.seq, email) for email in document.emails]
+        )
+
+    def _reports(self, manager: str) -> Query:
+        return Query(f"type = 'User' AND {MANAGER} = ?", [manager])
+
+    def _one(self, statement: str, *parameters: Any) -> sqlite3.Row | None:
+        row: sqlite3.Row | None = self.database.connection.execute(statement, parameters).fetchone()
+        return row
+
+    def _linked(self, statement: str, *parameters: Any) -> list[Linked]:
+        rows = self.database.connection.execute(statement, parameters)
+        return [Linked(*row) for row in rows]
+
+
+def _document(row: sqlite3.Row) -> Document:
+    return Document(
+        type=row["type"],
+        attributes=orjson.loads(row["data"]),
+        seq=row["seq"],
+        id=row["id"],
+        space=row["space"],
+        version=row["version"],
+        created=row["created"],
+        modified=row["modified"],
+        managed=bool(row["managed"]),
+        accepted=bool(row["accepted"]),
+        archived=bool(row["archived"]),
+        owner=bool(row["owner"]),
+        password=bool(row["password"]),
+        permission=row["permission"],
+    )
+
+
+def _columns(document: Document) -> dict[str, Any]:
+    return {
+        "id": document.id,
+        "type": document.type,
+        "space": document.space,
+        "name": document.name,
+        "name_key": comparable(document.name),
+        "external_id": document.attributes.get("externalId"),
+        "data": orjson.dumps(document.attributes).decode(),
+        "version": document.version,
+        "created": document.created,
+        "modified": document.modified,
+        "managed": document.managed,
+        "active": document.active,
+        "accepted": document.accepted,
+        "archived": document.archived,
+        "owner": document.owner,
+        "password": document.password,
+        "permission": document.permission,
+    }

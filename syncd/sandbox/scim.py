@@ -1,0 +1,265 @@
+"""The SCIM side over HTTP: scim2-server's service and handler, answering from stored JSON.
+
+scim2-server routes, validates, applies PATCH and PUT, plans bulk requests and words the errors. What is done here
+is what its objects are too slow for (answers, and members of large groups), and what a profile does otherwise.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, cast
+
+import orjson
+from scim2_models import (
+    NotFoundException,
+    ResourceType,
+    ResponseParameters,
+    SearchRequest,
+    UnauthorizedException,
+)
+from scim2_server.applications.asgi import ASGIApplication, Scope, Send
+from scim2_server.handler import ScimHandler
+from scim2_server.requests import ScimRequest
+from scim2_server.responses import ScimResponse
+from scim2_server.routing import Operation, Target
+from scim2_server.service import ScimService
+
+from syncd.sandbox.members import GroupPatch, MemberChange, take_apart
+from syncd.sandbox.profiles.base import Json, Profile
+from syncd.sandbox.resources import GROUP, Document
+from syncd.sandbox.storage import SandboxStorage
+
+WHOLE = frozenset({"members", "groups"})
+ALWAYS_RETURNED = frozenset({"id", "schemas"})
+
+Parameters = ResponseParameters[Any] | SearchRequest[Any] | None
+
+
+class SandboxHandler(ScimHandler):
+    """One integration's requests, from routing to the answer's JSON."""
+
+    storage: SandboxStorage
+
+    def __init__(self, service: ScimService, storage: SandboxStorage) -> None:
+        super().__init__(service, storage)
+        self.profile: Profile = storage.profile
+
+    def handle(self, request: ScimRequest) -> ScimResponse:
+        """Serve a request, unless its endpoint is one that this service does not have."""
+        first = request.path.strip("/").split("/")[0]
+        last = request.path.strip("/").split("/")[-1]
+        if first not in self.profile.endpoints or (last == ".search" and ".search" not in self.profile.endpoints):
+            raise NotFoundException(detail=f"No SCIM endpoint at {request.path!r}")
+        return super().handle(request)
+
+    def create(self, request: ScimRequest) -> ScimResponse:
+        """Create a resource (RFC 7644 section 3.3)."""
+        with self.service.provider:
+            _, resource_type = self._target(request, Operation.create)
+            resource = self.service.read_creation(resource_type, request.body, request.header("Content-Type"))
+            document = self.storage.create_document(resource_type, resource)
+            return self._answer(request, document, HTTPStatus.CREATED)
+
+    def query(self, request: ScimRequest) -> ScimResponse:
+        """Read a resource (RFC 7644 section 3.4.1)."""
+        with self.service.provider:
+            target, resource_type = self._target(request, Operation.query)
+            parameters = self.service.read_response_parameters(resource_type, request.query)
+            document = self.storage.document(resource_type, target.resource_id)
+            if not self.service.read_conditions(request).check(document.etag, "GET"):
+                return ScimResponse(HTTPStatus.NOT_MODIFIED, None, {"ETag": document.etag})
+            return self._answer(request, document, HTTPStatus.OK, parameters)
+
+    def replace(self, request: ScimRequest) -> ScimResponse:
+        """Replace a resource (RFC 7644 section 3.5.1). One that changes nothing keeps its version."""
+        with self.service.provider:
+            target, resource_type = self._target(request, Operation.replace)
+            parameters = self.service.read_response_parameters(resource_type, request.query)
+            with self.storage.operation():
+                document = self.storage.document(resource_type, target.resource_id)
+                replacement = self.service.read_replacement(resource_type, request.body, request.header("Content-Type"))
+                conditions = self.service.read_conditions(request)
+                current = self.storage.model(document)
+                replaced = self.service.apply_replacement(current, replacement, conditions)
+                if replaced is not None:
+                    document = self.storage.update_document(resource_type, replaced)
+            return self._answer(request, document, HTTPStatus.OK, parameters)
+
+    def patch(self, request: ScimRequest) -> ScimResponse:
+        """Modify a resource (RFC 7644 section 3.5.2). One that changes nothing keeps its version."""
+        with self.service.provider:
+            target, resource_type = self._target(request, Operation.patch)
+            parameters = self.service.read_response_parameters(resource_type, request.query)
+            with self.storage.operation():
+                document = self._patched(request, resource_type, target.resource_id)
+            asked = parameters.attributes or parameters.excluded_attributes
+            if not asked and not self.profile.patch_answers_with_body:
+                return ScimResponse(HTTPStatus.NO_CONTENT, None, {"ETag": document.etag})
+            return self._answer(request, document, HTTPStatus.OK, parameters)
+
+    def search(self, request: ScimRequest) -> ScimResponse:
+        """Search with GET (RFC 7644 section 3.4.2)."""
+        with self.service.provider:
+            types, allowed = self._searched(request, Operation.search)
+            search_request, _ = self.service.read_search_query(types, request.query)
+            return self._list(request, allowed, search_request)
+
+    def search_with_body(self, request: ScimRequest) -> ScimResponse:
+        """Search with POST (RFC 7644 section 3.4.3)."""
+        with self.service.provider:
+            types, allowed = self._searched(request, Operation.search_with_body)
+            search_request, _ = self.service.read_search_body(types, request.body, request.header("Content-Type"))
+            return self._list(request, allowed, search_request)
+
+    # Steps
+
+    def _target(self, request: ScimRequest, operation: Operation) -> tuple[Target, ResourceType]:
+        target = self.service.route(request, operation)
+        resource_type = self.service.resource_type_at(cast(str, target.endpoint))
+        self.service.authorize(request, target, resource_type)
+        return target, resource_type
+
+    def _searched(self, request: ScimRequest, operation: Operation) -> tuple[list[ResourceType], list[ResourceType]]:
+        target = self.service.route(request, operation)
+        types = self.service.searched_types(target.endpoint)
+        return types, self.service.authorized_types(request, target, types)
+
+    def _patched(self, request: ScimRequest, resource_type: ResourceType, id_: str | None) -> Document:
+        """Apply a PATCH; of a group, the members without loading them where the request allows it."""
+        parts = self._group_patch(request) if resource_type.name == GROUP else None
+        patch_op = None
+        if parts is None or parts.rest is not None:
+            body = request.body if parts is None else cast(bytes, parts.rest)
+            patch_op = self.service.read_patch(resource_type, body, request.header("Content-Type"))
+        document = self.storage.document(resource_type, id_)
+        conditions = self.service.read_conditions(request)
+        conditions.check(document.etag, "PATCH")
+        if patch_op is not None:
+            current = self.storage.model(document, members=parts is None)
+            patched = self.service.apply_patch(current, patch_op, conditions)
+            if patched is not None:
+                document = self.storage.update_document(resource_type, patched, members=parts is None)
+        if parts is not None:
+            document = self._change_members(document, parts.members)
+        return document
+
+    def _group_patch(self, request: ScimRequest) -> GroupPatch | None:
+        self.service.ensure_json(request.header("Content-Type"))
+        return take_apart(request.body, value_list_removes=self.profile.value_list_removes)
+
+    def _change_members(self, group: Document, changes: list[MemberChange]) -> Document:
+        """Apply membership changes in order; the group gets a new version if any of them changed something."""
+        resources = self.storage.resources
+        changed = False
+        for change in changes:
+            ids = change.ids
+            if change.op != "remove":
+                self.profile.check_members(group, ids or [])
+            if change.op == "add":
+                changed |= resources.add_members(group, ids or [])
+            elif change.op == "replace":
+                changed |= resources.set_members(group, ids or [])
+            else:
+                changed |= resources.remove_members(group, ids)
+        if changed:
+            resources.touch(group)
+        return group
+
+    # Answers
+
+    def _answer(
+        self, request: ScimRequest, document: Document, status: HTTPStatus, parameters: Parameters = None
+    ) -> ScimResponse:
+        (body,) = self._bodies(request, [document], parameters)
+        location = self.storage.location(document, request.base_url)
+        headers = {"Content-Location": location, "ETag": document.etag}
+        if status is HTTPStatus.CREATED:
+            headers["Location"] = location
+        return ScimResponse(status, body, headers)
+
+    def _list(
+        self, request: ScimRequest, types: list[ResourceType], search_request: SearchRequest[Any]
+    ) -> ScimResponse:
+        with self.storage.operation():
+            total, documents = self.storage.page(types, search_request)
+            resources = self._bodies(request, documents, search_request)
+        body = {
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
+            "totalResults": total,
+            "itemsPerPage": self.profile.items_per_page(search_request.count, len(resources)),
+            "startIndex": search_request.start_index,
+            "Resources": resources,
+        }
+        return ScimResponse(HTTPStatus.OK, body)
+
+    def _bodies(self, request: ScimRequest, documents: list[Document], parameters: Parameters) -> list[Json]:
+        """Return what is shown of each document: all of it, or what `parameters` select."""
+        wanted = _names(parameters.attributes) if parameters else None
+        unwanted = _names(parameters.excluded_attributes) if parameters else None
+        if wanted:
+            without = frozenset(name for name in WHOLE if not any(name in each for each in wanted))
+        else:
+            without = frozenset(unwanted or ()) & WHOLE
+        pairs = self.storage.bodies(documents, request.base_url, without=without)
+        if not wanted and not unwanted:
+            return [body for _, body in pairs]
+        plain = unwanted and all(name.isalpha() for name in unwanted)
+        if plain:
+            dropped = set(unwanted or ()) - ALWAYS_RETURNED
+            return [{name: value for name, value in body.items() if name.lower() not in dropped} for _, body in pairs]
+        return [self.storage.selected(document, body, parameters) for document, body in pairs]
+
+
+def _names(paths: list[Any] | None) -> set[str]:
+    return {str(path).lower() for path in paths or ()}
+
+
+class ScimApplication(ASGIApplication):
+    """The SCIM endpoints of one sandbox. The bearer token decides which integration answers."""
+
+    def __init__(self, handlers: dict[str, SandboxHandler]) -> None:
+        self.handlers = handlers
+        first = next(iter(handlers.values()))
+        # The asynchronous handler that scim2-server makes of the storage is never called: requests are served
+        # one after the other, which is what makes a read and the write that follows from it one step.
+        super().__init__(cast(Any, first.storage), first.service.provider, first.service)
+
+    @staticmethod
+    def get_base_url(scope: Scope) -> str:
+        """Return the root URL of the SCIM endpoints as the client addressed it."""
+        headers = dict(scope["headers"])
+        return f"{scope['scheme']}://{headers.get(b'host', b'localhost').decode()}{scope.get('root_path', '')}"
+
+    @staticmethod
+    def split_path(path: str) -> str:
+        """Return a path relative to the root of the SCIM endpoints (`.scim`: RFC 7644 section 3.8)."""
+        return path.removesuffix(".scim")
+
+    async def dispatch_request(self, request: ScimRequest) -> ScimResponse:
+        """Find the integration that the token belongs to and let it answer."""
+        return self._handler(request).handle(request)
+
+    def _handler(self, request: ScimRequest) -> SandboxHandler:
+        """Return the handler for a request's token. /ServiceProviderConfig needs none (RFC 7643 section 5)."""
+        scheme, _, token = (request.header("Authorization") or "").partition(" ")
+        handler = self.handlers.get(token.strip()) if scheme.lower() == "bearer" else None
+        if handler is not None:
+            return handler
+        if request.path.strip("/") == "ServiceProviderConfig":
+            return next(iter(self.handlers.values()))
+        raise UnauthorizedException(detail="The bearer token is missing or not accepted")
+
+    def finalize_response(self, request: ScimRequest, response: ScimResponse) -> ScimResponse:
+        """Add the header that every response carries."""
+        response.headers.setdefault("Cache-Control", "no-cache")
+        return response
+
+    @staticmethod
+    async def send_response(response: ScimResponse, send: Send) -> None:
+        """Send a SCIM response, which has a Content-Length unless it has no body by definition."""
+        body = b"" if response.body is None else orjson.dumps(response.body)
+        headers = [(name.encode(), value.encode()) for name, value in response.headers.items()]
+        if response.status not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
+            headers.append((b"Content-Length", str(len(body)).encode()))
+        await send({"type": "http.response.start", "status": int(response.status), "headers": headers})
+        await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,125 @@
+"""Start a sandbox: the SCIM libraries are loaded here, and nowhere before.
+
+Owns the process's side of it: the socket, the temporary state, the line that says where it listens.
+"""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from syncd.errors import ConfigurationError, Fault, SyncdError
+from syncd.sandbox.options import SandboxOptions
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+SCIM_PATH = "/scim/v2"
+
+
+class SandboxUnavailable(SyncdError):
+    """The sandbox can't start: a library is missing, or the port is taken."""
+
+
+def create_app(options: SandboxOptions) -> Starlette:
+    """Return the ASGI application of one sandbox. Raises ConfigurationError, StateError, SandboxUnavailable."""
+    _require_libraries()
+    from syncd.sandbox.application import build
+
+    return build(options)
+
+
+def serve(options: SandboxOptions) -> None:
+    """Serve until SIGINT or SIGTERM. Prints one line once connections are accepted.
+
+    Raises ConfigurationError, StateError, SandboxUnavailable.
+    """
+    _require_libraries()
+    with ExitStack() as stack:
+        if options.state is None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="syncd-sandbox-"))
+            options = _with_state(options, Path(folder) / "sandbox.db")
+        app = create_app(options)
+        listening = stack.enter_context(_listen(options))
+        _run(app, listening, options)
+
+
+def _run(app: Starlette, listening: socket.socket, options: SandboxOptions) -> None:
+    import uvicorn
+
+    from syncd.sandbox.connection import AbortableProtocol
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            print(greeting(options, listening), flush=True)  # noqa: T201 - the one line a person waits for
+
+    config = uvicorn.Config(
+        app,
+        http=AbortableProtocol,
+        ws="none",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=2,
+    )
+    try:
+        Server(config).run(sockets=[listening])
+    except KeyboardInterrupt:
+        return
+
+
+def greeting(options: SandboxOptions, listening: socket.socket) -> str:
+    """Return the line that says where the sandbox is and which tokens it takes."""
+    from syncd.sandbox.profiles import integrations
+
+    host, port = listening.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    tokens = ", ".join(f"token {token} ({name})" for name, token in integrations(options).items())
+    page = f"http://{shown}:{port}/"
+    return f"sandbox: http://{shown}:{port}{SCIM_PATH} profile {options.profile}, {tokens}, page {page}"
+
+
+def _listen(options: SandboxOptions) -> socket.socket:
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((options.host, options.port))
+    except OSError as error:
+        listening.close()
+        raise SandboxUnavailable(
+            f"the sandbox can't listen on {options.host}:{options.port}: {error.strerror or error}",
+            hint="choose another port with --port, or 0 for any free one",
+        ) from error
+    return listening
+
+
+def _with_state(options: SandboxOptions, state: Path) -> SandboxOptions:
+    from dataclasses import replace
+
+    return replace(options, state=state)
+
+
+def _require_libraries() -> None:
+    """Say how to install the sandbox's libraries if they are not there."""
+    try:
+        import scim2_server
+        import starlette
+        import uvicorn
+    except ModuleNotFoundError as error:
+        raise SandboxUnavailable(
+            f"the sandbox needs the library {error.name}, which is not installed",
+            hint="install it with: pip install 'syncd[sandbox]'",
+        ) from error
+    _: Any = (scim2_server, starlette, uvicorn)
+
+
+def refuse(key: str, problem: str) -> ConfigurationError:
+    """Return the error for one wrong option of the sandbox."""
+    return ConfigurationError("sandbox", [Fault(key, problem)])

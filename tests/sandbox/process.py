@@ -1,0 +1,183 @@
+"""A sandbox as a separate process, for tests of the whole project: real HTTP, a state file, a request log."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+Json = dict[str, Any]
+
+
+class Sandbox:
+    """One sandbox process on a free port; a context manager, or `start()` and `stop()`.
+
+    The port stays the same over `restart()`, so that a client keeps its address.
+    """
+
+    def __init__(
+        self,
+        profile: str = "generic",
+        *,
+        state: Path | None = None,
+        tokens: Sequence[str] = ("sandbox-token",),
+        verified_domains: Sequence[str] = (),
+        faults: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+        port: int = 0,
+    ) -> None:
+        self.profile = profile
+        self._folder = None if state else tempfile.TemporaryDirectory(prefix="sandbox-test-")
+        self.state = state or Path(self._folder.name if self._folder else "") / "sandbox.db"
+        self.tokens = tuple(tokens)
+        self.token = self.tokens[0]
+        self.port = port
+        self.greeting = ""
+        self._options = [
+            *(part for token in self.tokens for part in ("--token", token)),
+            *(part for domain in verified_domains for part in ("--verified-domain", domain)),
+            *(("--faults", str(faults)) if faults else ()),
+            *(part for name, answer in (settings or {}).items() for part in ("--set", f"{name}={answer}")),
+        ]
+        self._process: subprocess.Popen[str] | None = None
+        self._client: httpx.Client | None = None
+
+    # Life
+
+    def start(self) -> Self:
+        """Start the process and wait for the line that says it listens."""
+        self._process = subprocess.Popen(
+            [
+                sys.executable,
+                *("-W", "error"),
+                *("-m", "syncd.sandbox", "--profile", self.profile, "--port", str(self.port)),
+                *("--state", str(self.state), *self._options),
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+        assert self._process.stdout is not None
+        self.greeting = self._process.stdout.readline()
+        if not self.greeting.startswith("sandbox: "):
+            self._reap()
+            raise RuntimeError(f"the sandbox did not start: {self.greeting!r}; its stderr says why")
+        self.port = httpx.URL(self.greeting.split()[1]).port or 0
+        self._client = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
+        return self
+
+    def stop(self) -> None:
+        """End the process as a person would, with SIGTERM."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        self._reap()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def kill(self) -> None:
+        """End the process with SIGKILL: no chance to finish or to tidy up."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGKILL)
+        self._reap()
+
+    def restart(self) -> Self:
+        """Start again on the same port and state file, stopping the process if it runs."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        self._reap()
+        return self.start()
+
+    def _reap(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+        if self._process is not None:
+            self._process.wait(timeout=15)
+            if self._process.stdout is not None:
+                self._process.stdout.close()
+            self._process = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    # Addresses
+
+    @property
+    def url(self) -> str:
+        """The sandbox's address without a path: the page is there, `/admin` below it."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def base_url(self) -> str:
+        """The SCIM base URL."""
+        return f"{self.url}/scim/v2"
+
+    # The SCIM side, as a client of its own
+
+    def scim(self, method: str, path: str, body: Any = None, *, token: str | None = None, **kw: Any) -> httpx.Response:
+        """Send one SCIM request, with the token; returns whatever comes back."""
+        headers = {"Authorization": f"Bearer {token or self.token}", **kw.pop("headers", {})}
+        if body is not None:
+            headers.setdefault("Content-Type", "application/scim+json")
+        return self.client.request(method, f"/scim/v2{path}", json=body, headers=headers, **kw)
+
+    def users(self, *, token: str | None = None) -> list[Json]:
+        """Return every user that the SCIM API lists."""
+        return self._all("/Users", token)
+
+    def groups(self, *, token: str | None = None) -> list[Json]:
+        """Return every group that the SCIM API lists, with its members."""
+        return self._all("/Groups", token)
+
+    def _all(self, path: str, token: str | None) -> list[Json]:
+        found: list[Json] = []
+        while True:
+            query = {"startIndex": len(found) + 1, "count": 500}
+            answer = self.scim("GET", path, token=token, params=query, headers={"X-Sandbox-Unlogged": "1"})
+            answer.raise_for_status()
+            page = answer.json()
+            found += page.get("Resources", [])
+            if len(found) >= page["totalResults"] or not page.get("Resources"):
+                return found
+
+    # The people's side
+
+    @property
+    def client(self) -> httpx.Client:
+        """A client for the sandbox's address, without a token."""
+        assert self._client is not None, "the sandbox is not running"
+        return self._client
+
+    def admin(self, method: str, path: str, body: Any = None, **kw: Any) -> Any:
+        """Send one request to the people's API and return its JSON. Raises httpx.HTTPStatusError."""
+        answer = self.client.request(method, f"/admin{path}", json=body, **kw)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def requests(self, **query: str) -> list[Json]:
+        """Return the SCIM requests it received, oldest first: those of `users()` and `groups()` don't count."""
+        requests: list[Json] = self.admin("GET", "/requests", params=query)["requests"]
+        return requests
+
+    def counts(self) -> dict[str, int]:
+        """Return how many SCIM requests it received, by method."""
+        counts: dict[str, int] = self.admin("GET", "/requests")["counts"]
+        return counts
+
+    def clear_requests(self) -> None:
+        """Forget the requests received so far."""
+        self.admin("DELETE", "/requests")
+
+    def faults(self, *rules: Json) -> None:
+        """Make these the faults from now on; none: it works again."""
+        self.admin("PUT", "/faults", list(rules))
