@@ -1,0 +1,40 @@
+# syncd: `make demo` shows it at work, `make test` proves it. Both set themselves up on first use.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := syncd tests
+
+.PHONY: help demo test check bench lock clean
+
+help: ## Say what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/.run ## Watch the whole thing on this machine: plan, apply, a change, a held removal, a quiet run
+	@$(BIN)/syncd demo $(DEMO_FLAGS)
+
+test: $(VENV)/.test ## Run every test, against real servers started on loopback
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q
+
+check: $(VENV)/.test ## Format, lint, types and import contracts
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.test ## Print the performance figures, as ratios within one run
+	@$(BIN)/python -m tests.bench
+
+lock: $(VENV)/.test ## Resolve the locked versions anew, from the ranges in pyproject.toml
+	@$(BIN)/pip install --quiet uv
+	tools/lock $(BIN)/uv
+
+clean: ## Remove what was set up
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(VENV)/.run: pyproject.toml requirements/run.lock tools/setup
+	@tools/setup run $(VENV)
+
+$(VENV)/.test: pyproject.toml requirements/test.lock tools/setup
+	@tools/setup test $(VENV)

@@ -1,0 +1,211 @@
+"""`syncd demo`: the main job from beginning to end on this machine, with the real commands.
+
+Starts a sandbox as a process of its own, works in a folder of its own, and checks each step's exit code
+against what it should be.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import click
+
+from syncd.errors import SyncdError
+from syncd.starter import write
+
+Row = dict[str, str]
+_TOKEN: Final = "sandbox-token"  # noqa: S105 - the sandbox's own, on loopback
+_LEAVERS: Final = 9
+
+
+@dataclass
+class Demo:
+    """One showing: where it works, and what did not go as it should."""
+
+    folder: Path
+    environment: dict[str, str]
+    pause: bool
+    surprises: list[str] = field(default_factory=list)
+
+    def say(self, text: str) -> None:
+        click.echo("\n" + click.style(text, bold=True))
+
+    def wait(self) -> None:
+        if self.pause:
+            click.prompt(click.style("Enter goes on", dim=True), default="", show_default=False, prompt_suffix=" ")
+
+    def run(self, *arguments: str, expected: int) -> None:
+        """Run one command of syncd as a person would, show it, and compare its exit code."""
+        click.echo(click.style(f"$ syncd {shlex.join(arguments)}", fg="cyan"))
+        sys.stdout.flush()
+        done = subprocess.run(
+            [sys.executable, "-m", "syncd", *arguments], cwd=self.folder, env=self.environment, check=False
+        )
+        click.echo(click.style(f"exit code {done.returncode}", dim=True))
+        if done.returncode != expected:
+            self.surprises.append(f"`syncd {shlex.join(arguments)}` ended with {done.returncode}, not {expected}")
+
+    def edit(self, name: str, change: Callable[[list[Row]], list[Row]]) -> None:
+        """Replace a CSV file by a changed one, as an export should: whole, by a rename."""
+        path = self.folder / name
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            columns = list(reader.fieldnames or [])
+            rows = list(reader)
+        draft = path.with_suffix(".draft")
+        with draft.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns, restval="")
+            writer.writeheader()
+            writer.writerows(change(rows))
+        draft.replace(path)
+
+
+def run(*, pause: bool, keep: Path | None) -> int:
+    """Show everything; returns the exit code: 0 when every step went as it should. Raises SyncdError."""
+    with ExitStack() as stack:
+        if keep is not None:
+            keep.mkdir(parents=True, exist_ok=True)
+            if (keep / "syncd.db").exists():
+                raise SyncdError(f"{keep}: a demo was here already", hint="give an empty folder")
+            folder = keep.resolve()
+        else:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="syncd-demo-")))
+        for _ in write(folder):
+            pass
+        address = stack.enter_context(_sandbox(folder))
+        environment = {
+            **os.environ,
+            "SYNCD_CONFIG": "syncd.toml",
+            "SYNCD_TOKEN": _TOKEN,
+            "SYNCD__TARGET__SANDBOX__BASE_URL": address,
+        }
+        demo = Demo(folder, environment, pause)
+        _show(demo, address)
+        for surprise in demo.surprises:
+            click.echo(click.style(f"not as it should be: {surprise}", fg="red"), err=True)
+        if not demo.surprises:
+            click.echo(click.style("\nEvery step went as it should.", fg="green", bold=True) + " Your turn: `syncd init`")
+        return 1 if demo.surprises else 0
+
+
+@contextmanager
+def _sandbox(folder: Path) -> Iterator[str]:
+    """Run a sandbox beside the demo; yields its SCIM base URL. Raises SyncdError."""
+    command = [sys.executable, "-m", "syncd", "sandbox", "--port", "0", "--state", str(folder / "sandbox.db")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        said = process.stdout.readline()
+        found = re.search(r"https?://\S+/scim/v2", said)
+        if found is None:
+            process.terminate()
+            raise SyncdError(f"the sandbox did not start: {said}{process.stderr.read()}".strip())
+        yield found[0]
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def _show(demo: Demo, address: str) -> None:
+    demo.say("1. An organisation in three CSV files, and an empty SCIM endpoint")
+    click.echo(f"   files in {demo.folder}\n   the sandbox answers at {address}")
+    demo.run("check", expected=0)
+    demo.wait()
+
+    demo.say("2. What would happen? Nothing is sent; the plan is saved for review")
+    demo.run("plan", "-o", "plan.json", expected=2)
+    demo.run("plan", expected=2)
+    demo.wait()
+
+    demo.say("3. Reviewed: carry out exactly that plan")
+    demo.run("apply", "plan.json", expected=0)
+    demo.run("status", expected=0)
+    demo.wait()
+
+    demo.say("4. The organisation changes")
+    for line in _changes(demo):
+        click.echo(f"   {line}")
+    demo.run("plan", expected=2)
+    demo.run("sync", expected=0)
+    demo.wait()
+
+    demo.say(f"5. A bad export: {_LEAVERS} people are suddenly marked as having left")
+    demo.edit("people.csv", _mass_leave)
+    demo.run("sync", expected=3)
+    click.echo("   Over the limit, so nobody was locked out: it is held until a person decides.")
+    demo.wait()
+
+    demo.say("6. The export is mended, and the next run is quiet: not a single request")
+    demo.edit("people.csv", _all_back)
+    demo.run("sync", expected=0)
+    demo.run("runs", expected=0)
+
+
+def _changes(demo: Demo) -> Iterator[str]:
+    """Change a few things in the files, and say which."""
+    changed: list[str] = []
+
+    def people(rows: list[Row]) -> list[Row]:
+        active = [row for row in rows if row["status"] == "active"]
+        promoted, married, leaver = active[3], active[4], active[5]
+        promoted["title"] = f"Senior {promoted['title']}"
+        changed.append(f"{promoted['first']} {promoted['last']} is promoted to {promoted['title']}")
+        old = married["mail"]
+        married["last"] += "-Okafor"
+        married["mail"] = f"{married['first']}.okafor@{old.partition('@')[2]}".lower()
+        married["display"] = ""
+        changed.append(f"{old} marries and becomes {married['mail']}: the same account, renamed")
+        leaver["status"] = "left"
+        changed.append(f"{leaver['first']} {leaver['last']} leaves")
+        key = str(max(int(row["employee_id"]) for row in rows) + 1)
+        new = {
+            "employee_id": key,
+            "first": "Noor",
+            "last": "Haddad",
+            "mail": "noor.haddad@example.com",
+            "status": "active",
+            "department": promoted["department"],
+            "title": "Engineer",
+            "manager_id": promoted["employee_id"],
+        }
+        changed.append("Noor Haddad joins, and is put into a group")
+        return [*rows, new]
+
+    demo.edit("people.csv", people)
+
+    def members(rows: list[Row]) -> list[Row]:
+        key = _last_key(demo)
+        return [*rows, {"group": rows[0]["group"], "member": key}]
+
+    demo.edit("members.csv", members)
+    yield from changed
+
+
+def _last_key(demo: Demo) -> str:
+    """Return the key of the person added last."""
+    with (demo.folder / "people.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))[-1]["employee_id"]
+
+
+def _mass_leave(rows: list[Row]) -> list[Row]:
+    for row in [row for row in rows if row["status"] == "active"][-_LEAVERS:]:
+        row["status"] = "LEFT?"
+    return rows
+
+
+def _all_back(rows: list[Row]) -> list[Row]:
+    for row in rows:
+        row["status"] = "active" if row["status"] == "LEFT?" else row["status"]
+    return rows
