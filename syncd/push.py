@@ -62,7 +62,7 @@ class Push:
         self.stopped: TargetError | None = None
 
     async def carry_out(self, plan: Plan, run: int) -> tuple[Outcome, ...]:
-        """Execute every change of the plan and return what came of each.
+        """Execute every change of the plan and return what came of each, in the plan's order.
 
         When the target as a whole refuses or disappears, `stopped` says so and what was left is skipped.
         Raises StateError when an outcome can't be written down: nothing more is sent then.
@@ -71,7 +71,8 @@ class Push:
             await self._prepare()
         for _, phase in groupby(plan.changes, key=lambda change: change.phase):
             await self._side_by_side(list(phase), run)
-        return tuple(self._outcomes)
+        place = {change.id: index for index, change in enumerate(plan.changes)}
+        return tuple(sorted(self._outcomes, key=lambda outcome: place[outcome.change.id]))
 
     async def _prepare(self) -> None:
         """Find out once whether the endpoint takes PATCH, where the profile doesn't know."""

@@ -30,6 +30,7 @@ _SIGNS: Final[dict[Action, tuple[str, str]]] = {
     Action.ADD_MEMBERS: ("+", "green"),
     Action.REMOVE_MEMBERS: ("-", "red"),
 }
+_ACTIONS: Final = frozenset(action.value for action in Action)
 _NAMES_SHOWN: Final = 8
 _VERBS: Final = {Result.APPLIED: "done", Result.FAILED: "FAILED", Result.SKIPPED: "skipped", Result.REFUSED: "refused"}
 
@@ -105,7 +106,7 @@ def _sentence(plan: Plan) -> str:
     """Say what will happen in a sentence."""
     if not plan.changes:
         return "nothing to do" if not plan.held else "nothing to do now"
-    counts = [f"{count} {name}" for name, count in plan.summary.items() if name in Action]
+    counts = [f"{count} {name}" for name, count in plan.summary.items() if name in _ACTIONS]
     requests = f"{plan.estimate.requests} request{'s' if plan.estimate.requests != 1 else ''}"
     return f"{', '.join(counts)}; {requests}, about {plan.estimate.seconds:g} s"
 
