@@ -12,7 +12,7 @@ from datetime import datetime
 from math import ceil
 
 from syncd.core.diff import PendingRule, group_changes, membership_changes, user_changes
-from syncd.core.digest import entry_digest, fingerprint, member_number, members_digest
+from syncd.core.digest import entry_digest, fingerprint, member_numbers, members_digest
 from syncd.core.groups import Nesting, flattened
 from syncd.core.mapping import EntryUnusable, GroupMapping, Selection, UserMapping, desired_user
 from syncd.core.model import Entry, Evidence, Flat, GroupEntry, Json, Kind, Known, KnownGroup, Problem, State
@@ -104,6 +104,7 @@ class Comparison:
                 entries.append(item)
         glances = self._snapshot.glances([entry.key for entry in entries])
         differing: list[tuple[Entry, bytes]] = []
+        unchanged: list[str] = []
         for entry in entries:
             digest = entry_digest(entry.attributes, self._scheme)
             glance = glances.get(entry.key)
@@ -112,9 +113,10 @@ class Comparison:
                 if glance.missing:
                     self.bookkeeping.back.append(entry.key)
                 if glance.digest == digest:
-                    self._has_account(entry.key)
+                    unchanged.append(entry.key)
                     continue
             differing.append((entry, digest))
+        self._have_accounts(unchanged)
         if differing:
             self._differing(differing, self._snapshot.users([e.key for e, _ in differing if e.key in glances]))
 
@@ -127,7 +129,7 @@ class Comparison:
             except EntryUnusable as error:
                 self._problems.append(Trouble(entry.key, str(error), entry.where))
                 if entry.key in known:
-                    self._has_account(entry.key)
+                    self._have_accounts([entry.key])
                 continue
             mapped.append((desired, digest))
         managers = {desired.attributes[MANAGER] for desired, _ in mapped if MANAGER in desired.attributes}
@@ -140,13 +142,13 @@ class Comparison:
             elif before is not None:
                 self.bookkeeping.settled[desired.key] = digest
             if changes or before is not None:
-                self._has_account(desired.key)
+                self._have_accounts([desired.key])
             moved = any(self._source.users.email_path in change.after for change in changes)
             if moved and before and before.state is State.ACTIVE and desired.state is State.PENDING:
                 self._outside.add(desired.key)
 
-    def _has_account(self, key: str) -> None:
-        self._accounts[key] = member_number(Kind.USER, key) if self._target.selection.wants_groups else 0
+    def _have_accounts(self, keys: Iterable[str]) -> None:
+        self._accounts.update(member_numbers(Kind.USER, keys))
 
     def _problem(self, problem: Problem) -> None:
         """Report it, and leave whoever it may belong to exactly as they are."""
@@ -242,7 +244,7 @@ class Comparison:
         accounts = self._accounts
         if before is not None:
             numbers = [accounts[key] for key in members if key in accounts]
-            numbers += [member_number(Kind.GROUP, key) for key in subgroups]
+            numbers += member_numbers(Kind.GROUP, subgroups).values()
             if members_digest(numbers) == before.members_digest:
                 return []
         desired = {key for key in members if key in accounts}

@@ -31,9 +31,15 @@ def entry_digest(attributes: Attributes, mapping: bytes) -> bytes:
     return blake2b(orjson.dumps(attributes), digest_size=16, key=mapping).digest()
 
 
-def member_number(kind: Kind, key: str) -> int:
-    """Return the summand that stands for one member; a user and a group may have the same key."""
-    return int.from_bytes(blake2b(key.encode(), digest_size=_BITS // 8, person=kind.encode()).digest(), "big")
+def member_numbers(kind: Kind, keys: Iterable[str]) -> dict[str, int]:
+    """Return for each key the summand that stands for it as a member; a user and a group may have the same key."""
+    empty, number = blake2b(digest_size=_BITS // 8, person=kind.encode()), int.from_bytes
+    numbers = {}
+    for key in keys:
+        digest = empty.copy()
+        digest.update(key.encode())
+        numbers[key] = number(digest.digest())
+    return numbers
 
 
 def members_digest(numbers: Iterable[int]) -> bytes:

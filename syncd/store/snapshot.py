@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from sqlite_utils import Database
 
-from syncd.core.digest import NO_MEMBERS, member_number, members_changed
+from syncd.core.digest import NO_MEMBERS, member_numbers, members_changed
 from syncd.core.model import Json, Kind, Known, KnownGroup, State
 
-_BATCH: Final = 500
+_BATCH: Final = 1000
 _USER_COLUMNS: Final = "key, id, name, state, attributes, digest, accepted, missing_since"
 _GROUP_COLUMNS: Final = "key, id, name, attributes, members_digest, missing_since"
 
 
-@dataclass(frozen=True, slots=True)
-class Glance:
+class Glance(NamedTuple):
     """As much of a known user as it takes to pass over the unchanged."""
 
+    key: str
     ref: int
     digest: bytes
-    state: str
-    missing: bool
+    missing: int
+    """1 when they are missing from the source since an earlier run."""
 
 
 class Snapshot:
@@ -69,17 +68,16 @@ class Snapshot:
         return {state: found.get(state.value, 0) for state in State}
 
     def glances(self, keys: Sequence[str]) -> dict[str, Glance]:
-        """Return what is known of up to a few thousand keys, in one look-up per 500."""
+        """Return what is known of up to a few thousand keys."""
         found: dict[str, Glance] = {}
         for start in range(0, len(keys), _BATCH):
             batch = keys[start : start + _BATCH]
             rows = self._conn.execute(
-                "SELECT key, ref, digest, state, missing_since IS NOT NULL FROM users"
+                "SELECT key, ref, digest, missing_since IS NOT NULL FROM users"
                 f" WHERE target = ? AND key IN ({_marks(batch)})",
                 [self._target, *batch],
             )
-            for key, ref, digest, state, missing in rows:
-                found[key] = Glance(ref, digest, state, bool(missing))
+            found.update({row[0]: Glance._make(row) for row in rows})
         return found
 
     def users(self, keys: Sequence[str]) -> dict[str, Known]:
@@ -268,8 +266,8 @@ class Snapshot:
         if row is not None:
             digest = members_changed(
                 row[0] or NO_MEMBERS,
-                [member_number(kind, key) for key in came],
-                [member_number(kind, key) for key in went],
+                member_numbers(kind, came).values(),
+                member_numbers(kind, went).values(),
             )
             self._conn.execute(
                 "UPDATE groups SET members_digest = ? WHERE target = ? AND key = ?", [digest, self._target, group]
