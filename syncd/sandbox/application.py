@@ -13,9 +13,14 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
+from syncd.sandbox.control import control_routes
 from syncd.sandbox.database import Database
+from syncd.sandbox.faults import Faults, load
+from syncd.sandbox.guard import Guard
+from syncd.sandbox.interference import Interference
 from syncd.sandbox.options import SandboxOptions
 from syncd.sandbox.profiles import Profile, integrations, profiles_of
+from syncd.sandbox.requestlog import RequestLog
 from syncd.sandbox.resources import Resources
 from syncd.sandbox.scim import SandboxHandler, ScimApplication
 from syncd.sandbox.storage import SandboxStorage
@@ -41,9 +46,15 @@ def build(options: SandboxOptions) -> Starlette:
         if folder is not None:
             folder.cleanup()
 
-    # The two libraries spell the same ASGI types differently.
-    endpoints = cast("ASGIApp", scim)
-    routes: list[BaseRoute] = [Mount("/scim/v2", app=endpoints), Mount("", app=endpoints)]
+    log = RequestLog()
+    faults = Faults(load(options.faults) if options.faults else [])
+    # scim2-server and Starlette spell the same ASGI types differently.
+    endpoints = Interference(cast("ASGIApp", scim), database, log, faults)
+    routes: list[BaseRoute] = [
+        Mount("/admin", app=Guard(Starlette(routes=control_routes(log, faults)), options.host)),
+        Mount("/scim/v2", app=endpoints),
+        Mount("", app=endpoints),
+    ]
     return Starlette(routes=routes, lifespan=lifespan)
 
 

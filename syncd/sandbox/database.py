@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from threading import RLock
 
@@ -64,6 +65,8 @@ CREATE TABLE setting (
 ) WITHOUT ROWID;
 """
 
+_SEEN_FROM: ContextVar[sqlite3.Connection | None] = ContextVar("_SEEN_FROM", default=None)
+
 
 class Database:
     """One sandbox's state file, opened and ready."""
@@ -73,12 +76,7 @@ class Database:
         self._lock = RLock()
         self._depth = 0
         try:
-            self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self.connection.row_factory = sqlite3.Row
-            self.connection.execute("PRAGMA journal_mode = WAL")
-            self.connection.execute("PRAGMA synchronous = NORMAL")
-            self.connection.execute("PRAGMA foreign_keys = ON")
-            self.connection.execute("PRAGMA busy_timeout = 5000")
+            self._connection = self._open()
             self._prepare()
         except sqlite3.OperationalError as error:
             raise StateUnwritable(
@@ -89,6 +87,36 @@ class Database:
             raise StateCorrupt(
                 f"{path}: not a sandbox's state file: {error}", hint="name another file, or delete this one"
             ) from error
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA busy_timeout = 5000")
+        return connection
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection to use: that of the state, or of a snapshot where one is looked at."""
+        return _SEEN_FROM.get() or self._connection
+
+    def snapshot(self) -> sqlite3.Connection:
+        """Return a connection that goes on seeing the state of this moment; closing it is the caller's."""
+        connection = self._open()
+        connection.execute("BEGIN")
+        connection.execute("SELECT count(*) FROM setting").fetchone()
+        return connection
+
+    @contextmanager
+    def seen_from(self, connection: sqlite3.Connection) -> Iterator[None]:
+        """Let everything that this task reads inside come from a snapshot."""
+        token = _SEEN_FROM.set(connection)
+        try:
+            yield
+        finally:
+            _SEEN_FROM.reset(token)
 
     def _prepare(self) -> None:
         """Create the tables in a new file; refuse any other file that is not ours."""
@@ -110,18 +138,18 @@ class Database:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Commit everything done inside, or nothing of it. Nested ones join the outermost."""
         with self._lock:
-            if self._depth:
+            if self._depth or _SEEN_FROM.get():
                 yield self.connection
                 return
-            self.connection.execute("BEGIN")
+            self._connection.execute("BEGIN")
             self._depth = 1
             try:
-                yield self.connection
+                yield self._connection
             except BaseException:
-                self.connection.execute("ROLLBACK")
+                self._connection.execute("ROLLBACK")
                 raise
             else:
-                self.connection.execute("COMMIT")
+                self._connection.execute("COMMIT")
             finally:
                 self._depth = 0
 
@@ -140,4 +168,4 @@ class Database:
 
     def close(self) -> None:
         """Close the file; an open transaction is lost."""
-        self.connection.close()
+        self._connection.close()

@@ -143,7 +143,7 @@ class Sandbox:
         found: list[Json] = []
         while True:
             query = {"startIndex": len(found) + 1, "count": 500}
-            answer = self.scim("GET", path, token=token, params=query, headers={"X-Sandbox-Unlogged": "1"})
+            answer = self.scim("GET", path, token=token, params=query, headers={"X-Sandbox-Observer": "1"})
             answer.raise_for_status()
             page = answer.json()
             found += page.get("Resources", [])
@@ -165,7 +165,7 @@ class Sandbox:
         return answer.json() if answer.content else None
 
     def requests(self, **query: str) -> list[Json]:
-        """Return the SCIM requests it received, oldest first: those of `users()` and `groups()` don't count."""
+        """Return the SCIM requests it received, oldest first: those that `users()` and `groups()` send do not count."""
         requests: list[Json] = self.admin("GET", "/requests", params=query)["requests"]
         return requests
 

@@ -1,0 +1,62 @@
+"""The instruments under /admin: the request log, and the faults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from syncd.errors import ConfigurationError
+from syncd.sandbox.faults import AnyFault, Faults, parse
+from syncd.sandbox.requestlog import RequestLog
+
+
+def control_routes(log: RequestLog, faults: Faults) -> list[BaseRoute]:
+    """Return the routes of both instruments, relative to /admin."""
+
+    async def requests(request: Request) -> Response:
+        if request.method == "DELETE":
+            log.clear()
+            return Response(status_code=204)
+        query = request.query_params
+        since = query.get("since", "0")
+        if not since.isdigit():
+            return JSONResponse({"error": f"since: {since!r} is not a request's number"}, 400)
+        report = log.report(method=query.get("method", ""), path=query.get("path", ""), since=int(since))
+        return json_response(report)
+
+    async def rules(request: Request) -> Response:
+        if request.method in ("PUT", "POST"):
+            given = _given(await request.body())
+            faults.rules = given if request.method == "PUT" else [*faults.rules, *given]
+        elif request.method == "DELETE":
+            faults.rules = []
+        return json_response({"faults": [rule.report() for rule in faults.rules]})
+
+    async def guarded_rules(request: Request) -> Response:
+        try:
+            return await rules(request)
+        except ConfigurationError as error:
+            return JSONResponse({"error": str(error)}, 400)
+
+    return [
+        Route("/requests", requests, methods=["GET", "DELETE"]),
+        Route("/faults", guarded_rules, methods=["GET", "PUT", "POST", "DELETE"]),
+    ]
+
+
+def _given(body: bytes) -> list[AnyFault]:
+    """Return the rules in a request's body: a list, or a single one. Raises ConfigurationError."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        value = body.decode(errors="replace")
+    return parse([value] if isinstance(value, dict) and "fault" in value else value, "/admin/faults")
+
+
+def json_response(value: Any) -> Response:
+    """Return a value as JSON, indented for a person with curl."""
+    return Response(orjson.dumps(value, option=orjson.OPT_INDENT_2), media_type="application/json")

@@ -1,0 +1,46 @@
+"""Keep other web sites' hands off the people's side, which asks for no password because it is on loopback.
+
+A page that a person has open elsewhere can make their browser send requests here. Refused: requests that name
+another host than this one (DNS rebinding), and those that another site's page sends (cross-site requests).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - what a person may have asked for
+
+
+class Guard:
+    """An application behind the guard; `host` is the address that the sandbox listens on."""
+
+    def __init__(self, app: App, host: str) -> None:
+        self.app = app
+        self.host = host
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request pass, or refuse it with 403 and the reason."""
+        if scope["type"] == "http" and (reason := self._refusal(Request(scope))):
+            await JSONResponse({"error": reason}, 403)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    def _refusal(self, request: Request) -> str:
+        named = request.url.hostname or ""
+        if named not in {*LOOPBACK, self.host} and self.host not in EVERYWHERE:
+            return f"this sandbox is not {named}"
+        origin = request.headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+            return f"a page of {origin} may not use this sandbox"
+        return ""

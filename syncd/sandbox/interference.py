@@ -1,0 +1,238 @@
+"""Stand before the SCIM endpoints: write down every request, and make go wrong what the rules say.
+
+Owns what a fault does to a request and its answer. An observer's request (a header says so) passes unseen: whoever
+checks a result must neither change the counts nor meet the faults.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import orjson
+
+from syncd.sandbox.connection import KEY, Connection
+from syncd.sandbox.database import Database
+from syncd.sandbox.faults import (
+    AnyFault,
+    Delay,
+    Empty,
+    Faults,
+    NotJson,
+    OmittedRow,
+    PageCap,
+    RepeatedRow,
+    Reset,
+    Stale,
+    Status,
+    Truncated,
+    Unauthorized,
+)
+from syncd.sandbox.requestlog import Entry, RequestLog
+from syncd.sandbox.staleness import Staleness
+
+OBSERVER = b"x-sandbox-observer"
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_HTML = b"<!doctype html><html><head><title>Error</title></head><body><h1>Something went wrong</h1></body></html>"
+_ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
+
+
+@dataclass(slots=True)
+class Answer:
+    """A whole answer, held back until it is known what becomes of it."""
+
+    status: int = 500
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    body: bytes = b""
+
+    async def collect(self, message: Message) -> None:
+        """Take an ASGI message in place of `send`."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers = list(message.get("headers", []))
+        else:
+            self.body += message.get("body", b"")
+
+    def replace_body(self, body: bytes, content_type: bytes | None = None) -> None:
+        """Put another body in, with a length that is true of it."""
+        dropped = {b"content-length"} | ({b"content-type"} if content_type else set())
+        self.headers = [(name, value) for name, value in self.headers if name.lower() not in dropped]
+        if content_type:
+            self.headers.append((b"Content-Type", content_type))
+        self.headers.append((b"Content-Length", str(len(body)).encode()))
+        self.body = body
+
+    async def deliver(self, send: Send) -> None:
+        """Send it after all."""
+        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+class Cut(Exception):
+    """The connection is to be cut instead of an answer."""
+
+
+class Interference:
+    """The SCIM application, with its log and its faults."""
+
+    def __init__(self, app: App, database: Database, log: RequestLog, faults: Faults) -> None:
+        self.app = app
+        self.log = log
+        self.faults = faults
+        self.staleness = Staleness(database)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        headers = dict(scope["headers"])
+        if OBSERVER in headers:
+            await self.app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        method, path = scope["method"], scope["path"].removeprefix(scope.get("root_path", "")) or "/"
+        body = await _read(receive)
+        query = scope["query_string"].decode("latin-1")
+        agent = headers.get(b"user-agent", b"").decode("latin-1")
+        entry = self.log.begin(method, path, dict(parse_qsl(query, keep_blank_values=True)), body, agent)
+        status = 0
+        try:
+            answer = await self._answer(scope, body, entry)
+            status = answer.status
+            await answer.deliver(send)
+        except Cut:
+            connection: Connection = scope["state"][KEY]
+            connection.reset()
+            await receive()
+        finally:
+            self.log.end(entry, status, began)
+
+    async def _answer(self, scope: Scope, body: bytes, entry: Entry) -> Answer:
+        """Return what becomes of a request. Raises Cut."""
+        text = scope["query_string"].decode("latin-1") + body.decode(errors="replace")
+        faults = self.faults.met(entry.method, entry.path, text)
+        entry.faults = [fault.fault for fault in faults]
+        for fault in faults:
+            await _before(fault)
+            if isinstance(fault, Status) and not fault.applied:
+                return _error(fault)
+            if isinstance(fault, PageCap):
+                scope = {**scope, "query_string": _capped(scope["query_string"], fault.size)}
+            if isinstance(fault, Unauthorized):
+                kept = [header for header in scope["headers"] if header[0] != b"authorization"]
+                scope = {**scope, "headers": kept}
+        answer = Answer()
+        with self._view(entry, faults):
+            await self.app(scope, _replay(body), answer.collect)
+        for fault in faults:
+            answer = await _after(fault, answer)
+        return answer
+
+    def _view(self, entry: Entry, faults: list[AnyFault]) -> Any:
+        """Return the context in which a request sees the state: for a read, perhaps an older one."""
+        if entry.method == "GET":
+            stale = any(isinstance(fault, Stale) for fault in faults)
+            return self.staleness.reading(stale=stale)
+        lags = [fault.milliseconds for fault in self.faults.rules if isinstance(fault, Stale)]
+        return self.staleness.writing(max(lags, default=0))
+
+
+async def _read(receive: Receive) -> bytes:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
+
+
+def _replay(body: bytes) -> Receive:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+async def _before(fault: AnyFault) -> None:
+    """Do what happens before the request takes effect. Raises Cut."""
+    if isinstance(fault, Delay) and not fault.applied:
+        await asyncio.sleep(fault.milliseconds / 1000)
+    if isinstance(fault, Reset) and not fault.applied:
+        raise Cut
+
+
+async def _after(fault: AnyFault, answer: Answer) -> Answer:
+    """Do what happens after the request took effect, to its answer. Raises Cut."""
+    if isinstance(fault, Delay) and fault.applied:
+        await asyncio.sleep(fault.milliseconds / 1000)
+    elif isinstance(fault, Reset):
+        raise Cut
+    elif isinstance(fault, Status):
+        return _error(fault)
+    elif isinstance(fault, Truncated) and answer.body:
+        answer.replace_body(answer.body[: len(answer.body) // 2])
+    elif isinstance(fault, NotJson):
+        answer.replace_body(_HTML, b"text/html; charset=utf-8")
+    elif isinstance(fault, Empty):
+        answer.replace_body(b"")
+        if not fault.location:
+            gone = (b"location", b"content-location")
+            answer.headers = [header for header in answer.headers if header[0].lower() not in gone]
+    elif isinstance(fault, RepeatedRow | OmittedRow):
+        _change_rows(answer, fault)
+    return answer
+
+
+def _error(fault: Status) -> Answer:
+    """Return the error that a rule asks for."""
+    answer = Answer(fault.status)
+    if fault.body == "scim":
+        detail = "A fault of the sandbox, on demand"
+        message = {"schemas": [_ERROR], "status": str(fault.status), "detail": detail}
+        answer.replace_body(orjson.dumps(message), b"application/scim+json")
+    else:
+        answer.replace_body(_HTML if fault.body == "html" else b"", b"text/html; charset=utf-8")
+    if fault.retry_after is not None:
+        answer.headers.append((b"Retry-After", _retry_after(fault).encode()))
+    return answer
+
+
+def _retry_after(fault: Status) -> str:
+    """Return the Retry-After header: whole seconds or an HTTP date (RFC 9110 section 10.2.3), rounded up."""
+    seconds = -int(-(fault.retry_after or 0) // 1)
+    if fault.retry_after_form == "seconds":
+        return str(seconds)
+    when = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds + 1)
+    return format_datetime(when, usegmt=True)
+
+
+def _capped(query: bytes, size: int) -> bytes:
+    """Return a query string that asks for no more than `size` resources."""
+    parameters = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    asked = parameters.get("count", "")
+    if not (asked.lstrip("-").isdigit() and int(asked) <= size):
+        parameters["count"] = str(size)
+    return urlencode(parameters).encode()
+
+
+def _change_rows(answer: Answer, fault: RepeatedRow | OmittedRow) -> None:
+    """Repeat or omit a row of a list, so that its counts are no longer true."""
+    try:
+        page = orjson.loads(answer.body)
+        rows = page["Resources"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return
+    if rows:
+        page["Resources"] = [*rows, rows[0]] if isinstance(fault, RepeatedRow) else rows[:-1]
+        page["itemsPerPage"] = len(page["Resources"])
+        answer.replace_body(orjson.dumps(page))
