@@ -1,0 +1,321 @@
+"""People, groups and memberships from CSV files (RFC 4180), read row by row.
+
+Owns what a row means: who it is, and whom a faulty row may belong to. A fault of one row is a `Problem`
+and stops nobody else. Bytes, headers and the telling apart of rows are `csv_file.py`'s part.
+
+A key is the text of its cell without surrounding white space, in every file alike: padding never makes one
+person two, and keys that differ in nothing else are reported as duplicates. All other cells are taken
+exactly as they are; an empty cell is an attribute that is not there.
+
+What it can't see: a file that was cut exactly between two rows looks like a shorter one. The grace for
+those who vanished and the limits on changes are there for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import compress
+from pathlib import Path
+from time import monotonic
+from typing import Self
+
+from syncd.core.model import Attributes, Entry, Evidence, GroupEntry, Kind, Problem, Wanted
+from syncd.errors import SourceIncomplete
+from syncd.sources.csv_file import CsvFile, Doubt, open_csv
+from syncd.sources.csv_keys import REPORTED, KeyedRows, possible_keys
+
+_GROUP_ID, _GROUP_NAME = "id", "name"
+_GROUP, _MEMBER = "group", "member"
+
+
+@dataclass(frozen=True, slots=True)
+class CsvOptions:
+    """Which files to read, and how. Raises ValueError where that contradicts itself."""
+
+    users: Path
+    key: str
+    """The column of `users` that holds the immutable id."""
+    groups: Path | None = None
+    """Columns `id`, `name`, and any others."""
+    members: Path | None = None
+    """Columns `group` and `member`: a user's key, or a group's id where groups are nested."""
+    delimiter: str | None = None
+    """None: comma, semicolon or tab, whichever fits a file's header."""
+    multivalued: Mapping[str, str] = field(default_factory=dict)
+    """Column of `users` to the separator between the values in one cell."""
+
+    def __post_init__(self) -> None:
+        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '" \r\n'):
+            raise ValueError("delimiter must be one character, and neither a blank, a quote nor a line break")
+        if self.members is not None and self.groups is None:
+            raise ValueError("members needs groups: without that file there is nothing to be a member of")
+        if not all(self.multivalued.values()):
+            raise ValueError("multivalued needs a separator for each column")
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    users: CsvFile
+    groups: CsvFile | None
+    members: CsvFile | None
+
+    def __iter__(self) -> Iterator[CsvFile]:
+        return (file for file in (self.users, self.groups, self.members) if file is not None)
+
+
+class CsvSource:
+    """The people and groups of up to three CSV files."""
+
+    def __init__(self, options: CsvOptions) -> None:
+        self.name = str(options.users)
+        self._options = options
+
+    def pull(self, wanted: Wanted) -> CsvPull:
+        """Read the headers and start a reading; no file is open before its rows are asked for.
+
+        Raises SourceUnreachable for a missing file, SourceRefused for an unreadable one or another encoding,
+        SourceMismatch for a missing column, SourceIncomplete for a file that is empty or breaks off.
+        """
+        return CsvPull(self._options, self._open(wanted), wanted)
+
+    def check(self, wanted: Wanted) -> Mapping[str, str]:
+        """Read everything once and say what was found. Raises what a pull raises."""
+        files = self._open(wanted)
+        with CsvPull(self._options, files, wanted) as pull:
+            problems = [*_problems(pull.users()), *_problems(pull.groups())]
+            evidence = pull.evidence()
+        return {
+            **{str(file.path): file.description for file in files},
+            "people": f"{evidence.users}, by {self._options.key}",
+            "groups": str(evidence.groups),
+            "memberships": str(evidence.memberships),
+            "problems": str(evidence.problems),
+            **{problem.where: problem.problem for problem in problems[:10]},
+        }
+
+    def _open(self, wanted: Wanted) -> _Files:
+        options = self._options
+        users = open_csv(options.users, [options.key], options.delimiter)
+        users.require([*sorted(wanted.user or ()), *options.multivalued])
+        groups = members = None
+        if options.groups is not None:
+            groups = open_csv(options.groups, [_GROUP_ID, _GROUP_NAME], options.delimiter)
+            groups.require(sorted(wanted.group or ()))
+        if options.members is not None:
+            members = open_csv(options.members, [_GROUP, _MEMBER], options.delimiter)
+        return _Files(users, groups, members)
+
+
+class CsvPull:
+    """One reading of the files."""
+
+    def __init__(self, options: CsvOptions, files: _Files, wanted: Wanted) -> None:
+        self._files = files
+        self._opened = ExitStack()
+        self._started = monotonic()
+        self._people = KeyedRows(files.users, options.key, Kind.USER)
+        self._groups = KeyedRows(files.groups, _GROUP_ID, Kind.GROUP) if files.groups else None
+        self._user_attributes = _Attributes(files.users, wanted.user, options.multivalued)
+        self._group_columns = None if wanted.group is None else wanted.group | {_GROUP_ID, _GROUP_NAME}
+        self._users_read = self._groups_read = False
+        self._users_yielded = self._groups_yielded = self._memberships = self._faulty_memberships = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._opened.close()
+
+    def users(self) -> Iterator[Entry | Problem]:
+        """Yield every row of `users`; at a second row of the same key a Problem, for neither is to be trusted."""
+        name, attributes = self._files.users.name, self._user_attributes
+        for item in self._people.rows(self._opened):
+            if isinstance(item, Problem):
+                yield item
+            else:
+                line, key, row = item
+                self._users_yielded += 1
+                yield Entry(key, attributes.of(row), f"{name}:{line}")
+        self._users_read = True
+
+    def groups(self) -> Iterator[GroupEntry | Problem]:
+        """Yield every row of `groups` that stands there once, with what `members` says of it."""
+        if not self._users_read:
+            raise SourceIncomplete(self._files.users.name, "groups were asked for before all people were read")
+        if self._files.groups is not None and self._groups is not None:
+            yield from self._read_groups(self._files.groups, self._groups)
+        self._groups_read = True
+
+    def _read_groups(self, file: CsvFile, rows: KeyedRows) -> Iterator[GroupEntry | Problem]:
+        attributes = _Attributes(file, self._group_columns, {})
+        groups: dict[str, GroupEntry] = {}
+        for item in rows.rows(self._opened):
+            if isinstance(item, Problem):
+                yield item
+            else:
+                line, key, row = item
+                groups[key] = GroupEntry(key, attributes.of(row), f"{file.name}:{line}")
+        if self._files.members is None:
+            # The groups may have members that we are not told of.
+            for group in groups.values():
+                group.incomplete = True
+        else:
+            memberships = _Memberships(self._files.members, self._people, rows, groups)
+            yield from memberships.read(self._opened)
+            self._faulty_memberships = memberships.faults
+        for key, group in groups.items():
+            if key not in rows.repeated:
+                self._groups_yielded += 1
+                self._memberships += len(group.members) + len(group.subgroups)
+                yield group
+
+    def evidence(self) -> Evidence:
+        """Return the counts, once everything was read and no file has changed since the start."""
+        if not (self._users_read and self._groups_read):
+            raise SourceIncomplete(str(self._files.users.path), "it was not read to its end")
+        for file in self._files:
+            file.unchanged()
+        keyed = [rows for rows in (self._people, self._groups) if rows is not None]
+        return Evidence(
+            source=", ".join(str(file.path) for file in self._files),
+            users=self._users_yielded,
+            groups=self._groups_yielded,
+            memberships=self._memberships,
+            problems=sum(rows.faults for rows in keyed) + self._faulty_memberships,
+            seconds=monotonic() - self._started,
+            absence=not any(rows.nameless for rows in keyed),
+        )
+
+
+class _Attributes:
+    """Which cells of a row become attributes, and how."""
+
+    def __init__(self, file: CsvFile, wanted: Collection[str] | None, multivalued: Mapping[str, str]) -> None:
+        self._chosen = [bool(column) and (wanted is None or column in wanted) for column in file.columns]
+        self._names = list(compress(file.columns, self._chosen))
+        self._separators = [(name, multivalued[name]) for name in self._names if name in multivalued]
+
+    def of(self, row: list[str]) -> Attributes:
+        """Return the attributes of a row; values that share a cell lose the white space around them."""
+        cells = zip(self._names, compress(row, self._chosen), strict=True)
+        attributes = {name: [cell] for name, cell in cells if cell}
+        for name, separator in self._separators:
+            for cell in attributes.pop(name, ()):
+                values = [value for part in cell.split(separator) if (value := part.strip())]
+                if values:
+                    attributes[name] = values
+        return attributes
+
+
+class _Memberships:
+    """The rows of `members`, put into the groups that they name."""
+
+    def __init__(
+        self, file: CsvFile, people: KeyedRows, group_rows: KeyedRows, groups: Mapping[str, GroupEntry]
+    ) -> None:
+        self.faults = 0
+        self._all_incomplete = False
+        self._ambiguous: Set[str] = frozenset()
+        self._file = file
+        self._people = people
+        self._group_rows = group_rows
+        self._groups = groups
+        self._group, self._member = file.columns.index(_GROUP), file.columns.index(_MEMBER)
+
+    def read(self, opened: ExitStack) -> Iterator[Problem]:
+        """Fill in members and subgroups. A row that can't be understood makes its group incomplete, or all."""
+        group_at, member_at = self._group, self._member
+        members = {key: group.members for key, group in self._groups.items()}
+        people = self._people.keys
+        # What is both a person and a group must not take the short way below.
+        self._ambiguous = people.keys() & members.keys()
+        for key in self._ambiguous:
+            del people[key]
+        for line, row, doubt in self._file.rows(opened):
+            if doubt is None:
+                group, person = members.get(row[group_at]), people.get(row[member_at])
+                if group is not None and person is not None:
+                    group.append(person)
+                    continue
+            problem = self._membership(line, row) if doubt is None else self._doubtful(line, row, doubt)
+            if problem is not None:
+                self.faults += 1
+                if self.faults <= REPORTED:
+                    yield problem
+        if self.faults > REPORTED:
+            problem_text = f"{self.faults - REPORTED} more rows can't be used"
+            yield Problem(self._file.name, problem_text, kind=Kind.GROUP)
+        if self._all_incomplete:
+            for entry in self._groups.values():
+                entry.incomplete = True
+
+    def _membership(self, line: int, row: Sequence[str]) -> Problem | None:
+        """Put a row whose cells are in their columns where it belongs; return what is wrong with it."""
+        name, member = row[self._group].strip(), row[self._member].strip()
+        group = self._groups.get(name)
+        if group is None:
+            if _unreadable(name):
+                return self._incomplete(line, f"{name!r} is no group's id", [])
+            if name in self._group_rows.suspected:
+                return None
+            return self._problem(line, f"no group has the id {name!r}", [name])
+        if _unreadable(member):
+            return self._incomplete(line, f"{member!r} is no member's key", [name])
+        if member in self._ambiguous:
+            return self._incomplete(line, f"{member!r} is a person's key and a group's id", [name])
+        if member in self._groups:
+            group.subgroups.append(member)
+        elif member in self._people.keys:
+            group.members.append(self._people.keys[member])
+        else:
+            return self._absentee(line, group, member)
+        return None
+
+    def _absentee(self, line: int, group: GroupEntry, member: str) -> Problem | None:
+        """Keep a member who has no good row but may have a faulty one, which was reported; report any other."""
+        person = member in self._people.suspected or self._people.nameless > 0
+        subgroup = member in self._group_rows.suspected or self._group_rows.nameless > 0
+        if person and subgroup:
+            return self._incomplete(line, f"{member!r} may be a person or a group whose row is faulty", [group.key])
+        if not person and not subgroup:
+            problem = f"member {member!r} of group {group.key!r} is neither a person nor a group"
+            return self._problem(line, problem, [])
+        (group.members if person else group.subgroups).append(member)
+        return None
+
+    def _doubtful(self, line: int, row: Sequence[str], doubt: Doubt) -> Problem:
+        if not doubt.torn:
+            name = row[self._group].strip()
+            return self._incomplete(line, doubt.problem, [name] if name in self._groups else [])
+        if doubt.swallowed or self.faults >= REPORTED:
+            return self._incomplete(line, doubt.problem, [])
+        whole, pieces = possible_keys(row, self._group, self._file)
+        names = [name for name in (*whole, *pieces) if name in self._groups]
+        return self._incomplete(line, doubt.problem, names)
+
+    def _incomplete(self, line: int, problem: str, names: Sequence[str]) -> Problem:
+        """Return a Problem that lets nobody be removed from the groups named: from all, where none is."""
+        for name in names:
+            self._groups[name].incomplete = True
+        self._all_incomplete = self._all_incomplete or not names
+        affected = ", ".join(map(repr, names)) if names else "any group"
+        return self._problem(line, f"{problem}; nobody is removed from {affected}", names)
+
+    def _problem(self, line: int, problem: str, names: Sequence[str]) -> Problem:
+        return Problem(
+            where=f"{self._file.name}:{line}",
+            problem=problem,
+            key=names[0] if len(names) == 1 else "",
+            kind=Kind.GROUP,
+            protects=tuple(names),
+        )
+
+
+def _unreadable(key: str) -> bool:
+    return not key or not key.isprintable()
+
+
+def _problems(items: Iterable[Entry | GroupEntry | Problem]) -> list[Problem]:
+    return [item for item in items if isinstance(item, Problem)]

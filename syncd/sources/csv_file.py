@@ -1,0 +1,298 @@
+"""One CSV file (RFC 4180): its encoding, its header, its rows told apart. What a row means is `csv.py`'s part.
+
+Owns the proof that a file is whole and stood still while it was read. Repairs nothing: a byte that is not
+UTF-8 or a cell too many is a `Doubt` about that row; where rows can't be told apart, the file is refused.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from io import TextIOWrapper
+from itertools import chain
+from pathlib import Path
+
+from syncd.errors import SourceIncomplete, SourceMismatch, SourceRefused, SourceUnreachable
+
+_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
+_UTF8_BOM = b"\xef\xbb\xbf"
+_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+
+_WRITE_ASIDE = "Let the export write to a temporary name and rename it to this one when it is complete."
+_TO_UTF8 = "convert the export, such as with `iconv -f WINDOWS-1252 -t UTF-8`"
+
+_CSV_ERRORS = {
+    "unexpected end of data": "a quoted cell begins here and the file ends before its closing quote",
+    "new-line character": "a carriage return without a line feed; rows end in LF or CRLF",
+    "field larger": "a cell of more than 131072 characters: a quote that is never closed?",
+    "expected after": "text follows the closing quote of a cell; a quote inside a quoted cell is written twice",
+}
+
+_BLOCK = 64 * 1024
+"""How much is looked at and held at a time: characters."""
+
+Stamp = tuple[int, int, int, int]
+"""Device, inode, size in bytes, time of the last change in ns: the same before and after, or it was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Why the cells of one row can't be taken as they are."""
+
+    problem: str
+    torn: bool
+    """Cells may be cut or joined in the wrong places, so that no cell is sure to be in its column."""
+    swallowed: bool = False
+    """The row goes over several lines, and some of them may be rows of their own."""
+
+
+Row = tuple[int, list[str], Doubt | None]
+"""The line it starts on (the header's is 1), its cells, and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CsvFile:
+    """A file whose header was read and understood; its rows were not."""
+
+    path: Path
+    columns: tuple[str, ...]
+    delimiter: str
+    bom: bool
+    _stamp: Stamp
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def description(self) -> str:
+        """Return what a person wants to know of the format."""
+        encoding = "UTF-8 with BOM" if self.bom else "UTF-8"
+        delimiter = _DELIMITERS.get(self.delimiter, repr(self.delimiter))
+        return f"{encoding}, {delimiter}, columns {', '.join(self.columns)}"
+
+    def require(self, columns: Iterable[str]) -> None:
+        """Raise SourceMismatch that names every one of `columns` that the file lacks."""
+        missing = [column for column in dict.fromkeys(columns) if column not in self.columns or not column]
+        if missing:
+            raise SourceMismatch(
+                str(self.path),
+                f"no column {', '.join(map(repr, missing))}; its columns are {', '.join(map(repr, self.columns))}",
+                hint=_nearest(missing, self.columns),
+            )
+
+    def rows(self, opened: ExitStack) -> Iterator[Row]:
+        """Yield every row below the header but blank lines; the open file is `opened`'s to close.
+
+        Raises SourceIncomplete where rows can't be told apart, there are none, or the file was changed.
+        """
+        start = end = 0
+        found = False
+        width = len(self.columns)
+        notable: list[str] = []
+        try:
+            file = opened.enter_context(_text(self.path, self.bom))
+            if _stamp(os.fstat(file.fileno())) != self._stamp:
+                raise self._changed()
+            reader = csv.reader(_lines(file, notable), delimiter=self.delimiter, strict=True)
+            next(reader)
+            notable.clear()
+            end = reader.line_num
+            for row in reader:
+                start, end = end + 1, reader.line_num
+                if not notable and len(row) == width:
+                    found = True
+                    yield start, row, None
+                elif row:
+                    found = True
+                    yield start, row, _doubt("".join(notable), len(row), width, end > start)
+                notable.clear()
+        except csv.Error as error:
+            raise SourceIncomplete(
+                f"{self.path}:{end + 1}", _explained(error), hint="Rows after it can't be told apart: mend the file."
+            ) from None
+        except OSError as error:
+            raise SourceIncomplete(str(self.path), f"reading it failed: {error.strerror}") from None
+        file.close()
+        self.unchanged()
+        if not found:
+            raise SourceIncomplete(
+                str(self.path), "a header and not one row: an export that failed?", hint=_WRITE_ASIDE
+            )
+
+    def unchanged(self) -> None:
+        """Raise SourceIncomplete if the file is no longer the one whose header was read."""
+        try:
+            now = _stamp(self.path.stat())
+        except OSError:
+            raise self._changed() from None
+        if now != self._stamp:
+            raise self._changed()
+
+    def _changed(self) -> SourceIncomplete:
+        return SourceIncomplete(str(self.path), "it was changed while it was read", hint=_WRITE_ASIDE)
+
+
+def open_csv(path: Path, required: Sequence[str], delimiter: str | None) -> CsvFile:
+    """Read a file's header, and look whether the file can be read at all and is whole at its end.
+
+    Without a `delimiter`, takes the one under which all `required` columns are there.
+    Raises SourceUnreachable, SourceRefused, SourceMismatch or SourceIncomplete.
+    """
+    with _named(path):
+        # Asked before it is opened: opening a named pipe would wait for a writer.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise SourceRefused(str(path), "not a regular file")
+        with path.open("rb") as file:
+            stamp = _stamp(os.fstat(file.fileno()))
+            head = file.read(1024)
+            file.seek(max(0, stamp[2] - 1))
+            last = file.read(1)
+        _refuse_foreign(path, head, last)
+        bom = head.startswith(_UTF8_BOM)
+        headers = {
+            candidate: _header(path, bom, candidate) for candidate in ([delimiter] if delimiter else _DELIMITERS)
+        }
+    chosen, columns = _fitting(path, headers, required)
+    _refuse_unclear(path, columns)
+    opened = CsvFile(path, columns, chosen, bom, stamp)
+    opened.require(required)
+    return opened
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Turn the operating system's errors into ours."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise SourceUnreachable(str(path), "there is no such file") from None
+    except PermissionError:
+        hint = "Give read permission to the account that syncd runs as, on the file and its folders."
+        raise SourceRefused(str(path), "permission denied", hint=hint) from None
+    except OSError as error:
+        raise SourceUnreachable(str(path), f"it can't be opened: {error.strerror}") from None
+
+
+def _stamp(status: os.stat_result) -> Stamp:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _text(path: Path, bom: bool) -> TextIOWrapper:
+    binary = path.open("rb")
+    if bom:
+        binary.seek(len(_UTF8_BOM))
+    # Only LF ends a line here: a stray CR then is csv's error, where universal newlines would make it a row.
+    return TextIOWrapper(binary, encoding="utf-8", errors="surrogateescape", newline="\n")
+
+
+def _lines(file: TextIOWrapper, notable: list[str]) -> Iterator[str]:
+    """Return the lines of a file; those that need a closer look are in `notable` once they were taken."""
+    # By blocks: most have nothing to look at, and then no line costs a step of Python.
+    blocks = iter(lambda: file.readlines(_BLOCK), [])
+    return chain.from_iterable(_noting(lines, notable) if _is_notable("".join(lines)) else lines for lines in blocks)
+
+
+def _noting(lines: Iterable[str], notable: list[str]) -> Iterator[str]:
+    for line in lines:
+        if _is_notable(line):
+            notable.append(line)
+        yield line
+
+
+def _is_notable(text: str) -> bool:
+    return '"' in text or "\0" in text or not text.isascii()
+
+
+def _doubt(text: str, cells: int, width: int, several_lines: bool) -> Doubt | None:
+    """Return what is wrong with a row, given its notable lines.
+
+    An odd number of quotes: one of them opened or closed a cell that it should not have. As each single
+    quote that is lost or added makes the number odd in some row, none goes by unnoticed.
+    """
+    if text.count('"') % 2:
+        return Doubt("a quote in a cell that is not quoted", torn=True, swallowed=several_lines)
+    if cells != width:
+        problem = f"{cells} cells where the header has {width}: a cell with a separator in it needs quotes"
+        return Doubt(problem, torn=True, swallowed=several_lines)
+    if "\0" in text:
+        return Doubt("a NUL byte", torn=False)
+    byte = _undecodable(text)
+    if byte is not None:
+        return Doubt(f"byte 0x{byte:02X} is not UTF-8; {_TO_UTF8}", torn=False)
+    return None
+
+
+def _undecodable(text: str) -> int | None:
+    """Return the first byte that was not UTF-8 (PEP 383 escapes it as a surrogate)."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return ord(text[error.start]) - 0xDC00
+    return None
+
+
+def _refuse_foreign(path: Path, head: bytes, last: bytes) -> None:
+    if not head:
+        raise SourceIncomplete(str(path), "it is empty: an export that failed?", hint=_WRITE_ASIDE)
+    if head.startswith(_UTF16_BOMS) or b"\0" in head.split(b"\n")[0]:
+        hint = "Convert it: `iconv -f UTF-16 -t UTF-8`; or let the export write UTF-8."
+        raise SourceRefused(str(path), "UTF-16 text (or NUL bytes in the header); only UTF-8 is read", hint=hint)
+    if last == b"\r" and b"\n" not in head:
+        hint = r"Convert it: `tr '\r' '\n'`; or let the export write LF or CRLF."
+        raise SourceRefused(str(path), "lines end in CR alone, and only LF and CRLF are read", hint=hint)
+    if last != b"\n":
+        raise SourceIncomplete(str(path), "its last line has no line break: it breaks off there", hint=_WRITE_ASIDE)
+
+
+def _header(path: Path, bom: bool, delimiter: str) -> list[str] | csv.Error:
+    """Return the column names under one delimiter, or why there are none."""
+    with _text(path, bom) as file:
+        try:
+            return [cell.strip() for cell in next(csv.reader(file, delimiter=delimiter, strict=True), [])]
+        except csv.Error as error:
+            return error
+
+
+def _fitting(
+    path: Path, headers: dict[str, list[str] | csv.Error], required: Sequence[str]
+) -> tuple[str, tuple[str, ...]]:
+    """Return the delimiter under which the required columns are there, and the columns it makes.
+
+    Where none does, that which makes the most columns, for the sake of the message.
+    """
+    read = {delimiter: header for delimiter, header in headers.items() if isinstance(header, list)}
+    if not read:
+        error = next(header for header in headers.values() if isinstance(header, csv.Error))
+        raise SourceIncomplete(f"{path}:1", f"the header can't be read: {_explained(error)}")
+    fitting = {delimiter: header for delimiter, header in read.items() if set(required) <= set(header)}
+    if len({tuple(header) for header in fitting.values()}) > 1:
+        found = " and ".join(_DELIMITERS[delimiter] for delimiter in fitting)
+        raise SourceMismatch(f"{path}:1", f"the header fits {found} alike", hint="Set `delimiter`.")
+    chosen = max(fitting or read, key=lambda delimiter: len(read[delimiter]))
+    return chosen, tuple(read[chosen])
+
+
+def _refuse_unclear(path: Path, columns: Sequence[str]) -> None:
+    header = "".join(columns)
+    byte = _undecodable(header)
+    if byte is not None:
+        raise SourceRefused(f"{path}:1", f"byte 0x{byte:02X} of the header is not UTF-8", hint=_TO_UTF8.capitalize())
+    named = [column for column in columns if column]
+    twice = sorted({column for column in named if named.count(column) > 1})
+    if twice:
+        raise SourceMismatch(f"{path}:1", f"column {', '.join(map(repr, twice))} stands twice in the header")
+
+
+def _nearest(missing: Sequence[str], columns: Sequence[str]) -> str:
+    near = ((name, get_close_matches(name, columns, n=1)) for name in missing)
+    return " ".join(f"Is {name!r} meant to be {match[0]!r}?" for name, match in near if match)
+
+
+def _explained(error: csv.Error) -> str:
+    return next((text for part, text in _CSV_ERRORS.items() if part in str(error)), str(error))

@@ -1,0 +1,165 @@
+"""Whose a row is, in a CSV file with a key column; and for a faulty row, whose it may be.
+
+Nobody may be taken for gone because their row could not be read: a fault names every key that the row may
+have, or counts as `nameless`, which casts doubt on every absence.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from unicodedata import category
+
+from syncd.core.model import Kind, Problem
+from syncd.sources.csv_file import CsvFile, Doubt
+
+REPORTED = 1_000
+"""How many faulty rows of one file are reported one by one; the rest is counted."""
+
+_LONGEST_PIECE = 64
+"""How much of either end of a torn cell may be a key, where no key of the file is longer: characters."""
+_MOST_JOINED = 16
+"""Over how many cells a key with separators in it may go."""
+
+KeyedRow = tuple[int, str, list[str]]
+"""The line it starts on, its key, its cells with the key among them."""
+
+
+class KeyedRows:
+    """The rows of one file. Complete when `rows()` has come to its end."""
+
+    def __init__(self, file: CsvFile, column: str, kind: Kind) -> None:
+        self.keys: dict[str, str] = {}
+        """Every key that a good row has, to the one string that stands for it everywhere."""
+        self.repeated: dict[str, list[int]] = {}
+        """Keys that several rows have, to the lines of all but the first."""
+        self.suspected: set[str] = set()
+        """Keys that a faulty row may have."""
+        self.nameless = 0
+        """Faulty rows that may be anybody's."""
+        self.faults = 0
+        self._file = file
+        self._column = column
+        self._index = file.columns.index(column)
+        self._kind = kind
+
+    def rows(self, opened: ExitStack) -> Iterator[KeyedRow | Problem]:
+        """Yield every good row, and a Problem for every other.
+
+        Repeated keys and torn rows are reported at the end: only then is it known which keys have a row of
+        their own, so that a fragment of a torn row casts no doubt on those.
+        """
+        keys, index = self.keys, self._index
+        lines = array("I")
+        torn: list[tuple[int, list[str], Doubt]] = []
+        reported = unreported = 0
+        for line, row, doubt in self._file.rows(opened):
+            if doubt is None:
+                key = row[index].strip()
+                if key and key not in keys and key.isprintable():
+                    keys[key] = row[index] = key
+                    lines.append(line)
+                    yield line, key, row
+                    continue
+                if key in keys:
+                    self.repeated.setdefault(key, []).append(line)
+                    self.faults += 1
+                    continue
+            self.faults += 1
+            if reported == REPORTED:
+                unreported += 1
+                continue
+            reported += 1
+            if doubt is not None and doubt.torn:
+                torn.append((line, row, doubt))
+            else:
+                yield self._unusable(line, row[index].strip(), doubt)
+        yield from self._repetitions(lines)
+        longest = max(_LONGEST_PIECE, max(map(len, keys), default=0))
+        for line, row, doubt in torn:
+            yield self._torn(line, row, doubt, longest)
+        if unreported:
+            self.nameless += unreported
+            problem = f"{unreported} more rows can't be used, and nobody is taken for gone"
+            yield Problem(self._file.name, problem, kind=self._kind)
+
+    def _unusable(self, line: int, key: str, doubt: Doubt | None) -> Problem:
+        """Return the problem with a row whose key is in its column, but is no key or stands beside rubbish."""
+        if doubt is not None:
+            problem = doubt.problem
+        elif not key:
+            problem = f"no {self._column}"
+        else:
+            problem = f"{self._column} {key!r} has an invisible character"
+        visible = "".join(filter(str.isprintable, key)).strip()
+        # A format character or odd blank is no part of the key; a line break, a NUL or a bad byte hides what is.
+        if visible and {category(char) for char in key if not char.isprintable()} <= {"Cf", "Zs"}:
+            return self._problem(line, problem, [visible])
+        return self._problem(line, problem, [])
+
+    def _repetitions(self, lines: Sequence[int]) -> Iterator[Problem]:
+        """Yield a Problem for every key with several rows: which of them is right is not ours to say."""
+        if not self.repeated:
+            return
+        for key, first in zip(self.keys, lines, strict=True):
+            if key in self.repeated:
+                others = self.repeated[key]
+                problem = f"{self._column} {key!r} stands on line {first} already"
+                if len(others) > 1:
+                    problem += f", and on {len(others) - 1} more"
+                yield self._problem(others[0], problem, [key])
+
+    def _torn(self, line: int, row: Sequence[str], doubt: Doubt, longest: int) -> Problem:
+        whole, pieces = possible_keys(row, self._index, self._file, longest)
+        if doubt.swallowed:
+            return self._problem(line, doubt.problem, [])
+        return self._problem(line, doubt.problem, whole, [piece for piece in pieces if piece not in self.keys])
+
+    def _problem(self, line: int, problem: str, whole: Sequence[str], pieces: Sequence[str] = ()) -> Problem:
+        """Return a Problem that protects whoever the row may belong to: all, where nobody is named."""
+        if not whole:
+            self.nameless += 1
+            problem += "; nobody is taken for gone, for the row may be anyone's"
+        protects = (*whole, *pieces) if whole else ()
+        self.suspected.update(protects)
+        return Problem(
+            where=f"{self._file.name}:{line}",
+            problem=problem,
+            key=whole[0] if len(whole) == 1 else "",
+            kind=self._kind,
+            protects=protects,
+        )
+
+
+def possible_keys(
+    row: Sequence[str], index: int, file: CsvFile, longest: int = _LONGEST_PIECE
+) -> tuple[list[str], list[str]]:
+    """Return what may be the key of a torn row whose key belongs at `index`: whole cells, and pieces of cells.
+
+    With n cells too many, the key has moved up to n places to the right, or is itself torn in several; with n
+    too few, up to n to the left. Pieces: where a separator or line break was lost, the key is the beginning
+    or the end of a cell.
+    """
+    surplus = len(row) - len(file.columns)
+    cells = row[max(0, index + min(0, surplus)) : index + max(0, surplus) + 1]
+    most = min(len(cells), _MOST_JOINED)
+    joined = [
+        file.delimiter.join(cells[start : start + length])
+        for length in range(1, most + 1)
+        for start in range(len(cells) - length + 1)
+        if cells[start].strip() and cells[start + length - 1].strip()
+    ]
+    pieces = [
+        piece
+        for cell in (cell.replace('"', "").strip() for cell in cells)
+        for length in range(1, min(len(cell), longest) + 1)
+        for piece in (cell[:length], cell[-length:])
+    ]
+    whole = _usable(joined)
+    return whole, [piece for piece in _usable(pieces) if piece not in whole]
+
+
+def _usable(texts: Sequence[str]) -> list[str]:
+    stripped = (text.strip() for text in texts)
+    return list(dict.fromkeys(text for text in stripped if text and text.isprintable()))
