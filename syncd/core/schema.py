@@ -13,6 +13,8 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import Final
 
+import orjson
+
 from syncd.core.model import Kind
 
 USER_SCHEMA: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -141,11 +143,14 @@ _ATTRIBUTE = re.compile(
 
 def quote(text: str) -> str:
     """Return a filter's string literal: JSON, as RFC 7644 figure 1 has it."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return orjson.dumps(text).decode()
 
 
 def _unquote(literal: str) -> str:
-    return re.sub(r"\\(.)", r"\1", literal[1:-1])
+    try:
+        return str(orjson.loads(literal))
+    except orjson.JSONDecodeError as error:
+        raise PathError(f"`{literal}` is not a text in JSON: {error}") from None
 
 
 def _nearest(name: str, known: list[str]) -> str:
@@ -198,14 +203,17 @@ def parse_path(text: str, kind: Kind = Kind.USER) -> Path:
     if selector:
         if selector.casefold() not in parts:
             raise PathError(f"`{name}` has no part `{selector}`{_nearest(selector, list(parts.values()))}")
+        if _type_of(parts[selector.casefold()]) is Type.BOOLEAN:
+            raise PathError(f"`{parts[selector.casefold()]}` is true or false: choose an element by its `type`")
         if not part:
-            raise PathError(f"`{text}` names a whole element: map its parts, such as `{text}.value`")
+            raise PathError(f"`{text}` names a whole element: map its parts, such as `{text}.{attribute.parts[0]}`")
         if part == parts[selector.casefold()]:
             raise PathError(f"`{text}`: the filter already fixes `{part}`")
         filter_ = (parts[selector.casefold()], _unquote(match["value"]))
         return Path(extension, name, filter_, part, _type_of(part), multi=False)
     if part not in ("", "value") or "value" not in attribute.parts:
-        raise PathError(f'`{name}` has several values: say which, as in `{name}[type eq "work"].{part or "value"}`')
+        example = part or attribute.parts[0]
+        raise PathError(f'`{name}` has several values: say which, as in `{name}[type eq "work"].{example}`')
     return Path(extension, name, None, "", Type.STRING, multi=True)
 
 
