@@ -95,7 +95,9 @@ def run(*, pause: bool, keep: Path | None) -> int:
         for surprise in demo.surprises:
             click.echo(click.style(f"not as it should be: {surprise}", fg="red"), err=True)
         if not demo.surprises:
-            click.echo(click.style("\nEvery step went as it should.", fg="green", bold=True) + " Your turn: `syncd init`")
+            click.echo(
+                click.style("\nEvery step went as it should.", fg="green", bold=True) + " Your turn: `syncd init`"
+            )
         return 1 if demo.surprises else 0
 
 

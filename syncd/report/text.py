@@ -140,9 +140,12 @@ def run_lines(run: Run) -> Iterator[Text]:
     title.append(f"{run.requests} request{'s' if run.requests != 1 else ''} in {run.seconds:.1f} s", style="not bold")
     yield title
     for outcome in run.outcomes:
-        yield from _outcome(outcome)
-    if run.error:
-        yield Text(f"  stopped: {visible(run.error)}", style="bold red")
+        if not (run.error and outcome.result is Result.SKIPPED):
+            yield from _outcome(outcome)
+    for index, line in enumerate(run.error.splitlines()):
+        yield Text(f"  {'stopped: ' if index == 0 else ''}{visible(line)}", style="bold red")
+    if run.error and run.results[Result.SKIPPED]:
+        yield Text(f"  {run.results[Result.SKIPPED]} changes were not tried; the next run plans them again")
     yield from _withheld(run.plan)
 
 

@@ -148,4 +148,6 @@ def _explained(path: Path) -> Iterator[None]:
             hint = "another program has it open; close that, or wait"
         raise StateUnwritable(f"{path}: {problem}", hint=hint) from None
     except sqlite3.DatabaseError as error:
+        if type(error) is not sqlite3.DatabaseError:
+            raise  # ProgrammingError and the like are faults of ours, not of the file
         raise StateCorrupt(f"{path}: not readable as a state file ({error})", hint=_REBUILD) from None
