@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
+from typing import Final
 
 from syncd.core.diff import differing
 from syncd.core.digest import NO_MEMBERS
@@ -25,6 +26,9 @@ from syncd.store import Journal, Snapshot, StateFile
 
 Clock = Callable[[], datetime]
 
+_CANT_FILTER: Final = (400, 500, 501)
+"""How endpoints answer a filter that they don't know."""
+
 
 @dataclass(frozen=True)
 class Refusal(Exception):
@@ -32,6 +36,14 @@ class Refusal(Exception):
 
     result: Result
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A change that went through: the last HTTP status (0: nothing had to be asked), and a remark, mostly none."""
+
+    status: int
+    remark: str = ""
 
 
 class Push:
@@ -58,6 +70,8 @@ class Push:
         self._concurrency = concurrency
         self._on_outcome = on_outcome
         self._failed: set[str] = set()
+        self._unmade_groups: set[str] = set()
+        self._claimed: dict[tuple[Kind, str], str] = {}
         self._outcomes: list[Outcome] = []
         self.stopped: TargetError | None = None
 
@@ -110,6 +124,8 @@ class Push:
                 self._journal.record(run, outcome, self._clock())
             if outcome.result is not Result.APPLIED and change.action.about_user:
                 self._failed.add(change.key)
+            if outcome.result is not Result.APPLIED and change.action is Action.CREATE_GROUP:
+                self._unmade_groups.add(change.key)
             self._outcomes.append(outcome)
             self._on_outcome(outcome)
 
@@ -120,7 +136,7 @@ class Push:
             return Outcome(change, Result.SKIPPED, detail="an earlier change of the same person did not succeed")
         patched = self._client.patch
         try:
-            detail = await self._execute(change)
+            done = await self._execute(change)
         except Refusal as refusal:
             return Outcome(change, refusal.result, detail=refusal.reason)
         except ScimError as error:
@@ -128,12 +144,13 @@ class Push:
         except TargetError as error:
             self.stopped = error
             return Outcome(change, Result.FAILED, detail=error.problem)
-        if patched and not self._client.patch:
-            self._remember_dialect()
-        return Outcome(change, Result.APPLIED, detail=detail)
+        finally:
+            if patched and not self._client.patch:
+                self._remember_dialect()
+        return Outcome(change, Result.APPLIED, done.status, done.remark)
 
-    async def _execute(self, change: Change) -> str:
-        """Do one change and write down what the target acknowledged. Returns a remark, mostly none."""
+    async def _execute(self, change: Change) -> Done:
+        """Do one change and write down what the target acknowledged."""
         match change.action:
             case Action.CREATE_USER:
                 return await self._create_user(change)
@@ -141,27 +158,34 @@ class Push:
                 return await self._update_user(change)
             case Action.DELETE_USER:
                 known = self._known_user(change)
-                await self._client.delete(Kind.USER, known.id)
+                status = await self._client.delete(Kind.USER, known.id)
                 with self._state.atomic():
                     self._snapshot.forget_user(change.key)
                     self._snapshot.bump()
-                return ""
+                return Done(status)
             case Action.CREATE_GROUP:
                 return await self._create_group(change)
             case Action.UPDATE_GROUP:
                 group = self._known_group(change)
-                await self._client.update(Kind.GROUP, group.id, change.before, change.after, group.attributes)
+                status = await self._client.update(
+                    Kind.GROUP,
+                    group.id,
+                    change.before,
+                    change.after,
+                    group.attributes,
+                    has_members=group.members_digest != NO_MEMBERS,
+                )
                 self._acknowledge_group(
                     replace(group, name=change.name, attributes=_merged(group.attributes, change.after))
                 )
-                return ""
+                return Done(status)
             case Action.DELETE_GROUP:
                 group = self._known_group(change)
-                await self._client.delete(Kind.GROUP, group.id)
+                status = await self._client.delete(Kind.GROUP, group.id)
                 with self._state.atomic():
                     self._snapshot.forget_group(change.key)
                     self._snapshot.bump()
-                return ""
+                return Done(status)
             case Action.ADD_MEMBERS | Action.REMOVE_MEMBERS:
                 return await self._change_members(change)
 
@@ -193,18 +217,19 @@ class Push:
             raise Refusal(Result.SKIPPED, f"the manager {manager} has no account")
         return {**after, MANAGER: ids[manager]}
 
-    async def _create_user(self, change: Change) -> str:
+    async def _create_user(self, change: Change) -> Done:
         if self._snapshot.user(change.key) is not None:
             raise Refusal(Result.REFUSED, "has an account already")
         attributes = self._resolved(change.after)
         remark = ""
         try:
-            id_ = await self._client.create(Kind.USER, attributes)
+            id_, status = await self._client.create(Kind.USER, attributes)
         except ScimError as error:
-            if error.status != 409:
+            if not _is_to_be_looked_up(error):
                 raise
-            id_ = await self._adopt(change, attributes, error)
-            remark = "was there already, and is managed from now on"
+            id_, status = await self._adopt(change, attributes, error)
+            remark = "was there already, and is managed from now on" if error.status == 409 else "its id was looked up"
+        self._claim(Kind.USER, id_, change.key, "the endpoint answered with another account")
         assert change.state is not None
         self._acknowledge_user(
             Known(
@@ -217,44 +242,62 @@ class Push:
                 accepted=change.state is State.ACTIVE,
             )
         )
-        return remark
+        return Done(status, remark)
 
-    async def _adopt(self, change: Change, attributes: Flat, conflict: ScimError) -> str:
+    async def _adopt(self, change: Change, attributes: Flat, conflict: ScimError) -> tuple[str, int]:
         """Take over the account that a create collided with, when it is one, and the same person's.
 
         By externalId, then by userName; an account linked to another key, or that carries another
-        externalId, is somebody else's. Raises the conflict for a person to look at.
+        externalId, is somebody else's. Returns its id and the last HTTP status. Raises the conflict, with what
+        was found, for a person to look at.
         """
+        said = conflict.detail or "exists already"
         external_id = attributes.get("externalId")
         found: list[Found] = []
         if external_id is not None:
-            found = await self._client.find(Kind.USER, "externalId", external_id, exact=True)
+            found = await self._look_up(Kind.USER, "externalId", external_id, exact=True)
         if not found:
-            found = await self._client.find(Kind.USER, "userName", attributes["userName"], exact=False)
-        said = conflict.detail or "exists already"
+            found = await self._look_up(Kind.USER, "userName", attributes["userName"], exact=False)
         if not found:
-            raise ScimError(409, f"{said}; but neither externalId nor userName finds it", conflict.scim_type)
+            raise _unresolved(conflict, f"{said}; but neither externalId nor userName finds it")
         if len(found) > 1:
             ids = ", ".join(each.id for each in found)
-            raise ScimError(409, f"{said}; {len(found)} accounts match ({ids})", conflict.scim_type)
+            raise _unresolved(conflict, f"{said}; {len(found)} accounts match ({ids})")
         account = found[0]
-        owner = self._snapshot.key_of(Kind.USER, account.id)
-        if owner is not None:
-            raise ScimError(409, f"{said}; the account belongs to the source's key {owner}", conflict.scim_type)
         theirs = field(account.body, "externalId")
         if theirs not in (None, "", external_id):
-            raise ScimError(409, f"{said}; the account carries another externalId ({theirs})", conflict.scim_type)
+            raise _unresolved(conflict, f"{said}; the account carries another externalId ({theirs})")
+        self._claim(Kind.USER, account.id, change.key, said)
         there = flatten(Kind.USER, account.body, attributes)
         before, after = differing(there, attributes)
         if after:
-            await self._client.update(Kind.USER, account.id, before, after, there)
-        return account.id
+            return account.id, await self._client.update(Kind.USER, account.id, before, after, there)
+        return account.id, 200
 
-    async def _update_user(self, change: Change) -> str:
+    async def _look_up(self, kind: Kind, attribute: str, value: str, *, exact: bool) -> list[Found]:
+        """Find resources by one attribute; none where the endpoint can't filter by it. Raises ScimError."""
+        try:
+            return await self._client.find(kind, attribute, value, exact=exact)
+        except ScimError as error:
+            if error.status not in _CANT_FILTER:
+                raise
+            return []
+
+    def _claim(self, kind: Kind, id_: str, key: str, said: str) -> None:
+        """Make sure that a resource is linked to nobody else, nor taken by another change under way.
+
+        Two entries with one userName, or an endpoint that answers a create with what it has. Raises ScimError.
+        """
+        owner = self._snapshot.key_of(kind, id_) or self._claimed.setdefault((kind, id_), key)
+        if owner != key:
+            what = "account" if kind is Kind.USER else "group"
+            raise ScimError(409, f"{said}; the {what} belongs to the source's key {owner}")
+
+    async def _update_user(self, change: Change) -> Done:
         known = self._known_user(change)
         assert change.state is not None
         attributes = self._resolved(change.after)
-        await self._client.update(Kind.USER, known.id, change.before, attributes, known.attributes)
+        status = await self._client.update(Kind.USER, known.id, change.before, attributes, known.attributes)
         self._acknowledge_user(
             replace(
                 known,
@@ -265,7 +308,7 @@ class Push:
                 accepted=known.accepted or change.state is State.ACTIVE,
             )
         )
-        return ""
+        return Done(status)
 
     def _acknowledge_user(self, known: Known) -> None:
         with self._state.atomic():
@@ -276,44 +319,49 @@ class Push:
 
     def _known_group(self, change: Change) -> KnownGroup:
         group = self._snapshot.group(change.key)
+        if group is None and change.key in self._unmade_groups:
+            raise Refusal(Result.SKIPPED, "the group could not be created")
         if group is None:
             raise Refusal(Result.REFUSED, "no longer linked to a group")
         if change.action not in (Action.ADD_MEMBERS, Action.REMOVE_MEMBERS):
             self._same(change, group.attributes)
         return group
 
-    async def _create_group(self, change: Change) -> str:
+    async def _create_group(self, change: Change) -> Done:
         if self._snapshot.group(change.key) is not None:
             raise Refusal(Result.REFUSED, "is there already")
         remark = ""
         try:
-            id_ = await self._client.create(Kind.GROUP, change.after)
+            id_, status = await self._client.create(Kind.GROUP, change.after)
         except ScimError as error:
-            if error.status != 409:
+            if not _is_to_be_looked_up(error):
                 raise
-            id_ = await self._own_group(change, error)
-            remark = "was there already from an earlier run"
+            id_, status = await self._own_group(change, error)
+            remark = "was there already from an earlier run" if error.status == 409 else "its id was looked up"
+        self._claim(Kind.GROUP, id_, change.key, "the endpoint answered with another group")
         self._acknowledge_group(KnownGroup(change.key, id_, change.name, _merged({}, change.after), NO_MEMBERS))
-        return remark
+        return Done(status, remark)
 
-    async def _own_group(self, change: Change, conflict: ScimError) -> str:
+    async def _own_group(self, change: Change, conflict: ScimError) -> tuple[str, int]:
         """Find the group that a create collided with, if it carries our externalId: then an earlier run made it.
 
-        A native group of the same name is never taken over.
+        A native group of the same name is never taken over. Returns its id and the last HTTP status.
         """
         external_id = change.after.get("externalId")
-        found = await self._client.find(Kind.GROUP, "externalId", external_id, exact=True) if external_id else []
+        found = await self._look_up(Kind.GROUP, "externalId", external_id, exact=True) if external_id else []
         if len(found) == 1 and self._snapshot.key_of(Kind.GROUP, found[0].id) is None:
+            self._claim(Kind.GROUP, found[0].id, change.key, conflict.detail or "exists already")
             there = flatten(Kind.GROUP, found[0].body, change.after)
             before, after = differing(there, change.after)
             if after:
-                await self._client.update(Kind.GROUP, found[0].id, before, after, there)
-            return found[0].id
-        raise ScimError(
-            409,
+                return found[0].id, await self._client.update(Kind.GROUP, found[0].id, before, after, there)
+            return found[0].id, 200
+        if conflict.status != 409:
+            raise conflict
+        raise _unresolved(
+            conflict,
             f"{conflict.detail or 'exists already'}; a group of that name is the target's own and stays untouched: "
             "rename one of the two",
-            conflict.scim_type,
         )
 
     def _acknowledge_group(self, group: KnownGroup) -> None:
@@ -321,7 +369,7 @@ class Push:
             self._snapshot.put_group(group)
             self._snapshot.bump()
 
-    async def _change_members(self, change: Change) -> str:
+    async def _change_members(self, change: Change) -> Done:
         """Change a group's members, a chunk per request, each chunk written down when it is acknowledged."""
         group = self._known_group(change)
         present = self._snapshot.members(change.key)
@@ -337,9 +385,15 @@ class Push:
             for key, id_ in self._snapshot.ids(kind, [key for each, key in wanted if each is kind]).items()
         }
         reachable = [member for member in wanted if member in ids]
-        send = self._client.add_members if adding else self._client.remove_members
+        has_members = group.members_digest != NO_MEMBERS
+        status = 0
         for chunk in _chunks(reachable, self._profile.members_per_patch):
-            await send(group.id, [ids[member] for member in chunk])
+            chosen = [ids[member] for member in chunk]
+            if adding:
+                status = await self._client.add_members(group.id, chosen, has_members=has_members)
+            else:
+                status = await self._client.remove_members(group.id, chosen)
+            has_members = True
             with self._state.atomic():
                 for kind in Kind:
                     keys = [key for each, key in chunk if each is kind]
@@ -350,7 +404,17 @@ class Push:
         left = [key for kind, key in wanted if (kind, key) not in ids]
         if not reachable:
             raise Refusal(Result.SKIPPED, f"none of the {len(left)} members has an account")
-        return f"without {len(left)} who have no account yet ({', '.join(left[:3])})" if left else ""
+        remark = f"without {len(left)} who have no account yet ({', '.join(left[:3])})" if left else ""
+        return Done(status, remark)
+
+
+def _is_to_be_looked_up(error: ScimError) -> bool:
+    """Return whether a create failed because the resource exists, or worked without telling the id."""
+    return error.status == 409 or 200 <= error.status < 300
+
+
+def _unresolved(conflict: ScimError, detail: str) -> ScimError:
+    return ScimError(conflict.status, detail, conflict.scim_type)
 
 
 def _merged(attributes: Flat, after: Flat) -> Flat:

@@ -52,7 +52,9 @@ class Target:
     def client(self, transport: Transport, *, patch: bool | None) -> Client:
         """Return the SCIM client; `patch` is what was learnt of the endpoint, and gives way to the profile."""
         known = self.rules.profile.patch
-        return Client(transport, patch=known if known is not None else patch is not False)
+        if known is not None:
+            return Client(transport, patch=known)
+        return Client(transport, patch=patch is not False, patch_open=True)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,13 @@ Pure. Writes only the paths it is given: what syncd doesn't own never appears in
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from typing import Final
 
+import orjson
+
 from syncd.core.model import Flat, Json, Kind
-from syncd.core.schema import ENTERPRISE_SCHEMA, GROUP_SCHEMA, MANAGER, USER_SCHEMA, Path, Type, parse_path, quote
+from syncd.core.schema import ENTERPRISE_SCHEMA, GROUP_SCHEMA, MANAGER, USER_SCHEMA, Path, Type, parse_path
 
 PATCH_SCHEMA: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 _ACTIVE: Final = Path("", "active", None, "", Type.BOOLEAN, multi=False)
@@ -40,19 +43,54 @@ def _put(body: dict[str, Json], path: Path, value: Json) -> None:
     if path.schema:
         if path.schema not in body["schemas"]:
             body["schemas"].append(path.schema)
-        holder = body.setdefault(path.schema, {})
+        holder = _table(body, path.schema)
     if path.filter:
-        elements = holder.setdefault(path.attribute, [])
+        elements = _list(holder, path.attribute)
         part, wanted = path.filter
-        element = next((each for each in elements if each.get(part) == wanted), None)
+        element = next((each for each in elements if _selects(path, each)), None)
         if element is None:
             element = {part: wanted}
             elements.append(element)
-        element[path.part] = value
+        element[_key(element, path.part)] = value
     elif path.part:
-        holder.setdefault(path.attribute, {})[path.part] = value
+        table = _table(holder, path.attribute)
+        table[_key(table, path.part)] = value
     else:
-        holder[path.attribute] = {"value": value} if path.type is Type.REFERENCE_TO_USER else value
+        content = {"value": value} if path.type is Type.REFERENCE_TO_USER else value
+        holder[_key(holder, path.attribute)] = content
+
+
+def _key(holder: Mapping[str, Json], name: str) -> str:
+    """Return how a JSON object spells the name of a member (RFC 7643 section 2.1: in any case)."""
+    if name in holder:
+        return name
+    folded = name.casefold()
+    return next((key for key in holder if key.casefold() == folded), name)
+
+
+def _table(holder: dict[str, Json], name: str) -> dict[str, Json]:
+    """Return the object inside an object; a null or anything else in its place gives way."""
+    key = _key(holder, name)
+    if not isinstance(holder.get(key), dict):
+        holder[key] = {}
+    table: dict[str, Json] = holder[key]
+    return table
+
+
+def _list(holder: dict[str, Json], name: str) -> list[Json]:
+    """Return the list inside an object; a null or anything else in its place gives way."""
+    key = _key(holder, name)
+    if not isinstance(holder.get(key), list):
+        holder[key] = []
+    elements: list[Json] = holder[key]
+    return elements
+
+
+def _selects(path: Path, element: Json) -> bool:
+    """Return whether a path's filter means this element; labels such as `work` are compared without case."""
+    assert path.filter is not None
+    part, wanted = path.filter
+    return str(field(element, part)).casefold() == wanted.casefold()
 
 
 def flatten(kind: Kind, body: Mapping[str, Json], paths: Iterable[str]) -> Flat:
@@ -73,11 +111,8 @@ def _get(body: Mapping[str, Json], path: Path) -> Json:
     holder = field(body, path.schema) if path.schema else body
     value = field(holder, path.attribute)
     if path.filter:
-        part, wanted = path.filter
-        for element in value if isinstance(value, list) else []:
-            if str(field(element, part)).casefold() == wanted.casefold():
-                return field(element, path.part)
-        return None
+        elements = value if isinstance(value, list) else []
+        return next((field(each, path.part) for each in elements if _selects(path, each)), None)
     if path.part:
         return field(value, path.part)
     if path.multi:
@@ -93,10 +128,7 @@ def field(holder: Json, name: str) -> Json:
     """Return a member of a JSON object by its name in any case, None where there is none."""
     if not isinstance(holder, dict):
         return None
-    if name in holder:
-        return holder[name]
-    folded = name.casefold()
-    return next((value for key, value in holder.items() if key.casefold() == folded), None)
+    return holder.get(_key(holder, name))
 
 
 def patch(kind: Kind, before: Flat, after: Flat, owned: Flat) -> list[dict[str, Json]]:
@@ -144,8 +176,9 @@ def _patch_element(kind: Kind, element: str, texts: list[str], after: Flat, owne
 
 def merge(kind: Kind, body: Mapping[str, Json], after: Flat) -> dict[str, Json]:
     """Return a resource as it was read, with the given paths changed: the body of a PUT that loses nothing."""
-    merged = {name: value for name, value in body.items() if name.casefold() != "meta"}
-    merged["schemas"] = list(merged.get("schemas") or resource(kind, {})["schemas"])
+    merged = {name: deepcopy(value) for name, value in body.items() if name.casefold() not in ("meta", "schemas")}
+    schemas = field(body, "schemas")
+    merged["schemas"] = list(schemas) if isinstance(schemas, list) and schemas else resource(kind, {})["schemas"]
     for text, value in after.items():
         path = _path(text, kind)
         if value is not None:
@@ -156,20 +189,29 @@ def merge(kind: Kind, body: Mapping[str, Json], after: Flat) -> dict[str, Json]:
 
 
 def _drop(body: dict[str, Json], path: Path) -> None:
-    holder = body.get(path.schema) if path.schema else body
-    if not isinstance(holder, dict):
-        return
-    if path.filter:
-        part, wanted = path.filter
-        for element in holder.get(path.attribute) or []:
-            if element.get(part) == wanted:
-                element.pop(path.part, None)
-        kept = [each for each in holder.get(path.attribute) or [] if set(each) - {part, "primary", "display"}]
-        holder[path.attribute] = kept
-    elif path.part:
-        (holder.get(path.attribute) or {}).pop(path.part, None)
-    else:
-        holder.pop(path.attribute, None)
+    holder = field(body, path.schema) if path.schema else body
+    value = field(holder, path.attribute)
+    if path.filter and isinstance(value, list):
+        for element in [each for each in value if _selects(path, each)]:
+            element.pop(_key(element, path.part), None)
+            # A label without content means nothing; content of somebody else's keeps the element.
+            if not {name.casefold() for name in element} - {path.filter[0].casefold(), "primary", "display"}:
+                value.remove(element)
+    elif path.part and isinstance(value, dict):
+        value.pop(_key(value, path.part), None)
+    elif not path.part and value is not None:
+        holder.pop(_key(holder, path.attribute))
+
+
+def with_members(body: Mapping[str, Json], add: Iterable[str], remove: Iterable[str]) -> dict[str, Json]:
+    """Return a group as it was read, with members added and removed: the body of a PUT that keeps all others."""
+    merged = merge(Kind.GROUP, body, {})
+    members = _list(merged, "members")
+    added = set(add)
+    leaving = added | set(remove)
+    members[:] = [member for member in members if field(member, "value") not in leaving]
+    members += [{"value": id_} for id_ in sorted(added)]
+    return merged
 
 
 def member_filter(id_: str) -> str:
@@ -177,7 +219,23 @@ def member_filter(id_: str) -> str:
 
     The value filter, not a value list: a strict endpoint reads `remove members` as "remove all".
     """
-    return f"members[value eq {quote(id_)}]"
+    return f"members[value eq {literal(id_)}]"
 
 
-__all__ = ["ENTERPRISE_SCHEMA", "MANAGER", "PATCH_SCHEMA", "flatten", "member_filter", "merge", "patch", "resource"]
+def literal(text: str) -> str:
+    """Return a filter's string literal: JSON (RFC 7644 figure 1), so that no text can end it early."""
+    return orjson.dumps(text).decode()
+
+
+__all__ = [
+    "ENTERPRISE_SCHEMA",
+    "MANAGER",
+    "PATCH_SCHEMA",
+    "flatten",
+    "literal",
+    "member_filter",
+    "merge",
+    "patch",
+    "resource",
+    "with_members",
+]

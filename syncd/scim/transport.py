@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
-from urllib.parse import urljoin
+from urllib.parse import quote, urlencode, urljoin
 
 import httpx
 import orjson
@@ -24,6 +24,7 @@ from syncd.scim.resources import field
 MEDIA_TYPE: Final = "application/scim+json"
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 _MAX_REDIRECTS: Final = 3
+_MAX_DETAIL_CHARACTERS: Final = 500
 _TIMEOUT: Final = httpx.Timeout(connect=10, read=60, write=30, pool=None)
 
 
@@ -42,11 +43,19 @@ class Transport:
     def __init__(
         self, name: str, base_url: str, token: str, *, connections: int = 8, ca_file: Path | None = None
     ) -> None:
-        """`base_url` is the endpoint's root, such as `https://users.lucid.app/scim/v2`, with or without a slash."""
+        """`base_url` is the endpoint's root, such as `https://users.lucid.app/scim/v2`, with or without a slash.
+
+        Raises TargetUnreachable when `ca_file` can't be used.
+        """
         self.name = name
+        self._token = token
         self._base = httpx.URL(base_url.rstrip("/") + "/")
         self.requests = 0
-        verify = ssl.create_default_context(cafile=ca_file) if ca_file else ssl.create_default_context()
+        try:
+            verify = ssl.create_default_context(cafile=ca_file)
+        except OSError as error:  # ssl.SSLError is one
+            hint = "`ca_file` is to be a file of certificates in PEM form"
+            raise TargetUnreachable(name, f"{ca_file}: {error.strerror or error}", hint=hint) from None
         self._client = httpx.AsyncClient(
             verify=verify,
             timeout=_TIMEOUT,
@@ -77,9 +86,7 @@ class Transport:
         have taken effect), TargetRefused for 401 and 403, TargetRedirected, and TargetUnreachable when it is
         certain that the target never got the request.
         """
-        url = self._base.join(path)
-        if query:
-            url = url.copy_merge_params(dict(query))
+        url = self._url(path, query)
         content = None if body is None else orjson.dumps(body)
         headers = {} if content is None else {"Content-Type": MEDIA_TYPE}
         for _ in range(_MAX_REDIRECTS):
@@ -88,6 +95,14 @@ class Transport:
                 return self._answer(method, path, status, answer_headers, data)
             url = self._redirected(method, url, status, answer_headers.get("Location", ""))
         raise TargetRedirected(self.name, f"{url.host} redirects in circles", hint="check base_url")
+
+    def _url(self, path: str, query: Mapping[str, str] | None) -> httpx.URL:
+        """Put an address together; a blank is `%20`, which everybody reads, not `+`, which many take as it is."""
+        try:
+            url = self._base.join(path)
+            return url.copy_with(query=urlencode(query, quote_via=quote).encode()) if query else url
+        except httpx.InvalidURL:
+            raise ScimError(0, "not sent: the address would be longer than any server takes") from None
 
     async def _exchange(
         self, method: str, url: httpx.URL, content: bytes | None, headers: Mapping[str, str]
@@ -103,12 +118,12 @@ class Transport:
                 return response.status_code, response.headers, bytes(data)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise TargetUnreachable(
-                self.name, f"{url.host} can't be reached: {_reason(error)}", hint=_connect_hint(error)
+                self.name, f"{url.host} can't be reached: {self._told(_reason(error))}", hint=_connect_hint(error)
             ) from None
         except httpx.UnsupportedProtocol:
             raise TargetUnreachable(self.name, f"{url} is no http(s) address", hint="check base_url") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ScimError(0, f"no complete answer: {_reason(error)}") from None
+            raise ScimError(0, f"no complete answer: {self._told(_reason(error))}") from None
 
     def _answer(self, method: str, path: str, status: int, headers: httpx.Headers, data: bytes) -> Answer:
         try:
@@ -120,33 +135,41 @@ class Transport:
             if not readable:
                 raise ScimError(0, f"{method} {path} was answered {status} with something that is no JSON")
             return Answer(status, body, headers.get("Location", ""))
-        detail = str(field(body, "detail") or "") or _plain(data, headers)
+        detail = self._told(str(field(body, "detail") or "") or _plain(data, headers))
         if status in (401, 403):
             raise TargetRefused(
                 self.name,
                 f"refuses the token ({status}{f': {detail}' if detail else ''})",
                 hint="see whether the token has expired or lacks rights, and make a new one",
             )
-        raise ScimError(status, detail, str(field(body, "scimType") or ""))
+        raise ScimError(status, detail, self._told(str(field(body, "scimType") or "")))
+
+    def _told(self, text: str) -> str:
+        """Return what an endpoint said, fit to be passed on: not endless, and without the token if it repeats that."""
+        return text.replace(self._token, "(the token)")[:_MAX_DETAIL_CHARACTERS]
 
     def _redirected(self, method: str, url: httpx.URL, status: int, location: str) -> httpx.URL:
-        there = httpx.URL(urljoin(str(url), location)) if location else None
-        same = there is not None and (there.scheme, there.host, there.port) == (url.scheme, url.host, url.port)
-        if there is None or not same or (method not in ("GET", "HEAD") and status in (301, 302, 303)):
-            where = f"{there.scheme}://{there.netloc.decode()}" if there is not None else "nowhere"
-            raise TargetRedirected(
-                self.name,
-                f"{url.host} redirects to {where}; the token must not go there",
-                hint="put the final address into base_url",
-            )
+        hint = "put the final address into base_url"
+        try:
+            there = httpx.URL(urljoin(str(url), location))
+        except (httpx.InvalidURL, ValueError):
+            raise TargetRedirected(self.name, f"{url.host} redirects to something that is no address") from None
+        if (there.scheme, there.host, there.port) != (url.scheme, url.host, url.port):
+            origin = self._told(f"{there.scheme}://{there.host}{f':{there.port}' if there.port else ''}")
+            problem = f"{url.host} redirects to {origin}; the token must not go there"
+            raise TargetRedirected(self.name, problem, hint=hint)
+        if method != "GET" and status in (301, 302, 303):
+            # Clients of these three turn the request into a GET (RFC 9110 section 15.4): it would be lost.
+            problem = f"{url.host} answers {method} with a redirect ({status})"
+            raise TargetRedirected(self.name, problem, hint=hint)
         return there
 
 
 def _plain(data: bytes, headers: httpx.Headers) -> str:
-    """Return the beginning of an answer that is no SCIM error, or say what it is."""
+    """Return an answer that is no SCIM error as text, or say what it is."""
     if "html" in headers.get("Content-Type", ""):
         return "an HTML page instead of a SCIM error"
-    return data[:200].decode(errors="replace").strip()
+    return data.decode(errors="replace").strip()
 
 
 def _reason(error: Exception) -> str:
