@@ -96,7 +96,7 @@ def _checked(path: Path, rule: Rule, attributes: Attributes) -> Json:
     if path.multi:
         values = value if isinstance(value, list) else [value]
         if all(isinstance(item, str) for item in values):
-            return _elements(item for item in values if item)
+            return _elements(item for item in values if item) or None
     elif path.type is Type.BOOLEAN:
         if isinstance(value, bool):
             return value
