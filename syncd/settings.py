@@ -10,13 +10,12 @@ import os
 import re
 import stat
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -26,6 +25,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     WrapValidator,
     field_validator,
     model_validator,
@@ -39,28 +39,24 @@ from syncd.core.model import Kind
 from syncd.core.policy import Class
 from syncd.core.rules import Rule, RuleError
 from syncd.errors import ConfigurationError, Fault
+from syncd.faults import explained, nearest
 from syncd.scim.profiles import PROFILES
+from syncd.values import (
+    base_url,
+    credential_name,
+    duration,
+    duration_or_never,
+    environment_name,
+    is_loopback,
+    ldap_url,
+    positive_duration,
+    schedule,
+    time_zone,
+    webhook_url,
+)
 
 ENVIRONMENT_PREFIX: Final = "SYNCD__"
 DEFAULT_FILE: Final = Path("/etc/syncd/syncd.toml")
-
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-def parse_duration(text: str) -> timedelta:
-    """Parse `90d`, `24h`, `15m`, `30s`, `0s` or `1h30m`. Raises ValueError."""
-    parts = re.findall(r"(\d+)\s*([smhdw])", text.strip())
-    if not parts or re.sub(r"\d+\s*[smhdw]\s*", "", text.strip()):
-        raise ValueError(f"`{text}` is not a duration such as 30s, 15m, 24h or 90d")
-    return sum((timedelta(**{_UNITS[unit]: int(number)}) for number, unit in parts), timedelta())
-
-
-def _duration(value: Any) -> Any:
-    return parse_duration(value) if isinstance(value, str) else value
-
-
-def _duration_or_never(value: Any) -> Any:
-    return None if value == "never" else _duration(value)
 
 
 def _rule(text: str) -> str:
@@ -76,41 +72,24 @@ def _domain(pattern: str) -> str:
     return pattern
 
 
-def _schedule(text: str) -> str:
-    if len(text.split()) == 5 and re.fullmatch(r"[\d\s*/,\-a-zA-Z]+", text):
-        return text
-    try:
-        parse_duration(text)
-    except ValueError:
-        raise ValueError(f"`{text}` is neither cron (`*/15 * * * *`) nor a duration (`15m`)") from None
-    return text
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise ValueError(f"`{name}` is no time zone such as Europe/Berlin") from None
-    return name
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Duration = Annotated[timedelta, BeforeValidator(duration)]
+PositiveDuration = Annotated[timedelta, BeforeValidator(positive_duration)]
 RuleText = Annotated[str, AfterValidator(_rule)]
 DomainPattern = Annotated[str, AfterValidator(_domain)]
-Schedule = Annotated[str, AfterValidator(_schedule)]
+Schedule = Annotated[str, AfterValidator(schedule)]
 
 
 class Section(BaseModel):
     """A table of the configuration. Unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
 
 
 class Secret(Section):
     """Where a secret is: exactly one of a systemd credential, an environment variable, a file."""
 
-    credential: str | None = None
-    env: str | None = None
+    credential: Annotated[str, AfterValidator(credential_name)] | None = None
+    env: Annotated[str, AfterValidator(environment_name)] | None = None
     file: Path | None = None
 
     @model_validator(mode="after")
@@ -145,7 +124,7 @@ def _read_secret(path: Path, *, private: bool) -> SecretStr:
         wider = status.st_mode & (stat.S_IROTH | (0 if status.st_uid == 0 else stat.S_IRGRP))
         if private and wider:
             raise ValueError(f"{path} can be read by others: chmod 600 {path}")
-        text = path.read_text(encoding="utf-8").strip()
+        text = path.read_text(encoding="utf-8-sig").strip()
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -155,15 +134,13 @@ def _read_secret(path: Path, *, private: bool) -> SecretStr:
     return SecretStr(text)
 
 
+_NAME_IT: Final = 'a secret is named here, not written: { credential = "…" }, { env = "…" } or { file = "…" }'
+
+
 def _secret_is_named(value: Any, handler: Any) -> Any:
     """Say plainly that a secret written into the file doesn't belong there; never repeat it."""
-    if isinstance(value, str):
-        raise PydanticCustomError(
-            "secret_written",
-            'a secret is named here, not written: { credential = "…" }, {{ env = "…" }} or {{ file = "…" }}'.replace(
-                "{{", "{"
-            ).replace("}}", "}"),
-        )
+    if not isinstance(value, dict | Secret):
+        raise PydanticCustomError("secret_written", "{wanted}", {"wanted": _NAME_IT})
     return handler(value)
 
 
@@ -183,29 +160,24 @@ class CsvSettings(Section):
     multivalued: dict[str, str] = Field(default_factory=dict)
     nested_groups: Nesting = Nesting.FLATTEN
 
-    @model_validator(mode="after")
-    def _pairs(self) -> CsvSettings:
-        if (self.groups is None) is not (self.members is None):
+    @field_validator("members")
+    @classmethod
+    def _pairs(cls, members: Path | None, info: ValidationInfo) -> Path | None:
+        if "groups" in info.data and (info.data["groups"] is None) is not (members is None):
             raise ValueError("`groups` and `members` belong together: give both files, or neither")
-        return self
-
-
-def _ldap_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("ldap", "ldaps") or not parts.hostname:
-        raise ValueError(f"`{text}` is no address such as ldaps://dc1.example.com")
-    return text
+        return members
 
 
 class LdapSettings(Section):
     """`[source]` with type = "ldap"."""
 
+    # Validated in this order: `urls` looks at `start_tls`, `bind_dn` at `password`.
     type: Literal["ldap"]
-    urls: Annotated[list[Annotated[str, AfterValidator(_ldap_url)]], Field(min_length=1)]
     start_tls: bool = False
+    urls: Annotated[list[Annotated[str, AfterValidator(ldap_url)]], Field(min_length=1)]
     ca_file: Path | None = None
-    bind_dn: str = ""
     password: NamedSecret | None = None
+    bind_dn: str = ""
     base_dn: str
     user_base_dn: str | None = None
     group_base_dn: str | None = None
@@ -218,24 +190,26 @@ class LdapSettings(Section):
     active: RuleText | None = None
     page_size: Annotated[int, Field(ge=1, le=10_000)] = 1000
     nested_groups: Nesting = Nesting.FLATTEN
-    connect_timeout: Duration = timedelta(seconds=10)
-    receive_timeout: Duration = timedelta(seconds=60)
-    deadline: Duration = timedelta(hours=1)
+    connect_timeout: PositiveDuration = timedelta(seconds=10)
+    receive_timeout: PositiveDuration = timedelta(seconds=60)
+    deadline: PositiveDuration = timedelta(hours=1)
 
-    @model_validator(mode="after")
-    def _no_password_in_clear(self) -> LdapSettings:
-        for url in self.urls:
+    @field_validator("urls")
+    @classmethod
+    def _nothing_in_clear(cls, urls: list[str], info: ValidationInfo) -> list[str]:
+        for url in urls:
             parts = urlsplit(url)
-            if parts.scheme == "ldap" and not self.start_tls and not is_loopback(parts.hostname or ""):
-                raise ValueError(f"{url} would send the password in clear: use ldaps:// or start_tls = true")
-        if self.bind_dn and self.password is None:
-            raise ValueError("`bind_dn` needs a `password`")
-        return self
+            clear = parts.scheme == "ldap" and not info.data.get("start_tls", True)
+            if clear and not is_loopback(parts.hostname or ""):
+                raise ValueError(f"{url} would send everything in clear: use ldaps://, or start_tls = true")
+        return urls
 
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host name or address is this machine."""
-    return host == "localhost" or host == "::1" or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
+    @field_validator("bind_dn")
+    @classmethod
+    def _password_with_it(cls, bind_dn: str, info: ValidationInfo) -> str:
+        if bind_dn and info.data.get("password", bind_dn) is None:
+            raise ValueError("needs a `password` beside it")
+        return bind_dn
 
 
 def _lines(kind: Kind) -> WrapValidator:
@@ -263,6 +237,8 @@ def _lines(kind: Kind) -> WrapValidator:
                     fault(path, str(error))
         for path, problem in conflicts(assignments):
             fault(path, problem)
+        if kind is Kind.USER and not any(path.casefold() == "username" for path in value):
+            fault("userName", "must be mapped: every SCIM user has one (RFC 7643 section 4.1.1)")
         if faults:
             raise ValidationError.from_exception_data("mapping", faults)
         return value
@@ -283,13 +259,6 @@ class MappingSettings(Section):
 
     user: Annotated[dict[str, Any], _lines(Kind.USER)]
     group: Annotated[dict[str, Any], _lines(Kind.GROUP)] = Field(default_factory=dict)
-
-    @field_validator("user")
-    @classmethod
-    def _user_name(cls, value: dict[str, Spec]) -> dict[str, Spec]:
-        if not any(path.casefold() == "username" for path in value):
-            raise ValueError("userName must be mapped: every SCIM user has one (RFC 7643 section 4.1.1)")
-        return value
 
 
 class LimitSettings(Section):
@@ -322,30 +291,19 @@ class DriftSettings(Section):
     member_removed: Reaction | None = None
 
 
-def _base_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"`{text}` is no address such as https://users.lucid.app/scim/v2")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise ValueError(f"`{text}` would send the token in clear: use https://")
-    if parts.query or parts.fragment or parts.username:
-        raise ValueError("an address without user, query and fragment is wanted")
-    return text
-
-
 class TargetSettings(Section):
     """One `[[target]]`."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
     profile: str = "generic"
-    base_url: Annotated[str, AfterValidator(_base_url)]
+    base_url: Annotated[str, AfterValidator(base_url)]
     token: NamedSecret
     ca_file: Path | None = None
     verified_domains: list[DomainPattern] = Field(default_factory=list)
     scope: RuleText | None = None
     groups: list[str] | None = None
     missing_grace: Duration = timedelta(hours=24)
-    delete_after: Annotated[timedelta | None, BeforeValidator(_duration_or_never)] = None
+    delete_after: Annotated[timedelta | None, BeforeValidator(duration_or_never)] = None
     rate: Annotated[float, Field(gt=0, le=10_000)] | None = None
     concurrency: Annotated[int, Field(ge=1, le=256)] = 8
     limits: dict[Class, LimitSettings] = Field(default_factory=dict)
@@ -356,7 +314,7 @@ class TargetSettings(Section):
     def _known_profile(cls, name: str) -> str:
         if name not in PROFILES:
             raise ValueError(
-                f"no profile is called `{name}`{_nearest(name, list(PROFILES))}; there are: {', '.join(PROFILES)}"
+                f"no profile is called `{name}`{nearest(name, list(PROFILES))}; there are: {', '.join(PROFILES)}"
             )
         return name
 
@@ -367,11 +325,13 @@ class ScheduleSettings(Section):
     sync: Schedule = "15m"
     resync: Schedule | None = None
     jitter: Duration = timedelta(0)
-    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    timezone: Annotated[str, AfterValidator(time_zone)] = "UTC"
 
 
 class WebhookSettings(Section):
-    url: Annotated[str, AfterValidator(_base_url)]
+    """Where notices are posted."""
+
+    url: Annotated[str, AfterValidator(webhook_url)]
 
 
 class NotifySettings(Section):
@@ -383,7 +343,7 @@ class NotifySettings(Section):
 class Settings(BaseSettings):
     """The whole configuration."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
 
     state: Path = Path("/var/lib/syncd/syncd.db")
     source: Annotated[CsvSettings | LdapSettings, Field(discriminator="type")]
@@ -391,14 +351,6 @@ class Settings(BaseSettings):
     target: Annotated[list[TargetSettings], Field(min_length=1)]
     schedule: ScheduleSettings = ScheduleSettings()
     notify: NotifySettings = NotifySettings()
-
-    @field_validator("target")
-    @classmethod
-    def _names(cls, targets: list[TargetSettings]) -> list[TargetSettings]:
-        names = [target.name for target in targets]
-        if twice := {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"two targets are called `{min(twice)}`")
-        return targets
 
     @classmethod
     def settings_customise_sources(
@@ -415,52 +367,106 @@ class Settings(BaseSettings):
 
 def load(file: Path, environment: Mapping[str, str] = os.environ) -> Settings:
     """Read and check the configuration. Raises ConfigurationError with every fault there is."""
+    data = _read(file)
+    override = _Override(data)
+    for name in sorted(environment):
+        if name.startswith(ENVIRONMENT_PREFIX):
+            override.put(name, environment[name])
+    faults = override.faults + _called_alike(data)
+    # pydantic-settings takes names with `_` in front for options of its own.
+    faults += [Fault(key, "no such key") for key in data if key.startswith("_")]
+    settings = None
     try:
-        data = tomllib.loads(file.read_bytes().decode("utf-8-sig"))
+        settings = Settings(**{key: value for key, value in data.items() if not key.startswith("_")})
+    except ValidationError as error:
+        faults += [override.traced(each["loc"], explained(each, data, Settings)) for each in error.errors()]
+    if settings is None or faults:
+        raise ConfigurationError(str(file), faults)
+    return settings
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Return the file's content as tables. Raises ConfigurationError."""
+    try:
+        content = file.read_bytes()
     except OSError as error:
         hint = "; `syncd init` writes one to start from" if isinstance(error, FileNotFoundError) else ""
         raise ConfigurationError(str(file), [Fault("", f"{error.strerror}{hint}")]) from None
-    except UnicodeDecodeError:
-        raise ConfigurationError(str(file), [Fault("", "not text in UTF-8")]) from None
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        problem = f"line {line}: not text in UTF-8 (byte 0x{content[error.start]:02x})"
+        raise ConfigurationError(str(file), [Fault("", problem)]) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(str(file), [Fault("", f"not valid TOML: {error}")]) from None
-    _override(data, environment)
-    try:
-        return Settings(**data)
-    except ValidationError as error:
-        raise ConfigurationError(str(file), [_fault(each, data) for each in error.errors()]) from None
 
 
-def _override(data: dict[str, Any], environment: Mapping[str, str]) -> None:
-    """Put `SYNCD__SOURCE__BIND_DN=…` into its place; a target is named by its number or its name.
+def _called_alike(data: Mapping[str, Any]) -> list[Fault]:
+    targets = data.get("target")
+    names = [item.get("name") for item in targets if isinstance(item, dict)] if isinstance(targets, list) else []
+    counts = Counter(name for name in names if isinstance(name, str))
+    return [Fault("target", f"{count} targets are called `{name}`") for name, count in counts.items() if count > 1]
+
+
+class _Override:
+    """Puts `SYNCD__SOURCE__BIND_DN=…` into its place; a target is named by its number, from 0, or by its name.
 
     Lists and tables are written as in TOML: `SYNCD__SOURCE__URLS=["ldaps://a"]`.
     """
-    for name in sorted(environment):
-        if not name.startswith(ENVIRONMENT_PREFIX):
-            continue
-        *path, last = [part.lower() for part in name[len(ENVIRONMENT_PREFIX) :].split("__")]
-        place: Any = data
-        for part in path:
-            place = _step(place, part)
-        if isinstance(place, dict):
-            place[_spelling(place, last)] = _toml_value(environment[name])
 
+    def __init__(self, data: dict[str, Any]) -> None:
+        self._data = data
+        self._origins: dict[tuple[str | int, ...], str] = {}
+        self.faults: list[Fault] = []
+        """Variables that have no place in the configuration."""
 
-def _step(place: Any, part: str) -> Any:
-    if isinstance(place, list):
-        for index, item in enumerate(place):
-            named = isinstance(item, dict) and re.sub(r"\W", "_", str(item.get("name", ""))).lower() == part
-            if named or part == str(index):
-                return item
+    def put(self, name: str, text: str) -> None:
+        """Set one key from the environment variable of that name."""
+        *steps, last = name[len(ENVIRONMENT_PREFIX) :].lower().split("__")
+        place: Any = self._data
+        path: list[str | int] = []
+        for step in steps:
+            part = _part(place, step)
+            if part is None:
+                return self._refuse(name, path, step)
+            place = place.setdefault(part, {}) if isinstance(place, dict) else place[part]
+            path.append(part)
+        part = _part(place, last)
+        if part is None:
+            return self._refuse(name, path, last)
+        place[part] = _toml_value(text)
+        self._origins[(*path, part)] = name
         return None
+
+    def _refuse(self, name: str, path: list[str | int], step: str) -> None:
+        if path == ["target"]:
+            names = [_in_environment(item) or str(index) for index, item in enumerate(self._data["target"])]
+            self.faults.append(Fault(name, f"no target is called `{step}`{nearest(step, names)}"))
+        else:
+            self.faults.append(Fault(name, f"`{'.'.join(map(str, path))}` is no table: `{step}` has no place in it"))
+
+    def traced(self, location: tuple[str | int, ...], fault: Fault) -> Fault:
+        """Name the variable that a fault comes from, where it is not the file."""
+        path = tuple(part for part in location if location[:1] != ("source",) or part not in ("csv", "ldap"))
+        for end in range(len(path), 0, -1):
+            if path[:end] in self._origins:
+                return Fault(f"{fault.key} (from {self._origins[path[:end]]})", fault.problem)
+        return fault
+
+
+def _part(place: Any, step: str) -> str | int | None:
+    """Return the key or index that a step of a variable's name means, None where there is none."""
     if isinstance(place, dict):
-        return place.setdefault(_spelling(place, part), {})
+        return next((key for key in place if key.lower() == step), step)
+    if isinstance(place, list):
+        return next((index for index, item in enumerate(place) if step in (str(index), _in_environment(item))), None)
     return None
 
 
-def _spelling(place: dict[str, Any], part: str) -> str:
-    return next((key for key in place if key.lower() == part), part)
+def _in_environment(target: Any) -> str:
+    """Return a target's name as it can stand in a variable's name: `lucid-content` as `lucid_content`."""
+    return re.sub(r"\W", "_", str(target.get("name", ""))).lower() if isinstance(target, dict) else ""
 
 
 def _toml_value(text: str) -> Any:
@@ -470,61 +476,6 @@ def _toml_value(text: str) -> Any:
         except tomllib.TOMLDecodeError:
             return text
     return text
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    found = get_close_matches(name, known, n=1)
-    return f"; did you mean `{found[0]}`?" if found else ""
-
-
-_PLAIN_WORDS: Final = {
-    "missing": "missing: it has no default",
-    "union_tag_not_found": 'needs type = "csv" or type = "ldap"',
-}
-
-
-def _fault(error: Any, data: Mapping[str, Any]) -> Fault:
-    """Turn one finding of pydantic into a key and a sentence; input values stay out (they may be secrets)."""
-    place: list[str] = []
-    holder: Any = data
-    model: Any = Settings
-    for part in error["loc"]:
-        if part in ("csv", "ldap") and place == ["source"]:
-            model = CsvSettings if part == "csv" else LdapSettings
-            continue
-        if isinstance(part, int):
-            name = holder[part].get("name") if isinstance(holder, list) and isinstance(holder[part], dict) else None
-            place[-1] += f"[{name or part}]"
-            holder = holder[part] if isinstance(holder, list) and part < len(holder) else None
-        else:
-            place.append(f'"{part}"' if re.search(r"\W", part) else part)
-            model = _inside(model, part) if error["type"] != "extra_forbidden" or part != error["loc"][-1] else model
-            holder = holder.get(part) if isinstance(holder, Mapping) else None
-    key = ".".join(place)
-    kind = error["type"]
-    if kind == "extra_forbidden":
-        known = [field.alias or name for name, field in getattr(model, "model_fields", {}).items()]
-        return Fault(key, f"no such key{_nearest(str(error['loc'][-1]), known)}")
-    if kind == "union_tag_invalid":
-        return Fault(f"{key}.type", 'must be "csv" or "ldap"')
-    message = _PLAIN_WORDS.get(kind) or error["msg"].removeprefix("Value error, ")
-    return Fault(key, message[:1].lower() + message[1:] if message.startswith("Input should") else message)
-
-
-def _inside(model: Any, part: str) -> Any:
-    """Return the settings model behind a key, None where there is none."""
-    fields = getattr(model, "model_fields", {})
-    for name, field in fields.items():
-        if part in (name, field.alias):
-            for candidate in _models(field.annotation):
-                return candidate
-    return model if not fields else None
-
-
-def _models(annotation: Any) -> list[Any]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for inner in getattr(annotation, "__args__", ()) for model in _models(inner)]
 
 
 __all__ = ["DEFAULT_FILE", "ENVIRONMENT_PREFIX", "CsvSettings", "LdapSettings", "Settings", "TargetSettings", "load"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,7 +139,7 @@ def _target(settings: TargetSettings, scheme: list[object], file: Path, base: Pa
     return Target(
         rules=rules,
         base_url=settings.base_url,
-        token=_reader(settings.token, f"target[{settings.name}].token", file, base),
+        token=_bearer(settings.token, f"target[{settings.name}].token", file, base),
         ca_file=base / settings.ca_file if settings.ca_file else None,
         concurrency=settings.concurrency,
     )
@@ -152,6 +153,21 @@ def _reader(secret: Secret, key: str, file: Path, base: Path) -> Callable[[], Se
             return secret.reveal(base)
         except ValueError as error:
             raise ConfigurationError(str(file), [Fault(key, str(error))]) from None
+
+    return reveal
+
+
+def _bearer(secret: Secret, key: str, file: Path, base: Path) -> Callable[[], SecretStr]:
+    """Return a function that reads a token and checks that it can be one. Raises ConfigurationError then."""
+    read_it = _reader(secret, key, file, base)
+
+    def reveal() -> SecretStr:
+        token = read_it()
+        # What can't stand in a header ends in an error message that repeats it.
+        if not re.fullmatch(r"[!-~]+", token.get_secret_value()):
+            problem = "a token is one line of visible ASCII characters; what is there has blanks, line breaks or others"
+            raise ConfigurationError(str(file), [Fault(key, problem)])
+        return token
 
     return reveal
 

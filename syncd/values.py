@@ -1,0 +1,159 @@
+"""The small notations of the configuration: durations, schedules, addresses, names. Pure.
+
+Every function takes what a person wrote, and returns it or what it means; or raises ValueError with a sentence
+that says what is wanted. What may hold a secret is never repeated in it.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from ipaddress import ip_address
+from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_LONGEST: Final = timedelta(days=36_500)
+
+_CRON: Final = (
+    ("minute", 0, 59, ()),
+    ("hour", 0, 23, ()),
+    ("day", 1, 31, ()),
+    ("month", 1, 12, ("", *"jan feb mar apr may jun jul aug sep oct nov dec".split())),
+    ("weekday", 0, 7, tuple("sun mon tue wed thu fri sat".split())),
+)
+_CRON_PART: Final = re.compile(r"(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>\d+))?")
+
+
+def duration(value: Any) -> timedelta:
+    """Parse `90d`, `24h`, `15m`, `30s`, `0s` or `1h30m`. A number without a unit is refused: of what?"""
+    if isinstance(value, timedelta):
+        return value
+    text = value.strip() if isinstance(value, str) else ""
+    parts = re.findall(r"(\d+)\s*([smhdw])", text)
+    if not parts or re.sub(r"\d+\s*[smhdw]\s*", "", text):
+        raise ValueError(f'`{value}` is not a duration such as "30s", "15m", "24h" or "90d"')
+    try:
+        total = sum((timedelta(**{_UNITS[unit]: int(number)}) for number, unit in parts), timedelta())
+    except (OverflowError, ValueError):
+        total = timedelta.max
+    if total > _LONGEST:
+        raise ValueError(f"`{value}` is longer than a hundred years")
+    return total
+
+
+def positive_duration(value: Any) -> timedelta:
+    """Parse a duration that is not zero."""
+    found = duration(value)
+    if not found:
+        raise ValueError(f"`{value}` is no time at all")
+    return found
+
+
+def duration_or_never(value: Any) -> timedelta | None:
+    """Parse a duration, or `never`: None."""
+    return None if value in (None, "never") else duration(value)
+
+
+def schedule(text: str) -> str:
+    """Check cron's five fields (minute, hour, day, month, weekday) or a duration between runs."""
+    fields = text.split()
+    if len(fields) == len(_CRON):
+        for name, field in zip(_CRON, fields, strict=True):
+            _check_cron(text, name, field)
+        return text
+    try:
+        positive_duration(text)
+    except ValueError:
+        raise ValueError(f'`{text}` is neither cron ("*/15 * * * *") nor a duration ("15m")') from None
+    return text
+
+
+def _check_cron(text: str, kind: tuple[str, int, int, tuple[str, ...]], field: str) -> None:
+    name, low, high, names = kind
+    for part in field.split(","):
+        match = _CRON_PART.fullmatch(part)
+        numbers = [_cron_number(match[end], names) for end in ("first", "last") if match[end]] if match else [None]
+        step = match["step"] if match else None
+        usable = [number for number in numbers if number is not None and low <= number <= high]
+        if usable != numbers or usable != sorted(usable) or (step and (int(step) == 0 or len(numbers) == 1)):
+            raise ValueError(f"`{text}`: `{part}` is no {name} of cron: {low} to {high}, `*`, `*/2`, `1-5` or a list")
+
+
+def _cron_number(text: str, names: tuple[str, ...]) -> int | None:
+    if text.lower() in names:
+        return names.index(text.lower())
+    return int(text) if text.isdecimal() else None
+
+
+def time_zone(name: str) -> str:
+    """Check a time zone's name."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f'`{name}` is no time zone such as "Europe/Berlin"') from None
+    return name
+
+
+def base_url(text: str) -> str:
+    """Check the address of a SCIM service provider: the token must never travel in clear."""
+    parts = _address(text, ("http", "https"), "https://users.lucid.app/scim/v2")
+    if parts.query or parts.fragment:
+        raise ValueError("an address without query and fragment is wanted")
+    return _encrypted(text, parts, "the token")
+
+
+def webhook_url(text: str) -> str:
+    """Check the address that is told of things; all of it may be secret, and its query is part of it."""
+    return _encrypted(text, _address(text, ("http", "https"), "https://hooks.example.com/…"), "what is reported")
+
+
+def _encrypted(text: str, parts: SplitResult, what: str) -> str:
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError(f"http:// would send {what} in clear: use https://")
+    return text
+
+
+def ldap_url(text: str) -> str:
+    """Check the address of a directory server."""
+    parts = _address(text, ("ldap", "ldaps"), "ldaps://dc1.example.com")
+    if parts.path.strip("/") or parts.query:
+        raise ValueError("an address of host and port is wanted; where to search is `base_dn`")
+    return text
+
+
+def _address(text: str, schemes: tuple[str, ...], example: str) -> SplitResult:
+    """Take an address apart. What can't be read may be a secret in the wrong place: it is not repeated."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or re.search(r"[\s\x00-\x1f\x7f]", text):
+        raise ValueError(f"no address such as {example}")
+    if parts.username is not None:
+        raise ValueError("an address without a user's name and password is wanted")
+    return parts
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host name or address is this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def environment_name(name: str) -> str:
+    """Check the name of an environment variable; a secret written in its place is not repeated."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ValueError("the name of an environment variable is wanted: letters, digits and `_`")
+    return name
+
+
+def credential_name(name: str) -> str:
+    """Check the name of a systemd credential, as `LoadCredential=NAME:PATH` has it."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.@:-]*", name):
+        raise ValueError("the name of a credential is wanted, as in LoadCredential=NAME:PATH")
+    return name
