@@ -466,11 +466,11 @@ def sandbox(profile: str, host: str, port: int, state: Path | None, token: str) 
 @cli.command()
 @click.option("--no-pause", is_flag=True, help="Don't wait for a key between the steps.")
 @click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Work in DIR, and leave it there.")
-def demo(no_pause: bool, keep: Path | None) -> int:
+def demo(no_pause: bool, keep: Path | None) -> None:
     """The whole thing on this machine: sandbox, sample CSV, plan, apply, a change, a held removal, a quiet run."""
     from syncd.demo import run
 
-    return run(pause=not no_pause and sys.stdin.isatty(), keep=keep)
+    run(pause=not no_pause and sys.stdin.isatty(), keep=keep)
 
 
 @cli.command()

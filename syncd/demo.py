@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -31,12 +31,11 @@ _LEAVERS: Final = 9
 
 @dataclass
 class Demo:
-    """One showing: where it works, and what did not go as it should."""
+    """One showing, and where it works."""
 
     folder: Path
     environment: dict[str, str]
     pause: bool
-    surprises: list[str] = field(default_factory=list)
 
     def say(self, text: str) -> None:
         click.echo("\n" + click.style(text, bold=True))
@@ -54,7 +53,9 @@ class Demo:
         )
         click.echo(click.style(f"exit code {done.returncode}", dim=True))
         if done.returncode != expected:
-            self.surprises.append(f"`syncd {shlex.join(arguments)}` ended with {done.returncode}, not {expected}")
+            raise SyncdError(
+                f"not as it should be: `syncd {shlex.join(arguments)}` ended with {done.returncode}, not {expected}"
+            )
 
     def edit(self, name: str, change: Callable[[list[Row]], list[Row]]) -> None:
         """Replace a CSV file by a changed one, as an export should: whole, by a rename."""
@@ -71,8 +72,8 @@ class Demo:
         draft.replace(path)
 
 
-def run(*, pause: bool, keep: Path | None) -> int:
-    """Show everything; returns the exit code: 0 when every step went as it should. Raises SyncdError."""
+def run(*, pause: bool, keep: Path | None) -> None:
+    """Show everything. Raises SyncdError at the first step that doesn't go as it should."""
     with ExitStack() as stack:
         if keep is not None:
             keep.mkdir(parents=True, exist_ok=True)

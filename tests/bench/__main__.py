@@ -1,0 +1,44 @@
+"""`make bench`: the performance figures, as ratios within one run, medians of three.
+
+A ratio holds on any machine, slow or busy; a time does not. Each line says what it is compared with and what it
+may be at most. Ends with exit code 1 when a figure is over.
+
+    python -m tests.bench [quiet|size|help|ldap|push …]
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from statistics import median
+from typing import Final
+
+from tests.bench import figures
+
+_FIGURES: Final[dict[str, Callable[[], Iterable[figures.Figure]]]] = {
+    "quiet": figures.quiet,
+    "help": figures.help_,
+    "ldap": figures.ldap,
+    "push": figures.push,
+}
+
+
+def main() -> int:
+    chosen = sys.argv[1:] or list(_FIGURES)
+    unknown = [name for name in chosen if name not in _FIGURES]
+    if unknown:
+        print(f"no figure is called {unknown[0]}; there are {', '.join(_FIGURES)}", file=sys.stderr)
+        return 64
+    over = 0
+    for name in chosen:
+        for figure in _FIGURES[name]():
+            value = median(figure.values)
+            mark = "ok" if value <= figure.limit else "OVER"
+            over += mark == "OVER"
+            values = ", ".join(f"{each:.2f}" for each in figure.values)
+            print(f"{mark:4}  {value:8.2f} {figure.unit:2} at most {figure.limit:<6g} {figure.what} ({values})", flush=True)
+    return 1 if over else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
