@@ -92,23 +92,25 @@ def _problem(problem: Trouble) -> Text:
     return line
 
 
-def _held(held: Held) -> Iterator[Text]:
-    sign, _ = _SIGNS[held.change.action]
-    line = Text("  ")
-    line.append(f"{sign} {held.change.action.value:<16}", style="magenta")
-    line.append(f" {visible(held.change.name)}", style="bold")
-    line.append(f" ({visible(held.change.key)})", style="dim")
-    yield line
-    yield Text(f"        held by {held.limit}: {visible(held.reason)}", style="dim")
+def _held(held: Iterable[Held]) -> Iterator[Text]:
+    """Yield what is withheld, each reason once and below it whom it concerns."""
+    reasons: dict[tuple[str, str], list[Change]] = {}
+    for each in held:
+        reasons.setdefault((each.limit, each.reason), []).append(each.change)
+    for (limit, reason), changes in reasons.items():
+        yield Text(f"  held by {limit}: {visible(reason)}", style="magenta")
+        for change in changes:
+            yield Text("  ").append_text(_line(change))
 
 
 def _sentence(plan: Plan) -> str:
     """Say what will happen in a sentence."""
+    held = f"; {len(plan.held)} held" if plan.held else ""
     if not plan.changes:
-        return "nothing to do" if not plan.held else "nothing to do now"
+        return f"nothing to do{held}"
     counts = [f"{count} {name}" for name, count in plan.summary.items() if name in _ACTIONS]
     requests = f"{plan.estimate.requests} request{'s' if plan.estimate.requests != 1 else ''}"
-    return f"{', '.join(counts)}; {requests}, about {plan.estimate.seconds:g} s"
+    return f"{', '.join(counts)}{held}; {requests}, about {plan.estimate.seconds:g} s"
 
 
 def plan_lines(plan: Plan) -> Iterator[Text]:
@@ -125,8 +127,7 @@ def plan_lines(plan: Plan) -> Iterator[Text]:
 def _withheld(plan: Plan) -> Iterator[Text]:
     if plan.held:
         yield Text(f"Held ({len(plan.held)}):", style="magenta")
-        for held in plan.held:
-            yield from _held(held)
+        yield from _held(plan.held)
     if plan.problems:
         yield Text(f"Problems in the source ({len(plan.problems)}), left out and protected:", style="yellow")
         yield from map(_problem, plan.problems)
@@ -135,8 +136,9 @@ def _withheld(plan: Plan) -> Iterator[Text]:
 def run_lines(run: Run) -> Iterator[Text]:
     """Yield a run line by line: what was not done first, then the counts."""
     counts = ", ".join(f"{count} {_VERBS[result]}" for result, count in run.results.items()) or "nothing to do"
+    held = f", {len(run.plan.held)} held" if run.plan.held else ""
     title = Text(visible(run.plan.target), style="bold")
-    title.append(f" (run {run.number}, {run.plan.kind}): {counts}; ", style="not bold")
+    title.append(f" (run {run.number}, {run.plan.kind}): {counts}{held}; ", style="not bold")
     title.append(f"{run.requests} request{'s' if run.requests != 1 else ''} in {run.seconds:.1f} s", style="not bold")
     yield title
     for outcome in run.outcomes:
