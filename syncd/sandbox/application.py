@@ -19,6 +19,8 @@ from syncd.sandbox.faults import Faults, load
 from syncd.sandbox.guard import Guard
 from syncd.sandbox.interference import Interference
 from syncd.sandbox.options import SandboxOptions
+from syncd.sandbox.people import People
+from syncd.sandbox.people_api import people_routes
 from syncd.sandbox.profiles import Profile, integrations, profiles_of
 from syncd.sandbox.requestlog import RequestLog
 from syncd.sandbox.resources import Resources
@@ -46,12 +48,15 @@ def build(options: SandboxOptions) -> Starlette:
         if folder is not None:
             folder.cleanup()
 
+    people = People(resources, profiles)
     log = RequestLog()
     faults = Faults(load(options.faults) if options.faults else [])
     # scim2-server and Starlette spell the same ASGI types differently.
     endpoints = Interference(cast("ASGIApp", scim), database, log, faults)
     routes: list[BaseRoute] = [
-        Mount("/admin", app=Guard(Starlette(routes=control_routes(log, faults)), options.host)),
+        Mount(
+            "/admin", app=Guard(Starlette(routes=[*control_routes(log, faults), *people_routes(people)]), options.host)
+        ),
         Mount("/scim/v2", app=endpoints),
         Mount("", app=endpoints),
     ]

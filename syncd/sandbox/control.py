@@ -57,6 +57,6 @@ def _given(body: bytes) -> list[AnyFault]:
     return parse([value] if isinstance(value, dict) and "fault" in value else value, "/admin/faults")
 
 
-def json_response(value: Any) -> Response:
+def json_response(value: Any, status: int = 200) -> Response:
     """Return a value as JSON, indented for a person with curl."""
-    return Response(orjson.dumps(value, option=orjson.OPT_INDENT_2), media_type="application/json")
+    return Response(orjson.dumps(value, option=orjson.OPT_INDENT_2), status, media_type="application/json")

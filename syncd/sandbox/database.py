@@ -40,6 +40,7 @@ CREATE TABLE resource (
     accepted    INTEGER NOT NULL DEFAULT 1,    -- 0: an invitation is out
     archived    INTEGER NOT NULL DEFAULT 0,
     owner       INTEGER NOT NULL DEFAULT 0,    -- of the account
+    invitations INTEGER NOT NULL DEFAULT 0,    -- how many were sent
     password    INTEGER NOT NULL DEFAULT 0,    -- whether there is one; never which
     permission  TEXT NOT NULL DEFAULT ''
 );

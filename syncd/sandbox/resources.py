@@ -72,8 +72,16 @@ class Document:
     accepted: bool = True
     archived: bool = False
     owner: bool = False
+    invitations: int = 0
     password: bool = False
     permission: str = ""
+    new_password: str | None = None
+    """The one that this change sets: looked at, never stored."""
+
+    def set_password(self, password: str | None) -> None:
+        """Note that there is a password from now on; None: this change sets none."""
+        self.new_password = password
+        self.password = self.password or bool(password)
 
     @property
     def name(self) -> str:
@@ -104,6 +112,8 @@ class Linked:
     id: str
     type: str
     name: str
+    space: str = ""
+    managed: bool = True
 
 
 @dataclass(slots=True)
@@ -147,7 +157,7 @@ class Resources:
     def members(self, group: Document) -> list[Linked]:
         """Return the members of a group, in the order of their creation."""
         return self._linked(
-            "SELECT r.id, r.type, r.name FROM member m JOIN resource r ON r.seq = m.member "
+            "SELECT r.id, r.type, r.name, r.space, r.managed FROM member m JOIN resource r ON r.seq = m.member "
             "WHERE m.container = ? ORDER BY r.seq",
             group.seq,
         )
@@ -155,13 +165,14 @@ class Resources:
     def groups_of(self, documents: Sequence[Document]) -> dict[int, list[Linked]]:
         """Return the groups that each document is a direct member of, by its seq; archived ones are left out."""
         rows = self.database.connection.execute(
-            "SELECT m.member, r.id, r.type, r.name FROM member m JOIN resource r ON r.seq = m.container "
+            "SELECT m.member, r.id, r.type, r.name, r.space, r.managed "
+            "FROM member m JOIN resource r ON r.seq = m.container "
             "WHERE m.member IN (SELECT value FROM json_each(?)) AND NOT r.archived ORDER BY r.seq",
             (json.dumps([document.seq for document in documents]),),
         )
         groups: dict[int, list[Linked]] = {}
         for row in rows:
-            groups.setdefault(row["member"], []).append(Linked(row["id"], row["type"], row["name"]))
+            groups.setdefault(row["member"], []).append(_linked(row))
         return groups
 
     def with_email(self, address: str) -> list[Document]:
@@ -295,7 +306,11 @@ class Resources:
 
     def _linked(self, statement: str, *parameters: Any) -> list[Linked]:
         rows = self.database.connection.execute(statement, parameters)
-        return [Linked(*row) for row in rows]
+        return [_linked(row) for row in rows]
+
+
+def _linked(row: sqlite3.Row) -> Linked:
+    return Linked(row["id"], row["type"], row["name"], row["space"], bool(row["managed"]))
 
 
 def _document(row: sqlite3.Row) -> Document:
@@ -312,6 +327,7 @@ def _document(row: sqlite3.Row) -> Document:
         accepted=bool(row["accepted"]),
         archived=bool(row["archived"]),
         owner=bool(row["owner"]),
+        invitations=row["invitations"],
         password=bool(row["password"]),
         permission=row["permission"],
     )
@@ -334,6 +350,7 @@ def _columns(document: Document) -> dict[str, Any]:
         "accepted": document.accepted,
         "archived": document.archived,
         "owner": document.owner,
+        "invitations": document.invitations,
         "password": document.password,
         "permission": document.permission,
     }

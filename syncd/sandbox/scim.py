@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import orjson
 from scim2_models import (
+    InvalidValueException,
     NotFoundException,
     ResourceType,
     ResponseParameters,
@@ -24,7 +25,7 @@ from scim2_server.responses import ScimResponse
 from scim2_server.routing import Operation, Target
 from scim2_server.service import ScimService
 
-from syncd.sandbox.members import GroupPatch, MemberChange, take_apart
+from syncd.sandbox.members import GroupPatch, take_apart
 from syncd.sandbox.profiles.base import Json, Profile
 from syncd.sandbox.resources import GROUP, Document
 from syncd.sandbox.storage import SandboxStorage
@@ -46,9 +47,9 @@ class SandboxHandler(ScimHandler):
 
     def handle(self, request: ScimRequest) -> ScimResponse:
         """Serve a request, unless its endpoint is one that this service does not have."""
-        first = request.path.strip("/").split("/")[0]
-        last = request.path.strip("/").split("/")[-1]
-        if first not in self.profile.endpoints or (last == ".search" and ".search" not in self.profile.endpoints):
+        parts = request.path.strip("/").split("/")
+        named = {parts[0], ".search"} & set(parts)
+        if not all(self.profile.has_endpoint(name) for name in named):
             raise NotFoundException(detail=f"No SCIM endpoint at {request.path!r}")
         return super().handle(request)
 
@@ -56,6 +57,7 @@ class SandboxHandler(ScimHandler):
         """Create a resource (RFC 7644 section 3.3)."""
         with self.service.provider:
             _, resource_type = self._target(request, Operation.create)
+            self._require_schemas(request)
             resource = self.service.read_creation(resource_type, request.body, request.header("Content-Type"))
             document = self.storage.create_document(resource_type, resource)
             return self._answer(request, document, HTTPStatus.CREATED)
@@ -65,7 +67,7 @@ class SandboxHandler(ScimHandler):
         with self.service.provider:
             target, resource_type = self._target(request, Operation.query)
             parameters = self.service.read_response_parameters(resource_type, request.query)
-            document = self.storage.document(resource_type, target.resource_id)
+            document = self.storage.document(resource_type, target.resource_id, reading=True)
             if not self.service.read_conditions(request).check(document.etag, "GET"):
                 return ScimResponse(HTTPStatus.NOT_MODIFIED, None, {"ETag": document.etag})
             return self._answer(request, document, HTTPStatus.OK, parameters)
@@ -77,6 +79,7 @@ class SandboxHandler(ScimHandler):
             parameters = self.service.read_response_parameters(resource_type, request.query)
             with self.storage.operation():
                 document = self.storage.document(resource_type, target.resource_id)
+                self._require_schemas(request)
                 replacement = self.service.read_replacement(resource_type, request.body, request.header("Content-Type"))
                 conditions = self.service.read_conditions(request)
                 current = self.storage.model(document)
@@ -101,7 +104,10 @@ class SandboxHandler(ScimHandler):
         """Search with GET (RFC 7644 section 3.4.2)."""
         with self.service.provider:
             types, allowed = self._searched(request, Operation.search)
-            search_request, _ = self.service.read_search_query(types, request.query)
+            query = dict(request.query)
+            if "filter" in query and len(types) == 1:
+                query["filter"] = self.profile.read_filter(str(types[0].name), query["filter"])
+            search_request, _ = self.service.read_search_query(types, query)
             return self._list(request, allowed, search_request)
 
     def search_with_body(self, request: ScimRequest) -> ScimResponse:
@@ -112,6 +118,16 @@ class SandboxHandler(ScimHandler):
             return self._list(request, allowed, search_request)
 
     # Steps
+
+    @staticmethod
+    def _require_schemas(request: ScimRequest) -> None:
+        """Refuse a resource that doesn't say what it is: `schemas` is required (RFC 7643 section 3)."""
+        try:
+            body = orjson.loads(request.body)
+        except orjson.JSONDecodeError:
+            return
+        if isinstance(body, dict) and not any(name.lower() == "schemas" and body[name] for name in body):
+            raise InvalidValueException(detail="schemas is required")
 
     def _target(self, request: ScimRequest, operation: Operation) -> tuple[Target, ResourceType]:
         target = self.service.route(request, operation)
@@ -126,10 +142,11 @@ class SandboxHandler(ScimHandler):
 
     def _patched(self, request: ScimRequest, resource_type: ResourceType, id_: str | None) -> Document:
         """Apply a PATCH; of a group, the members without loading them where the request allows it."""
-        parts = self._group_patch(request) if resource_type.name == GROUP else None
+        body = self.profile.read_patch(str(resource_type.name), request.body)
+        parts = self._group_patch(request, body) if resource_type.name == GROUP else None
         patch_op = None
         if parts is None or parts.rest is not None:
-            body = request.body if parts is None else cast(bytes, parts.rest)
+            body = body if parts is None else cast(bytes, parts.rest)
             patch_op = self.service.read_patch(resource_type, body, request.header("Content-Type"))
         document = self.storage.document(resource_type, id_)
         conditions = self.service.read_conditions(request)
@@ -139,31 +156,13 @@ class SandboxHandler(ScimHandler):
             patched = self.service.apply_patch(current, patch_op, conditions)
             if patched is not None:
                 document = self.storage.update_document(resource_type, patched, members=parts is None)
-        if parts is not None:
-            document = self._change_members(document, parts.members)
+        if parts is not None and parts.members and self.profile.change_members(document, parts.members):
+            self.storage.resources.touch(document)
         return document
 
-    def _group_patch(self, request: ScimRequest) -> GroupPatch | None:
+    def _group_patch(self, request: ScimRequest, body: bytes) -> GroupPatch | None:
         self.service.ensure_json(request.header("Content-Type"))
-        return take_apart(request.body, value_list_removes=self.profile.value_list_removes)
-
-    def _change_members(self, group: Document, changes: list[MemberChange]) -> Document:
-        """Apply membership changes in order; the group gets a new version if any of them changed something."""
-        resources = self.storage.resources
-        changed = False
-        for change in changes:
-            ids = change.ids
-            if change.op != "remove":
-                self.profile.check_members(group, ids or [])
-            if change.op == "add":
-                changed |= resources.add_members(group, ids or [])
-            elif change.op == "replace":
-                changed |= resources.set_members(group, ids or [])
-            else:
-                changed |= resources.remove_members(group, ids)
-        if changed:
-            resources.touch(group)
-        return group
+        return take_apart(body, value_list_removes=self.profile.value_list_removes)
 
     # Answers
 
@@ -243,10 +242,11 @@ class ScimApplication(ASGIApplication):
         """Return the handler for a request's token. /ServiceProviderConfig needs none (RFC 7643 section 5)."""
         scheme, _, token = (request.header("Authorization") or "").partition(" ")
         handler = self.handlers.get(token.strip()) if scheme.lower() == "bearer" else None
-        if handler is not None:
+        if handler is not None and handler.profile.accepts_token():
             return handler
-        if request.path.strip("/") == "ServiceProviderConfig":
-            return next(iter(self.handlers.values()))
+        first = next(iter(self.handlers.values()))
+        if request.path.strip("/") == "ServiceProviderConfig" and not first.profile.config_needs_token:
+            return first
         raise UnauthorizedException(detail="The bearer token is missing or not accepted")
 
     def finalize_response(self, request: ScimRequest, response: ScimResponse) -> ScimResponse:

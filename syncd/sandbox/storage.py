@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from scim2_models import (
@@ -95,9 +96,11 @@ class SandboxStorage(ScimStorage):
 
     # Documents
 
-    def document(self, resource_type: ResourceType, resource_id: str | None) -> Document:
-        """Return a stored resource that this integration may address. Raises NotFoundException."""
-        query = self.profile.visible(str(resource_type.name)).also("id = ?", resource_id)
+    def document(self, resource_type: ResourceType, resource_id: str | None, *, reading: bool = False) -> Document:
+        """Return a stored resource that this integration may address, or read. Raises NotFoundException."""
+        name = str(resource_type.name)
+        query = self.profile.readable(name) if reading else self.profile.addressable(name)
+        query = query.also("id = ?", resource_id)
         found = self.resources.find(query, limit=1)
         if not found:
             raise NotFoundException(detail=f"{resource_type.name} {resource_id!r} not found")
@@ -106,8 +109,9 @@ class SandboxStorage(ScimStorage):
     def create_document(self, resource_type: ResourceType, resource: Model) -> Document:
         """Store what a creation request says and return what became of it."""
         attributes, members, password = _attributes(resource)
-        document = Document(str(resource_type.name), attributes, password=password)
         with self.operation():
+            document = Document(str(resource_type.name), attributes)
+            document.set_password(password)
             self._check_manager(document, None)
             return self.profile.create(document, members)
 
@@ -125,7 +129,7 @@ class SandboxStorage(ScimStorage):
             _check_version(before, expected_version)
             document = self.document(resource_type, resource.id)
             document.attributes, ids, password = _attributes(resource)
-            document.password |= password
+            document.set_password(password)
             self._check_manager(document, before)
             is_group = document.type == GROUP
             return self.profile.update(document, before, (ids or []) if is_group and members else None)
@@ -152,21 +156,33 @@ class SandboxStorage(ScimStorage):
         groups = {} if "groups" in without else self.resources.groups_of(users)
         bodies = []
         for document in documents:
-            body = {"schemas": document.attributes["schemas"], "id": document.id, **document.attributes}
-            if document.type == USER:
-                _reference_manager(body, base_url)
-                if document.seq in groups:
-                    body["groups"] = [_reference(group, base_url) for group in groups[document.seq]]
-            elif "members" not in without and (members := self.resources.members(document)):
-                body["members"] = [{**_reference(member, base_url), "type": member.type} for member in members]
-            body["meta"] = _meta(document, base_url)
+            body = self._whole(document, base_url, groups.get(document.seq, []), members="members" not in without)
             self.profile.show(document, body)
             bodies.append((document, body))
         return bodies
 
-    def body(self, document: Document, base_url: str | None = None, *, without: frozenset[str] = frozenset()) -> Json:
-        """Return one document's JSON as the service shows it."""
-        return self.bodies([document], base_url, without=without)[0][1]
+    def _whole(self, document: Document, base_url: str | None, groups: list[Linked], *, members: bool) -> Json:
+        """Return a document's JSON as it is stored, with what is derived."""
+        fields = self.profile.reference_fields
+        body = {"schemas": document.attributes["schemas"], "id": document.id, **document.attributes}
+        if document.type == USER:
+            _reference_manager(body, base_url, fields["manager"])
+            if shown := self._shown(groups):
+                body["groups"] = [_reference(group, base_url, fields["groups"], "direct") for group in shown]
+        elif members and (linked := self._shown_members(document)):
+            body["members"] = [_reference(member, base_url, fields["members"]) for member in linked]
+        body["meta"] = _meta(document, base_url)
+        return body
+
+    def _shown(self, groups: list[Linked]) -> list[Linked]:
+        """Return the groups of a user that this integration shows, under the names that it shows."""
+        return [self._renamed(group) for group in groups if self.profile.shows_group(group)]
+
+    def _shown_members(self, group: Document) -> list[Linked]:
+        return [self._renamed(each) if each.type == GROUP else each for each in self.resources.members(group)]
+
+    def _renamed(self, group: Linked) -> Linked:
+        return replace(group, name=self.profile.group_name(group.name, managed=group.managed))
 
     def selected(self, document: Document, body: Json, parameters: Any) -> Json:
         """Return what `attributes` and `excludedAttributes` select of a body (RFC 7644 section 3.9)."""
@@ -180,16 +196,8 @@ class SandboxStorage(ScimStorage):
 
     def model(self, document: Document, *, members: bool = True) -> Model:
         """Return a document as the object that scim2-models patches and replaces: as stored, not as shown."""
-        body = {**document.attributes, "id": document.id, "meta": _meta(document, None)}
-        if document.type == USER:
-            _reference_manager(body, None)
-            if groups := self.resources.groups_of([document]).get(document.seq):
-                body["groups"] = [_reference(group, None) for group in groups]
-        elif members:
-            body["members"] = [
-                {**_reference(member, None), "type": member.type} for member in self.resources.members(document)
-            ]
-        return self._model_of(document, body)
+        groups = self.resources.groups_of([document]).get(document.seq, [])
+        return self._model_of(document, self._whole(document, None, groups, members=members))
 
     def _model_of(self, document: Document, body: Json) -> Model:
         with self.provider:
@@ -207,9 +215,13 @@ class SandboxStorage(ScimStorage):
         start = search_request.start_index_0 or 0
         count = search_request.count
         scim_filter = search_request.filter
+        most = self.profile.most_filtered if scim_filter is not None else None
         query, exact = self._query(types, scim_filter)
         if exact and search_request.sort_by is None:
-            return self.resources.count(query), self.resources.find(query, offset=start, limit=count)
+            total = self.resources.count(query)
+            ends = [end for end in (most, None if count is None else start + count) if end is not None]
+            limit = max(0, min(ends) - start) if ends else None
+            return min(total, most or total), self.resources.find(query, offset=start, limit=limit)
         wanted = set() if scim_filter is None else names(scim_filter.ast)
         if search_request.sort_by is not None:
             wanted.add(str(search_request.sort_by).lower())
@@ -222,6 +234,7 @@ class SandboxStorage(ScimStorage):
         if search_request.sort_by is not None:
             order = {id(model): index for index, model in enumerate(search_request.sort([m for _, m in pairs]))}
             pairs.sort(key=lambda pair: order[id(pair[1])])
+        pairs = pairs[:most]
         stop = None if count is None else start + count
         return len(pairs), [document for document, _ in pairs[start:stop]]
 
@@ -230,7 +243,7 @@ class SandboxStorage(ScimStorage):
         parts: list[Query] = []
         exact = True
         for type_ in types:
-            part = self.profile.listed(type_)
+            part = self.profile.listed(type_, filtered=scim_filter is not None)
             if scim_filter is not None:
                 self.profile.check_filter(type_, scim_filter.ast)
                 found = condition(scim_filter.ast, type_, self.profile.unindexed)
@@ -263,15 +276,15 @@ def _as_scim() -> Iterator[None]:
         raise InvalidValueException(detail=str(error)) from error
 
 
-def _attributes(resource: Model) -> tuple[Json, list[str] | None, bool]:
-    """Return a model's stored attributes, its members' ids (None: not said) and whether it sets a password."""
+def _attributes(resource: Model) -> tuple[Json, list[str] | None, str | None]:
+    """Return a model's stored attributes, its members' ids (None: not said) and the password that it sets."""
     dumped = resource.model_dump()
     members = dumped.get("members")
     attributes = {name: value for name, value in dumped.items() if name not in DERIVED}
     if isinstance(manager := attributes.get(ENTERPRISE, {}).get("manager"), dict):
         manager.pop("$ref", None)
     ids = None if members is None else [member["value"] for member in members if member.get("value")]
-    return attributes, ids, bool(dumped.get("password"))
+    return attributes, ids, dumped.get("password")
 
 
 def _manager(document: Document) -> str | None:
@@ -290,14 +303,17 @@ def _url(base_url: str | None, type_: str, id_: str) -> str:
     return relative if base_url is None else f"{base_url.rstrip('/')}/{relative}"
 
 
-def _reference(linked: Linked, base_url: str | None) -> Json:
-    return {"value": linked.id, "$ref": _url(base_url, linked.type, linked.id), "display": linked.name}
+def _reference(linked: Linked, base_url: str | None, fields: tuple[str, ...], label: str = "") -> Json:
+    """Return a reference to a resource; `label` is its `type`, which for a member is the resource's own."""
+    url = _url(base_url, linked.type, linked.id)
+    every = {"value": linked.id, "$ref": url, "display": linked.name, "type": label or linked.type}
+    return {name: every[name] for name in fields}
 
 
-def _reference_manager(body: Json, base_url: str | None) -> None:
+def _reference_manager(body: Json, base_url: str | None, fields: tuple[str, ...]) -> None:
     extension = body.get(ENTERPRISE) or {}
     manager = extension.get("manager")
-    if manager and manager.get("value"):
+    if manager and manager.get("value") and "$ref" in fields:
         referenced = {**manager, "$ref": _url(base_url, USER, manager["value"])}
         body[ENTERPRISE] = {**extension, "manager": referenced}
 

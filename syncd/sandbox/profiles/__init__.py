@@ -8,9 +8,14 @@ from syncd.errors import ConfigurationError, Fault
 from syncd.sandbox.options import SandboxOptions
 from syncd.sandbox.profiles.base import Choice, Profile
 from syncd.sandbox.profiles.generic import Generic
+from syncd.sandbox.profiles.lucid_admin import LucidAdmin
+from syncd.sandbox.profiles.lucid_content import LucidContent
+from syncd.sandbox.profiles.lucidlink import LucidLink
 from syncd.sandbox.resources import Resources
 
-PROFILES: dict[str, type[Profile]] = {profile.name: profile for profile in (Generic,)}
+PROFILES: dict[str, type[Profile]] = {
+    profile.name: profile for profile in (Generic, LucidLink, LucidAdmin, LucidContent)
+}
 
 __all__ = ["PROFILES", "Choice", "Profile", "integrations", "profiles_of"]
 
@@ -35,8 +40,8 @@ def integrations(options: SandboxOptions) -> dict[str, str]:
 def profiles_of(resources: Resources, options: SandboxOptions) -> dict[str, Profile]:
     """Return the profile objects of a sandbox by name, the asked-for one first. Raises ConfigurationError."""
     names = integrations(options)
-    settings = _settings(_profile(options.profile), options)
-    return {name: PROFILES[name](resources, options, settings) for name in names}
+    given = _settings([PROFILES[name] for name in names], options)
+    return {name: PROFILES[name](resources, options, _answers(PROFILES[name], given)) for name in names}
 
 
 def _profile(name: str) -> type[Profile]:
@@ -47,17 +52,23 @@ def _profile(name: str) -> type[Profile]:
     return PROFILES[name]
 
 
-def _settings(profile: type[Profile], options: SandboxOptions) -> dict[str, str]:
-    """Return the answer to every open question, those given before the defaults."""
+def _settings(profiles: list[type[Profile]], options: SandboxOptions) -> dict[str, str]:
+    """Return the given answers to open questions. Raises ConfigurationError for one that there can't be."""
+    choices = {name: choice for profile in profiles for name, choice in profile.choices.items()}
     faults = []
     for name, answer in options.settings.items():
-        choice = profile.choices.get(name)
+        choice = choices.get(name)
         if choice is None:
-            known = ", ".join(profile.choices) or "none"
-            faults.append(Fault(f"--set {name}", f"profile {profile.name} has no such option; it has {known}"))
-        elif answer not in choice.answers:
+            known = ", ".join(choices) or "none"
+            problem = f"profile {profiles[0].name} has no such option; it has {known}"
+            faults.append(Fault(f"--set {name}", problem))
+        elif answer not in choice.answers and not choice.free:
             faults.append(Fault(f"--set {name}", f"{answer!r} is none of {', '.join(choice.answers)}"))
     if faults:
         raise ConfigurationError("sandbox", faults)
-    defaults = {name: choice.answers[0] for name, choice in profile.choices.items()}
-    return {**defaults, **options.settings}
+    return dict(options.settings)
+
+
+def _answers(profile: type[Profile], given: dict[str, str]) -> dict[str, str]:
+    """Return the answer to every open question of a profile, those given before the defaults."""
+    return {name: given.get(name, choice.answers[0]) for name, choice in profile.choices.items()}

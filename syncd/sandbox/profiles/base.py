@@ -1,6 +1,6 @@
 """How a kind of service behaves: the questions that the sandbox asks of a profile, with the RFCs' answers.
 
-A profile is data plus overridden answers. It never speaks HTTP and never writes SQL.
+A profile is data plus overridden answers. It never speaks HTTP and never writes SQL of its own.
 """
 
 from __future__ import annotations
@@ -13,38 +13,54 @@ from scim2_models import ResourceType, Schema, ScimPolicy, ScimProvider, Service
 from scim2_models.path import FilterNode
 from scim2_server.utils import load_json_resource
 
+from syncd.sandbox.members import MemberChange
 from syncd.sandbox.options import SandboxOptions
-from syncd.sandbox.resources import GROUP, USER, Document, Query, Resources
+from syncd.sandbox.resources import GROUP, USER, Document, Linked, Query, Resources
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A point that a service's documents leave open: the answers there may be, the first being the default."""
+    """A point that a service's documents leave open, with the answers there may be, the first the default."""
 
-    answers: tuple[str, ...]
     question: str
+    answers: tuple[str, ...]
+    free: bool = False
+    """Whether any other text is an answer too."""
 
 
 class Profile:
     """RFC 7643 and 7644 to the letter; what a service does otherwise, its profile overrides."""
 
-    name: ClassVar[str] = "generic"
-    title: ClassVar[str] = "SCIM 2.0 service provider"
+    name: ClassVar[str]
+    title: ClassVar[str]
     choices: ClassVar[Mapping[str, Choice]] = {}
     siblings: ClassVar[tuple[str, ...]] = ()
     """Profiles of the other integrations of the same account, each with a token of its own."""
     space: ClassVar[str] = ""
     """What kind of groups this integration sees, where a service has more than one."""
+    group_noun: ClassVar[str] = "group"
     endpoints: ClassVar[frozenset[str]] = frozenset(
         {"Users", "Groups", "ServiceProviderConfig", "Schemas", "ResourceTypes", "Bulk", "Me", ".search", ""}
     )
+    reference_fields: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "members": ("value", "$ref", "type", "display"),
+        "groups": ("value", "$ref", "type", "display"),
+        "manager": ("value", "$ref"),
+    }
+    """What is shown of a reference to another resource."""
+    config_needs_token: ClassVar[bool] = False
     unindexed: ClassVar[frozenset[str]] = frozenset()
-    """Attributes (lower case) that are shown otherwise than they are stored: no index finds them."""
+    """Attributes (lower case) that are shown or compared otherwise than they are stored: no index finds them."""
+    most_filtered: ClassVar[int | None] = None
+    """A filtered list holds no more than this many resources in all."""
     value_list_removes: ClassVar[bool] = False
     patch_answers_with_body: ClassVar[bool] = False
-    policy: ClassVar[ScimPolicy] = ScimPolicy()
+    locks: ClassVar[bool] = True
+    """Whether people are kept from changing what SCIM manages."""
+    has_sso: ClassVar[bool] = False
+    """Whether the account has an SSO integration that a person can remove and set up again."""
 
     def __init__(self, resources: Resources, options: SandboxOptions, settings: Mapping[str, str]) -> None:
         self.resources = resources
@@ -52,6 +68,18 @@ class Profile:
         self.settings = settings
 
     # What it announces
+
+    def has_endpoint(self, name: str) -> bool:
+        """Whether there is anything at this first (or, for `.search`, last) part of a path."""
+        return name in self.endpoints
+
+    def accepts_token(self) -> bool:
+        """Whether this integration's token is good now."""
+        return True
+
+    def policy(self) -> ScimPolicy:
+        """Return what it tolerates in requests."""
+        return ScimPolicy()
 
     def config(self) -> Json:
         """Return the ServiceProviderConfig (RFC 7643 section 5)."""
@@ -95,20 +123,32 @@ class Profile:
             [Schema.model_validate(schema) for schema in self.schemas()],
             [ResourceType.model_validate(type_) for type_ in self.resource_types()],
             config=ServiceProviderConfig.model_validate(self.config()),
-            policy=self.policy,
+            policy=self.policy(),
         )
 
     # What it shows
 
-    def visible(self, type_: str) -> Query:
-        """Return which resources of a type this integration can address at all."""
+    def addressable(self, type_: str) -> Query:
+        """Return which resources of a type a request may name by id."""
         if type_ == USER:
             return Query("type = 'User'")
         return Query("type = 'Group' AND space = ? AND NOT archived", [self.space])
 
-    def listed(self, type_: str) -> Query:
-        """Return which resources of a type a list shows and counts."""
-        return self.visible(type_)
+    def readable(self, type_: str) -> Query:
+        """Return which of them a GET by id finds."""
+        return self.addressable(type_)
+
+    def listed(self, type_: str, *, filtered: bool) -> Query:
+        """Return which resources of a type a list shows and counts, with a filter or without."""
+        return self.addressable(type_)
+
+    def shows_group(self, group: Linked) -> bool:
+        """Whether a group is among the `groups` of its members."""
+        return group.space == self.space
+
+    def group_name(self, name: str, *, managed: bool) -> str:
+        """Return a group's name as the API shows it."""
+        return name
 
     def show(self, document: Document, body: Json) -> None:
         """Change a resource's body from how it is stored to how this service shows it."""
@@ -117,8 +157,18 @@ class Profile:
         """Return `itemsPerPage` (RFC 7644 section 3.4.2: the number of resources returned)."""
         return returned
 
+    # What it reads
+
+    def read_filter(self, type_: str, text: str) -> str:
+        """Return a filter as the RFC would write it."""
+        return text
+
     def check_filter(self, type_: str, node: FilterNode) -> None:
         """Raise InvalidFilterException for a filter that this service does not take."""
+
+    def read_patch(self, type_: str, body: bytes) -> bytes:
+        """Return a PATCH body as the RFC would write it. Raises SCIMException."""
+        return body
 
     # What it does
 
@@ -128,33 +178,64 @@ class Profile:
 
     def create(self, document: Document, members: list[str] | None) -> Document:
         """Store a new resource, or whatever this service makes of the request."""
+        self.check(document, None)
         document.id = self.new_id(document.type)
         document.space = self.space if document.type == GROUP else ""
-        with self.resources.database.transaction():
-            self.check(document, None, members)
-            document = self.resources.create(document)
-            if members:
-                self.resources.set_members(document, members)
+        document = self.resources.create(document)
+        if members:
+            self.change_members(document, [MemberChange("add", members)])
         return document
 
     def update(self, document: Document, before: Document, members: list[str] | None) -> Document:
-        """Store a resource's new state; `members` None leaves them alone."""
-        with self.resources.database.transaction():
-            self.check(document, before, members)
-            document = self.resources.update(document)
-            if members is not None:
-                self.resources.set_members(document, members)
+        """Store a resource's new state; `members` None leaves them alone. Whatever SCIM writes, it manages."""
+        self.check(document, before)
+        document.managed = True
+        document = self.resources.update(document)
+        if members is not None:
+            self.change_members(document, [MemberChange("replace", members)])
         return document
 
     def delete(self, document: Document) -> None:
         """Delete a resource."""
         self.resources.delete(document)
 
-    def check(self, document: Document, before: Document | None, members: list[str] | None) -> None:
+    def change_members(self, group: Document, changes: list[MemberChange]) -> bool:
+        """Apply membership changes in order and return whether any of them changed something."""
+        changed = False
+        for change in changes:
+            ids = change.ids or []
+            if change.op != "remove" and ids:
+                self.check_members(group, ids)
+            if change.op == "add":
+                changed |= self.resources.add_members(group, ids)
+            elif change.op == "replace":
+                changed |= self.resources.set_members(group, ids)
+            else:
+                changed |= self.resources.remove_members(group, change.ids)
+        return changed
+
+    def check(self, document: Document, before: Document | None) -> None:
         """Raise a SCIMException for a state that this service refuses; `before` None: it is new."""
 
-    def check_members(self, group: Document, added: list[str]) -> None:
-        """Raise a SCIMException for members that this service refuses."""
+    def check_members(self, group: Document, ids: list[str]) -> None:
+        """Raise a SCIMException for new members that this service refuses."""
+
+    # What people see and do
+
+    def people_group_name(self, name: str, *, managed: bool) -> str:
+        """Return a group's name as people see it."""
+        return name
+
+    def remove_sso(self) -> None:
+        """Remove the SSO integration, if the account has one."""
+
+    def set_up_sso(self) -> None:
+        """Set up the SSO integration again."""
+
+    def invite(self, document: Document) -> Document:
+        """Store a native user who has an invitation."""
+        document.id = self.new_id(USER)
+        return self.resources.create(document)
 
 
 DERIVED = {("members", "display"), ("manager", "$ref")}

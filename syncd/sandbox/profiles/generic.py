@@ -11,3 +11,4 @@ class Generic(Profile):
     """The RFCs' answers, and none of anybody's own."""
 
     name: ClassVar[str] = "generic"
+    title: ClassVar[str] = "SCIM 2.0 service provider"
