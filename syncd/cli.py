@@ -15,6 +15,7 @@ import click
 
 from syncd import __version__
 from syncd.errors import PlanFileError, SyncdError
+from syncd.sandbox.command import sandbox
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -442,25 +443,7 @@ def show(number: int, config: Path, as_json: bool) -> None:
 # -- to try things out -------------------------------------------------------------------------------
 
 
-@cli.command()
-@click.option("--profile", default="generic", show_default=True, help="Which kind of endpoint to play.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes a free one.")
-@click.option(
-    "--state",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Keep the resources in FILE; without it they are gone when the sandbox ends.",
-)
-@click.option("--token", default="sandbox-token", show_default=True, help="The bearer token it accepts.")
-def sandbox(profile: str, host: str, port: int, state: Path | None, token: str) -> None:
-    """A SCIM service provider on this machine, to try things against."""
-    try:
-        from syncd.sandbox.server import SandboxOptions, serve
-    except ModuleNotFoundError as error:
-        raise SyncdError(
-            f"the sandbox needs {error.name}, which is not installed", hint="pip install 'syncd[sandbox]'"
-        ) from None
-    serve(SandboxOptions(profile=profile, host=host, port=port, state=state, tokens=(token,)))
+cli.add_command(sandbox)
 
 
 @cli.command()

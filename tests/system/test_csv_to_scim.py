@@ -108,7 +108,9 @@ def test_a_changed_csv_makes_exactly_the_right_changes_and_then_it_is_quiet(
     assert users["2"]["userName"] == "renamed@example.com"
     assert users["1"]["title"] == "Director"
     assert users["3"]["active"] is False
-    assert users["5"]["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"]["manager"]["value"] == users["7"]["id"]
+    assert (
+        users["5"]["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"]["manager"]["value"] == users["7"]["id"]
+    )
     assert {m["value"] for m in sandbox.groups()[0]["members"]} == {ids["1"], users["7"]["id"]}
 
     sandbox.clear_requests()
