@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
+from uuid import UUID, uuid4
 
 import ldap3
 from ldap3.utils.conv import escape_filter_chars
@@ -29,10 +30,13 @@ class OpenLdapDirectory:
     mail_attribute = "mail"
     alias_attribute = "labeledURI"
     group_name_attribute = "cn"
-    schemas: ClassVar[tuple[str, ...]] = ()
+    schema = ""
+    """What is defined beyond inetOrgPerson."""
+    _nobody: ClassVar[list[str]] = [""]
+    """What stands in a group without members: groupOfNames demands one."""
 
     def __init__(self, folder: Path) -> None:
-        self.server = Slapd(folder / "slapd", [base()], schemas=self.schemas)
+        self.server = Slapd(folder / "slapd", [base()], top=self.schema)
 
     def __enter__(self) -> Self:
         self.server.start()
@@ -50,7 +54,7 @@ class OpenLdapDirectory:
         return LdapSource(options(self.server, page_size=3))
 
     def add_person(self, name: str, mail: str, aliases: Sequence[str] = ()) -> str:
-        attributes: dict[str, object] = {"sn": name, self.name_attribute: name, self.mail_attribute: mail}
+        attributes: dict[str, Any] = {"sn": name, self.name_attribute: name, self.mail_attribute: mail}
         if aliases:
             attributes[self.alias_attribute] = list(aliases)
         return self._add(f"cn={escape_rdn(name)},{PEOPLE}", ["inetOrgPerson"], attributes)
@@ -85,7 +89,7 @@ class OpenLdapDirectory:
 
     def set_members(self, key: str, members: Iterable[str], subgroups: Iterable[str] = ()) -> None:
         dns = [self._dn(member) for member in (*members, *subgroups)]
-        self._administrator.modify(self._dn(key), {"member": [(ldap3.MODIFY_REPLACE, dns or [""])]})
+        self._administrator.modify(self._dn(key), {"member": [(ldap3.MODIFY_REPLACE, dns or self._nobody)]})
 
     def remove_group(self, key: str) -> None:
         self._remove(key)
@@ -95,7 +99,7 @@ class OpenLdapDirectory:
 
     # -- what an administrator's tools do ----------------------------------------------------------
 
-    def _add(self, dn: str, classes: list[str], attributes: dict[str, object]) -> str:
+    def _add(self, dn: str, classes: list[str], attributes: dict[str, Any]) -> str:
         self._administrator.add(dn, classes, attributes)
         return self._key(dn)
 
@@ -123,7 +127,7 @@ class OpenLdapDirectory:
         for group in self._groups_with(dn):
             self._administrator.search(group, "(objectClass=*)", ldap3.BASE, attributes=["member"])
             if self._administrator.response[0]["attributes"]["member"] == [dn]:
-                self._administrator.modify(group, {"member": [(ldap3.MODIFY_REPLACE, [""])]})
+                self._administrator.modify(group, {"member": [(ldap3.MODIFY_REPLACE, self._nobody)]})
             else:
                 self._administrator.modify(group, {"member": [(ldap3.MODIFY_DELETE, [dn])]})
         self._administrator.delete(dn)
@@ -132,3 +136,48 @@ class OpenLdapDirectory:
         escaped = escape_filter_chars(dn)
         self._administrator.search(BASE, f"(member={escaped})", attributes=["1.1"])
         return [entry["dn"] for entry in self._administrator.response]
+
+
+# As much of [MS-ADSC] and [MS-ADA3] as a source can notice.
+_ACTIVE_DIRECTORY = """
+attributetype ( 1.2.840.113556.1.4.2 NAME 'objectGUID'
+  EQUALITY octetStringMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.40 SINGLE-VALUE )
+attributetype ( 1.2.840.113556.1.4.8 NAME 'userAccountControl'
+  EQUALITY integerMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.27 SINGLE-VALUE )
+attributetype ( 1.2.840.113556.1.2.210 NAME 'proxyAddresses'
+  EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )
+objectclass ( 1.2.840.113556.1.5.9 NAME 'user' SUP inetOrgPerson STRUCTURAL
+  MAY ( objectGUID $ userAccountControl $ proxyAddresses ) )
+objectclass ( 1.2.840.113556.1.5.8 NAME 'group' SUP top STRUCTURAL MUST cn MAY ( objectGUID $ member ) )
+
+"""
+
+
+class ActiveDirectoryLike(OpenLdapDirectory):
+    """Active Directory's schema on OpenLDAP: objectGUID for a key, a bit of userAccountControl for disabled."""
+
+    alias_attribute = "proxyAddresses"
+    schema = _ACTIVE_DIRECTORY
+    _nobody: ClassVar[list[str]] = []
+
+    def source(self) -> LdapSource:
+        # The preset's filter names objectCategory by a short form that only Active Directory understands.
+        return LdapSource(options(self.server, page_size=3, preset="ad", user_filter="(objectClass=user)"))
+
+    def disable(self, key: str) -> None:
+        self._administrator.modify(self._dn(key), {"userAccountControl": [(ldap3.MODIFY_REPLACE, ["514"])]})
+
+    def _add(self, dn: str, classes: list[str], attributes: dict[str, Any]) -> str:
+        guid = uuid4()
+        if classes == ["groupOfNames"]:
+            kind = "group"
+            further: dict[str, Any] = {"member": [member for member in attributes["member"] if member]}
+        else:
+            kind, further = "user", {"userAccountControl": "512"}
+        given = {**attributes, **further, "objectGUID": guid.bytes_le}
+        self._administrator.add(dn, [kind], {name: value for name, value in given.items() if value})
+        return str(guid)
+
+    def _key_assertion(self, key: str) -> str:
+        octets = "".join(f"\\{octet:02x}" for octet in UUID(key).bytes_le)
+        return f"objectGUID={octets}"

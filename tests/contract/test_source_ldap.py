@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.ldap_directory import OpenLdapDirectory
+from tests.contract.ldap_directory import ActiveDirectoryLike, OpenLdapDirectory
 from tests.contract.source_contract import Directory, SourceContract
 
 
@@ -17,4 +17,13 @@ class TestOpenLdapSource(SourceContract):
     @pytest.fixture
     def directory(self, tmp_path: Path) -> Iterator[Directory]:
         with OpenLdapDirectory(tmp_path) as directory:
+            yield directory
+
+
+class TestActiveDirectorySchema(SourceContract):
+    refuses_unknown_attributes = False
+
+    @pytest.fixture
+    def directory(self, tmp_path: Path) -> Iterator[Directory]:
+        with ActiveDirectoryLike(tmp_path) as directory:
             yield directory

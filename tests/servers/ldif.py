@@ -15,6 +15,7 @@ PASSWORD = "read-only 1"
 _NAMESPACE = UUID("6ba7b812-9dad-11d1-80b4-00c04fd430c8")
 
 Value = str | bytes
+_NONE: Mapping[str, Value | Sequence[Value]] = {}
 
 
 def key(dn: str) -> str:
@@ -61,18 +62,18 @@ def person_dn(number: int) -> str:
     return f"uid=u{number:06d},{PEOPLE}"
 
 
-def person(
-    uid: str, *, dn: str | None = None, classes: Iterable[str] = (), **attributes: Value | Sequence[Value]
-) -> str:
+def person(uid: str, attributes: Mapping[str, Value | Sequence[Value]] = _NONE, *, dn: str = "") -> str:
     """Return an inetOrgPerson; `cn` and `sn` are made from the uid where they aren't given."""
-    named: dict[str, Value | Sequence[Value]] = {"objectClass": ["inetOrgPerson", *classes], "uid": uid, "cn": uid}
-    return record(dn or f"uid={uid},{PEOPLE}", {**named, "sn": uid, **attributes})
+    named = {"objectClass": "inetOrgPerson", "uid": uid, "cn": uid, "sn": uid}
+    return record(dn or f"uid={uid},{PEOPLE}", {**named, **attributes})
 
 
-def group(cn: str, members: Iterable[str], *, dn: str | None = None, **attributes: Value | Sequence[Value]) -> str:
-    """Return a groupOfNames with these DNs; without any it gets the empty one, for the class demands a member."""
-    values = list(members) or [""]
-    return record(dn or f"cn={cn},{GROUPS}", {"objectClass": "groupOfNames", "cn": cn, "member": values, **attributes})
+def group(
+    cn: str, members: Iterable[str], attributes: Mapping[str, Value | Sequence[Value]] = _NONE, *, dn: str = ""
+) -> str:
+    """Return a groupOfNames with these DNs, one at least."""
+    named = {"objectClass": "groupOfNames", "cn": cn, "member": list(members)}
+    return record(dn or f"cn={cn},{GROUPS}", {**named, **attributes})
 
 
 def company(people: int, group_size: int = 20) -> Iterator[str]:
@@ -82,7 +83,6 @@ def company(people: int, group_size: int = 20) -> Iterator[str]:
     """
     yield base()
     for number in reversed(range(people)):
-        dn = person_dn(number)
         given, family = f"Given{number % 97}", ("Müller", "Smith", "Peña", "Jones")[number % 4] + str(number)
         attributes: dict[str, Value | Sequence[Value]] = {
             "cn": f"{given} {family}",
@@ -98,7 +98,7 @@ def company(people: int, group_size: int = 20) -> Iterator[str]:
         }
         if number:
             attributes["manager"] = person_dn((number - 1) // 8)
-        yield person(f"u{number:06d}", dn=dn, **attributes)
+        yield person(f"u{number:06d}", attributes)
     for first in range(0, people, group_size):
         yield group(f"g{first:06d}", map(person_dn, range(first, min(first + group_size, people))))
     yield group("everyone", map(person_dn, range(people)))

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import ldap3
 
@@ -160,7 +160,7 @@ access to * by dn.exact="{READER}" read by * none
         self._process.wait(_START_SECONDS)
         self._process = None
 
-    def administrator(self) -> ldap3.Connection:
+    def administrator(self) -> Any:
         """Return a connection that may do anything, and raises whatever goes wrong."""
         server = ldap3.Server("127.0.0.1", self.port, get_info=ldap3.NONE)
         return ldap3.Connection(server, ADMIN, ADMIN_PASSWORD, auto_bind=True, check_names=False, raise_exceptions=True)

@@ -71,12 +71,10 @@ def _parsed(dn: bytes) -> bytes | None:
 
 def _value(text: str, quoted: bool) -> str | None:
     """Return a value's normal form, or None where its escapes are not UTF-8."""
-    if not quoted and _HEXADECIMAL.fullmatch(text):
-        return text.lower()
+    if not quoted and _HEXADECIMAL.fullmatch(text.strip()):
+        return text.strip().lower()
     try:
-        plain = _ESCAPES.sub(
-            lambda found: bytes.fromhex(found[1].replace("\\", "")).decode() if found[1] else found[2], text
-        )
+        plain = _ESCAPES.sub(_unescaped, text)
     except UnicodeDecodeError:
         return None
     # RFC 4518: compatibility composition, case folding, and runs of spaces as one.
