@@ -150,10 +150,7 @@ class Transport:
 
     def _redirected(self, method: str, url: httpx.URL, status: int, location: str) -> httpx.URL:
         hint = "put the final address into base_url"
-        try:
-            there = httpx.URL(urljoin(str(url), location))
-        except (httpx.InvalidURL, ValueError):
-            raise TargetRedirected(self.name, f"{url.host} redirects to something that is no address") from None
+        there = httpx.URL(urljoin(str(url), location))  # one that is no address didn't come through httpx
         if (there.scheme, there.host, there.port) != (url.scheme, url.host, url.port):
             origin = self._told(f"{there.scheme}://{there.host}{f':{there.port}' if there.port else ''}")
             problem = f"{url.host} redirects to {origin}; the token must not go there"

@@ -1,0 +1,31 @@
+"""Ask an endpoint with the real client, over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from syncd.scim.client import Client
+from syncd.scim.transport import Transport
+from tests.endpoints import TOKEN
+
+T = TypeVar("T")
+
+
+def ask(
+    url: str,
+    question: Callable[[Client], Awaitable[T]],
+    *,
+    patch: bool = True,
+    patch_open: bool = False,
+    ca_file: Path | None = None,
+) -> T:
+    """Return what `question` gets from the endpoint at `url`."""
+
+    async def conversation() -> T:
+        async with Transport("lucid", url, TOKEN, ca_file=ca_file) as transport:
+            return await question(Client(transport, patch=patch, patch_open=patch_open))
+
+    return asyncio.run(conversation())
