@@ -324,8 +324,10 @@ def estimate(changes: Sequence[Change], target: TargetRules, snapshot: Snapshot)
     requests = int(asks_first)
     for change in changes:
         match change.action:
-            case Action.CREATE_USER | Action.CREATE_GROUP | Action.DELETE_USER | Action.DELETE_GROUP:
+            case Action.CREATE_USER | Action.DELETE_USER | Action.DELETE_GROUP:
                 requests += 1
+            case Action.CREATE_GROUP:
+                requests += 1 + ("externalId" in change.after)  # looked up first, lest it be made twice
             case Action.ADD_MEMBERS | Action.REMOVE_MEMBERS:
                 count = len(change.members) + len(change.subgroups)
                 requests += ceil(count / target.profile.members_per_patch) * per_update

@@ -328,41 +328,57 @@ class Push:
         return group
 
     async def _create_group(self, change: Change) -> Done:
+        """Create a group, unless an earlier run did and the state file that knew of it is gone.
+
+        Asked before every creation: names of groups are not unique (RFC 7643 section 4.2), so nothing but our own
+        externalId keeps the same group from being made twice. A native group of the same name is never taken over.
+        """
         if self._snapshot.group(change.key) is not None:
             raise Refusal(Result.REFUSED, "is there already")
-        remark = ""
-        try:
-            id_, status = await self._client.create(Kind.GROUP, change.after)
-        except ScimError as error:
-            if not _is_to_be_looked_up(error):
-                raise
-            id_, status = await self._own_group(change, error)
-            remark = "was there already from an earlier run" if error.status == 409 else "its id was looked up"
+        own, remark = await self._own_group(change, asked_for=False), "was there already from an earlier run"
+        if own is None:
+            try:
+                id_, status = await self._client.create(Kind.GROUP, change.after)
+                remark = ""
+            except ScimError as error:
+                if not _is_to_be_looked_up(error):
+                    raise
+                own = await self._own_group(change, asked_for=True)
+                if own is None and error.status == 409:
+                    raise _unresolved(
+                        error,
+                        f"{error.detail or 'exists already'}; a group of that name is the target's own and stays "
+                        "untouched: rename one of the two",
+                    ) from None
+                if own is None:
+                    raise
+                if error.status != 409:
+                    remark = "its id was looked up"
+        if own is not None:
+            there = flatten(Kind.GROUP, own.body, change.after)
+            before, after = differing(there, change.after)
+            id_ = own.id
+            status = await self._client.update(Kind.GROUP, id_, before, after, there) or 200
         self._claim(Kind.GROUP, id_, change.key, "the endpoint answered with another group")
         self._acknowledge_group(KnownGroup(change.key, id_, change.name, _merged({}, change.after), NO_MEMBERS))
         return Done(status, remark)
 
-    async def _own_group(self, change: Change, conflict: ScimError) -> tuple[str, int]:
-        """Find the group that a create collided with, if it carries our externalId: then an earlier run made it.
+    async def _own_group(self, change: Change, *, asked_for: bool) -> Found | None:
+        """Return the one group that carries our externalId and is linked to nothing, else None.
 
-        A native group of the same name is never taken over. Returns its id and the last HTTP status.
+        Raises ScimError when the endpoint can't say and the answer is needed (`asked_for`).
         """
         external_id = change.after.get("externalId")
-        found = await self._look_up(Kind.GROUP, "externalId", external_id, exact=True) if external_id else []
-        if len(found) == 1 and self._snapshot.key_of(Kind.GROUP, found[0].id) is None:
-            self._claim(Kind.GROUP, found[0].id, change.key, conflict.detail or "exists already")
-            there = flatten(Kind.GROUP, found[0].body, change.after)
-            before, after = differing(there, change.after)
-            if after:
-                return found[0].id, await self._client.update(Kind.GROUP, found[0].id, before, after, there)
-            return found[0].id, 200
-        if conflict.status != 409:
-            raise conflict
-        raise _unresolved(
-            conflict,
-            f"{conflict.detail or 'exists already'}; a group of that name is the target's own and stays untouched: "
-            "rename one of the two",
-        )
+        if external_id is None:
+            return None
+        try:
+            found = await self._look_up(Kind.GROUP, "externalId", external_id, exact=True)
+        except ScimError:
+            if asked_for:
+                raise
+            return None
+        owners = [self._snapshot.key_of(Kind.GROUP, each.id) for each in found]
+        return found[0] if owners == [None] else None
 
     def _acknowledge_group(self, group: KnownGroup) -> None:
         with self._state.atomic():

@@ -77,8 +77,11 @@ class Database:
         self._lock = RLock()
         self._depth = 0
         try:
-            self._connection = self._open()
-            self._prepare()
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            new = self._check()
+            self._set_up(self._connection)
+            if new:
+                self._create()
         except sqlite3.OperationalError as error:
             raise StateUnwritable(
                 f"{path}: the sandbox's state file can't be opened: {error}",
@@ -89,14 +92,13 @@ class Database:
                 f"{path}: not a sandbox's state file: {error}", hint="name another file, or delete this one"
             ) from error
 
-    def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+    @staticmethod
+    def _set_up(connection: sqlite3.Connection) -> None:
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA busy_timeout = 5000")
-        return connection
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -105,7 +107,8 @@ class Database:
 
     def snapshot(self) -> sqlite3.Connection:
         """Return a connection that goes on seeing the state of this moment; closing it is the caller's."""
-        connection = self._open()
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        self._set_up(connection)
         connection.execute("BEGIN")
         connection.execute("SELECT count(*) FROM setting").fetchone()
         return connection
@@ -119,21 +122,24 @@ class Database:
         finally:
             _SEEN_FROM.reset(token)
 
-    def _prepare(self) -> None:
-        """Create the tables in a new file; refuse any other file that is not ours."""
-        found = self.connection.execute("PRAGMA application_id").fetchone()[0]
-        version = self.connection.execute("PRAGMA user_version").fetchone()[0]
-        if self.connection.execute("SELECT 1 FROM sqlite_schema").fetchone() is None:
-            self.connection.executescript(
-                f"BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;"
-            )
-        elif found != APPLICATION_ID:
+    def _check(self) -> bool:
+        """Return whether the file is new; refuse one that isn't ours, before anything in it is changed."""
+        if self._connection.execute("SELECT 1 FROM sqlite_schema").fetchone() is None:
+            return True
+        (found,) = self._connection.execute("PRAGMA application_id").fetchone()
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if found != APPLICATION_ID:
             raise StateCorrupt(f"{self.path}: a database, but not a sandbox's state file", hint="name another file")
-        elif version > FORMAT:
+        if version > FORMAT:
             raise StateNewer(
                 f"{self.path}: written by a newer sandbox (format {version}, this one knows {FORMAT})",
                 hint="delete the file, or use the newer syncd",
             )
+        return False
+
+    def _create(self) -> None:
+        marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT};"
+        self._connection.executescript(f"BEGIN; {SCHEMA} {marks} COMMIT;")
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

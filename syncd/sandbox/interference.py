@@ -107,6 +107,8 @@ class Interference:
         entry = self.log.begin(method, path, dict(parse_qsl(query, keep_blank_values=True)), body, agent)
         status = 0
         try:
+            # Requests are served one by one; let those that came together be seen together.
+            await asyncio.sleep(0)
             answer = await self._answer(scope, body, entry)
             status = answer.status
             await answer.deliver(send)

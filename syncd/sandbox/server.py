@@ -9,6 +9,7 @@ import socket
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from syncd.errors import ConfigurationError, Fault, SyncdError
@@ -57,6 +58,11 @@ def _run(app: Starlette, listening: socket.socket, options: SandboxOptions) -> N
             await super().startup(sockets)
             print(greeting(options, listening), flush=True)  # noqa: T201 - the one line a person waits for
 
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            # uvicorn would raise the signal again at the end, and the temporary state would stay behind.
+            self.force_exit = self.should_exit
+            self.should_exit = True
+
     config = uvicorn.Config(
         app,
         http=AbortableProtocol,
@@ -68,10 +74,7 @@ def _run(app: Starlette, listening: socket.socket, options: SandboxOptions) -> N
         timeout_keep_alive=60,
         timeout_graceful_shutdown=2,
     )
-    try:
-        Server(config).run(sockets=[listening])
-    except KeyboardInterrupt:
-        return
+    Server(config).run(sockets=[listening])
 
 
 def greeting(options: SandboxOptions, listening: socket.socket) -> str:

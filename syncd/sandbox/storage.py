@@ -135,8 +135,8 @@ class SandboxStorage(ScimStorage):
             return self.profile.update(document, before, (ids or []) if is_group and members else None)
 
     def _check_manager(self, document: Document, before: Document | None) -> None:
-        """A manager is the id of a user here (RFC 7643 section 4.3): the source's key would be a client's mistake."""
-        manager = _manager(document)
+        """Refuse a manager who is nobody, where the profile does: the source's key would be a client's mistake."""
+        manager = _manager(document) if self.profile.checks_managers() else None
         if manager is None or (before is not None and _manager(before) == manager):
             return
         if self.resources.get(manager, USER) is None:
@@ -166,7 +166,6 @@ class SandboxStorage(ScimStorage):
         fields = self.profile.reference_fields
         body = {"schemas": document.attributes["schemas"], "id": document.id, **document.attributes}
         if document.type == USER:
-            _reference_manager(body, base_url, fields["manager"])
             if shown := self._shown(groups):
                 body["groups"] = [_reference(group, base_url, fields["groups"], "direct") for group in shown]
         elif members and (linked := self._shown_members(document)):
@@ -308,14 +307,6 @@ def _reference(linked: Linked, base_url: str | None, fields: tuple[str, ...], la
     url = _url(base_url, linked.type, linked.id)
     every = {"value": linked.id, "$ref": url, "display": linked.name, "type": label or linked.type}
     return {name: every[name] for name in fields}
-
-
-def _reference_manager(body: Json, base_url: str | None, fields: tuple[str, ...]) -> None:
-    extension = body.get(ENTERPRISE) or {}
-    manager = extension.get("manager")
-    if manager and manager.get("value") and "$ref" in fields:
-        referenced = {**manager, "$ref": _url(base_url, USER, manager["value"])}
-        body[ENTERPRISE] = {**extension, "manager": referenced}
 
 
 def _meta(document: Document, base_url: str | None) -> Json:

@@ -129,7 +129,7 @@ class CsvPull:
         self._opened.close()
 
     def users(self) -> Iterator[Entry | Problem]:
-        """Yield every row of `users`; at a second row of the same key a Problem, for neither is to be trusted."""
+        """Yield every row of `users`, and at the end a Problem for each key that stands there twice."""
         name, attributes = self._files.users.name, self._user_attributes
         for item in self._people.rows(self._opened):
             if isinstance(item, Problem):
@@ -180,7 +180,7 @@ class CsvPull:
         keyed = [rows for rows in (self._people, self._groups) if rows is not None]
         return Evidence(
             source=", ".join(str(file.path) for file in self._files),
-            users=self._users_yielded,
+            users=self._users_yielded - len(self._people.repeated),
             groups=self._groups_yielded,
             memberships=self._memberships,
             problems=sum(rows.faults for rows in keyed) + self._faulty_memberships,
@@ -233,9 +233,11 @@ class _Memberships:
         self._ambiguous = people.keys() & members.keys()
         for key in self._ambiguous:
             del people[key]
+        fitting = False
         for line, row, doubt in self._file.rows(opened):
             if doubt is None:
                 group, person = members.get(row[group_at]), people.get(row[member_at])
+                fitting = True
                 if group is not None and person is not None:
                     group.append(person)
                     continue
@@ -245,9 +247,10 @@ class _Memberships:
                 if self.faults <= REPORTED:
                     yield problem
         if self.faults > REPORTED:
-            problem_text = f"{self.faults - REPORTED} more rows can't be used"
-            yield Problem(self._file.name, problem_text, kind=Kind.GROUP)
-        if self._all_incomplete:
+            more = f"{self.faults - REPORTED} more rows can't be used"
+            yield Problem(self._file.name, more, kind=Kind.GROUP)
+        # Where not one row fits the header, the header may be torn, and have a row in it.
+        if self._all_incomplete or not fitting:
             for entry in self._groups.values():
                 entry.incomplete = True
 
@@ -286,14 +289,13 @@ class _Memberships:
         return None
 
     def _doubtful(self, line: int, row: Sequence[str], doubt: Doubt) -> Problem:
-        if not doubt.torn:
-            name = row[self._group].strip()
-            return self._incomplete(line, doubt.problem, [name] if name in self._groups else [])
-        if doubt.swallowed or self.faults >= REPORTED:
-            return self._incomplete(line, doubt.problem, [])
-        whole, pieces = possible_keys(row, self._group, self._file)
-        names = [name for name in (*whole, *pieces) if name in self._groups]
-        return self._incomplete(line, doubt.problem, names)
+        names: Iterable[str] = ()
+        if not doubt.torn and not doubt.anyone:
+            names = (row[self._group].strip(),)
+        elif not doubt.anyone and self.faults < REPORTED:
+            whole, pieces = possible_keys(row, self._group, self._file, max(map(len, self._groups), default=0))
+            names = (*whole, *pieces)
+        return self._incomplete(line, doubt.problem, [name for name in names if name in self._groups])
 
     def _incomplete(self, line: int, problem: str, names: Sequence[str]) -> Problem:
         """Return a Problem that lets nobody be removed from the groups named: from all, where none is."""

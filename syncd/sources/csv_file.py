@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,7 +25,7 @@ _UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 _WRITE_ASIDE = "Let the export write to a temporary name and rename it to this one when it is complete."
-_TO_UTF8 = "convert the export, such as with `iconv -f WINDOWS-1252 -t UTF-8`"
+_TO_UTF8 = "convert it, from Latin-1 with `iconv -f WINDOWS-1252 -t UTF-8`"
 
 _CSV_ERRORS = {
     "unexpected end of data": "a quoted cell begins here and the file ends before its closing quote",
@@ -45,10 +46,10 @@ class Doubt:
     """Why the cells of one row can't be taken as they are."""
 
     problem: str
-    torn: bool
-    """Cells may be cut or joined in the wrong places, so that no cell is sure to be in its column."""
-    swallowed: bool = False
-    """The row goes over several lines, and some of them may be rows of their own."""
+    torn: bool = False
+    """There are too many or too few cells, so that no cell is sure to be in its column."""
+    anyone: bool = False
+    """Nothing in it is sure to be a key: it may hide whole rows, or halves of cells."""
 
 
 Row = tuple[int, list[str], Doubt | None]
@@ -63,6 +64,8 @@ class CsvFile:
     columns: tuple[str, ...]
     delimiter: str
     bom: bool
+    _keys: tuple[int, ...]
+    """Where the columns stand that say what a row is about."""
     _stamp: Stamp
 
     @property
@@ -74,17 +77,13 @@ class CsvFile:
         """Return what a person wants to know of the format."""
         encoding = "UTF-8 with BOM" if self.bom else "UTF-8"
         delimiter = _DELIMITERS.get(self.delimiter, repr(self.delimiter))
-        return f"{encoding}, {delimiter}, columns {', '.join(self.columns)}"
+        columns = (column if column.isprintable() else repr(column) for column in self.columns)
+        return f"{encoding}, {delimiter}, columns {', '.join(columns)}"
 
     def require(self, columns: Iterable[str]) -> None:
         """Raise SourceMismatch that names every one of `columns` that the file lacks."""
-        missing = [column for column in dict.fromkeys(columns) if column not in self.columns or not column]
-        if missing:
-            raise SourceMismatch(
-                str(self.path),
-                f"no column {', '.join(map(repr, missing))}; its columns are {', '.join(map(repr, self.columns))}",
-                hint=_nearest(missing, self.columns),
-            )
+        if not set(columns) <= set(self.columns) - {""}:
+            raise _lacking(self.path, columns, self.columns)
 
     def rows(self, opened: ExitStack) -> Iterator[Row]:
         """Yield every row below the header but blank lines; the open file is `opened`'s to close.
@@ -92,7 +91,7 @@ class CsvFile:
         Raises SourceIncomplete where rows can't be told apart, there are none, or the file was changed.
         """
         start = end = 0
-        found = False
+        found = several_before = False
         width = len(self.columns)
         notable: list[str] = []
         try:
@@ -110,12 +109,15 @@ class CsvFile:
                     yield start, row, None
                 elif row:
                     found = True
-                    yield start, row, _doubt("".join(notable), len(row), width, end > start)
+                    several_before = several_before or end > start
+                    yield start, row, self._doubt(row, "".join(notable), end > start, several_before)
                 notable.clear()
         except csv.Error as error:
             raise SourceIncomplete(
                 f"{self.path}:{end + 1}", _explained(error), hint="Rows after it can't be told apart: mend the file."
             ) from None
+        except FileNotFoundError:
+            raise self._changed() from None
         except OSError as error:
             raise SourceIncomplete(str(self.path), f"reading it failed: {error.strerror}") from None
         file.close()
@@ -133,6 +135,34 @@ class CsvFile:
             raise self._changed() from None
         if now != self._stamp:
             raise self._changed()
+
+    def _doubt(self, row: Sequence[str], text: str, several_lines: bool, several_before: bool) -> Doubt | None:
+        """Return what is wrong with a row, given its notable lines, and whether it or one before has several.
+
+        A single quote in a cell without quotes is that character (`19" rack`). But each quote that is lost
+        or added makes the number of quotes odd in some row: in this one, or, where a cell swallowed all up to
+        the next quote, in a later one. So where cells are quoted as well, an odd number is never passed over.
+        """
+        width, quotes = len(self.columns), text.count('"')
+        odd = quotes % 2 == 1 and (quotes > 1 or len(row) != width or several_before)
+        quoted_key = any('"' in row[index] for index in self._keys if index < len(row))
+        if odd or (quoted_key and not self._well_quoted(text)):
+            return Doubt("a quote in a cell that is not quoted: quote the cell, and write the quote twice", anyone=True)
+        if len(row) != width:
+            problem = f"{len(row)} cells where the header has {width}: a cell with a separator in it needs quotes"
+            return Doubt(problem, torn=True, anyone=several_lines)
+        if "\0" in text:
+            return Doubt("a NUL byte")
+        byte = _undecodable(text)
+        if byte is not None:
+            return Doubt(f"byte 0x{byte:02X} is not UTF-8; {_TO_UTF8}")
+        return None
+
+    def _well_quoted(self, text: str) -> bool:
+        """Return whether quotes stand around and within quoted cells only: RFC 4180 section 2, rules 5 to 7."""
+        separator = re.escape(self.delimiter)
+        cell = rf'(?:[^"{separator}\r\n]*|"[^"]*(?:""[^"]*)*")'
+        return re.fullmatch(rf"{cell}(?:{separator}{cell})*\r?\n", text) is not None
 
     def _changed(self) -> SourceIncomplete:
         return SourceIncomplete(str(self.path), "it was changed while it was read", hint=_WRITE_ASIDE)
@@ -160,9 +190,9 @@ def open_csv(path: Path, required: Sequence[str], delimiter: str | None) -> CsvF
         }
     chosen, columns = _fitting(path, headers, required)
     _refuse_unclear(path, columns)
-    opened = CsvFile(path, columns, chosen, bom, stamp)
-    opened.require(required)
-    return opened
+    if not set(required) <= set(columns):
+        raise _lacking(path, required, columns)
+    return CsvFile(path, columns, chosen, bom, tuple(columns.index(column) for column in required), stamp)
 
 
 @contextmanager
@@ -209,25 +239,6 @@ def _is_notable(text: str) -> bool:
     return '"' in text or "\0" in text or not text.isascii()
 
 
-def _doubt(text: str, cells: int, width: int, several_lines: bool) -> Doubt | None:
-    """Return what is wrong with a row, given its notable lines.
-
-    An odd number of quotes: one of them opened or closed a cell that it should not have. As each single
-    quote that is lost or added makes the number odd in some row, none goes by unnoticed.
-    """
-    if text.count('"') % 2:
-        return Doubt("a quote in a cell that is not quoted", torn=True, swallowed=several_lines)
-    if cells != width:
-        problem = f"{cells} cells where the header has {width}: a cell with a separator in it needs quotes"
-        return Doubt(problem, torn=True, swallowed=several_lines)
-    if "\0" in text:
-        return Doubt("a NUL byte", torn=False)
-    byte = _undecodable(text)
-    if byte is not None:
-        return Doubt(f"byte 0x{byte:02X} is not UTF-8; {_TO_UTF8}", torn=False)
-    return None
-
-
 def _undecodable(text: str) -> int | None:
     """Return the first byte that was not UTF-8 (PEP 383 escapes it as a surrogate)."""
     try:
@@ -243,7 +254,7 @@ def _refuse_foreign(path: Path, head: bytes, last: bytes) -> None:
     if head.startswith(_UTF16_BOMS) or b"\0" in head.split(b"\n")[0]:
         hint = "Convert it: `iconv -f UTF-16 -t UTF-8`; or let the export write UTF-8."
         raise SourceRefused(str(path), "UTF-16 text (or NUL bytes in the header); only UTF-8 is read", hint=hint)
-    if last == b"\r" and b"\n" not in head:
+    if last == b"\r" and head.count(b"\r") > 1 and b"\n" not in head:
         hint = r"Convert it: `tr '\r' '\n'`; or let the export write LF or CRLF."
         raise SourceRefused(str(path), "lines end in CR alone, and only LF and CRLF are read", hint=hint)
     if last != b"\n":
@@ -282,16 +293,25 @@ def _refuse_unclear(path: Path, columns: Sequence[str]) -> None:
     header = "".join(columns)
     byte = _undecodable(header)
     if byte is not None:
-        raise SourceRefused(f"{path}:1", f"byte 0x{byte:02X} of the header is not UTF-8", hint=_TO_UTF8.capitalize())
+        raise SourceRefused(
+            f"{path}:1",
+            f"byte 0x{byte:02X} of the header is not UTF-8",
+            hint=f"Let the export write UTF-8, or {_TO_UTF8}.",
+        )
     named = [column for column in columns if column]
     twice = sorted({column for column in named if named.count(column) > 1})
     if twice:
         raise SourceMismatch(f"{path}:1", f"column {', '.join(map(repr, twice))} stands twice in the header")
 
 
-def _nearest(missing: Sequence[str], columns: Sequence[str]) -> str:
+def _lacking(path: Path, wanted: Iterable[str], columns: Sequence[str]) -> SourceMismatch:
+    missing = [name for name in dict.fromkeys(wanted) if not name or name not in columns]
     near = ((name, get_close_matches(name, columns, n=1)) for name in missing)
-    return " ".join(f"Is {name!r} meant to be {match[0]!r}?" for name, match in near if match)
+    return SourceMismatch(
+        str(path),
+        f"no column {', '.join(map(repr, missing))}; its columns are {', '.join(map(repr, columns))}",
+        hint=" ".join(f"Is {name!r} meant to be {match[0]!r}?" for name, match in near if match),
+    )
 
 
 def _explained(error: csv.Error) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from itertools import combinations
 from unicodedata import category
 
 from syncd.core.model import Kind, Problem
@@ -17,10 +18,9 @@ from syncd.sources.csv_file import CsvFile, Doubt
 REPORTED = 1_000
 """How many faulty rows of one file are reported one by one; the rest is counted."""
 
-_LONGEST_PIECE = 64
-"""How much of either end of a torn cell may be a key, where no key of the file is longer: characters."""
-_MOST_JOINED = 16
-"""Over how many cells a key with separators in it may go."""
+_LONGEST_KEY = 64
+"""Up to how many characters, and over how many cells, a key is looked for in a torn row; else it may be anyone's."""
+_MOST_CELLS = 8
 
 KeyedRow = tuple[int, str, list[str]]
 """The line it starts on, its key, its cells with the key among them."""
@@ -52,7 +52,7 @@ class KeyedRows:
         """
         keys, index = self.keys, self._index
         lines = array("I")
-        torn: list[tuple[int, list[str], Doubt]] = []
+        torn: list[tuple[int, list[str], str]] = []
         reported = unreported = 0
         for line, row, doubt in self._file.rows(opened):
             if doubt is None:
@@ -71,18 +71,25 @@ class KeyedRows:
                 unreported += 1
                 continue
             reported += 1
-            if doubt is not None and doubt.torn:
-                torn.append((line, row, doubt))
+            if doubt is not None and doubt.anyone:
+                yield self._problem(line, doubt.problem, [])
+            elif doubt is not None and doubt.torn:
+                torn.append((line, row, doubt.problem))
             else:
                 yield self._unusable(line, row[index].strip(), doubt)
         yield from self._repetitions(lines)
-        longest = max(_LONGEST_PIECE, max(map(len, keys), default=0))
-        for line, row, doubt in torn:
-            yield self._torn(line, row, doubt, longest)
+        longest = max(map(len, keys), default=0)
+        for line, row, problem in torn:
+            whole, pieces = possible_keys(row, index, self._file, longest)
+            yield self._problem(line, problem, whole, [piece for piece in pieces if piece not in keys])
         if unreported:
             self.nameless += unreported
             problem = f"{unreported} more rows can't be used, and nobody is taken for gone"
             yield Problem(self._file.name, problem, kind=self._kind)
+        if not keys:
+            # Then it may be the header that is torn, and a row a part of it.
+            self.nameless += 1
+            yield Problem(self._file.name, "not one row can be used, and nobody is taken for gone", kind=self._kind)
 
     def _unusable(self, line: int, key: str, doubt: Doubt | None) -> Problem:
         """Return the problem with a row whose key is in its column, but is no key or stands beside rubbish."""
@@ -110,12 +117,6 @@ class KeyedRows:
                     problem += f", and on {len(others) - 1} more"
                 yield self._problem(others[0], problem, [key])
 
-    def _torn(self, line: int, row: Sequence[str], doubt: Doubt, longest: int) -> Problem:
-        whole, pieces = possible_keys(row, self._index, self._file, longest)
-        if doubt.swallowed:
-            return self._problem(line, doubt.problem, [])
-        return self._problem(line, doubt.problem, whole, [piece for piece in pieces if piece not in self.keys])
-
     def _problem(self, line: int, problem: str, whole: Sequence[str], pieces: Sequence[str] = ()) -> Problem:
         """Return a Problem that protects whoever the row may belong to: all, where nobody is named."""
         if not whole:
@@ -132,29 +133,24 @@ class KeyedRows:
         )
 
 
-def possible_keys(
-    row: Sequence[str], index: int, file: CsvFile, longest: int = _LONGEST_PIECE
-) -> tuple[list[str], list[str]]:
+def possible_keys(row: Sequence[str], index: int, file: CsvFile, longest: int) -> tuple[list[str], list[str]]:
     """Return what may be the key of a torn row whose key belongs at `index`: whole cells, and pieces of cells.
 
     With n cells too many, the key has moved up to n places to the right, or is itself torn in several; with n
     too few, up to n to the left. Pieces: where a separator or line break was lost, the key is the beginning
-    or the end of a cell.
+    or the end of a cell. Neither: nobody can be named. `longest`: the length of the longest key there is.
     """
     surplus = len(row) - len(file.columns)
     cells = row[max(0, index + min(0, surplus)) : index + max(0, surplus) + 1]
-    most = min(len(cells), _MOST_JOINED)
-    joined = [
-        file.delimiter.join(cells[start : start + length])
-        for length in range(1, most + 1)
-        for start in range(len(cells) - length + 1)
-        if cells[start].strip() and cells[start + length - 1].strip()
-    ]
+    if len(cells) > _MOST_CELLS or longest > _LONGEST_KEY:
+        return [], []
+    spans = combinations(range(len(cells) + 1), 2)
+    joined = [file.delimiter.join(cells[start:end]) for start, end in spans if "".join(cells[start:end]).strip()]
     pieces = [
         piece
-        for cell in (cell.replace('"', "").strip() for cell in cells)
-        for length in range(1, min(len(cell), longest) + 1)
-        for piece in (cell[:length], cell[-length:])
+        for text in map(str.strip, joined)
+        for length in range(1, min(len(text), _LONGEST_KEY) + 1)
+        for piece in (text[:length], text[-length:])
     ]
     whole = _usable(joined)
     return whole, [piece for piece in _usable(pieces) if piece not in whole]

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+# ldap3 imports names that pyasn1 has deprecated; every other warning is an error.
+_WARNINGS = "error,ignore:tagMap is deprecated,ignore:typeMap is deprecated"
+
 
 @dataclass(frozen=True)
 class Done:
@@ -32,7 +35,7 @@ class Administrator:
     def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
         kept = {name: value for name, value in os.environ.items() if not name.startswith("SYNCD")}
-        self.environment = {**kept, "SYNCD_CONFIG": "syncd.toml", "PYTHONWARNINGS": "error", **environment}
+        self.environment = {**kept, "SYNCD_CONFIG": "syncd.toml", "PYTHONWARNINGS": _WARNINGS, **environment}
 
     def syncd(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Done:
         """Run `syncd` to its end; nothing it prints may be a traceback."""

@@ -63,12 +63,6 @@ def slapd(tmp_path: Path) -> Iterator[Slapd]:
 
 
 @pytest.fixture
-def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
-    with Sandbox(state=tmp_path / "endpoint.db") as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
 def admin(tmp_path: Path, slapd: Slapd, sandbox: Sandbox) -> Administrator:
     folder = tmp_path / "syncd"
     folder.mkdir()

@@ -45,9 +45,8 @@ class Profile:
         {"Users", "Groups", "ServiceProviderConfig", "Schemas", "ResourceTypes", "Bulk", "Me", ".search", ""}
     )
     reference_fields: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "members": ("value", "$ref", "type", "display"),
+        "members": ("value", "$ref", "type"),
         "groups": ("value", "$ref", "type", "display"),
-        "manager": ("value", "$ref"),
     }
     """What is shown of a reference to another resource."""
     config_needs_token: ClassVar[bool] = False
@@ -217,6 +216,10 @@ class Profile:
     def check(self, document: Document, before: Document | None) -> None:
         """Raise a SCIMException for a state that this service refuses; `before` None: it is new."""
 
+    def checks_managers(self) -> bool:
+        """Whether a manager has to be the id of a user; RFC 7643 section 4.3 only recommends it."""
+        return False
+
     def check_members(self, group: Document, ids: list[str]) -> None:
         """Raise a SCIMException for new members that this service refuses."""
 
@@ -239,4 +242,4 @@ class Profile:
 
 
 DERIVED = {("members", "display"), ("manager", "$ref")}
-"""Attribute and sub-attribute that the sandbox fills in from the id beside them."""
+"""Attribute and sub-attribute that follow from the id beside them: taken from nobody, shown where a profile does."""

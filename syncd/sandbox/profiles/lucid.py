@@ -80,7 +80,6 @@ class Lucid(Profile):
     reference_fields: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "members": ATTRIBUTES["members"],
         "groups": ATTRIBUTES["groups"],
-        "manager": ATTRIBUTES["manager"],
     }
     config_needs_token: ClassVar[bool] = True
     unindexed: ClassVar[frozenset[str]] = frozenset({"displayname"})
@@ -181,6 +180,10 @@ class Lucid(Profile):
         number = int(database.setting("last_number", str(FIRST_NUMBER - 1))) + 1
         database.set_setting("last_number", str(number))
         return f"lucid-{number}" if type_ == USER else f"lucid-group-{number}"
+
+    def checks_managers(self) -> bool:
+        """A manager is the id of a Lucid user."""
+        return True
 
     def check(self, document: Document, before: Document | None) -> None:
         """Check what Lucid requires of a user or a group."""
