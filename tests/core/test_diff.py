@@ -1,0 +1,420 @@
+"""What a difference means, row by row of the decision tables; and that nothing is sent but what differs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from syncd.core.diff import PendingRule, differing, group_changes, membership_changes, user_changes
+from syncd.core.model import Desired, Flat, Known, KnownGroup, State
+from syncd.core.plan import Action, Change, Phase
+from syncd.core.schema import MANAGER
+
+BY_US, BY_ENDPOINT = PendingRule(by_endpoint=False), PendingRule(by_endpoint=True)
+ACTIVE, PENDING, DEACTIVATED = State.ACTIVE, State.PENDING, State.DEACTIVATED
+DIGEST = "d1"
+
+
+def desired(state: State = ACTIVE, reason: str = "", **attributes: Any) -> Desired:
+    flat = {"userName": "ada", **attributes} if state is not DEACTIVATED else {}
+    return Desired("1", flat.get("userName", ""), state, flat, reason)
+
+
+def known(state: State = ACTIVE, *, active: bool | None = None, accepted: bool = True, **attributes: Any) -> Known:
+    flat = {"userName": "ada", **attributes, "active": state is ACTIVE if active is None else active}
+    return Known("1", "id-1", "ada", state, flat, b"d0", accepted)
+
+
+def decided(
+    wanted: Desired | None, before: Known | None, pending: PendingRule = BY_US, accounts: tuple[str, ...] = ()
+) -> list[Change]:
+    return user_changes(wanted, before, pending, DIGEST, accounts)
+
+
+def change(
+    action: Action,
+    before: Flat,
+    after: Flat,
+    reason: str,
+    state: State = ACTIVE,
+    digest: str = DIGEST,
+    name: str = "ada",
+) -> Change:
+    return Change(action, "1", name, before, after, reason, state, digest)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "old", "new"),
+    [
+        ({}, {}, {}, {}),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {}, {}),
+        ({"a": 1, "b": 2}, {"a": 1, "b": 3}, {"b": 2}, {"b": 3}),
+        ({"a": 1}, {"a": 1, "b": 2}, {"b": None}, {"b": 2}),
+        ({"a": 1, "b": 2}, {"a": 1}, {"b": 2}, {"b": None}),
+        (
+            {"a": [{"value": "x"}]},
+            {"a": [{"value": "x"}, {"value": "y"}]},
+            {"a": [{"value": "x"}]},
+            {"a": [{"value": "x"}, {"value": "y"}]},
+        ),
+        # Case counts, even where the endpoint compares without it: people read what is written.
+        ({"a": "Ada"}, {"a": "ada"}, {"a": "Ada"}, {"a": "ada"}),
+        ({"a": None}, {}, {}, {}),
+    ],
+)
+def test_a_difference_holds_what_differs_and_nothing_else(before: Flat, after: Flat, old: Flat, new: Flat) -> None:
+    assert differing(before, after) == (old, new)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "before", "pending", "expected"),
+    [
+        pytest.param(
+            desired(title="Dr."),
+            None,
+            BY_US,
+            change(Action.CREATE_USER, {}, {"userName": "ada", "title": "Dr.", "active": True}, "new in the source"),
+            id="unknown, active",
+        ),
+        pytest.param(
+            desired(PENDING),
+            None,
+            BY_US,
+            change(
+                Action.CREATE_USER,
+                {},
+                {"userName": "ada", "active": False},
+                "new in the source, external domain",
+                PENDING,
+            ),
+            id="unknown, external, kept out by us",
+        ),
+        pytest.param(
+            desired(PENDING),
+            None,
+            BY_ENDPOINT,
+            change(
+                Action.CREATE_USER,
+                {},
+                {"userName": "ada", "active": True},
+                "new in the source, external domain",
+                PENDING,
+            ),
+            id="unknown, external, kept out by the endpoint",
+        ),
+        pytest.param(desired(DEACTIVATED, "disabled in the source"), None, BY_US, None, id="unknown, off"),
+        pytest.param(desired(), known(), BY_US, None, id="active, active, equal"),
+        pytest.param(
+            desired(title="Dr."),
+            known(title="Ms"),
+            BY_US,
+            change(Action.UPDATE_USER, {"title": "Ms"}, {"title": "Dr."}, "title changed in the source"),
+            id="active, active, differing",
+        ),
+        pytest.param(
+            desired(PENDING, title="Dr."),
+            known(),
+            BY_US,
+            change(Action.UPDATE_USER, {"title": None}, {"title": "Dr."}, "title changed in the source"),
+            id="active, external: stays active",
+        ),
+        pytest.param(desired(PENDING), known(), BY_US, None, id="active, external, equal"),
+        pytest.param(
+            desired(DEACTIVATED, "disabled in the source"),
+            known(title="Dr."),
+            BY_US,
+            change(Action.DEACTIVATE_USER, {"active": True}, {"active": False}, "disabled in the source", DEACTIVATED),
+            id="active, off",
+        ),
+        pytest.param(
+            None,
+            known(title="Dr."),
+            BY_US,
+            change(Action.DEACTIVATE_USER, {"active": True}, {"active": False}, "gone from the source", DEACTIVATED),
+            id="active, gone",
+        ),
+        pytest.param(
+            desired(),
+            known(PENDING, accepted=False),
+            BY_US,
+            change(
+                Action.UPDATE_USER,
+                {"active": False},
+                {"active": True},
+                "the address is now in a verified domain",
+                ACTIVE,
+            ),
+            id="pending, active, kept out by us",
+        ),
+        pytest.param(
+            desired(),
+            known(PENDING, active=True, accepted=False),
+            BY_ENDPOINT,
+            change(Action.UPDATE_USER, {}, {}, "the address is now in a verified domain", ACTIVE),
+            id="pending, active, kept out by the endpoint: nothing to send, only to remember",
+        ),
+        pytest.param(
+            desired(PENDING, title="Dr."),
+            known(PENDING, accepted=False),
+            BY_US,
+            change(Action.UPDATE_USER, {"title": None}, {"title": "Dr."}, "title changed in the source", PENDING),
+            id="pending, external, differing: never activated",
+        ),
+        pytest.param(desired(PENDING), known(PENDING, accepted=False), BY_US, None, id="pending, external, equal"),
+        pytest.param(
+            desired(PENDING),
+            known(PENDING, active=True, accepted=False),
+            BY_ENDPOINT,
+            None,
+            id="pending at the endpoint",
+        ),
+        pytest.param(
+            desired(DEACTIVATED, "no longer in scope"),
+            known(PENDING, active=True, accepted=False),
+            BY_ENDPOINT,
+            change(Action.DEACTIVATE_USER, {"active": True}, {"active": False}, "no longer in scope", DEACTIVATED),
+            id="pending, off: withdrawn",
+        ),
+        pytest.param(
+            None,
+            known(PENDING, active=True, accepted=False),
+            BY_ENDPOINT,
+            change(Action.DEACTIVATE_USER, {"active": True}, {"active": False}, "gone from the source", DEACTIVATED),
+            id="pending, gone: withdrawn",
+        ),
+        pytest.param(
+            desired(title="Dr."),
+            known(DEACTIVATED, title="Ms"),
+            BY_US,
+            change(
+                Action.REACTIVATE_USER,
+                {"title": "Ms", "active": False},
+                {"title": "Dr.", "active": True},
+                "back in the source",
+            ),
+            id="deactivated, active",
+        ),
+        pytest.param(
+            desired(PENDING),
+            known(DEACTIVATED),
+            BY_US,
+            change(Action.REACTIVATE_USER, {"active": False}, {"active": True}, "back in the source", ACTIVE),
+            id="deactivated, external, accepted once: active",
+        ),
+        pytest.param(
+            desired(PENDING),
+            known(DEACTIVATED, accepted=False),
+            BY_ENDPOINT,
+            change(Action.REACTIVATE_USER, {"active": False}, {"active": True}, "back in the source", PENDING),
+            id="deactivated, external, never accepted: pending again",
+        ),
+        pytest.param(
+            desired(PENDING),
+            known(DEACTIVATED, accepted=False),
+            BY_US,
+            change(Action.REACTIVATE_USER, {}, {}, "back in the source", PENDING),
+            id="deactivated, external, never accepted, kept out by us: stays off",
+        ),
+        pytest.param(
+            desired(),
+            known(DEACTIVATED, accepted=False),
+            BY_US,
+            change(Action.REACTIVATE_USER, {"active": False}, {"active": True}, "back in the source", ACTIVE),
+            id="deactivated, active, never accepted",
+        ),
+        pytest.param(desired(DEACTIVATED, "off"), known(DEACTIVATED), BY_US, None, id="deactivated, off"),
+        pytest.param(None, known(DEACTIVATED), BY_US, None, id="deactivated, gone"),
+    ],
+)
+def test_what_follows_for_a_user(
+    wanted: Desired | None, before: Known | None, pending: PendingRule, expected: Change | None
+) -> None:
+    assert decided(wanted, before, pending) == ([] if expected is None else [expected])
+
+
+def test_a_user_who_is_neither_known_nor_there_is_a_mistake_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="unknown and gone"):
+        decided(None, None)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        ({"userName": "lovelace", "title": "Ms"}, "renamed in the source (was ada)"),
+        ({"title": "Dr.", "name.givenName": "Ada"}, "title, name.givenName changed in the source"),
+        (
+            {"title": "Ms", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department": "R&D"},
+            "department changed in the source",
+        ),
+        ({}, "title changed in the source"),
+    ],
+)
+def test_the_reason_says_what_changed(attributes: dict[str, str], reason: str) -> None:
+    (found,) = decided(desired(**attributes), known(title="Ms"))
+    assert found.reason == reason
+
+
+def test_a_rename_keeps_key_and_account_and_is_one_update() -> None:
+    assert decided(desired(userName="lovelace"), known()) == [
+        change(
+            Action.UPDATE_USER,
+            {"userName": "ada"},
+            {"userName": "lovelace"},
+            "renamed in the source (was ada)",
+            name="lovelace",
+        )
+    ]
+
+
+def test_a_manager_who_has_an_account_is_named_at_once() -> None:
+    assert decided(desired(**{MANAGER: "7"}), None, accounts=("7",)) == [
+        change(Action.CREATE_USER, {}, {"userName": "ada", MANAGER: "7", "active": True}, "new in the source")
+    ]
+
+
+def test_a_manager_without_an_account_is_named_in_a_second_change_that_alone_settles_the_user() -> None:
+    first, second = decided(desired(title="Dr.", **{MANAGER: "7"}), None)
+    assert first == change(
+        Action.CREATE_USER, {}, {"userName": "ada", "title": "Dr.", "active": True}, "new in the source", digest=""
+    )
+    assert second == change(Action.UPDATE_USER, {MANAGER: None}, {MANAGER: "7"}, "manager, once both are there")
+    assert (first.phase, second.phase) == (Phase.USERS, Phase.MANAGERS)
+
+
+def test_who_is_back_with_a_new_manager_is_reactivated_first() -> None:
+    first, second = decided(desired(**{MANAGER: "7"}), known(DEACTIVATED, **{MANAGER: "6"}))
+    assert first == change(Action.REACTIVATE_USER, {"active": False}, {"active": True}, "back in the source", digest="")
+    assert second == change(Action.UPDATE_USER, {MANAGER: "6"}, {MANAGER: "7"}, "manager, once both are there")
+
+
+def test_an_update_that_names_a_manager_waits_for_everybody_to_be_there() -> None:
+    (found,) = decided(desired(title="Dr.", **{MANAGER: "7"}), known())
+    assert found.after == {"title": "Dr.", MANAGER: "7"}
+    assert found.phase is Phase.MANAGERS
+    assert found.digest == DIGEST
+
+
+@pytest.mark.parametrize(("state", "action"), [(ACTIVE, Action.UPDATE_USER), (DEACTIVATED, Action.REACTIVATE_USER)])
+def test_a_reference_that_goes_away_needs_nobody_to_be_there(state: State, action: Action) -> None:
+    (found,) = decided(desired(), known(state, **{MANAGER: "7"}))
+    assert (found.action, found.before[MANAGER], found.after[MANAGER]) == (action, "7", None)
+
+
+DESIGN = {"externalId": "g", "displayName": "Design"}
+
+
+def known_group(**attributes: Any) -> KnownGroup:
+    return KnownGroup("g", "id-g", "Design", {**DESIGN, **attributes}, bytes(16))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "before", "expected"),
+    [
+        pytest.param(None, None, None, id="neither"),
+        pytest.param(DESIGN, known_group(), None, id="equal"),
+        pytest.param(
+            DESIGN, None, Change(Action.CREATE_GROUP, "g", "Design", {}, DESIGN, "new in the source"), id="new"
+        ),
+        pytest.param(
+            {**DESIGN, "displayName": "Design EU"},
+            known_group(),
+            Change(
+                Action.UPDATE_GROUP,
+                "g",
+                "Design EU",
+                {"displayName": "Design"},
+                {"displayName": "Design EU"},
+                "renamed in the source (was Design)",
+            ),
+            id="renamed",
+        ),
+        pytest.param(
+            {**DESIGN, "externalId": "h"},
+            known_group(),
+            Change(
+                Action.UPDATE_GROUP, "g", "Design", {"externalId": "g"}, {"externalId": "h"}, "changed in the source"
+            ),
+            id="changed",
+        ),
+        pytest.param(
+            {"displayName": "Design"},
+            known_group(),
+            Change(
+                Action.UPDATE_GROUP, "g", "Design", {"externalId": "g"}, {"externalId": None}, "changed in the source"
+            ),
+            id="an attribute less",
+        ),
+        pytest.param(
+            None,
+            known_group(),
+            Change(Action.DELETE_GROUP, "g", "Design", DESIGN, {}, "gone from the source"),
+            id="gone",
+        ),
+    ],
+)
+def test_what_follows_for_a_group(wanted: Flat | None, before: KnownGroup | None, expected: Change | None) -> None:
+    assert group_changes("g", wanted, before) == ([] if expected is None else [expected])
+
+
+def remove(keys: Flat, reason: str) -> Change:
+    return Change(Action.REMOVE_MEMBERS, "g", "Design", keys, {}, reason)
+
+
+def add(keys: Flat, reason: str) -> Change:
+    return Change(Action.ADD_MEMBERS, "g", "Design", {}, keys, reason)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "before", "removable", "expected"),
+    [
+        pytest.param((set(), set()), (set(), set()), set(), [], id="nobody"),
+        pytest.param(({"1"}, {"a"}), ({"1"}, {"a"}), {"1"}, [], id="equal"),
+        pytest.param(
+            ({"2", "10", "1"}, set()),
+            (set(), set()),
+            set(),
+            [add({"members": ["1", "10", "2"]}, "3 people new in the group")],
+            id="new",
+        ),
+        pytest.param(
+            ({"1"}, set()),
+            ({"1", "2"}, set()),
+            {"1", "2"},
+            [remove({"members": ["2"]}, "1 person no longer in the group")],
+            id="one left",
+        ),
+        pytest.param(
+            ({"1", "3"}, {"b"}),
+            ({"1", "2"}, {"a", "c"}),
+            {"1", "2"},
+            [
+                remove({"members": ["2"], "groups": ["a", "c"]}, "1 person and 2 groups no longer in the group"),
+                add({"members": ["3"], "groups": ["b"]}, "1 person and 1 group new in the group"),
+            ],
+            id="people and groups came and went",
+        ),
+        pytest.param(({"1"}, set()), ({"1", "2"}, set()), set(), [], id="absence not proven"),
+        pytest.param(
+            (set(), set()),
+            ({"1", "2", "3"}, set()),
+            {"2"},
+            [remove({"members": ["2"]}, "1 person no longer in the group")],
+            id="absence proven for one",
+        ),
+        pytest.param(
+            (set(), set()),
+            (set(), {"a"}),
+            set(),
+            [remove({"groups": ["a"]}, "1 group no longer in the group")],
+            id="group",
+        ),
+    ],
+)
+def test_who_joins_and_who_leaves(
+    wanted: tuple[set[str], set[str]],
+    before: tuple[set[str], set[str]],
+    removable: set[str],
+    expected: list[Change],
+) -> None:
+    assert membership_changes("g", "Design", wanted, before, removable) == expected
