@@ -181,21 +181,10 @@ def membership_changes(
     `removable` holds the users of `known` whose absence from `desired` is proven: they were seen in this pull,
     or their account is switched off because they are gone.
     """
-    changes = []
-    gone = {"members": sorted((known[0] - desired[0]) & removable), "groups": sorted(known[1] - desired[1])}
-    come = {"members": sorted(desired[0] - known[0]), "groups": sorted(desired[1] - known[1])}
-    if any(gone.values()):
-        before = {part: keys for part, keys in gone.items() if keys}
-        changes.append(Change(Action.REMOVE_MEMBERS, key, name, before, {}, _count(gone, "no longer in the group")))
-    if any(come.values()):
-        after = {part: keys for part, keys in come.items() if keys}
-        changes.append(Change(Action.ADD_MEMBERS, key, name, {}, after, _count(come, "new in the group")))
-    return changes
-
-
-def _count(parts: dict[str, list[str]], what: str) -> str:
-    said = []
-    for part, one in (("members", "person"), ("groups", "group")):
-        if count := len(parts[part]):
-            said.append(f"{count} {one if count == 1 else 'people' if one == 'person' else 'groups'}")
-    return f"{' and '.join(said)} {what}"
+    gone = sorted((known[0] - desired[0]) & removable), sorted(known[1] - desired[1])
+    come = sorted(desired[0] - known[0]), sorted(desired[1] - known[1])
+    return [
+        Change.of_members(action, key, name, *parts)
+        for action, parts in ((Action.REMOVE_MEMBERS, gone), (Action.ADD_MEMBERS, come))
+        if any(parts)
+    ]

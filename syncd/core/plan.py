@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from functools import cached_property
@@ -111,10 +111,19 @@ class Change:
     def subgroups(self) -> list[str]:
         return list((self.after or self.before).get("groups", []))
 
+    @classmethod
+    def of_members(cls, action: Action, key: str, name: str, members: list[str], subgroups: list[str]) -> Self:
+        """Return a membership change of one group; its reason counts them."""
+        content = {part: keys for part, keys in (("members", members), ("groups", subgroups)) if keys}
+        counted = _counted(members, "person", "people"), _counted(subgroups, "group", "groups")
+        who = " and ".join(filter(None, counted))
+        if action is Action.ADD_MEMBERS:
+            return cls(action, key, name, {}, content, f"{who} new in the group")
+        return cls(action, key, name, content, {}, f"{who} no longer in the group")
+
     def with_members(self, members: list[str], subgroups: list[str]) -> Change:
         """Return the same membership change for fewer members."""
-        content = {name: keys for name, keys in (("members", members), ("groups", subgroups)) if keys}
-        return replace(self, after=content) if self.action is Action.ADD_MEMBERS else replace(self, before=content)
+        return self.of_members(self.action, self.key, self.name, members, subgroups)
 
     def to_json(self) -> Json:
         data: dict[str, Json] = {
@@ -148,6 +157,10 @@ class Change:
         if change.id != data["id"]:
             raise ValueError(f"the change {data['id']} is not what its id says")
         return change
+
+
+def _counted(keys: list[str], one: str, several: str) -> str:
+    return f"{len(keys)} {one if len(keys) == 1 else several}" if keys else ""
 
 
 def _text(value: Any) -> str:
