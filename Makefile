@@ -4,9 +4,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := syncd tests
+SOURCES := syncd tests tools
 
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test check bench docs lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -25,6 +25,10 @@ check: $(VENV)/.test ## Format, lint, types and import contracts
 
 bench: $(VENV)/.test ## Print the performance figures, as ratios within one run
 	@$(BIN)/python -m tests.bench
+
+docs: $(VENV)/.test ## Write docs/configuration.md anew, from the settings
+	@$(BIN)/python tools/configuration_reference.py > docs/configuration.md.draft
+	@mv docs/configuration.md.draft docs/configuration.md
 
 lock: $(VENV)/.test ## Resolve the locked versions anew, from the ranges in pyproject.toml
 	@$(BIN)/pip install --quiet uv

@@ -89,8 +89,11 @@ class Secret(Section):
     """Where a secret is: exactly one of a systemd credential, an environment variable, a file."""
 
     credential: Annotated[str, AfterValidator(credential_name)] | None = None
+    """The name of a systemd credential (`LoadCredential=`)."""
     env: Annotated[str, AfterValidator(environment_name)] | None = None
+    """The name of an environment variable."""
     file: Path | None = None
+    """A file that others can't read."""
 
     @model_validator(mode="after")
     def _one(self) -> Secret:
@@ -151,14 +154,23 @@ class CsvSettings(Section):
     """`[source]` with type = "csv"."""
 
     type: Literal["csv"]
+    """`"csv"`."""
     users: Path
+    """The people: UTF-8 with a header row; comma, semicolon or tab."""
     key: str
+    """The column with the immutable id: an employee number, not a name or an e-mail."""
     active: RuleText | None = None
+    """Rule in CEL. False: the account is switched off. Without a rule everybody is active."""
     groups: Path | None = None
+    """The groups: columns `id` and `name`, and any others for `[mapping.group]`."""
     members: Path | None = None
+    """Who is in which group: columns `group` and `member` (a key of `users`, or an id of `groups`: nested)."""
     delimiter: Literal[",", ";", "\t"] | None = None
+    """What separates the cells, where it should not be found out from the header."""
     multivalued: dict[str, str] = Field(default_factory=dict)
+    """Columns with several values in a cell, and what separates them: `{ aliases = ";" }`."""
     nested_groups: Nesting = Nesting.FLATTEN
+    """What a group inside a group means: `flatten` (its members are members), `keep` (it is a member) or `ignore`."""
 
     @field_validator("members")
     @classmethod
@@ -173,26 +185,47 @@ class LdapSettings(Section):
 
     # Validated in this order: `urls` looks at `start_tls`, `bind_dn` at `password`.
     type: Literal["ldap"]
+    """`"ldap"`."""
     start_tls: bool = False
+    """Encrypt `ldap://` connections before anything is said; needed unless the server is on this machine."""
     urls: Annotated[list[Annotated[str, AfterValidator(ldap_url)]], Field(min_length=1)]
+    """The servers, tried in turn until one can be used. Certificates and names are verified."""
     ca_file: Path | None = None
+    """The certificate authorities to trust, in PEM; else the system's."""
     password: NamedSecret | None = None
+    """Where the password is."""
     bind_dn: str = ""
+    """Who reads the directory; empty: anonymous."""
     base_dn: str
+    """Where to search, with everything below."""
     user_base_dn: str | None = None
+    """Where to search for people; else `base_dn`."""
     group_base_dn: str | None = None
+    """Where to search for groups; else `base_dn`."""
     user_filter: str | None = None
+    """Which entries are people; else as the preset has it."""
     group_filter: str | None = None
+    """Which entries are groups; else as the preset has it. `""`: none."""
     preset: Literal["openldap", "ad", "389ds", "posix"] = "openldap"
+    """Fills in filters, key, member and group name attributes and the `active` rule for a kind of directory."""
     key: str | None = None
+    """The attribute with the immutable id; else as the preset has it."""
     member: str | None = None
+    """The attribute that lists a group's members: DNs, or user names for `memberUid`."""
     group_name: str | None = None
+    """The attribute with a group's name."""
     active: RuleText | None = None
+    """Rule in CEL; else as the preset has it. False: the account is switched off."""
     page_size: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    """Entries per page."""
     nested_groups: Nesting = Nesting.FLATTEN
+    """What a group inside a group means: `flatten`, `keep` or `ignore`."""
     connect_timeout: PositiveDuration = timedelta(seconds=10)
+    """How long to wait for a server to answer at all."""
     receive_timeout: PositiveDuration = timedelta(seconds=60)
+    """After how long a silence a server counts as gone."""
     deadline: PositiveDuration = timedelta(hours=1)
+    """How long a whole reading may take."""
 
     @field_validator("urls")
     @classmethod
@@ -258,15 +291,21 @@ class MappingSettings(Section):
     """`[mapping.user]` and `[mapping.group]`: SCIM path to template."""
 
     user: Annotated[dict[str, Any], _lines(Kind.USER)]
+    """SCIM path to template, list of templates (the first that is not empty), true or false, or `{ cel = "…" }`.
+    `userName` is needed; `externalId` is the key unless mapped."""
     group: Annotated[dict[str, Any], _lines(Kind.GROUP)] = Field(default_factory=dict)
+    """The same for groups. `displayName` is the group's name unless mapped."""
 
 
 class LimitSettings(Section):
     """The most that may happen in one run: a share of the managed people, a count, or both."""
 
     percent: Annotated[float, Field(ge=0, le=100)] | None = None
+    """This share of the managed people …"""
     count: Annotated[int, Field(ge=0)] | None = None
+    """… or this many people in one run. Beyond either, the whole class is held."""
     base: Annotated[int, Field(ge=0, alias="from")] = 20
+    """`percent` counts from this many managed people on."""
 
     @model_validator(mode="after")
     def _something(self) -> LimitSettings:
@@ -282,6 +321,7 @@ class DriftSettings(Section):
     """What a full resync does about changes made at the target, by class."""
 
     default: Reaction = "enforce"
+    """For every class below that is not named."""
     user_deleted: Reaction | None = None
     user_activation: Reaction | None = None
     user_attributes: Reaction | None = None
@@ -295,19 +335,34 @@ class TargetSettings(Section):
     """One `[[target]]`."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
+    """What it is called in commands, reports and the state file. Renaming it makes it a new target."""
     profile: str = "generic"
+    """How this kind of endpoint behaves."""
     base_url: Annotated[str, AfterValidator(base_url)]
+    """The endpoint's root."""
     token: NamedSecret
+    """Where the bearer token is."""
     ca_file: Path | None = None
+    """The certificate authorities to trust, in PEM; else the system's."""
     verified_domains: list[DomainPattern] = Field(default_factory=list)
+    """Domains whose people belong to you: `example.com`, `*.example.com` for subdomains. Everybody else is external,
+    and pending until they accept. None: nobody is external."""
     scope: RuleText | None = None
+    """Rule in CEL: who is wanted at all. Leaving the scope switches the account off."""
     groups: list[str] | None = None
+    """Which groups are pushed, by name, with `*` and `?`; else all. `[]`: people only."""
     missing_grace: Duration = timedelta(hours=24)
+    """How long somebody (or a group) may be gone from the source before the account is switched off; `"0s"`: none."""
     delete_after: Annotated[timedelta | None, BeforeValidator(duration_or_never)] = None
+    """After how long a deactivated account is deleted. Read, and not acted upon by this version: nobody is deleted."""
     rate: Annotated[float, Field(gt=0, le=10_000)] | None = None
+    """Requests per second that the endpoint bears, for estimates; else the profile's."""
     concurrency: Annotated[int, Field(ge=1, le=256)] = 8
+    """Requests at a time."""
     limits: dict[Class, LimitSettings] = Field(default_factory=dict)
+    """By class: `deactivate`, `delete`, `delete_group`, `remove_members`, `rename`, `adopt`."""
     drift: DriftSettings = DriftSettings()
+    """What a full resync does about changes made at the target. Checked, and not used by this version."""
 
     @field_validator("profile")
     @classmethod
@@ -323,21 +378,27 @@ class ScheduleSettings(Section):
     """When the daemon runs."""
 
     sync: Schedule = "15m"
+    """Cron (`*/15 * * * *`) or a duration (`15m`)."""
     resync: Schedule | None = None
+    """The same, for a full resync."""
     jitter: Duration = timedelta(0)
+    """A random delay of at most this long."""
     timezone: Annotated[str, AfterValidator(time_zone)] = "UTC"
+    """What the hours of cron mean."""
 
 
 class WebhookSettings(Section):
     """Where notices are posted."""
 
     url: Annotated[str, AfterValidator(webhook_url)]
+    """Where to post."""
 
 
 class NotifySettings(Section):
     """Who hears of held changes, stopped targets and recovered ones."""
 
     webhook: WebhookSettings | None = None
+    """Who hears of it."""
 
 
 class Settings(BaseSettings):
@@ -346,11 +407,17 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
 
     state: Path = Path("/var/lib/syncd/syncd.db")
+    """The state file: what each target has acknowledged. Mode 0600; one process at a time."""
     source: Annotated[CsvSettings | LdapSettings, Field(discriminator="type")]
+    """Where people and groups come from."""
     mapping: MappingSettings
+    """What becomes of an entry."""
     target: Annotated[list[TargetSettings], Field(min_length=1)]
+    """The SCIM endpoints; one table each."""
     schedule: ScheduleSettings = ScheduleSettings()
+    """When the daemon runs. Checked, and not used by this version."""
     notify: NotifySettings = NotifySettings()
+    """Who hears of what is held. Checked, and not used by this version."""
 
     @classmethod
     def settings_customise_sources(
@@ -379,7 +446,7 @@ def load(file: Path, environment: Mapping[str, str] = os.environ) -> Settings:
     try:
         settings = Settings(**{key: value for key, value in data.items() if not key.startswith("_")})
     except ValidationError as error:
-        faults += [override.traced(each["loc"], explained(each, data, Settings)) for each in error.errors()]
+        faults += [override.traced(each, explained(each, data, Settings)) for each in error.errors()]
     if settings is None or faults:
         raise ConfigurationError(str(file), faults)
     return settings
@@ -430,8 +497,11 @@ class _Override:
             part = _part(place, step)
             if part is None:
                 return self._refuse(name, path, step)
-            place = place.setdefault(part, {}) if isinstance(place, dict) else place[part]
             path.append(part)
+            if isinstance(place, dict) and part not in place:
+                place[part] = {}
+                self._origins[tuple(path)] = name
+            place = place[part]
         part = _part(place, last)
         if part is None:
             return self._refuse(name, path, last)
@@ -446,9 +516,11 @@ class _Override:
         else:
             self.faults.append(Fault(name, f"`{'.'.join(map(str, path))}` is no table: `{step}` has no place in it"))
 
-    def traced(self, location: tuple[str | int, ...], fault: Fault) -> Fault:
-        """Name the variable that a fault comes from, where it is not the file."""
-        path = tuple(part for part in location if location[:1] != ("source",) or part not in ("csv", "ldap"))
+    def traced(self, finding: Any, fault: Fault) -> Fault:
+        """Name the variable that one of pydantic's findings comes from, where it is not the file."""
+        path = tuple(part for part in finding["loc"] if finding["loc"][:1] != ("source",) or part not in ("csv", "ldap"))
+        if finding["type"] == "union_tag_invalid":
+            path += ("type",)
         for end in range(len(path), 0, -1):
             if path[:end] in self._origins:
                 return Fault(f"{fault.key} (from {self._origins[path[:end]]})", fault.problem)

@@ -1,0 +1,176 @@
+"""Print docs/configuration.md: every key, from the settings themselves. `make docs` writes it, a test compares it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection
+from datetime import timedelta
+from enum import Enum
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from syncd import settings
+from syncd.core.policy import DEFAULT_LIMITS
+from syncd.core.templates import FILTERS
+
+_INTRODUCTION = """\
+# The configuration
+
+One TOML file, `-c FILE`, else `$SYNCD_CONFIG`, else `/etc/syncd/syncd.toml`. It is checked whole before anything
+runs; every fault is listed at once, and an unknown key is one. Relative paths are relative to the file.
+
+Any key can be set from the environment: `SYNCD__SOURCE__BIND_DN=…`. Lists and tables are written as in TOML
+(`SYNCD__SOURCE__URLS=["ldaps://a"]`), a target is named by its name or number (`SYNCD__TARGET__LUCID__RATE=5`).
+
+Durations are written `30s`, `15m`, `24h`, `90d`.
+
+This page is made from the program (`make docs`).
+"""
+
+_TEMPLATES = """\
+## Templates
+
+`"{{mail|lower}}"`: text with attributes of the source in braces, each with filters behind it. An attribute that an
+entry lacks is empty; a template whose attributes are all empty is empty itself. `{{{{` and `}}}}` are the braces
+themselves. At a path with several values (`roles`, `emails`) a template gives one for each value; elsewhere it takes
+the first. Filters: {filters}. `default`, `join`, `remove`, `prefix` and `suffix` take a text behind a colon
+(`{{title|default:Staff}}`), `truncate` a number.
+
+## Rules
+
+`active`, `scope` and `{{ cel = "…" }}` are written in CEL, the
+[Common Expression Language](https://github.com/google/cel-spec). A rule sees each attribute by its name, as a string
+(its first value, or `""`), and `attrs`, the map of all values as lists: `attrs["employee-type"].exists(t, t == "x")`.
+
+## Secrets
+
+`token = {{ credential = "lucid-token" }}`, `{{ env = "NAME" }}` or `{{ file = "PATH" }}`: where the secret is, never
+the secret itself. A file that others can read is refused; so is one that its group can read, unless root owns it.
+"""
+
+
+def main() -> None:
+    print(reference(), end="")
+
+
+def reference() -> str:
+    """Return the page."""
+    parts = [_INTRODUCTION]
+    parts += _section("The top", settings.Settings, skip={"source", "mapping", "target", "schedule", "notify"})
+    parts += _section('`[source]` with `type = "csv"`', settings.CsvSettings)
+    parts += _section('`[source]` with `type = "ldap"`', settings.LdapSettings)
+    parts += _section("`[mapping]`", settings.MappingSettings)
+    parts += _section("`[[target]]`", settings.TargetSettings)
+    parts += _section("`[target.limits]`: a table for each class", settings.LimitSettings)
+    limits = [
+        f"`{class_.value} = {{ {', '.join(_limit(limit.percent, limit.count, limit.base))} }}`"
+        for class_, limit in DEFAULT_LIMITS.items()
+    ]
+    parts.append("Without a word: " + ", ".join(limits) + ".\n")
+    parts += _section('`[target.drift]`: `"enforce"` (put it back) or `"report"`', settings.DriftSettings)
+    parts += _section("`[schedule]`", settings.ScheduleSettings)
+    parts += _section("`[notify.webhook]`", settings.WebhookSettings)
+    parts.append(_TEMPLATES.format(filters=", ".join(f"`{name}`" for name in FILTERS)))
+    return "\n".join(parts)
+
+
+def _limit(percent: float | None, count: int | None, base: int) -> list[str]:
+    shown = []
+    if percent is not None:
+        shown += [f"percent = {percent:g}", f"from = {base}"]
+    if count is not None:
+        shown.insert(1 if percent is not None else 0, f"count = {count}")
+    return shown
+
+
+def _section(title: str, model: type[BaseModel], skip: Collection[str] = ()) -> list[str]:
+    meanings = _docstrings()
+    rows = ["| key | takes | default | |", "|---|---|---|---|"]
+    for name, field in model.model_fields.items():
+        if name in skip:
+            continue
+        required = field.is_required()
+        default = "" if required else _default(field.get_default(call_default_factory=True))
+        meaning = " ".join(meanings.get((model.__name__, name), "").split())
+        rows.append(
+            f"| `{field.alias or name}` | {_type(field.annotation)} | {'needed' if required else default} | {meaning} |"
+        )
+    return [f"## {title}\n", "\n".join(rows) + "\n"]
+
+
+@cache
+def _docstrings() -> dict[tuple[str, str], str]:
+    """Return the text below each field of each settings class, by class and field."""
+    found = {}
+    for class_ in ast.parse(Path(settings.__file__).read_text(encoding="utf-8")).body:
+        for field, text in pairwise(class_.body) if isinstance(class_, ast.ClassDef) else ():
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
+                found[class_.name, field.target.id] = str(ast.literal_eval(text.value))
+    return found
+
+
+def _type(annotation: Any) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type(arguments[0])
+    if origin is Literal:
+        return " or ".join(f"`{_quoted(value)}`" for value in arguments)
+    if origin in (Union, UnionType):
+        return " or ".join(_type(argument) for argument in arguments if argument is not NoneType)
+    if origin is list:
+        return f"list of {_type(arguments[0])}s" if _type(arguments[0]).isalpha() else f"list of {_type(arguments[0])}"
+    if origin is dict:
+        return "table"
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return " or ".join(f'`"{member.value}"`' for member in annotation)
+    if annotation is settings.Secret:
+        return "secret"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "table"
+    words = {
+        str: "text",
+        int: "number",
+        float: "number",
+        bool: "`true` or `false`",
+        Path: "path",
+        timedelta: "duration",
+    }
+    return words.get(annotation, "value")
+
+
+def _quoted(value: Any) -> str:
+    return '"' + str(value).replace("\t", "\\t") + '"'
+
+
+def _default(value: Any) -> str:
+    if value is None or value is PydanticUndefined or isinstance(value, BaseModel):
+        return ""
+    if isinstance(value, timedelta):
+        return f'`"{_duration(value)}"`'
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, Enum):
+        return f'`"{value.value}"`'
+    if isinstance(value, str | Path):
+        return f'`"{value}"`' if str(value) else ""
+    if isinstance(value, list | dict):
+        return "" if not value else f"`{value}`"
+    return f"`{value}`"
+
+
+def _duration(value: timedelta) -> str:
+    seconds = int(value.total_seconds())
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds and seconds % size == 0 and (unit != "d" or seconds > 86400):
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+if __name__ == "__main__":
+    main()
