@@ -184,6 +184,8 @@ class Scripted:
                     return
                 self.received += more
                 buffer += more
+                if buffer[:1] != b"\x30":  # TLS, where a script speaks in clear
+                    return
             request, length = whole
             buffer = buffer[length:]
             yield request

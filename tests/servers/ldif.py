@@ -15,7 +15,8 @@ PASSWORD = "read-only 1"
 _NAMESPACE = UUID("6ba7b812-9dad-11d1-80b4-00c04fd430c8")
 
 Value = str | bytes
-_NONE: Mapping[str, Value | Sequence[Value]] = {}
+Content = Mapping[str, Value | Sequence[Value]]
+_NONE: Content = {}
 
 
 def key(dn: str) -> str:
@@ -23,7 +24,7 @@ def key(dn: str) -> str:
     return str(uuid5(_NAMESPACE, dn))
 
 
-def record(dn: str, attributes: Mapping[str, Value | Sequence[Value]], *, uuid: str | None = None) -> str:
+def record(dn: str, attributes: Content, *, uuid: str | None = None) -> str:
     """Return one entry; everything that isn't plain ASCII goes in base64."""
     lines = [_line("dn", dn)]
     for name, values in attributes.items():
@@ -62,15 +63,13 @@ def person_dn(number: int) -> str:
     return f"uid=u{number:06d},{PEOPLE}"
 
 
-def person(uid: str, attributes: Mapping[str, Value | Sequence[Value]] = _NONE, *, dn: str = "") -> str:
+def person(uid: str, attributes: Content = _NONE, *, dn: str = "") -> str:
     """Return an inetOrgPerson; `cn` and `sn` are made from the uid where they aren't given."""
     named = {"objectClass": "inetOrgPerson", "uid": uid, "cn": uid, "sn": uid}
     return record(dn or f"uid={uid},{PEOPLE}", {**named, **attributes})
 
 
-def group(
-    cn: str, members: Iterable[str], attributes: Mapping[str, Value | Sequence[Value]] = _NONE, *, dn: str = ""
-) -> str:
+def group(cn: str, members: Iterable[str], attributes: Content = _NONE, *, dn: str = "") -> str:
     """Return a groupOfNames with these DNs, one at least."""
     named = {"objectClass": "groupOfNames", "cn": cn, "member": list(members)}
     return record(dn or f"cn={cn},{GROUPS}", {**named, **attributes})
