@@ -86,6 +86,9 @@ class Situation:
     """Keys of active users whose address moves out of the verified domains with their change."""
 
 
+_LEAVING: Final = (Action.DEACTIVATE_USER, Action.DELETE_USER)
+
+
 def _class_of(change: Change) -> Class | None:
     match change.action:
         case Action.DEACTIVATE_USER:
@@ -107,10 +110,11 @@ def _class_of(change: Change) -> Class | None:
 def decide(changes: Sequence[Change], policy: Policy, situation: Situation) -> tuple[list[Change], list[Held]]:
     """Return what may run now, in the order given, and what is held and why."""
     allowed, held = _hold_single(changes, policy, situation)
+    # Before the limits: whom a grace keeps is not affected now, and must not use up what others may do.
+    allowed, dependent = _hold_with_them(allowed, held)
     allowed, over_limit = _hold_classes(allowed, policy, situation)
-    held += over_limit
-    allowed, dependent = _hold_with_their_people(allowed, held)
-    return allowed, held + dependent
+    allowed, dependent_on_limit = _hold_with_them(allowed, over_limit)
+    return allowed, held + dependent + over_limit + dependent_on_limit
 
 
 def _hold_single(changes: Iterable[Change], policy: Policy, situation: Situation) -> tuple[list[Change], list[Held]]:
@@ -158,24 +162,30 @@ def _hold_classes(changes: Sequence[Change], policy: Policy, situation: Situatio
     return allowed, held
 
 
-def _hold_with_their_people(changes: Iterable[Change], held: Iterable[Held]) -> tuple[list[Change], list[Held]]:
-    """Hold what belongs to people whose own change is held: their memberships, and their manager's reference.
+def _hold_with_them(changes: Iterable[Change], held: Iterable[Held]) -> tuple[list[Change], list[Held]]:
+    """Hold what belongs to those whose own change is held: the second change of a person, and memberships.
 
-    Who keeps the account keeps the groups: otherwise a held deactivation would still lock people out.
+    Who keeps the account keeps the groups: otherwise a held deactivation would still lock people out. A group
+    that is not deleted yet stays in its groups as well. Any other held change says nothing about memberships.
     """
     waiting = {each.change.key: each for each in held if each.change.action.about_user}
+    staying = {key: each for key, each in waiting.items() if each.change.action in _LEAVING}
+    kept_groups = {each.change.key: each for each in held if each.change.action is Action.DELETE_GROUP}
     allowed: list[Change] = []
     dependent: list[Held] = []
     for change in changes:
-        if change.action.about_user and change.key in waiting:
-            cause = waiting[change.key]
+        if change.action.about_user and (cause := waiting.get(change.key)):
             dependent.append(Held(change, cause.limit, f"waits with another change of {change.name}: {cause.reason}"))
-        elif change.action is Action.REMOVE_MEMBERS and (staying := [k for k in change.members if k in waiting]):
-            leaving = [key for key in change.members if key not in waiting]
-            if leaving or change.subgroups:
-                allowed.append(change.with_members(leaving, change.subgroups))
-            reason = f"{len(staying)} of them keep their accounts for now: {waiting[staying[0]].reason}"
-            dependent.append(Held(change.with_members(staying, []), waiting[staying[0]].limit, reason))
-        else:
+            continue
+        members, subgroups = change.members, change.subgroups
+        stay = [key for key in members if key in staying], [key for key in subgroups if key in kept_groups]
+        if change.action is not Action.REMOVE_MEMBERS or not any(stay):
             allowed.append(change)
+            continue
+        go = [key for key in members if key not in staying], [key for key in subgroups if key not in kept_groups]
+        if any(go):
+            allowed.append(change.with_members(*go))
+        causes = [*(staying[key] for key in stay[0]), *(kept_groups[key] for key in stay[1])]
+        reason = f"{len(causes)} of them stay for now: {causes[0].reason}"
+        dependent.append(Held(change.with_members(*stay), causes[0].limit, reason))
     return allowed, dependent

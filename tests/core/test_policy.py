@@ -1,0 +1,368 @@
+"""What policy holds, and why; and that nothing is ever dropped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syncd.core.model import State
+from syncd.core.plan import Action, Change, Held
+from syncd.core.policy import DEFAULT_LIMITS, Class, Limit, Policy, Situation, decide
+from syncd.core.schema import MANAGER
+from tests.world import NOON, UNLIMITED, WORK_MAIL
+
+
+def deactivate(key: str) -> Change:
+    off = {"active": False}
+    return Change(Action.DEACTIVATE_USER, key, f"u{key}", {"active": True}, off, "gone", State.DEACTIVATED)
+
+
+def update(key: str, **after: str | None) -> Change:
+    return Change(Action.UPDATE_USER, key, f"u{key}", dict.fromkeys(after), dict(after), "changed", State.ACTIVE)
+
+
+def create(key: str) -> Change:
+    return Change(Action.CREATE_USER, key, f"u{key}", {}, {"userName": f"u{key}"}, "new", State.ACTIVE)
+
+
+def about(action: Action, key: str) -> Change:
+    return Change(action, key, key, {}, {}, "")
+
+
+def remove(group: str, *members: str, groups: Collection[str] = ()) -> Change:
+    return Change.of_members(Action.REMOVE_MEMBERS, group, f"Group {group}", list(members), list(groups))
+
+
+def add(group: str, *members: str) -> Change:
+    return Change.of_members(Action.ADD_MEMBERS, group, f"Group {group}", list(members), [])
+
+
+def situation(
+    users: int = 100,
+    groups: int = 100,
+    missing: Mapping[str, datetime] | None = None,
+    missing_groups: Mapping[str, datetime] | None = None,
+    outside: Collection[str] = (),
+    now: datetime = NOON,
+) -> Situation:
+    return Situation(now, users, groups, missing or {}, missing_groups or {}, outside)
+
+
+def policy(grace: timedelta = timedelta(0), **limits: Limit) -> Policy:
+    return Policy({**UNLIMITED, **{Class(name): limit for name, limit in limits.items()}}, grace)
+
+
+def keys(count: int) -> list[str]:
+    return [str(number) for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("limit", "affected", "managed", "exceeded"),
+    [
+        (Limit(), 1000, 1000, ""),
+        # A count is what may happen; one more may not.
+        (Limit(count=5), 5, 1000, ""),
+        (Limit(count=5), 6, 1000, "5"),
+        (Limit(count=0), 0, 1000, ""),
+        (Limit(count=0), 1, 1000, "0"),
+        # So is a share, from the base on.
+        (Limit(percent=10), 10, 100, ""),
+        (Limit(percent=10), 11, 100, "10 %"),
+        (Limit(percent=10), 2, 20, ""),
+        (Limit(percent=10), 3, 20, "10 %"),
+        (Limit(percent=10), 19, 19, ""),
+        (Limit(percent=10, base=5), 1, 5, "10 %"),
+        (Limit(percent=10, base=5), 4, 4, ""),
+        (Limit(percent=12.5), 1, 8, ""),
+        (Limit(percent=12.5, base=8), 1, 8, ""),
+        (Limit(percent=12.4, base=8), 1, 8, "12.4 %"),
+        (Limit(percent=0), 1, 20, "0 %"),
+        (Limit(percent=0), 0, 20, ""),
+        (Limit(percent=100), 20, 20, ""),
+        # Either of the two is enough.
+        (Limit(percent=10, count=50), 51, 10_000, "50"),
+        (Limit(percent=10, count=50), 11, 100, "10 %"),
+        (Limit(percent=10, count=50), 50, 500, ""),
+    ],
+)
+def test_when_a_limit_is_exceeded(limit: Limit, affected: int, managed: int, exceeded: str) -> None:
+    assert limit.exceeded(affected, managed) == exceeded
+
+
+def test_the_limits_without_a_configuration() -> None:
+    assert {class_.value: (limit.percent, limit.count, limit.base) for class_, limit in DEFAULT_LIMITS.items()} == {
+        "deactivate": (10, 50, 20),
+        "delete": (10, 50, 20),
+        "delete_group": (None, 5, 20),
+        "remove_members": (20, None, 20),
+        "rename": (20, None, 20),
+        "adopt": (None, 50, 20),
+    }
+    assert Policy().missing_grace == timedelta(hours=24)
+
+
+def test_within_the_limit_everything_runs_in_the_order_given() -> None:
+    changes = [deactivate("3"), create("1"), deactivate("2"), update("4", title="x"), remove("g", "9"), add("g", "1")]
+    assert decide(changes, policy(deactivate=Limit(count=2)), situation()) == (changes, [])
+
+
+def test_over_the_limit_the_whole_class_is_held_and_the_rest_goes_on() -> None:
+    leavers, others = [deactivate(key) for key in keys(11)], [create("a"), update("b", title="x"), add("g", "a")]
+    allowed, held = decide([*leavers, *others], policy(deactivate=Limit(percent=10)), situation(users=100))
+    assert allowed == others
+    reason = "11 of 100 people would be deactivated; the limit is 10 %"
+    assert held == [Held(change, "deactivate", reason) for change in leavers]
+
+
+@pytest.mark.parametrize(
+    ("changes", "class_", "reason"),
+    [
+        ([deactivate("1"), deactivate("2")], "deactivate", "2 of 100 people would be deactivated; the limit is 1"),
+        (
+            [about(Action.DELETE_USER, "1"), about(Action.DELETE_USER, "2")],
+            "delete",
+            "2 of 100 people would be deleted; the limit is 1",
+        ),
+        (
+            [about(Action.DELETE_GROUP, "1"), about(Action.DELETE_GROUP, "2")],
+            "delete_group",
+            "2 of 7 groups would be deleted; the limit is 1",
+        ),
+        (
+            [remove("g", "1"), remove("h", "2")],
+            "remove_members",
+            "2 of 100 people would be removed from groups; the limit is 1",
+        ),
+        (
+            [update("1", userName="x"), update("2", **{WORK_MAIL: "y@z"})],
+            "rename",
+            "2 of 100 people would get another userName or e-mail; the limit is 1",
+        ),
+        (
+            [update("1", userName="x"), update("2", emails=None)],
+            "rename",
+            "2 of 100 people would get another userName or e-mail; the limit is 1",
+        ),
+        (
+            [about(Action.ADOPT_USER, "1"), about(Action.ADOPT_USER, "2")],
+            "adopt",
+            "2 of 100 accounts would be taken over; the limit is 1",
+        ),
+    ],
+)
+def test_every_class_is_limited_by_itself(changes: list[Change], class_: str, reason: str) -> None:
+    others = {each.value: Limit(count=0) for each in Class if each.value != class_}
+    rules = policy(**{**others, class_: Limit(count=1)})
+    assert decide(changes, rules, situation(users=100, groups=7)) == (
+        [],
+        [Held(change, class_, reason) for change in changes],
+    )
+    assert decide(changes[:1], rules, situation(users=100, groups=7)) == (changes[:1], [])
+
+
+def test_what_harms_nobody_has_no_limit() -> None:
+    nothing = policy(**{class_.value: Limit(percent=0, count=0, base=0) for class_ in Class})
+    changes = [
+        create("1"),
+        update("2", title="x"),
+        update("3", **{MANAGER: "1"}),
+        about(Action.REACTIVATE_USER, "4"),
+        about(Action.CREATE_GROUP, "g"),
+        about(Action.UPDATE_GROUP, "h"),
+        add("g", "1", "2"),
+    ]
+    assert decide(changes, nothing, situation()) == (changes, [])
+
+
+def test_people_are_counted_not_memberships() -> None:
+    changes = [remove("g", "1", "2"), remove("h", "2", "1"), remove("i", "1")]
+    assert decide(changes, policy(remove_members=Limit(count=2)), situation()) == (changes, [])
+    allowed, held = decide([*changes, remove("j", "3")], policy(remove_members=Limit(count=2)), situation())
+    assert (allowed, len(held)) == ([], 4)
+
+
+def test_a_class_that_the_configuration_leaves_out_keeps_its_default() -> None:
+    leavers = [about(Action.DELETE_GROUP, key) for key in keys(6)]
+    assert decide(leavers, Policy({}), situation())[0] == []
+    assert decide(leavers[:5], Policy({}), situation())[0] == leavers[:5]
+
+
+@pytest.mark.parametrize(
+    ("missing_for", "held"),
+    [
+        (timedelta(0), True),
+        (timedelta(hours=23, minutes=59, seconds=59, microseconds=999_999), True),
+        (timedelta(hours=24), False),
+        (timedelta(days=30), False),
+    ],
+)
+def test_who_vanished_waits_out_the_grace_to_the_moment(missing_for: timedelta, held: bool) -> None:
+    since = NOON - missing_for
+    change, group = deactivate("1"), about(Action.DELETE_GROUP, "g")
+    found = decide(
+        [change, group], policy(timedelta(hours=24)), situation(missing={"1": since}, missing_groups={"g": since})
+    )
+    assert found[0] == ([] if held else [change, group])
+    assert [each.limit for each in found[1]] == (["missing_grace"] * 2 if held else [])
+
+
+def test_the_reason_says_since_when_and_until_when() -> None:
+    _, (held,) = decide([deactivate("1")], policy(timedelta(hours=36)), situation(missing={"1": NOON}))
+    assert held.reason == "missing from the source since 2026-11-22 12:00 UTC; waits until 2026-11-24 00:00 UTC"
+
+
+def test_without_a_grace_nobody_waits() -> None:
+    changes = [deactivate("1")]
+    assert decide(changes, policy(timedelta(0)), situation(missing={"1": NOON})) == (changes, [])
+
+
+def test_who_is_there_and_disabled_does_not_wait() -> None:
+    changes = [deactivate("1")]
+    assert decide(changes, policy(timedelta(hours=24)), situation(missing={"2": NOON})) == (changes, [])
+
+
+def test_a_person_and_a_group_with_the_same_key_do_not_wait_for_each_other() -> None:
+    rules, group = policy(timedelta(hours=24)), about(Action.DELETE_GROUP, "1")
+    assert decide([group], rules, situation(missing={"1": NOON})) == ([group], [])
+    assert decide([deactivate("1")], rules, situation(missing_groups={"1": NOON})) == ([deactivate("1")], [])
+
+
+def test_an_active_user_whose_address_moves_outside_is_held() -> None:
+    changes = [update("1", userName="a@elsewhere"), update("2", userName="b@elsewhere")]
+    allowed, held = decide(changes, policy(), situation(outside={"1"}))
+    assert allowed == changes[1:]
+    reason = "u1 is active, and the new address is outside the verified domains"
+    assert held == [Held(changes[0], "external_domain", reason)]
+
+
+def test_who_waits_in_grace_does_not_count_towards_a_limit() -> None:
+    waiting, leaving = [deactivate(key) for key in keys(30)], [deactivate("a"), remove("g", "b", *keys(30))]
+    rules = policy(timedelta(hours=24), deactivate=Limit(count=1), remove_members=Limit(count=1))
+    allowed, held = decide([*waiting, *leaving], rules, situation(missing=dict.fromkeys(keys(30), NOON)))
+    assert allowed == [deactivate("a"), remove("g", "b")]
+    assert Counter(each.limit for each in held) == {"missing_grace": 31}
+
+
+@pytest.mark.parametrize(
+    ("rules", "missing"),
+    [
+        pytest.param(policy(deactivate=Limit(count=0)), {}, id="over the limit"),
+        pytest.param(policy(timedelta(hours=24)), {"1": NOON}, id="in grace"),
+    ],
+)
+def test_who_keeps_the_account_keeps_the_groups(rules: Policy, missing: dict[str, datetime]) -> None:
+    changes = [deactivate("1"), remove("g", "1", "2"), remove("h", "1"), remove("i", "2")]
+    allowed, held = decide(changes, rules, situation(missing=missing))
+    assert allowed == [remove("g", "2"), remove("i", "2")]
+    cause = held[0]
+    assert held == [
+        Held(deactivate("1"), cause.limit, cause.reason),
+        Held(remove("g", "1"), cause.limit, f"1 of them stay for now: {cause.reason}"),
+        Held(remove("h", "1"), cause.limit, f"1 of them stay for now: {cause.reason}"),
+    ]
+
+
+def test_a_group_that_is_not_deleted_yet_stays_in_its_groups() -> None:
+    changes = [remove("outer", "1", groups=["g", "h"]), about(Action.DELETE_GROUP, "g")]
+    allowed, held = decide(changes, policy(timedelta(hours=24)), situation(missing_groups={"g": NOON}))
+    assert allowed == [remove("outer", "1", groups=["h"])]
+    assert [(each.change, each.limit) for each in held] == [
+        (changes[1], "missing_grace"),
+        (remove("outer", groups=["g"]), "missing_grace"),
+    ]
+
+
+def test_a_held_rename_keeps_nobody_in_a_group() -> None:
+    changes = [update("1", userName="x"), remove("g", "1")]
+    allowed, held = decide(changes, policy(rename=Limit(count=0)), situation())
+    assert allowed == [remove("g", "1")]
+    assert [each.change for each in held] == changes[:1]
+
+
+def test_a_second_change_of_a_person_waits_with_the_first() -> None:
+    first, second = update("1", userName="a@elsewhere"), update("1", **{MANAGER: "7"})
+    rules = policy(rename=Limit(count=0))
+    allowed, held = decide([first, second, update("2", **{MANAGER: "1"})], rules, situation())
+    assert allowed == [update("2", **{MANAGER: "1"})]
+    assert held == [
+        Held(first, "rename", "1 of 100 people would get another userName or e-mail; the limit is 0"),
+        Held(
+            second,
+            "rename",
+            "waits with another change of u1: 1 of 100 people would get another userName or e-mail; the limit is 0",
+        ),
+    ]
+
+
+def test_who_joins_is_never_held_for_who_leaves() -> None:
+    changes = [deactivate("1"), add("g", "1", "2")]
+    assert decide(changes, policy(deactivate=Limit(count=0)), situation())[0] == changes[1:]
+
+
+USERS, GROUPS = [f"u{n}" for n in range(6)], [f"g{n}" for n in range(4)]
+SOME_USERS, SOME_GROUPS = st.sets(st.sampled_from(USERS)), st.sets(st.sampled_from(GROUPS))
+PARTS = st.tuples(SOME_USERS, SOME_GROUPS).filter(any)
+
+
+@st.composite
+def any_changes(draw: st.DrawFn) -> list[Change]:
+    changes: list[Change] = []
+    for key in draw(SOME_USERS):
+        single = st.sampled_from([deactivate(key), create(key), update(key, title="x"), update(key, userName="y")])
+        double = st.just((create(key), update(key, **{MANAGER: "u0"})))
+        changes += draw(st.one_of(single.map(lambda change: (change,)), double))
+    for key in draw(SOME_GROUPS):
+        if draw(st.booleans()):
+            changes.append(about(Action.DELETE_GROUP, key))
+            continue
+        for action in draw(st.sets(st.sampled_from([Action.ADD_MEMBERS, Action.REMOVE_MEMBERS]))):
+            people, groups = draw(PARTS)
+            changes.append(Change.of_members(action, key, key, sorted(people), sorted(groups)))
+    return draw(st.permutations(changes))
+
+
+LIMITS = st.builds(
+    Limit,
+    percent=st.none() | st.integers(0, 60),
+    count=st.none() | st.integers(0, 4),
+    base=st.sampled_from([0, 5, 20]),
+)
+MISSING = st.dictionaries(st.sampled_from([*USERS, *GROUPS]), st.sampled_from([NOON, NOON - timedelta(days=2)]))
+
+
+def pieces(changes: Collection[Change]) -> Counter[tuple[str, ...]]:
+    """Return changes as counts of the smallest things that can be held by themselves."""
+    counted: Counter[tuple[str, ...]] = Counter()
+    for change in changes:
+        if change.action in (Action.ADD_MEMBERS, Action.REMOVE_MEMBERS):
+            counted.update((change.action, change.key, "user", key) for key in change.members)
+            counted.update((change.action, change.key, "group", key) for key in change.subgroups)
+        else:
+            counted[change.id,] += 1
+    return counted
+
+
+@given(any_changes(), st.dictionaries(st.sampled_from(Class), LIMITS), MISSING, SOME_USERS)
+def test_no_decision_drops_or_doubles_anything(
+    changes: list[Change], limits: dict[Class, Limit], missing: dict[str, datetime], outside: set[str]
+) -> None:
+    rules = Policy(limits, timedelta(days=1))
+    allowed, held = decide(changes, rules, situation(10, 10, missing, missing, outside))
+    assert pieces([*allowed, *(each.change for each in held)]) == pieces(changes)
+    assert all(each.reason and each.limit for each in held)
+    # What may run does so in the order given, for that is the order of execution.
+    order = [(change.action, change.key, change.phase) for change in changes]
+    places = [order.index((change.action, change.key, change.phase)) for change in allowed]
+    assert places == sorted(places)
+    # By effect: nobody loses a group while the account stays, and no group its place while it is not deleted.
+    staying = {each.change.key for each in held if each.change.action is Action.DEACTIVATE_USER}
+    kept = {each.change.key for each in held if each.change.action is Action.DELETE_GROUP}
+    for change in allowed:
+        if change.action is Action.REMOVE_MEMBERS:
+            assert staying.isdisjoint(change.members)
+            assert kept.isdisjoint(change.subgroups)
