@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 from functools import cached_property
 from typing import Any, Final, Self
@@ -299,7 +299,7 @@ class Plan:
 
 def timestamp(moment: datetime) -> str:
     """Return a moment as RFC 3339 text in UTC, to the second."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def ordered(changes: Iterable[Change]) -> tuple[Change, ...]:
