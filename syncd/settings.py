@@ -518,7 +518,9 @@ class _Override:
 
     def traced(self, finding: Any, fault: Fault) -> Fault:
         """Name the variable that one of pydantic's findings comes from, where it is not the file."""
-        path = tuple(part for part in finding["loc"] if finding["loc"][:1] != ("source",) or part not in ("csv", "ldap"))
+        path = tuple(
+            part for part in finding["loc"] if finding["loc"][:1] != ("source",) or part not in ("csv", "ldap")
+        )
         if finding["type"] == "union_tag_invalid":
             path += ("type",)
         for end in range(len(path), 0, -1):
