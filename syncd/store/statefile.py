@@ -21,6 +21,8 @@ _REBUILD = (
     "move it away (keep it) and run `syncd sync`: accounts that exist already at the target are matched again by "
     "externalId and userName, never made twice"
 )
+_SMALLEST = 512
+"""Bytes of the smallest page that an SQLite database can have."""
 
 
 class StateFile:
@@ -32,7 +34,10 @@ class StateFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         with _explained(path):
-            _create_private(path)
+            _create(path)
+            if 0 < path.stat().st_size < _SMALLEST:
+                # SQLite takes such a file for an empty one, and writes over what is in it.
+                raise StateCorrupt(f"{path}: not readable as a state file (too short)", hint=_REBUILD)
             conn = sqlite3.connect(path, isolation_level=None, timeout=10)
             try:
                 self.db = Database(conn)
@@ -56,6 +61,7 @@ class StateFile:
                 f"{self.path}: written by a newer syncd (format {max(newer, key=int)}; this one knows {len(mine)})",
                 hint="install that version again, or move the file away",
             )
+        _take_from_others(self.path)
         conn.execute("PRAGMA journal_mode = WAL")
         # FULL: an acknowledged change must be on disk before the next one is sent; 0.2 ms each.
         conn.execute("PRAGMA synchronous = FULL")
@@ -123,13 +129,21 @@ class StateFile:
         self.close()
 
 
-def _create_private(path: Path) -> None:
-    """Create the file with mode 0600, and take other people's rights from an existing one."""
+def _create(path: Path) -> None:
+    """Create the file with mode 0600 where there is none.
+
+    An existing one is never opened here: closing it again would drop the locks (POSIX record locks belong to
+    the process) that another handle of this process has on it, and with them its write-ahead log.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def _take_from_others(path: Path) -> None:
+    """Take other people's rights from a file that has proved to be a state file."""
     with suppress(PermissionError):  # somebody else's file that we may write: theirs to protect
-        os.fchmod(handle, 0o600)
-    os.close(handle)
+        path.chmod(0o600)
 
 
 @contextmanager
