@@ -161,8 +161,9 @@ class ActiveDirectoryLike(OpenLdapDirectory):
     _nobody: ClassVar[list[str]] = []
 
     def source(self) -> LdapSource:
-        # The preset's filter names objectCategory by a short form that only Active Directory understands.
-        return LdapSource(options(self.server, page_size=3, preset="ad", user_filter="(objectClass=user)"))
+        # The preset's filters use what only Active Directory has: a short form for objectCategory, bits of groupType.
+        filters = {"user_filter": "(objectClass=user)", "group_filter": "(objectClass=group)"}
+        return LdapSource(options(self.server, page_size=3, preset="ad", **filters))
 
     def disable(self, key: str) -> None:
         self._administrator.modify(self._dn(key), {"userAccountControl": [(ldap3.MODIFY_REPLACE, ["514"])]})

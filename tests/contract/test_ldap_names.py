@@ -197,6 +197,12 @@ def test_a_wanted_attribute_that_is_no_text_is_told() -> None:
     assert (reading.attributes, reading.undecodable) == ({"title": ["x"]}, ["mail"])
 
 
+def test_of_all_attributes_those_that_differ_from_server_to_server_are_left_out() -> None:
+    raw = {b"lastLogon": [b"133"], b"uSNChanged": [b"7"], b"lastLogonTimestamp": [b"132"]}
+    assert AttributeReader(None, withheld=[]).read(raw).attributes == {"lastLogonTimestamp": ["132"]}
+    assert AttributeReader(frozenset({"lastLogon"}), withheld=[]).read(raw).attributes == {"lastLogon": ["133"]}
+
+
 def test_of_all_attributes_the_text_is_taken_and_no_secret() -> None:
     reader = AttributeReader(None, withheld=["entryUUID"], operational=["memberOf"])
     raw = {b"mail": [b"a@x"], b"jpegPhoto": [b"\xff\xd8"], b"userPassword": [b"{SSHA}x"], b"sambaNTPassword": [b"0"]}

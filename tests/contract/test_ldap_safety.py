@@ -446,6 +446,17 @@ def test_a_server_that_drips_is_given_up_at_the_deadline() -> None:
     assert "reading users was given up: 1 seconds have passed, more than `deadline` allows" in str(error)
 
 
+def test_the_deadline_is_kept_where_silence_would_be_borne_for_longer() -> None:
+    def silent(request: Request) -> Iterator[bytes]:
+        yield person(request, 1)
+        server.closing.wait(20)
+
+    with Scripted(silent) as server:
+        started = monotonic()
+        assert "more than `deadline` allows" in str(refused(server, deadline=1, receive_timeout=30))
+        assert monotonic() - started < 3
+
+
 def test_endless_empty_pages_are_given_up_at_the_deadline() -> None:
     with Scripted(lambda request: [done(request, cookie=b"more")]) as server:
         assert "more than `deadline` allows" in str(refused(server, deadline=1))
@@ -559,17 +570,34 @@ class _Skipping(ActiveDirectory):
         return super().further(request, low + 1)
 
 
+class _BeginningLate(ActiveDirectory):
+    def range(self, low: int) -> dict[str, list[bytes]]:
+        return {"member;range=1-*": [dn(1)]}
+
+
 class _HangingUp(ActiveDirectory):
     def further(self, request: Request, low: int) -> Iterable[bytes]:
         raise ConnectionAbortedError
 
 
-@pytest.mark.parametrize("script", [_Refusing, _Empty, _Gone, _WithoutRange, _Skipping, _HangingUp])
-def test_a_range_that_does_not_come_refuses_the_reading(script: type[ActiveDirectory]) -> None:
+@pytest.mark.parametrize(
+    ("script", "problem"),
+    [
+        (_Refusing, "member;range=10-* of cn=all,ou=groups,dc=example,dc=com was refused: operationsError (1)"),
+        (_Empty, "the values of member from number 10 on are missing in cn=all"),
+        (_Gone, "the values of member from number 10 on are missing in cn=all"),
+        (_WithoutRange, "the values of member from number 10 on are missing in cn=all"),
+        (_Skipping, "the values of member from number 10 on are missing in cn=all"),
+        (_BeginningLate, "the values of member from number 0 on are missing in cn=all"),
+        (_HangingUp, "broke off: the server closed the connection"),
+    ],
+)
+def test_a_range_that_does_not_come_refuses_the_reading(script: type[ActiveDirectory], problem: str) -> None:
     with Scripted(script(25, size=10)) as server:
         error = refused(server, group_filter=None)
     assert isinstance(error, SourceIncomplete)
     assert "reading groups" in str(error)
+    assert problem in str(error)
 
 
 def test_a_value_that_looks_like_a_range_is_a_value() -> None:

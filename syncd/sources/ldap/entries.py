@@ -24,6 +24,14 @@ _SECRETS: Final = frozenset(
 )
 """Never taken along where all attributes are wanted: a privileged account sees them."""
 
+_PER_SERVER: Final = frozenset(
+    "lastlogon lastlogoff logoncount badpwdcount badpasswordtime usnchanged usncreated".split()
+)
+"""Not replicated by Active Directory ([MS-ADA1]): another controller says otherwise, though nobody changed.
+
+Taken along only where they are wanted by name.
+"""
+
 # Servers answer with the name that they prefer (RFC 4519 section 2), whatever they were asked for.
 _SAME: Final = {
     "commonname": "cn",
@@ -163,7 +171,7 @@ class AttributeReader:
         folded = name.casefold()
         special = folded if folded in self._special else ""
         if self.wanted is None:
-            secret = folded.partition(";")[0] in _SECRETS
-            return _Plan((name,), special, as_text=not (secret or folded in self._withheld))
+            unwanted = folded.partition(";")[0] in _SECRETS | _PER_SERVER
+            return _Plan((name,), special, as_text=not (unwanted or folded in self._withheld))
         spellings = tuple(self._spellings.get(folded, ()))
         return _Plan(spellings, special, as_text=bool(spellings) and folded not in self._withheld)

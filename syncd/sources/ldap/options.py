@@ -53,7 +53,8 @@ PRESETS: Final = {
     "ad": Preset(
         key="objectGUID",
         user_filter="(&(objectCategory=person)(objectClass=user))",
-        group_filter="(objectClass=group)",
+        # Without the groups of BUILTIN (bit 1 of groupType), whose members are mostly no people and no groups.
+        group_filter="(&(objectClass=group)(!(groupType:1.2.840.113556.1.4.803:=1)))",
         member="member",
         group_name="cn",
         # ADS_UF_ACCOUNTDISABLE. Every user has a userAccountControl; if ours may not read it the rule fails, and
