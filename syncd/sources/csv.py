@@ -23,7 +23,7 @@ from typing import Self
 
 from syncd.core.model import Attributes, Entry, Evidence, GroupEntry, Kind, Problem, Wanted
 from syncd.errors import SourceIncomplete
-from syncd.sources.csv_file import CsvFile, Doubt, open_csv
+from syncd.sources.csv_file import CsvFile, Doubt, Row, open_csv
 from syncd.sources.csv_keys import REPORTED, KeyedRows, possible_keys
 
 _GROUP_ID, _GROUP_NAME = "id", "name"
@@ -217,6 +217,7 @@ class _Memberships:
     ) -> None:
         self.faults = 0
         self._all_incomplete = False
+        self._fitting = False
         self._ambiguous: Set[str] = frozenset()
         self._file = file
         self._people = people
@@ -226,21 +227,13 @@ class _Memberships:
 
     def read(self, opened: ExitStack) -> Iterator[Problem]:
         """Fill in members and subgroups. A row that can't be understood makes its group incomplete, or all."""
-        group_at, member_at = self._group, self._member
         members = {key: group.members for key, group in self._groups.items()}
         people = self._people.keys
         # What is both a person and a group must not take the short way below.
         self._ambiguous = people.keys() & members.keys()
         for key in self._ambiguous:
             del people[key]
-        fitting = False
-        for line, row, doubt in self._file.rows(opened):
-            if doubt is None:
-                group, person = members.get(row[group_at]), people.get(row[member_at])
-                fitting = True
-                if group is not None and person is not None:
-                    group.append(person)
-                    continue
+        for line, row, doubt in self._uncommon(opened, members, people):
             problem = self._membership(line, row) if doubt is None else self._doubtful(line, row, doubt)
             if problem is not None:
                 self.faults += 1
@@ -250,9 +243,30 @@ class _Memberships:
             more = f"{self.faults - REPORTED} more rows can't be used"
             yield Problem(self._file.name, more, kind=Kind.GROUP)
         # Where not one row fits the header, the header may be torn, and have a row in it.
-        if self._all_incomplete or not fitting:
+        if self._all_incomplete or not self._fitting:
             for entry in self._groups.values():
                 entry.incomplete = True
+
+    def _uncommon(
+        self, opened: ExitStack, members: Mapping[str, list[str]], people: Mapping[str, str]
+    ) -> Iterator[Row]:
+        """Put every row that names a person and a group of theirs where it belongs; yield the others.
+
+        Nearly all of millions of rows are of that kind: this loop is what reading memberships costs.
+        """
+        group_at, member_at = self._group, self._member
+        group_of, person_of = members.get, people.get
+        for start, rows, doubt in self._file.chunks(opened):
+            if doubt is not None:
+                yield start, rows[0], doubt
+                continue
+            self._fitting = True
+            for index, row in enumerate(rows):
+                group, person = group_of(row[group_at]), person_of(row[member_at])
+                if group is None or person is None:
+                    yield start + index, row, None
+                else:
+                    group.append(person)
 
     def _membership(self, line: int, row: Sequence[str]) -> Problem | None:
         """Put a row whose cells are in their columns where it belongs; return what is wrong with it."""

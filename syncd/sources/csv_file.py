@@ -17,6 +17,7 @@ from difflib import get_close_matches
 from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from syncd.errors import SourceIncomplete, SourceMismatch, SourceRefused, SourceUnreachable
 
@@ -54,6 +55,8 @@ class Doubt:
 
 Row = tuple[int, list[str], Doubt | None]
 """The line it starts on (the header's is 1), its cells, and what is wrong with it."""
+Chunk = tuple[int, list[list[str]], Doubt | None]
+"""The line that the first starts on, rows each on a line of its own (or a single one), and what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,12 @@ class CsvFile:
 
         Raises SourceIncomplete where rows can't be told apart, there are none, or the file was changed.
         """
+        for start, rows, doubt in self.chunks(opened):
+            for line, row in enumerate(rows, start):
+                yield line, row, doubt
+
+    def chunks(self, opened: ExitStack) -> Iterator[Chunk]:
+        """Yield the same rows in chunks: those beyond doubt many at a time, any other by itself."""
         start = end = 0
         found = several_before = False
         width = len(self.columns)
@@ -98,20 +107,30 @@ class CsvFile:
             file = opened.enter_context(_text(self.path, self.bom))
             if _stamp(os.fstat(file.fileno())) != self._stamp:
                 raise self._changed()
-            reader = csv.reader(_lines(file, notable), delimiter=self.delimiter, strict=True)
-            next(reader)
-            notable.clear()
-            end = reader.line_num
-            for row in reader:
-                start, end = end + 1, reader.line_num
-                if not notable and len(row) == width:
+            header = self._reader(iter(file.readline, ""))
+            next(header)
+            end = header.line_num
+            while lines := file.readlines(_BLOCK):
+                # Most have nothing to look at, and then no line costs a step of Python.
+                if plain := self._plain(lines):
                     found = True
-                    yield start, row, None
-                elif row:
-                    found = True
-                    several_before = several_before or end > start
-                    yield start, row, self._doubt(row, "".join(notable), end > start, several_before)
-                notable.clear()
+                    yield end + 1, plain, None
+                    end += len(lines)
+                    continue
+                # A quoted cell may go on beyond these lines.
+                before, reader = end, self._reader(_noting(chain(lines, iter(file.readline, "")), notable))
+                for row in reader:
+                    start, end = end + 1, before + reader.line_num
+                    if not notable and len(row) == width:
+                        found = True
+                        yield start, [row], None
+                    elif row:
+                        found = True
+                        several_before = several_before or end > start
+                        yield start, [row], self._doubt(row, "".join(notable), end > start, several_before)
+                    notable.clear()
+                    if reader.line_num >= len(lines):
+                        break
         except csv.Error as error:
             raise SourceIncomplete(
                 f"{self.path}:{end + 1}", _explained(error), hint="Rows after it can't be told apart: mend the file."
@@ -126,6 +145,19 @@ class CsvFile:
             raise SourceIncomplete(
                 str(self.path), "a header and not one row: an export that failed?", hint=_WRITE_ASIDE
             )
+
+    def _reader(self, lines: Iterator[str] | list[str]) -> Any:
+        return csv.reader(lines, delimiter=self.delimiter, strict=True)
+
+    def _plain(self, lines: list[str]) -> list[list[str]]:
+        """Return the rows of lines that leave no doubt, one each; nothing when they need a closer look."""
+        if _is_notable("".join(lines)):
+            return []
+        try:
+            rows = list(self._reader(lines))
+        except csv.Error:
+            return []
+        return rows if set(map(len, rows)) == {len(self.columns)} else []
 
     def unchanged(self) -> None:
         """Raise SourceIncomplete if the file is no longer the one whose header was read."""
@@ -219,13 +251,6 @@ def _text(path: Path, bom: bool) -> TextIOWrapper:
         binary.seek(len(_UTF8_BOM))
     # Only LF ends a line here: a stray CR then is csv's error, where universal newlines would make it a row.
     return TextIOWrapper(binary, encoding="utf-8", errors="surrogateescape", newline="\n")
-
-
-def _lines(file: TextIOWrapper, notable: list[str]) -> Iterator[str]:
-    """Return the lines of a file; those that need a closer look are in `notable` once they were taken."""
-    # By blocks: most have nothing to look at, and then no line costs a step of Python.
-    blocks = iter(lambda: file.readlines(_BLOCK), [])
-    return chain.from_iterable(_noting(lines, notable) if _is_notable("".join(lines)) else lines for lines in blocks)
 
 
 def _noting(lines: Iterable[str], notable: list[str]) -> Iterator[str]:

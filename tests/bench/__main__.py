@@ -36,7 +36,10 @@ def main() -> int:
             mark = "ok" if value <= figure.limit else "OVER"
             over += mark == "OVER"
             values = ", ".join(f"{each:.2f}" for each in figure.values)
-            print(f"{mark:4}  {value:8.2f} {figure.unit:2} at most {figure.limit:<6g} {figure.what} ({values})", flush=True)
+            print(
+                f"{mark:4}  {value:8.2f} {figure.unit:2} at most {figure.limit:<6g} {figure.what} ({values})",
+                flush=True,
+            )
     return 1 if over else 0
 
 
