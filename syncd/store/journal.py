@@ -11,7 +11,7 @@ import orjson
 from sqlite_utils import Database
 
 from syncd.core.model import Json
-from syncd.core.plan import Change, Outcome, Plan, Result, Run
+from syncd.core.plan import Change, Outcome, Plan, Result, Run, timestamp
 
 KEPT_RUNS: Final = 200
 """Runs kept per target; the oldest go first."""
@@ -37,8 +37,8 @@ class RunHead:
             "run": self.number,
             "target": self.target,
             "kind": self.kind,
-            "started": self.started.isoformat(),
-            "finished": self.finished.isoformat() if self.finished else None,
+            "started": timestamp(self.started),
+            "finished": timestamp(self.finished) if self.finished else None,
             "summary": self.summary,
             "results": self.results,
             "requests": self.requests,
