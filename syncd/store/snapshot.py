@@ -119,13 +119,13 @@ class Snapshot:
         return row[0] if row else None
 
     def find(self, who: str) -> list[Known]:
-        """Return the users that a person means by a key, userName or e-mail, whatever its case."""
-        rows = self._conn.execute(
-            f"SELECT {_USER_COLUMNS} FROM users WHERE target = ?1 AND (key = ?2 OR lower(name) = lower(?2)"
-            " OR EXISTS (SELECT 1 FROM json_each(attributes) WHERE key LIKE 'emails%' AND lower(atom) = lower(?2)))",
-            [self._target, who],
-        )
-        return [_known(row) for row in rows]
+        """Return the users that a person means by a key, or by a userName or e-mail in any case."""
+        folded = who.casefold()
+        # In Python, for SQLite folds the case of ASCII alone.
+        rows = self._conn.execute(f"SELECT {_USER_COLUMNS} FROM users WHERE target = ?", [self._target])
+        return [
+            known for row in rows if (known := _known(row)).key == who or folded in map(str.casefold, _addresses(known))
+        ]
 
     def highest_ref(self) -> int:
         """Return the largest `ref` of any user: the size of a bitmap of those seen."""
@@ -168,6 +168,7 @@ class Snapshot:
 
     def forget_user(self, key: str) -> None:
         """Remove a user that is gone from the target, with the memberships."""
+        self._forget_memberships(Kind.USER, key)
         self._conn.execute("DELETE FROM users WHERE target = ? AND key = ?", [self._target, key])
 
     def settle(self, digests: Mapping[str, bytes]) -> None:
@@ -233,7 +234,8 @@ class Snapshot:
         )
 
     def forget_group(self, key: str) -> None:
-        """Remove a group that is gone from the target, with all its members."""
+        """Remove a group that is gone from the target, with all its members and its own memberships."""
+        self._forget_memberships(Kind.GROUP, key)
         self._conn.execute("DELETE FROM members WHERE target = ? AND group_key = ?", [self._target, key])
         self._conn.execute("DELETE FROM groups WHERE target = ? AND key = ?", [self._target, key])
 
@@ -273,9 +275,28 @@ class Snapshot:
                 "UPDATE groups SET members_digest = ? WHERE target = ? AND key = ?", [digest, self._target, group]
             )
 
+    def _forget_memberships(self, kind: Kind, key: str) -> None:
+        holding = self._conn.execute(
+            "SELECT key FROM groups WHERE target = ?1 AND EXISTS (SELECT 1 FROM members WHERE target = ?1"
+            " AND group_key = groups.key AND kind = ?2 AND member_key = ?3)",
+            [self._target, kind.value, key],
+        ).fetchall()
+        for (group,) in holding:
+            self.change_members(group, kind, removed=[key])
+
     def _one(self, sql: str, *parameters: object) -> tuple[Any, ...]:
         row: tuple[Any, ...] = self._conn.execute(sql, parameters).fetchone()
         return row
+
+
+def _addresses(known: Known) -> Iterator[str]:
+    """Yield userName and e-mails, as far as the snapshot has them."""
+    yield known.name
+    for path, value in known.attributes.items():
+        if path == "emails":
+            yield from (each["value"] for each in value)
+        elif path.startswith("emails[") and path.endswith(".value"):
+            yield value
 
 
 def _marks(values: Sequence[object]) -> str:
