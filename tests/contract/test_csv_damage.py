@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -28,6 +29,17 @@ from tests.contract.source_contract import Reading, read
 def folder() -> Iterator[Path]:
     with TemporaryDirectory() as name:
         yield Path(name)
+
+
+BLOCKS = st.sampled_from([1, 12, 30, 65536])
+
+
+@contextmanager
+def blocks_of(characters: int) -> Iterator[None]:
+    """Let files be read in blocks of about that size, so that small ones have several, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("syncd.sources.csv_file._BLOCK", characters)
+        yield
 
 
 # --- every table is read back ---
@@ -54,12 +66,14 @@ def tables(draw: st.DrawFn) -> tuple[list[str], list[list[str]], int]:
     return columns, rows, index
 
 
+@settings(deadline=None)
 @given(
     table=tables(),
     delimiter=st.sampled_from(",;\t|"),
     line_end=st.sampled_from(["\n", "\r\n"]),
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
     bom=st.booleans(),
+    block=BLOCKS,
 )
 def test_any_table_is_read_back_exactly(
     folder: Path,
@@ -68,6 +82,7 @@ def test_any_table_is_read_back_exactly(
     line_end: str,
     quoting: Literal[0, 1],
     bom: bool,
+    block: int,
 ) -> None:
     columns, rows, index = table
     if any("\r" in cell for row in rows for cell in row):
@@ -75,20 +90,25 @@ def test_any_table_is_read_back_exactly(
         quoting = csv.QUOTE_ALL
     text = StringIO(newline="")
     writer = csv.writer(text, delimiter=delimiter, lineterminator=line_end, quoting=quoting)
-    writer.writerow(columns)
-    writer.writerows(rows)
+    starts = []
+    for row in (columns, *rows):
+        starts.append(text.getvalue().count("\n") + 1)
+        writer.writerow(row)
     (folder / "people.csv").write_bytes(text.getvalue().encode("utf-8-sig" if bom else "utf-8"))
 
     source = CsvSource(CsvOptions(users=folder / "people.csv", key=columns[index], delimiter=delimiter))
-    reading = read(source)
+    with blocks_of(block):
+        reading = read(source)
 
     assert reading.problems == []
     assert {key: entry.attributes for key, entry in reading.users.items()} == {
         row[index]: {column: [cell] for column, cell in zip(columns, row, strict=True) if cell} for row in rows
     }
+    assert [entry.where for entry in reading.users.values()] == [f"people.csv:{start}" for start in starts[1:]]
     assert reading.evidence.absence
 
 
+@settings(deadline=None)
 @given(table=tables(), delimiter=st.sampled_from(",;\t"))
 def test_the_delimiter_is_found(folder: Path, table: tuple[list[str], list[list[str]], int], delimiter: str) -> None:
     _, rows, index = table
@@ -324,9 +344,11 @@ def exports(draw: st.DrawFn) -> Export:
     where=st.floats(0, 1, exclude_max=True),
     byte=st.one_of(st.sampled_from(TELLING_BYTES), st.integers(0, 255)),
     how=st.sampled_from(["replaced", "inserted", "removed"]),
+    block=BLOCKS,
 )
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_no_damaged_byte_of_any_export_makes_anybody_vanish(
-    folder: Path, whole: Export, name: str, where: float, byte: int, how: str
+    folder: Path, whole: Export, name: str, where: float, byte: int, how: str, block: int
 ) -> None:
-    assert_told(whole, folder, Damage(name, int(where * len(whole.files[name])), byte, how))
+    with blocks_of(block):
+        assert_told(whole, folder, Damage(name, int(where * len(whole.files[name])), byte, how))

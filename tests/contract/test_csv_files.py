@@ -81,6 +81,10 @@ WHOLE = {"people": PEOPLE, "groups": GROUPS, "members": MEMBERS}
             id="UTF-16 without BOM",
         ),
         pytest.param(
+            lambda whole: "编号\n一\n".encode("utf-16"), SourceRefused, "UTF-16", "iconv -f UTF-16",
+            id="UTF-16 without a NUL",
+        ),
+        pytest.param(
             lambda whole: b"\xe9" + whole, SourceRefused, "0xE9 of the header", "iconv -f WINDOWS-1252",
             id="a header in Latin-1",
         ),
@@ -243,6 +247,24 @@ def read_on(pull: CsvPull, users: Iterator[object], groups: Iterator[object]) ->
     for _ in groups:
         pass
     pull.evidence()
+
+
+@CHANGES
+def test_rows_below_another_header_than_was_read_are_not_yielded(files: Files, change: Callable[[Path], None]) -> None:
+    with files.source().pull(ALL) as pull:
+        change(files.folder / "people.csv")
+        with pytest.raises(SourceIncomplete, match="changed"):
+            next(pull.users())
+
+
+@CHANGES
+def test_a_change_is_noticed_at_the_end_of_the_file(files: Files, change: Callable[[Path], None]) -> None:
+    with files.source().pull(ALL) as pull:
+        users = pull.users()
+        next(users)
+        change(files.folder / "people.csv")
+        with pytest.raises(SourceIncomplete, match="changed"):
+            list(users)
 
 
 def test_the_next_reading_takes_the_new_file(files: Files) -> None:

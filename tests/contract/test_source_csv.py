@@ -198,6 +198,13 @@ def test_fragments_of_a_torn_row_cast_no_doubt_on_those_who_have_a_row_of_their_
     assert "100" in protects
 
 
+def test_beginnings_and_ends_are_not_looked_for_where_keys_are_long(files: Files) -> None:
+    people = f"id,first,last\n{'k' * 65},Ada,Love\n2xBob,B\n"
+    reading = read(files.source(people, None, None))
+    assert problem_of(reading).protects == ()
+    assert not reading.evidence.absence
+
+
 def test_a_quote_that_is_never_paired_after_a_cell_over_several_lines_may_hide_rows(files: Files) -> None:
     people = 'id,mail,name\n1,"a\nb",Ada\n2,b,19" rack\n3,c,Cy\n'
     reading = read(files.source(people, None, None))
@@ -312,6 +319,19 @@ def test_a_person_whose_row_is_faulty_stays_in_their_groups(files: Files, faulty
     reading = read(files.source(people))
     assert problem_of(reading).where == "people.csv:2"
     assert reading.groups["g1"].members == ["1", "2"]
+
+
+def test_a_member_who_may_be_a_nameless_person_or_a_nameless_group_is_not_guessed(files: Files) -> None:
+    people = PEOPLE.replace("1,ada", ",ada")
+    groups = "id,name\n,One\ng2,Two\n"
+    reading = read(files.source(people, groups, "group,member\ng2,x\ng2,3\n"))
+    assert reading.problems[-1].problem.startswith("'x' may be a person or a group")
+    assert (reading.groups["g2"].members, reading.groups["g2"].incomplete) == (["3"], True)
+
+
+def test_where_no_membership_fits_the_header_nobody_is_removed_from_any_group(files: Files) -> None:
+    reading = read(files.source(members="group,member,g1,1\ng2,3\n"))
+    assert [group.incomplete for group in reading.groups.values()] == [True, True]
 
 
 def test_more_than_a_thousand_unknown_members_are_counted(files: Files) -> None:
