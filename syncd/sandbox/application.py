@@ -10,6 +10,7 @@ from typing import cast
 
 from scim2_server.service import ScimService
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
@@ -18,7 +19,8 @@ from syncd.sandbox.database import Database
 from syncd.sandbox.faults import Faults, load
 from syncd.sandbox.guard import Guard
 from syncd.sandbox.interference import Interference
-from syncd.sandbox.options import SandboxOptions
+from syncd.sandbox.options import SCIM_PATH, SandboxOptions
+from syncd.sandbox.page import Page
 from syncd.sandbox.people import People
 from syncd.sandbox.people_api import people_routes
 from syncd.sandbox.profiles import Profile, integrations, profiles_of
@@ -53,14 +55,15 @@ def build(options: SandboxOptions) -> Starlette:
     faults = Faults(load(options.faults) if options.faults else [])
     # scim2-server and Starlette spell the same ASGI types differently.
     endpoints = Interference(cast("ASGIApp", scim), database, log, faults)
+    page = Page(people, log, faults, tokens, SCIM_PATH)
     routes: list[BaseRoute] = [
-        Mount(
-            "/admin", app=Guard(Starlette(routes=[*control_routes(log, faults), *people_routes(people)]), options.host)
-        ),
-        Mount("/scim/v2", app=endpoints),
+        *page.routes(),
+        Mount("/admin", routes=[*control_routes(log, faults), *people_routes(people)]),
+        Mount(SCIM_PATH, app=endpoints),
         Mount("", app=endpoints),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    guard = Middleware(Guard, host=options.host)
+    return Starlette(routes=routes, middleware=[guard], lifespan=lifespan)
 
 
 def handler(profile: Profile) -> SandboxHandler:

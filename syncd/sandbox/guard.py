@@ -18,20 +18,22 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+PEOPLES_SIDE = ("/admin/", "/ui/")
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - what a person may have asked for
 
 
 class Guard:
-    """An application behind the guard; `host` is the address that the sandbox listens on."""
+    """The application with its people's side behind the guard; `host` is the address that the sandbox listens on."""
 
-    def __init__(self, app: App, host: str) -> None:
+    def __init__(self, app: App, *, host: str) -> None:
         self.app = app
         self.host = host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request pass, or refuse it with 403 and the reason."""
-        if scope["type"] == "http" and (reason := self._refusal(Request(scope))):
+        peoples = scope["type"] == "http" and (scope["path"] == "/" or scope["path"].startswith(PEOPLES_SIDE))
+        if peoples and (reason := self._refusal(Request(scope))):
             await JSONResponse({"error": reason}, 403)(scope, receive, send)
             return
         await self.app(scope, receive, send)

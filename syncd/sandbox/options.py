@@ -8,6 +8,7 @@ from pathlib import Path
 
 DEFAULT_TOKEN = "sandbox-token"  # noqa: S105 - a service on loopback whose token is printed when it starts
 DEFAULT_PORT = 8765
+SCIM_PATH = "/scim/v2"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 from syncd.sandbox.members import GROUP_SCHEMA, USER_SCHEMA, MemberChange
 from syncd.sandbox.profiles.base import Profile
 from syncd.sandbox.profiles.lucid import Lucid
-from syncd.sandbox.resources import GROUP, USER, Document, Query, Resources, comparable
+from syncd.sandbox.resources import GROUP, USER, Document, Linked, Query, Resources, comparable
 
 PERMISSIONS = ("", "View", "Edit", "Admin")
 SCIM_ATTRIBUTES = {"userName", "displayName", "title", "active", "externalId"}
@@ -102,6 +102,11 @@ class People:
     def profile_of(self, group: Document) -> Profile:
         """Return the integration that a group belongs to."""
         return self.profiles.get(group.space, self.profile)
+
+    def linked_name(self, linked: Linked) -> str:
+        """Return the name of a group that a user is in, as people see it."""
+        profile = self.profiles.get(linked.space, self.profile)
+        return profile.people_group_name(linked.name, managed=linked.managed)
 
     def describe_user(self, user: Document) -> dict[str, Any]:
         """Return a user as JSON."""

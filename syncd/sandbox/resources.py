@@ -154,13 +154,19 @@ class Resources:
         statement = f"SELECT count(*) AS n FROM resource WHERE {query.where}"  # noqa: S608
         return int(self.database.connection.execute(statement, query.parameters).fetchone()["n"])
 
-    def members(self, group: Document) -> list[Linked]:
+    def members(self, group: Document, limit: int | None = None) -> list[Linked]:
         """Return the members of a group, in the order of their creation."""
         return self._linked(
             "SELECT r.id, r.type, r.name, r.space, r.managed FROM member m JOIN resource r ON r.seq = m.member "
-            "WHERE m.container = ? ORDER BY r.seq",
+            "WHERE m.container = ? ORDER BY r.seq LIMIT ?",
             group.seq,
+            -1 if limit is None else limit,
         )
+
+    def member_count(self, group: Document) -> int:
+        """Return how many members a group has."""
+        row = self._one("SELECT count(*) AS n FROM member WHERE container = ?", group.seq)
+        return 0 if row is None else int(row["n"])
 
     def groups_of(self, documents: Sequence[Document]) -> dict[int, list[Linked]]:
         """Return the groups that each document is a direct member of, by its seq; archived ones are left out."""

@@ -13,12 +13,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from syncd.errors import ConfigurationError, Fault, SyncdError
-from syncd.sandbox.options import SandboxOptions
+from syncd.sandbox.options import SCIM_PATH, SandboxOptions
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
-
-SCIM_PATH = "/scim/v2"
 
 
 class SandboxUnavailable(SyncdError):

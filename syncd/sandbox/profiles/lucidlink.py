@@ -29,7 +29,7 @@ class LucidLink(Profile):
     unindexed: ClassVar[frozenset[str]] = frozenset({"displayname"})
     has_sso: ClassVar[bool] = True
     choices: ClassVar[Mapping[str, Choice]] = {
-        "active-while-pending": Choice("What does `active` show while a user is pending?", ("as-sent", "false")),
+        "active-while-pending": Choice("What does active show while a user is pending?", ("as-sent", "false")),
         "suffix-in-api": Choice("Does displayName carry the suffix (SCIM) in the API?", ("no", "yes")),
         "natives-in-api": Choice("Does the API show native users and groups?", ("shown", "hidden")),
         "deleted-by-scim": Choice("What does DELETE /Users/{id} do?", ("deleted", "deactivated")),
