@@ -44,6 +44,12 @@ class TargetRules:
     policy: Policy
     rate: float
     scheme: Json
+    group_scheme: Json
+    """The same for groups and their members."""
+
+    def standing(self, source: bytes, serial: int) -> bytes:
+        """Return what stands for a source, these rules and a snapshot: while it is the same, so is every plan."""
+        return fingerprint([source.hex(), self.scheme, self.group_scheme, self.profile.name, serial])
 
     @property
     def pending(self) -> PendingRule:
@@ -286,6 +292,19 @@ class Comparison:
             problems=tuple(self._problems),
             estimate=estimate(allowed, self._target, self._snapshot),
             managed=situation.managed_users,
+            scheme=self._scheme.hex(),
+        )
+
+    def unchanged(self) -> Plan:
+        """Return the plan of a source that is what it was when everything was in line: nothing to do."""
+        counts = self._counts
+        return Plan(
+            target=self.name,
+            kind="sync",
+            created=self._now,
+            base_serial=self._serial,
+            changes=(),
+            managed=counts[State.ACTIVE] + counts[State.PENDING],
             scheme=self._scheme.hex(),
         )
 

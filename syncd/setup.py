@@ -106,7 +106,8 @@ def compile_settings(settings: Settings, file: Path) -> Setup:
     rule = Rule(active) if active else None
     rules = SourceRules(users, groups, rule, source.nested_groups)
     scheme = [MAPPING_VERSION, settings.mapping.user, active or ""]
-    targets = tuple(_target(target, scheme, file, base) for target in settings.target)
+    group_scheme = [MAPPING_VERSION, group_spec, source.nested_groups.value]
+    targets = tuple(_target(target, scheme, group_scheme, file, base) for target in settings.target)
     scopes = [target.rules.selection.scope.attributes for target in targets if target.rules.selection.scope]
     wanted = Wanted(
         user=union([users.attributes, rule.attributes if rule else frozenset(), *scopes]),
@@ -115,7 +116,9 @@ def compile_settings(settings: Settings, file: Path) -> Setup:
     return Setup(file, base / settings.state, _source(source, file, base), rules, wanted, targets)
 
 
-def _target(settings: TargetSettings, scheme: list[object], file: Path, base: Path) -> Target:
+def _target(
+    settings: TargetSettings, scheme: list[object], group_scheme: list[object], file: Path, base: Path
+) -> Target:
     profile = PROFILES[settings.profile]
     domains = Domains(settings.verified_domains)
     selection = Selection(
@@ -133,6 +136,7 @@ def _target(settings: TargetSettings, scheme: list[object], file: Path, base: Pa
         selection=selection,
         policy=Policy(limits, settings.missing_grace),
         rate=settings.rate or profile.requests_per_second,
+        group_scheme=[*group_scheme, settings.groups],
         scheme=[*scheme, settings.scope or "", list(domains.patterns), profile.pending_by_endpoint],
     )
 

@@ -17,7 +17,7 @@ import structlog
 
 from syncd.compare import Bookkeeping, Comparison, estimate
 from syncd.core.model import Evidence, GroupEntry, Kind, Problem
-from syncd.core.plan import Action, Change, Outcome, Plan, Run
+from syncd.core.plan import Action, Change, Outcome, Plan, Result, Run
 from syncd.errors import PlanFileError, SyncdError
 from syncd.push import Push
 from syncd.setup import Setup, Target
@@ -61,6 +61,8 @@ class Planned:
     target: Target
     plan: Plan
     bookkeeping: Bookkeeping
+    mark: bytes | None = None
+    """What stood for the source while it was read, when it stood still."""
 
 
 def gather(setup: Setup, comparisons: Sequence[Comparison], progress: Progress) -> Evidence:
@@ -119,15 +121,46 @@ def make_plans(
     """Pull and compare; nothing is written anywhere. `who` limits the plans to one person. Raises SyncdError."""
     moment = now()
     with state.explained():
-        comparisons = [Comparison(setup.rules, target.rules, state.snapshot(target.name), moment) for target in targets]
-        gather(setup, comparisons, progress)
-        plans = [
-            Planned(target, comparison.plan(), comparison.bookkeeping)
-            for target, comparison in zip(targets, comparisons, strict=True)
-        ]
+        comparisons = {
+            target.name: Comparison(setup.rules, target.rules, state.snapshot(target.name), moment)
+            for target in targets
+        }
+        # While source, rules and snapshot are what they were when everything was in line, nothing need be read.
+        mark = setup.source.mark(setup.wanted) if who is None else None
+        waiting = [target for target in targets if not _is_in_line(target, state, mark)]
+        if waiting:
+            gather(setup, [comparisons[target.name] for target in waiting], progress)
+            if mark is not None and setup.source.mark(setup.wanted) != mark:
+                mark = None
+        plans = []
+        for target in targets:
+            comparison = comparisons[target.name]
+            plan = comparison.plan() if target in waiting else comparison.unchanged()
+            plans.append(Planned(target, plan, comparison.bookkeeping, mark))
         if who is not None:
             plans = [_only(planned, who, state) for planned in plans]
     return plans
+
+
+def _is_in_line(target: Target, state: StateFile, mark: bytes | None) -> bool:
+    snapshot = state.snapshot(target.name)
+    if mark is None or snapshot.mark != target.rules.standing(mark, snapshot.serial):
+        return False
+    log.info("source_unchanged", target=target.name)
+    return True
+
+
+def _note_in_line(planned: Planned, run: Run, state: StateFile) -> None:
+    """Remember with what everything was in line, so that the next run needn't read it all again.
+
+    Not while anything is held, unusable or undone: that has to be looked at again, if only for the time that passes.
+    """
+    done = all(outcome.result is Result.APPLIED and not outcome.detail for outcome in run.outcomes)
+    if planned.mark is None or not done or run.error or run.plan.held or run.plan.problems:
+        return
+    snapshot = state.snapshot(planned.target.name)
+    with state.atomic():
+        snapshot.set_mark(planned.target.rules.standing(planned.mark, snapshot.serial))
 
 
 def _only(planned: Planned, who: str, state: StateFile) -> Planned:
@@ -189,7 +222,9 @@ def carry_out(planned: Planned, state: StateFile, progress: Progress) -> Run:
             number = journal.begin(plan, started)
             journal.end(number, now(), 0, monotonic() - clock, "")
         bound.info("run_quiet", run=number, held=len(plan.held), problems=len(plan.problems))
-        return Run(number, plan, started, (), 0, monotonic() - clock)
+        run = Run(number, plan, started, (), 0, monotonic() - clock)
+        _note_in_line(planned, run, state)
+        return run
     transport = target.transport()
     with state.atomic():
         planned.bookkeeping.write(snapshot)
@@ -219,6 +254,7 @@ def carry_out(planned: Planned, state: StateFile, progress: Progress) -> Run:
     with state.atomic():
         journal.end(number, now(), transport.requests, seconds, error)
     run = Run(number, plan, started, outcomes, transport.requests, seconds, error)
+    _note_in_line(planned, run, state)
     bound.info(
         "run_ended",
         requests=run.requests,

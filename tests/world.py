@@ -85,6 +85,9 @@ class MemorySource:
     def pull(self, wanted: Wanted) -> MemoryPull:
         return MemoryPull(self)
 
+    def mark(self, wanted: Wanted) -> bytes | None:
+        return None
+
     def check(self, wanted: Wanted) -> Mapping[str, str]:
         return {"people": str(len(self.users))}
 
@@ -160,6 +163,7 @@ def target_rules(
         policy=Policy({**UNLIMITED, **limits}, grace),
         rate=10.0,
         scheme=[scheme, scope, list(verified), profile.pending_by_endpoint],
+        group_scheme=[None if groups is None else list(groups)],
     )
 
 

@@ -125,6 +125,12 @@ class Source(Protocol):
     def pull(self, wanted: Wanted) -> Pull:
         """Start a reading. Raises SourceError; SourceMismatch when an attribute in `wanted` can't exist."""
 
+    def mark(self, wanted: Wanted) -> bytes | None:
+        """Return bytes that stand for everything a reading would find now; None where that can't be had cheaply.
+
+        Equal marks promise equal readings. Raises SourceError.
+        """
+
     def check(self, wanted: Wanted) -> Mapping[str, str]:
         """Reach the source and say what it is and can do, as label to text. Raises SourceError."""
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from hashlib import blake2b, file_digest
 from itertools import compress
 from pathlib import Path
 from time import monotonic
@@ -79,6 +80,20 @@ class CsvSource:
         SourceMismatch for a missing column, SourceIncomplete for a file that is empty or breaks off.
         """
         return CsvPull(self._options, self._open(wanted), wanted)
+
+    def mark(self, wanted: Wanted) -> bytes | None:
+        """Return a digest of the files' contents and of how they are read; None when one can't be (a pull says why)."""
+        options = self._options
+        how = (options.key, options.delimiter, *sorted(options.multivalued.items()))
+        digest = blake2b(repr((how, _sorted(wanted.user), _sorted(wanted.group))).encode(), digest_size=16)
+        for path in (options.users, options.groups, options.members):
+            try:
+                if path is not None and path.is_file():
+                    with path.open("rb") as file:
+                        digest.update(file_digest(file, blake2b).digest())
+            except OSError:
+                return None
+        return digest.digest()
 
     def check(self, wanted: Wanted) -> Mapping[str, str]:
         """Read everything once and say what was found. Raises what a pull raises."""
@@ -187,6 +202,10 @@ class CsvPull:
             seconds=monotonic() - self._started,
             absence=not any(rows.nameless for rows in keyed),
         )
+
+
+def _sorted(names: Collection[str] | None) -> list[str] | None:
+    return None if names is None else sorted(names)
 
 
 class _Attributes:

@@ -22,6 +22,7 @@ def snapshot_and_journal(db: Database) -> None:
             "name": str,
             "serial": int,  # raised with every acknowledged change
             "discovery": str,  # JSON: what the endpoint said or proved it can do
+            "mark": bytes,  # the source, rules and serial with which everything was last in line
         },
         pk="id",
         not_null={"name", "serial"},

@@ -59,6 +59,15 @@ class Snapshot:
             "UPDATE targets SET discovery = ? WHERE id = ?", [orjson.dumps(discovery).decode(), self._target]
         )
 
+    @property
+    def mark(self) -> bytes:
+        """What stood for source, rules and snapshot when everything was last in line; empty when it wasn't."""
+        return bytes(self._one("SELECT mark FROM targets WHERE id = ?", self._target)[0] or b"")
+
+    def set_mark(self, mark: bytes) -> None:
+        """Remember with what everything was in line."""
+        self._conn.execute("UPDATE targets SET mark = ? WHERE id = ?", [mark, self._target])
+
     # -- users -----------------------------------------------------------------------------------
 
     def counts(self) -> dict[State, int]:

@@ -358,3 +358,35 @@ def test_hostile_text_from_the_source_reaches_no_terminal(admin: Administrator) 
     assert "\x1b" not in out
     assert "\u202e" not in out
     assert "\\u001b[31mred\\u202e" in out
+
+
+def test_files_that_are_the_same_as_when_all_was_in_line_are_not_read_again(
+    admin: Administrator, sandbox: Sandbox
+) -> None:
+    admin.syncd("sync")
+    quiet = admin.syncd("sync", "--log-level", "info")
+    assert "source_unchanged" in quiet.err
+    # The same people in another order: read, compared, and just as quiet.
+    text = (admin.folder / "people.csv").read_text().splitlines()
+    admin.write("people.csv", "\n".join([text[0], *reversed(text[1:])]) + "\n")
+    again = admin.syncd("sync", "--log-level", "info")
+    assert "source_unchanged" not in again.err
+    assert again.code == 0
+
+
+def test_unchanged_files_are_read_again_while_something_is_held_or_the_configuration_changed(
+    admin: Administrator, sandbox: Sandbox
+) -> None:
+    admin.syncd("sync")
+    admin.people([person(key) for key in range(2, 6)])
+    admin.members([("eng", "2")])
+    assert [admin.syncd("sync").code for _ in range(2)] == [3, 3]
+    over = admin.syncd("sync", environment={"SYNCD__TARGET__SANDBOX__MISSING_GRACE": "0s"})
+    assert over.code == 0
+    assert admin.syncd("sync").code == 0
+    wider = admin.syncd("sync", "--json", environment={"SYNCD__TARGET__SANDBOX__GROUPS": "[]"})
+    assert [(o["action"], o["key"]) for o in wider.json["outcomes"]] == [("delete_group", "eng")]
+    scoped = {"SYNCD__TARGET__SANDBOX__GROUPS": "[]", "SYNCD__TARGET__SANDBOX__SCOPE": 'employee_id != "3"'}
+    assert [(o["action"], o["key"]) for o in admin.syncd("sync", "--json", environment=scoped).json["outcomes"]] == [
+        ("deactivate_user", "3")
+    ]

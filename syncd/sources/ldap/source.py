@@ -33,6 +33,10 @@ class LdapSource:
         self._demand_possible(wanted)
         return LdapPull(connect(self._options), self._options.layout(), wanted)
 
+    def mark(self, wanted: Wanted) -> bytes | None:
+        """Return None: no server tells cheaply, and for everything below a base, that nothing has changed."""
+        return None
+
     def check(self, wanted: Wanted) -> Mapping[str, str]:
         """Connect, bind, count, and say what was found. Raises what a pull raises."""
         self._demand_possible(wanted)
