@@ -202,7 +202,9 @@ class Endpoint(Server):
         self.groups: dict[str, dict[str, Json]] = {}
         self.token = TOKEN
         self.held: Callable[[Request], None] = lambda _: None
-        """Called before each request is answered; may wait."""
+        """Called before each request is looked at; may wait."""
+        self.done: Callable[[Request], None] = lambda _: None
+        """Called when a request has taken effect, before its answer is sent; may wait."""
         self._instead: list[tuple[str, str, list[Reply]]] = []
         self._numbers = count(1)
         self._store = threading.RLock()
@@ -216,10 +218,15 @@ class Endpoint(Server):
         if request.headers.get("authorization") != f"Bearer {self.token}":
             return error(401, "the token is not accepted")
         with self._store:
-            for method, path, replies in self._instead:
-                if replies and method == request.method and re.search(path, request.path):
-                    return replies.pop(0)
-            return self._route(request)
+            reply = self._scripted(request) or self._route(request)
+        self.done(request)
+        return reply
+
+    def _scripted(self, request: Request) -> Reply | None:
+        for method, path, replies in self._instead:
+            if replies and method == request.method and re.search(path, request.path):
+                return replies.pop(0)
+        return None
 
     def _route(self, request: Request) -> Reply:
         collection, _, id_ = request.path.removeprefix("/scim/v2/").partition("/")
@@ -320,7 +327,7 @@ def _same(there: Json, wanted: str, *, exact: bool) -> bool:
 
 
 class Gate:
-    """Holds requests of an endpoint until a test lets them go on; `held` is what an Endpoint calls."""
+    """Holds requests of an endpoint until a test lets them go on; `hold` is for an Endpoint to call."""
 
     def __init__(self, wanted: Callable[[Request], bool] = lambda _: True) -> None:
         self._wanted = wanted
@@ -328,7 +335,7 @@ class Gate:
         self._open = False
         self._changed = threading.Condition()
 
-    def held(self, request: Request) -> None:
+    def hold(self, request: Request) -> None:
         """Wait if the request is one of those that are held."""
         if not self._wanted(request):
             return

@@ -1,0 +1,114 @@
+"""A source in memory, a real state file, and a real endpoint on loopback, with the whole cycle in between."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from syncd.compare import TargetRules
+from syncd.core.mapping import MANAGER
+from syncd.core.plan import Action, Change, Plan, Result, Run
+from syncd.scim.profiles import Profile
+from syncd.setup import Target
+from syncd.store import StateFile
+from syncd.sync import Planned, Progress, carry_out
+from tests.endpoints import PATIENCE_SECONDS, TOKEN, Endpoint
+from tests.world import WORK_MAIL, World, source_rules, target_rules
+
+PROFILE = Profile("test", members_per_patch=3)
+NAME = "target"
+
+
+class Pushing(World):
+    """A World whose target is an endpoint, written to by `syncd.push`."""
+
+    def __init__(self, state: StateFile, scim: Endpoint, rules: TargetRules | None = None) -> None:
+        mapping = {"userName": "{uid}", "title": "{title}", WORK_MAIL: "{mail}", MANAGER: "{boss}"}
+        super().__init__(state, rules or target_rules(NAME, profile=PROFILE), source_rules(mapping))
+        self.scim = scim
+        self.token = TOKEN
+        self.tokens_read = 0
+        self.concurrency = 4
+        self.progress = Progress()
+
+    def push(self, plan: Plan | None = None) -> Run:
+        """Carry out a plan, or what is to be done now."""
+        made = plan if plan is not None else self.plan()
+        target = Target(self.target, self.scim.url, self._read_token, None, self.concurrency)
+        return carry_out(Planned(target, made, self.bookkeeping), self.state, self.progress)
+
+    def _read_token(self) -> SecretStr:
+        self.tokens_read += 1
+        return SecretStr(self.token)
+
+    def settle(self) -> None:
+        """Push one by one until all is as it should be, and forget what was sent."""
+        concurrency, self.concurrency = self.concurrency, 1
+        run = self.push()
+        self.concurrency = concurrency
+        assert set(run.results) <= {Result.APPLIED}, said(run)
+        assert not self.plan().changes
+        self.scim.requests.clear()
+
+    def learnt(self, *, patch: bool) -> None:
+        """Let it be known whether the endpoint takes PATCH."""
+        with self.state.atomic():
+            self.snapshot.discover({"patch": patch})
+
+
+@contextmanager
+def pushing(folder: Path, scim: Endpoint, rules: TargetRules | None = None) -> Iterator[Pushing]:
+    """Yield a world with a state file of its own."""
+    with scim, StateFile(folder / "syncd.db") as state:
+        yield Pushing(state, scim, rules)
+
+
+def said(run: Run) -> list[tuple[str, str, str, int, str]]:
+    """Return action, key, result, status and detail of every outcome."""
+    return [(o.change.action.value, o.change.key, o.result.value, o.status, o.detail) for o in run.outcomes]
+
+
+def results(run: Run) -> dict[str, str]:
+    """Return the result by `action key`."""
+    return {f"{outcome.change.action.value} {outcome.change.key}": outcome.result.value for outcome in run.outcomes}
+
+
+def detail(run: Run, action: Action, key: str) -> str:
+    """Return what was said of one change."""
+    return next(o.detail for o in run.outcomes if (o.change.action, o.change.key) == (action, key))
+
+
+def without(plan: Plan, dropped: Callable[[Change], bool]) -> Plan:
+    """Return a plan without some of its changes."""
+    return replace(plan, changes=tuple(change for change in plan.changes if not dropped(change)))
+
+
+@contextmanager
+def meanwhile(happens: Callable[[], None]) -> Iterator[None]:
+    """Do something beside what the block does; what it raises is raised at the end."""
+    failures: list[BaseException] = []
+
+    def guarded() -> None:
+        try:
+            happens()
+        except BaseException as failure:
+            failures.append(failure)
+
+    thread = threading.Thread(target=guarded, daemon=True)
+    thread.start()
+    yield
+    thread.join(PATIENCE_SECONDS)
+    assert not thread.is_alive()
+    if failures:
+        raise failures[0]
+
+
+def body(endpoint: Endpoint, number: int) -> Any:
+    """Return the body of one of the requests that came."""
+    return endpoint.requests[number].body
