@@ -106,8 +106,10 @@ class Comparison:
         for item in batch:
             if isinstance(item, Problem):
                 self._problem(item)
-            elif item.key not in self._unusable:
+            else:
                 entries.append(item)
+        if self._unusable:  # a problem may come after the row that it casts doubt on
+            entries = [entry for entry in entries if entry.key not in self._unusable]
         glances = self._snapshot.glances([entry.key for entry in entries])
         differing: list[tuple[Entry, bytes]] = []
         unchanged: list[str] = []
@@ -149,9 +151,10 @@ class Comparison:
                 self.bookkeeping.settled[desired.key] = digest
             if changes or before is not None:
                 self._have_accounts([desired.key])
-            moved = any(self._source.users.email_path in change.after for change in changes)
-            if moved and before and before.state is State.ACTIVE and desired.state is State.PENDING:
-                self._outside.add(desired.key)
+            if before and before.state is State.ACTIVE and desired.state is State.PENDING and changes:
+                email = self._source.users.email
+                if email(before.attributes) != email(desired.attributes):
+                    self._outside.add(desired.key)
 
     def _have_accounts(self, keys: Iterable[str]) -> None:
         self._accounts.update(member_numbers(Kind.USER, keys))
@@ -161,20 +164,23 @@ class Comparison:
         self._problems.append(Trouble(problem.key, problem.problem, problem.where, problem.kind.value))
         if problem.kind is not Kind.USER:
             return
-        for glance in self._snapshot.glances(list(problem.protects)).values():
+        protected = _protected(problem)
+        for key, glance in self._snapshot.glances(protected).items():
             self._seen[glance.ref] = 1
-        if problem.key:
-            self._unusable.add(problem.key)
-            self._changes.pop(problem.key, None)
-            self._accounts.pop(problem.key, None)
-            self.bookkeeping.settled.pop(problem.key, None)
+            if glance.missing:
+                self.bookkeeping.back.append(key)
+        self._unusable.update(protected)
+        for key in protected:
+            self._changes.pop(key, None)
+            self._accounts.pop(key, None)
+            self.bookkeeping.settled.pop(key, None)
 
     def _vanished(self, evidence: Evidence) -> None:
         """Decide about the managed people whom the source no longer returns."""
         unread = 0
         for known in self._snapshot.unseen(self._seen):
             if not evidence.absence:
-                unread += 1
+                unread += known.state is not State.DEACTIVATED
                 continue
             self._gone.add(known.key)
             changes = user_changes(None, known, self._target.pending, "", ())
@@ -184,34 +190,40 @@ class Comparison:
             self._missing[known.key] = known.missing_since or self._now
             if known.missing_since is None:
                 self.bookkeeping.missing[known.key] = self._now
-        if unread:
-            text = (
-                f"{unread} managed people were not seen, but an entry without a readable key was: nobody counts as gone"
-            )
-            self._problems.append(Trouble("", text, evidence.source))
+        self._unread(unread, "people", evidence)
+
+    def _unread(self, count: int, what: str, evidence: Evidence) -> None:
+        """Report that some were not seen, and may yet be there."""
+        if count:
+            doubt = "were not seen, but an entry without a readable key was: nobody counts as gone"
+            self._problems.append(Trouble("", f"{count} managed {what} {doubt}", evidence.source))
 
     # -- groups ----------------------------------------------------------------------------------
 
     def groups(self, groups: Mapping[str, GroupEntry], problems: Iterable[Problem], evidence: Evidence) -> None:
         """Compare all groups of the source; everybody has been seen by now."""
-        self._vanished(evidence)
         protected: set[str] = set()
         for problem in problems:
             self._problem(problem)
-            protected.update(problem.protects)
+            protected.update(_protected(problem))
+        self._vanished(evidence)
         known = self._snapshot.groups()
         wanted = self._wanted(groups, known)
-        for key, flat in wanted.items():
-            before = known.get(key)
-            if before is not None and before.missing_since is not None:
+        leaving = known.keys() - wanted.keys() - protected
+        if not evidence.absence and self._target.selection.wants_groups:
+            self._unread(len(leaving - groups.keys()), "groups", evidence)
+            leaving &= groups.keys()
+        remaining = (known.keys() - leaving) | {key for key, flat in wanted.items() if flat is not None}
+        for key in known.keys() & (wanted.keys() | protected):
+            if known[key].missing_since is not None:
                 self.bookkeeping.back_groups.append(key)
-            if flat is None:
-                continue
-            self._group_changes += group_changes(key, flat, before)
-            self._group_changes += self._membership(groups[key], flat["displayName"], before, groups, wanted)
-        for key, before in known.items():
-            if key not in wanted and key not in protected:
-                self._group_changes += self._group_gone(before, in_source=key in groups)
+        for key, flat in wanted.items():
+            if flat is not None:
+                before = known.get(key)
+                self._group_changes += group_changes(key, flat, before)
+                self._group_changes += self._membership(groups[key], flat["displayName"], before, groups, remaining)
+        for key in leaving:
+            self._group_changes += self._group_gone(known[key], in_source=key in groups)
 
     def _wanted(self, groups: Mapping[str, GroupEntry], known: Mapping[str, KnownGroup]) -> dict[str, Flat | None]:
         """Return the groups that the target wants, mapped; None for one that can't be, and stays as it is."""
@@ -238,15 +250,16 @@ class Comparison:
         name: str,
         before: KnownGroup | None,
         groups: Mapping[str, GroupEntry],
-        wanted: Mapping[str, Flat | None],
+        remaining: set[str],
     ) -> list[Change]:
+        """Return who joins and who leaves a group. `remaining`: the groups that the target has once all is done."""
         members: Iterable[str] = entry.members
         subgroups: set[str] = set()
         incomplete = entry.incomplete
         if entry.subgroups and self._source.nesting is Nesting.FLATTEN:
             members, incomplete = flattened(entry.key, groups)
         elif entry.subgroups and self._source.nesting is Nesting.KEEP:
-            subgroups = {key for key in entry.subgroups if wanted.get(key) is not None} - {entry.key}
+            subgroups = remaining.intersection(entry.subgroups) - {entry.key}
         accounts = self._accounts
         if before is not None:
             numbers = [accounts[key] for key in members if key in accounts]
@@ -255,7 +268,9 @@ class Comparison:
                 return []
         desired = {key for key in members if key in accounts}
         known = self._snapshot.members(entry.key) if before is not None else (set(), set())
-        removable = set() if incomplete else {key for key in known[0] if key in accounts or key in self._gone}
+        removable = {key for key in known[0] if key in accounts or key in self._gone}
+        if incomplete:
+            removable, subgroups = set(), subgroups | known[1]
         return membership_changes(entry.key, name, (desired, subgroups), known, removable)
 
     def _group_gone(self, known: KnownGroup, *, in_source: bool) -> list[Change]:
@@ -314,7 +329,7 @@ class Comparison:
         Such a user stays unsettled and is looked at again in every run, so that the reference follows
         as soon as the manager is there.
         """
-        kept = []
+        kept: list[Change] = []
         for change in changes:
             manager = change.after.get(MANAGER)
             if manager is None or manager in self._accounts or self._snapshot.ids(Kind.USER, [manager]):
@@ -322,10 +337,20 @@ class Comparison:
                 continue
             before = change.before.get(MANAGER)
             after = {**change.after, MANAGER: None} if before is not None else _without(change.after, MANAGER)
-            if after:
+            if after or (not kept and self._moves(change)):
                 untouched = change.before if before is not None else _without(change.before, MANAGER)
                 kept.append(replace(change, before=untouched, after=after, digest=""))
         return kept
+
+    def _moves(self, change: Change) -> bool:
+        """Return whether a change brings a known user to another state, whatever it sends."""
+        known = self._snapshot.user(change.key)
+        return known is not None and known.state is not change.state
+
+
+def _protected(problem: Problem) -> list[str]:
+    """Return every key that a problem may belong to."""
+    return list({problem.key, *problem.protects} - {""})
 
 
 def _without(flat: Flat, path: str) -> Flat:
