@@ -15,7 +15,7 @@ from syncd.errors import SourceIncomplete, SourceMismatch
 from syncd.sources.ldap import LdapSource
 from syncd.sources.ldap.pull import LdapPull
 from tests.contract.ldap_directory import options
-from tests.contract.source_contract import ALL, Reading, read
+from tests.contract.source_contract import ALL, Reading, open_handles, read
 from tests.servers.ldif import BASE, GROUPS, PEOPLE, base, group, key, person, person_dn, record
 from tests.servers.slapd import Slapd
 
@@ -206,6 +206,19 @@ def test_thousands_may_wait_for_their_manager(tmp_path: Path) -> None:
     reading = read_entries(tmp_path, *people, person("zoe"), wanted=MANAGER, page_size=100)
     assert len(reading.users) == 2501
     assert sum(user.attributes == {"manager": [key(dn("zoe"))]} for user in reading.users.values()) == 2500
+
+
+def test_leaving_while_thousands_wait_leaves_nothing_open(tmp_path: Path) -> None:
+    people = [person(f"u{number:04d}", {"manager": dn("zoe")}) for number in range(2500)]
+    with directory(tmp_path, *people, person("zoe")) as server:
+        before = open_handles()
+        with LdapSource(options(server)).pull(MANAGER) as pull:
+            users = pull.users()
+            assert isinstance(next(users), Entry)  # Zoe, who comes last, and first of those who needn't wait
+            next(users)
+            assert len(open_handles()) == len(before) + 2  # the connection, and those who wait
+        assert open_handles() == before
+        del users
 
 
 # -- groups --------------------------------------------------------------------------------------
