@@ -232,6 +232,7 @@ def test_repeated_keys_are_all_reported_however_many(files: Files) -> None:
     rows = "".join(f"{n},x\n" for n in range(1500))
     reading = read(files.source("id,mail\n" + rows + rows, None, None))
     assert {problem.key for problem in reading.problems} == {str(n) for n in range(1500)}
+    assert (reading.evidence.users, reading.evidence.problems) == (0, 1500)
 
 
 # --- faulty rows of groups.csv ---
