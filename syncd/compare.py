@@ -368,8 +368,11 @@ def estimate(changes: Sequence[Change], target: TargetRules, snapshot: Snapshot)
     requests = int(asks_first)
     for change in changes:
         match change.action:
-            case Action.CREATE_USER | Action.DELETE_USER | Action.DELETE_GROUP:
+            case Action.CREATE_USER | Action.DELETE_USER:
                 requests += 1
+            case Action.DELETE_GROUP:
+                count = sum(map(len, snapshot.members(change.key))) if target.profile.group_emptied_first else 0
+                requests += 1 + ceil(count / target.profile.members_per_patch) * per_update
             case Action.CREATE_GROUP:
                 requests += 1 + ("externalId" in change.after)  # looked up first, lest it be made twice
             case Action.ADD_MEMBERS | Action.REMOVE_MEMBERS:

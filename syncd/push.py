@@ -181,6 +181,13 @@ class Push:
                 return Done(status)
             case Action.DELETE_GROUP:
                 group = self._known_group(change)
+                if self._profile.group_emptied_first:
+                    users, groups = self._snapshot.members(change.key)
+                    await self._send_members(
+                        group,
+                        [(Kind.USER, key) for key in sorted(users)] + [(Kind.GROUP, key) for key in sorted(groups)],
+                        adding=False,
+                    )
                 status = await self._client.delete(Kind.GROUP, group.id)
                 with self._state.atomic():
                     self._snapshot.forget_group(change.key)
@@ -386,7 +393,7 @@ class Push:
             self._snapshot.bump()
 
     async def _change_members(self, change: Change) -> Done:
-        """Change a group's members, a chunk per request, each chunk written down when it is acknowledged."""
+        """Change a group's members, as far as they are not yet as they should be."""
         group = self._known_group(change)
         present = self._snapshot.members(change.key)
         adding = change.action is Action.ADD_MEMBERS
@@ -395,6 +402,19 @@ class Push:
             wanted += [(kind, key) for key in keys if (key in there) is not adding]
         if not wanted:
             raise Refusal(Result.REFUSED, "the members are as they should be already")
+        status, left = await self._send_members(group, wanted, adding=adding)
+        if len(left) == len(wanted):
+            raise Refusal(Result.SKIPPED, f"none of the {len(left)} members has an account")
+        remark = f"without {len(left)} who have no account yet ({', '.join(left[:3])})" if left else ""
+        return Done(status, remark)
+
+    async def _send_members(
+        self, group: KnownGroup, wanted: Sequence[tuple[Kind, str]], *, adding: bool
+    ) -> tuple[int, list[str]]:
+        """Add or remove members, a chunk per request, each chunk written down when it is acknowledged.
+
+        Returns the last HTTP status, and the keys of those who have no account. Raises ScimError.
+        """
         ids = {
             (kind, key): id_
             for kind in Kind
@@ -415,13 +435,9 @@ class Push:
                     keys = [key for each, key in chunk if each is kind]
                     if keys:
                         added, removed = (keys, []) if adding else ([], keys)
-                        self._snapshot.change_members(change.key, kind, added, removed)
+                        self._snapshot.change_members(group.key, kind, added, removed)
                 self._snapshot.bump()
-        left = [key for kind, key in wanted if (kind, key) not in ids]
-        if not reachable:
-            raise Refusal(Result.SKIPPED, f"none of the {len(left)} members has an account")
-        remark = f"without {len(left)} who have no account yet ({', '.join(left[:3])})" if left else ""
-        return Done(status, remark)
+        return status, [key for kind, key in wanted if (kind, key) not in ids]
 
 
 def _is_to_be_looked_up(error: ScimError) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 
@@ -19,10 +19,25 @@ class Profile:
     """Whether the endpoint itself keeps invited people out until they accept."""
     group_external_id: bool = True
     """Whether groups have an externalId (RFC 7643 section 3.1 gives one to every resource)."""
+    group_emptied_first: bool = False
+    """Whether a group must have no members to be deleted."""
     requests_per_second: float = 10.0
     """For estimates."""
 
 
+# Lucid's own OpenAPI description (developer.lucid.co/reference/overview-scim): PATCH is announced; a group has no
+# externalId; the token alone decides which integration answers. No rate limit is published: a cautious one.
+_LUCID: Final = Profile("lucid", patch=True, group_external_id=False)
+
 PROFILES: Final[dict[str, Profile]] = {
-    "generic": Profile("generic", requests_per_second=50.0),
+    profile.name: profile
+    for profile in (
+        Profile("generic", requests_per_second=50.0),
+        # DELETE of an organizational group that still has members may be answered 400.
+        replace(_LUCID, name="lucid-admin", group_emptied_first=True),
+        replace(_LUCID, name="lucid-content"),
+        # "Understanding SCIM Integration in LucidLink" (support.lucidlink.com, article 38861860730637): a user outside
+        # the verified domain is pending until the invitation is accepted. Everything else is undocumented.
+        Profile("lucidlink", pending_by_endpoint=True),
+    )
 }
