@@ -26,6 +26,8 @@ from syncd.starter import write
 
 Row = dict[str, str]
 _TOKEN: Final = "sandbox-token"  # noqa: S105 - the sandbox's own, on loopback
+_PROFILE: Final = "lucidlink"
+_DOMAIN: Final = "example.com"
 _LEAVERS: Final = 9
 
 
@@ -90,6 +92,8 @@ def run(*, pause: bool, keep: Path | None) -> None:
             "SYNCD_CONFIG": "syncd.toml",
             "SYNCD_TOKEN": _TOKEN,
             "SYNCD__TARGET__SANDBOX__BASE_URL": address,
+            "SYNCD__TARGET__SANDBOX__PROFILE": _PROFILE,
+            "SYNCD__TARGET__SANDBOX__VERIFIED_DOMAINS": f'["{_DOMAIN}"]',
         }
         demo = Demo(folder, environment, pause)
         _show(demo, address)
@@ -101,6 +105,7 @@ def run(*, pause: bool, keep: Path | None) -> None:
 def _sandbox(folder: Path) -> Iterator[str]:
     """Run a sandbox beside the demo; yields its SCIM base URL. Raises SyncdError."""
     command = [sys.executable, "-m", "syncd", "sandbox", "--port", "0", "--state", str(folder / "sandbox.db")]
+    command += ["--profile", _PROFILE, "--verified-domain", _DOMAIN]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stderr is not None
@@ -117,8 +122,9 @@ def _sandbox(folder: Path) -> Iterator[str]:
 
 
 def _show(demo: Demo, address: str) -> None:
-    demo.say("1. An organisation in three CSV files, and an empty SCIM endpoint")
-    click.echo(f"   files in {demo.folder}\n   the sandbox answers at {address}")
+    page = address.removesuffix("scim/v2")
+    demo.say("1. An organisation in three CSV files, and an empty workspace that behaves as LucidLink's documents say")
+    click.echo(f"   files in {demo.folder}\n   SCIM at {address}\n   what its people see: {page}")
     demo.run("check", expected=0)
     demo.wait()
 
@@ -130,6 +136,7 @@ def _show(demo: Demo, address: str) -> None:
     demo.say("3. Reviewed: carry out exactly that plan")
     demo.run("apply", "plan.json", expected=0)
     demo.run("status", expected=0)
+    click.echo(f"   See {page}: groups carry the mark (SCIM) and are locked; two people of other domains are pending.")
     demo.wait()
 
     demo.say("4. The organisation changes")
@@ -137,6 +144,7 @@ def _show(demo: Demo, address: str) -> None:
         click.echo(f"   {line}")
     demo.run("plan", expected=2)
     demo.run("sync", expected=0)
+    click.echo(f"   See {page}: who left is deactivated, and keeps everything but access.")
     demo.wait()
 
     demo.say(f"5. A bad export: {_LEAVERS} people are suddenly marked as having left")
