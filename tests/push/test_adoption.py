@@ -8,8 +8,8 @@ import pytest
 
 from syncd.core.model import State
 from syncd.core.plan import Action, Result
-from tests.endpoints import Endpoint, Json, Reply, error
-from tests.push.pushing import Pushing, detail, pushing, results, said
+from tests.endpoints import Endpoint, Gate, Json, Reply, error
+from tests.push.pushing import Pushing, detail, meanwhile, pushing, results, said
 from tests.world import group, person
 
 ADOPTED = "was there already, and is managed from now on"
@@ -232,6 +232,25 @@ def test_two_people_with_one_user_name_never_share_an_account(tmp_path: Path, co
         assert len(world.scim.users) == 2
         linked = [known.id for known in world.snapshot.users(["1", "2", "3"]).values()]
         assert len(set(linked)) == 2
+
+
+def test_two_people_who_match_one_account_at_the_same_moment_do_not_both_take_it(tmp_path: Path) -> None:
+    both_have_asked = Gate(lambda request: "userName" in request.query.get("filter", ""))
+
+    def let_them_find_it() -> None:
+        both_have_asked.wait_for(2)
+        both_have_asked.open()
+
+    with pushing(tmp_path, Endpoint()) as world:
+        native = world.scim.add_user(userName="same")
+        world.hold(person("1", "same"), person("2", "same"))
+        world.scim.held = both_have_asked.hold
+        with meanwhile(let_them_find_it):
+            run = world.push()
+        assert run.results == {Result.APPLIED: 1, Result.FAILED: 1}
+        assert world.scim.log().count(f"PATCH /Users/{native}") == 1
+        (known,) = world.snapshot.users(["1", "2"]).values()
+        assert world.scim.users[native]["externalId"] == known.key
 
 
 def test_an_endpoint_that_answers_a_create_with_what_it_has_links_nobody_twice(tmp_path: Path) -> None:
