@@ -9,9 +9,11 @@ import click
 from syncd.errors import ConfigurationError, Fault
 from syncd.sandbox.options import DEFAULT_PORT, DEFAULT_TOKEN, SandboxOptions
 
+NAMES = "generic, lucidlink, lucid-admin or lucid-content"
+
 
 @click.command("sandbox")
-@click.option("--profile", default="generic", show_default=True, help="Which service it behaves like.")
+@click.option("--profile", default="generic", show_default=True, help=f"Which service it behaves like: {NAMES}.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=DEFAULT_PORT, show_default=True, help="The port; 0 picks a free one.")
 @click.option("--state", type=click.Path(path_type=Path), help="SQLite file; without it, state is temporary.")

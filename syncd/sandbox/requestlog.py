@@ -14,7 +14,7 @@ import orjson
 
 from syncd.sandbox.resources import now
 
-KEPT = 50_000
+KEPT = 20_000
 """Requests; the counts go on."""
 BODY_LIMIT_BYTES = 256 * 1024
 

@@ -12,6 +12,7 @@ import orjson
 from syncd.sandbox.faults import Faults
 from syncd.sandbox.html import Content, Html, el, render
 from syncd.sandbox.people import PERMISSIONS, People, Tab, display_name, tab_of
+from syncd.sandbox.profiles.base import Choice
 from syncd.sandbox.requestlog import RequestLog
 from syncd.sandbox.resources import GROUP, Document, Linked
 
@@ -71,12 +72,9 @@ class Frame:
         links = [
             el("a", name, href=path, aria_current="page" if path == self.path else None) for path, name in PAGES.items()
         ]
-        switch = form(
-            "switch_support",
-            button("Stop acting as support" if self.support else "Act as support", class_="quiet"),
-            back=self.here,
-        )
         profile = self.people.profile
+        label = "Stop acting as support" if self.support else "Act as support"
+        switch = form("switch_support", button(label, class_="quiet"), back=self.here) if profile.locks else None
         return el(
             "header",
             el("div", el("strong", profile.title), el("code", self.scim_url), class_="account"),
@@ -377,7 +375,7 @@ def _choices(people: People) -> Content:
     rows = [
         (
             el("dt", choice.question),
-            el("dd", el("code", f"{name}={profile.settings[name]}"), f" of {', '.join(choice.answers)}"),
+            el("dd", el("code", f"{name}={profile.settings[name]}"), _others(choice, profile.settings[name])),
         )
         for profile in people.profiles.values()
         for name, choice in profile.choices.items()
@@ -385,6 +383,11 @@ def _choices(people: People) -> Content:
     if not rows:
         return None
     return el("h2", "What no document says"), el("dl", dict.fromkeys(render(row) for row in rows))
+
+
+def _others(choice: Choice, given: str) -> str:
+    others = [*(answer for answer in choice.answers if answer != given), *(["any other name"] if choice.free else [])]
+    return f" (or {', '.join(others)})"
 
 
 # Parts
@@ -444,7 +447,7 @@ def _listed(names: Iterable[str]) -> Iterator[Content]:
 
 
 def _times(invitations: int) -> str:
-    return "Invited" if invitations < 2 else f"Invited {invitations} times"
+    return ["Not invited", "Invited"][invitations] if invitations < 2 else f"Invited {invitations} times"
 
 
 def _count(number: int, noun: str) -> str:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from scim2_server.requests import ScimRequest
 
+from syncd.sandbox.application import handler
+from syncd.sandbox.database import Database
+from syncd.sandbox.options import SandboxOptions
+from syncd.sandbox.profiles import profiles_of
+from syncd.sandbox.profiles.lucid_admin import LucidAdmin
+from syncd.sandbox.resources import Resources
 from tests.sandbox.conftest import Sandboxes
 from tests.sandbox.process import Sandbox
 from tests.sandbox.scim_bodies import ENTERPRISE, GROUP, USER, add_members, group, patch, remove_member, unused, user
@@ -560,3 +569,22 @@ def test_members_of_a_restored_team(sandboxes: Sandboxes, answer: str) -> None:
     sandbox.scim("DELETE", f"/Groups/{team}")
     create_group(sandbox, name, requested)
     assert members_of(sandbox, team) == [{"old": old, "requested": requested}[answer]]
+
+
+def test_a_filtered_list_ends_at_its_maximum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert LucidAdmin.most_filtered == 10_000
+    monkeypatch.setattr(LucidAdmin, "most_filtered", 3)
+    database = Database(tmp_path / "sandbox.db")
+    profile = profiles_of(Resources(database), SandboxOptions(profile="lucid-admin"))["lucid-admin"]
+    lucid = handler(profile)
+
+    def send(method: str, path: str, body: Any = None, **query: str) -> dict[str, Any]:
+        request = ScimRequest(method, "http://host/scim/v2", path, query, {}, json.dumps(body).encode())
+        return lucid.handle(request).body or {}
+
+    for _ in range(5):
+        send("POST", "/Users", user(title="Boss"))
+    assert send("GET", "/Users")["totalResults"] == 5
+    page = send("GET", "/Users", filter='title eq "boss"')
+    assert (page["totalResults"], len(page["Resources"])) == (3, 3)
+    database.close()

@@ -243,7 +243,7 @@ def test_sso_is_removed_with_its_consequences_and_set_up_again(
         page.goto(sandbox.url)
         expect(page.get_by_role("navigation", name="States")).to_have_text("Active0Pending1Deactivated0")
         page.goto(f"{sandbox.url}/?tab=pending")
-        assert row(page, "stays").startswith("stays@example.com Native Invited")
+        assert row(page, "stays").startswith("stays@example.com Native Not invited")
         page.goto(f"{sandbox.url}/ui/groups")
         expect(page.locator("ul.cards h2")).to_have_text(["Native"])
 
@@ -407,4 +407,6 @@ def test_lucid_shows_organizational_groups_and_teams_side_by_side(
         shot(page, "lucid-groups")
         page.goto(f"{sandbox.url}/ui/account")
         expect(page.get_by_text(other)).to_be_visible()
+        expect(page.get_by_text("deactivated-by-id=found (or not-found)")).to_be_visible()
+        expect(page.get_by_role("button", name="Act as support")).to_have_count(0)
         shot(page, "lucid-account")

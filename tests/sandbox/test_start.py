@@ -125,6 +125,13 @@ def test_a_missing_library_says_how_to_install_it(library: str) -> None:
     )
 
 
+def test_the_help_names_every_profile() -> None:
+    from syncd.sandbox.profiles import PROFILES
+
+    shown = " ".join(run("--help").stdout.split())
+    assert [name for name in PROFILES if name not in shown] == []
+
+
 def test_naming_the_command_loads_no_scim_library() -> None:
     program = (
         "import sys, syncd.sandbox.command, syncd.sandbox.server, syncd.sandbox.options;"
