@@ -167,7 +167,7 @@ class CsvSettings(Section):
     """Who is in which group: columns `group` and `member` (a key of `users`, or an id of `groups`: nested)."""
     delimiter: Literal[",", ";", "\t"] | None = None
     """What separates the cells, where it should not be found out from the header."""
-    multivalued: dict[str, str] = Field(default_factory=dict)
+    multivalued: dict[str, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
     """Columns with several values in a cell, and what separates them: `{ aliases = ";" }`."""
     nested_groups: Nesting = Nesting.FLATTEN
     """What a group inside a group means: `flatten` (its members are members), `keep` (it is a member) or `ignore`."""

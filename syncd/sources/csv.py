@@ -187,12 +187,17 @@ class CsvPull:
                 yield group
 
     def evidence(self) -> Evidence:
-        """Return the counts, once everything was read and no file has changed since the start."""
+        """Return the counts, once everything was read and no file has changed since the start.
+
+        Raises SourceIncomplete also where a faulty row may be anybody's: whoever it hides must not count as gone.
+        """
         if not (self._users_read and self._groups_read):
             raise SourceIncomplete(str(self._files.users.path), "it was not read to its end")
         for file in self._files:
             file.unchanged()
         keyed = [rows for rows in (self._people, self._groups) if rows is not None]
+        for rows in keyed:
+            rows.demand_names()
         return Evidence(
             source=", ".join(str(file.path) for file in self._files),
             users=self._users_yielded - len(self._people.repeated),
@@ -200,7 +205,6 @@ class CsvPull:
             memberships=self._memberships,
             problems=sum(rows.faults for rows in keyed) + self._faulty_memberships,
             seconds=monotonic() - self._started,
-            absence=not any(rows.nameless for rows in keyed),
         )
 
 
@@ -311,8 +315,8 @@ class _Memberships:
 
     def _absentee(self, line: int, group: GroupEntry, member: str) -> Problem | None:
         """Keep a member who has no good row but may have a faulty one, which was reported; report any other."""
-        person = member in self._people.suspected or self._people.nameless > 0
-        subgroup = member in self._group_rows.suspected or self._group_rows.nameless > 0
+        person = member in self._people.suspected or self._people.nameless is not None
+        subgroup = member in self._group_rows.suspected or self._group_rows.nameless is not None
         if person and subgroup:
             return self._incomplete(line, f"{member!r} may be a person or a group whose row is faulty", [group.key])
         if not person and not subgroup:

@@ -1,7 +1,7 @@
 """Whose a row is, in a CSV file with a key column; and for a faulty row, whose it may be.
 
 Nobody may be taken for gone because their row could not be read: a fault names every key that the row may
-have, or counts as `nameless`, which casts doubt on every absence.
+have, or is `nameless`, and then the whole file counts as incomplete.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from itertools import combinations
 from unicodedata import category
 
 from syncd.core.model import Kind, Problem
+from syncd.errors import SourceIncomplete
 from syncd.sources.csv_file import CsvFile, Doubt
 
 REPORTED = 1_000
@@ -36,8 +37,8 @@ class KeyedRows:
         """Keys that several rows have, to the lines of all but the first."""
         self.suspected: set[str] = set()
         """Keys that a faulty row may have."""
-        self.nameless = 0
-        """Faulty rows that may be anybody's."""
+        self.nameless: Problem | None = None
+        """The first faulty row that may be anybody's: with one of those the file counts as incomplete."""
         self.faults = 0
         self._file = file
         self._column = column
@@ -83,13 +84,10 @@ class KeyedRows:
             whole, pieces = possible_keys(row, index, self._file, longest)
             yield self._problem(line, problem, whole, [piece for piece in pieces if piece not in keys])
         if unreported:
-            self.nameless += unreported
-            problem = f"{unreported} more rows can't be used, and nobody is taken for gone"
-            yield Problem(self._file.name, problem, kind=self._kind)
+            yield self._nameless(Problem(self._file.name, f"{unreported} more rows can't be used", kind=self._kind))
         if not keys:
             # Then it may be the header that is torn, and a row a part of it.
-            self.nameless += 1
-            yield Problem(self._file.name, "not one row can be used, and nobody is taken for gone", kind=self._kind)
+            yield self._nameless(Problem(self._file.name, "not one row can be used", kind=self._kind))
 
     def _unusable(self, line: int, key: str, doubt: Doubt | None) -> Problem:
         """Return the problem with a row whose key is in its column, but is no key or stands beside rubbish."""
@@ -120,17 +118,28 @@ class KeyedRows:
     def _problem(self, line: int, problem: str, whole: Sequence[str], pieces: Sequence[str] = ()) -> Problem:
         """Return a Problem that protects whoever the row may belong to: all, where nobody is named."""
         if not whole:
-            self.nameless += 1
-            problem += "; nobody is taken for gone, for the row may be anyone's"
+            problem += "; the row may be anyone's"
         protects = (*whole, *pieces) if whole else ()
         self.suspected.update(protects)
-        return Problem(
+        found = Problem(
             where=f"{self._file.name}:{line}",
             problem=problem,
             key=whole[0] if len(whole) == 1 else "",
             kind=self._kind,
             protects=protects,
         )
+        return found if whole else self._nameless(found)
+
+    def demand_names(self) -> None:
+        """Raise SourceIncomplete when a faulty row may be anybody's: whoever it hides must not count as gone."""
+        if self.nameless is not None:
+            where = str(self._file.path.with_name(self.nameless.where))
+            hint = "So nothing is compared: mend that row, or take it out."
+            raise SourceIncomplete(where, self.nameless.problem, hint=hint)
+
+    def _nameless(self, problem: Problem) -> Problem:
+        self.nameless = self.nameless or problem
+        return problem
 
 
 def possible_keys(row: Sequence[str], index: int, file: CsvFile, longest: int) -> tuple[list[str], list[str]]:

@@ -1,7 +1,9 @@
 """The LDAP source.
 
-options  what is to be read, presets         filters, names, ber, entries  the forms that LDAP gives to things
-connection, session, answers  one server     pull, waiting, source         the reading
+options                                what is to be read; presets
+filters, names, ber, entries           the forms that LDAP gives to things
+connect, connection, session, answers  one server
+pull, waiting, source                  the reading
 """
 
 from syncd.sources.ldap.options import PRESETS, LdapOptions, Preset

@@ -148,7 +148,13 @@ def _demand_safety(server: Endpoint, connection: DirectConnection) -> None:
     """Refuse to go on in clear, unless with this very machine. Asks the socket, not the configuration."""
     if isinstance(connection.socket, ssl.SSLSocket):
         return
-    if not is_loopback(connection.socket.getpeername()[0]):
+    try:
+        peer = connection.socket.getpeername()[0]
+    except OSError:
+        raise TryNext(
+            SourceUnreachable(server.url, "it hung up at once", hint="is it LDAP that this port speaks?")
+        ) from None
+    if not is_loopback(peer):
         raise SourceRefused(
             server.url,
             "the connection is not encrypted",
