@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from threading import Thread
 from time import monotonic
 from typing import Any
 
@@ -475,6 +478,19 @@ def test_a_server_that_never_answers_the_bind_gives_way_to_the_next(company: Sla
         source = LdapSource(options(company, urls=(server.url, company.url), connect_timeout=1))
         assert read(source, NOTHING).evidence.source == company.url
         assert "no answer to the bind: sent nothing for 1 seconds" in str(refused(server, connect_timeout=1))
+
+
+def test_a_server_that_hangs_up_at_once_is_unreachable(company: Slapd) -> None:
+    # With a reset, so that not even the address of the other end can be asked for any more.
+    at_once = struct.pack("ii", 1, 0)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        hanging_up = Thread(target=lambda: listener.accept()[0].close())
+        hanging_up.start()
+        url = f"ldap://127.0.0.1:{listener.getsockname()[1]}"
+        reading = read(LdapSource(options(company, urls=(url, company.url))), NOTHING)
+        hanging_up.join()
+    assert reading.evidence.source == company.url
 
 
 def test_a_server_that_hangs_up_at_the_bind_is_unreachable() -> None:
