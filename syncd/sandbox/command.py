@@ -15,7 +15,13 @@ NAMES = "generic, lucidlink, lucid-admin or lucid-content"
 @click.command("sandbox")
 @click.option("--profile", default="generic", show_default=True, help=f"Which service it behaves like: {NAMES}.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=DEFAULT_PORT, show_default=True, help="The port; 0 picks a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=DEFAULT_PORT,
+    show_default=True,
+    help="The port; 0 picks a free one.",
+)
 @click.option("--state", type=click.Path(path_type=Path), help="SQLite file; without it, state is temporary.")
 @click.option("--token", "tokens", multiple=True, help=f"A bearer token it accepts. [default: {DEFAULT_TOKEN}]")
 @click.option(

@@ -23,7 +23,7 @@ def control_routes(log: RequestLog, faults: Faults) -> list[BaseRoute]:
             return Response(status_code=204)
         query = request.query_params
         since = query.get("since", "0")
-        if not since.isdigit():
+        if not since.isascii() or not since.isdigit():
             return JSONResponse({"error": f"since: {since!r} is not a request's number"}, 400)
         report = log.report(method=query.get("method", ""), path=query.get("path", ""), since=int(since))
         return json_response(report)

@@ -26,6 +26,7 @@ from syncd.sandbox.views import Frame, Note
 STATIC = Path(__file__).parent / "static"
 SUPPORT = "support"
 KEPT_NOTES = 100
+MOST_PAGES = 10**9
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; img-src data:"
 )
@@ -62,7 +63,7 @@ class Page:
         query = request.query_params
         tab = Tab(query["tab"]) if query.get("tab") in list(Tab) else Tab.ACTIVE
         page = query.get("page", "1")
-        number = max(1, int(page)) if page.isdigit() else 1
+        number = min(max(1, int(page)), MOST_PAGES) if page.isascii() and page.isdigit() else 1
         return _html(views.members(self._frame(request), tab, query.get("q", ""), number))
 
     async def groups(self, request: Request) -> Response:

@@ -13,7 +13,7 @@ from typing import Any
 from syncd.sandbox.members import GROUP_SCHEMA, USER_SCHEMA, MemberChange
 from syncd.sandbox.profiles.base import Profile
 from syncd.sandbox.profiles.lucid import Lucid
-from syncd.sandbox.resources import GROUP, USER, Document, Linked, Query, Resources, comparable
+from syncd.sandbox.resources import GROUP, USER, Document, Linked, Query, Resources, Taken, comparable
 
 PERMISSIONS = ("", "View", "Edit", "Admin")
 SCIM_ATTRIBUTES = {"userName", "displayName", "title", "active", "externalId"}
@@ -179,6 +179,12 @@ class People:
             raise Refused(f"{', '.join(sorted(unknown))}: no such thing can be changed of a user")
         if changes.keys() & SCIM_ATTRIBUTES:
             self._check_lock(user, "changed", force=force)
+        for name in changes.keys() - {"permission"}:
+            kind = bool if name in ("active", "owner") else str
+            if not isinstance(changes[name], kind):
+                raise Refused(f"{name} has to be {'true or false' if kind is bool else 'text'}")
+        if not changes.get("userName", "-"):
+            raise Refused("userName can't be empty")
         if changes.get("permission", "") not in PERMISSIONS:
             raise Refused(f"there is no permission {changes['permission']!r}; there are {', '.join(PERMISSIONS[1:])}")
         with self.resources.database.transaction():
@@ -186,8 +192,11 @@ class People:
                 if name in SCIM_ATTRIBUTES:
                     user.attributes[name] = value
             user.permission = changes.get("permission", user.permission)
-            user.owner = bool(changes.get("owner", user.owner))
-            return self.resources.update(user)
+            user.owner = changes.get("owner", user.owner)
+            try:
+                return self.resources.update(user)
+            except Taken as error:
+                raise Refused(str(error)) from error
 
     def delete_user(self, id_: str, *, force: bool = False) -> None:
         """Delete a user. Raises Refused; Locked if SCIM manages them."""

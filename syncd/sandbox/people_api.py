@@ -101,7 +101,10 @@ def people_routes(people: People) -> list[BaseRoute]:
     async def elsewhere(request: Request) -> Response:
         if request.method == "PUT":
             body = await _body(request, {"emails"})
-            people.set_elsewhere([str(email) for email in body.get("emails", [])])
+            emails = body.get("emails", [])
+            if not isinstance(emails, list):
+                raise Refused("emails has to be a list")
+            people.set_elsewhere([str(email) for email in emails])
         return json_response({"emails": people.elsewhere()})
 
     return [

@@ -18,7 +18,7 @@ from scim2_models import (
     SearchRequest,
     UnauthorizedException,
 )
-from scim2_server.applications.asgi import ASGIApplication, Scope, Send
+from scim2_server.applications.asgi import ASGIApplication, Receive, Scope, Send
 from scim2_server.handler import ScimHandler
 from scim2_server.requests import ScimRequest
 from scim2_server.responses import ScimResponse
@@ -28,7 +28,7 @@ from scim2_server.service import ScimService
 from syncd.sandbox.members import GroupPatch, take_apart
 from syncd.sandbox.profiles.base import Json, Profile
 from syncd.sandbox.resources import GROUP, Document
-from syncd.sandbox.storage import SandboxStorage
+from syncd.sandbox.storage import FURTHEST, SandboxStorage
 
 WHOLE = frozenset({"members", "groups"})
 ALWAYS_RETURNED = frozenset({"id", "schemas"})
@@ -179,6 +179,7 @@ class SandboxHandler(ScimHandler):
     def _list(
         self, request: ScimRequest, types: list[ResourceType], search_request: SearchRequest[Any]
     ) -> ScimResponse:
+        search_request.start_index = min(search_request.start_index or 1, FURTHEST)
         with self.storage.operation():
             total, documents = self.storage.page(types, search_request)
             resources = self._bodies(request, documents, search_request)
@@ -222,6 +223,11 @@ class ScimApplication(ASGIApplication):
         # The asynchronous handler that scim2-server makes of the storage is never called: requests are served
         # one after the other, which is what makes a read and the write that follows from it one step.
         super().__init__(cast(Any, first.storage), first.service.provider, first.service)
+
+    async def read_request(self, scope: Scope, receive: Receive) -> ScimRequest:
+        """Return the SCIM request of an ASGI request, whose headers may be any bytes (RFC 9110 section 5.5)."""
+        readable = [(name, value.decode("latin-1").encode()) for name, value in scope["headers"]]
+        return await super().read_request({**scope, "headers": readable}, receive)
 
     @staticmethod
     def get_base_url(scope: Scope) -> str:

@@ -6,10 +6,8 @@ evaluates the filter on what it kept. Refuses to know about paging, sorting or p
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 from unicodedata import normalize
 
 from scim2_models.path import (
@@ -129,8 +127,3 @@ def names(node: FilterNode) -> set[str]:
     visitor = _Names()
     visitor.visit(node)
     return visitor.names
-
-
-def literal(value: Any) -> str:
-    """Return a value as a filter writes it: a JSON string (RFC 7644 section 3.4.2.2)."""
-    return json.dumps(value)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import socket
 import tempfile
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from syncd.errors import ConfigurationError, Fault, SyncdError
+from syncd.errors import SyncdError
 from syncd.sandbox.options import SCIM_PATH, SandboxOptions
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def serve(options: SandboxOptions) -> None:
     with ExitStack() as stack:
         if options.state is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="syncd-sandbox-"))
-            options = _with_state(options, Path(folder) / "sandbox.db")
+            options = replace(options, state=Path(folder) / "sandbox.db")
         app = create_app(options)
         listening = stack.enter_context(_listen(options))
         _run(app, listening, options)
@@ -101,12 +102,6 @@ def _listen(options: SandboxOptions) -> socket.socket:
     return listening
 
 
-def _with_state(options: SandboxOptions, state: Path) -> SandboxOptions:
-    from dataclasses import replace
-
-    return replace(options, state=state)
-
-
 def _require_libraries() -> None:
     """Say how to install the sandbox's libraries if they are not there."""
     try:
@@ -119,8 +114,3 @@ def _require_libraries() -> None:
             hint="install it with: pip install 'syncd[sandbox]'",
         ) from error
     _: Any = (scim2_server, starlette, uvicorn)
-
-
-def refuse(key: str, problem: str) -> ConfigurationError:
-    """Return the error for one wrong option of the sandbox."""
-    return ConfigurationError("sandbox", [Fault(key, problem)])

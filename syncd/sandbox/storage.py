@@ -45,6 +45,9 @@ from syncd.sandbox.search import condition, names
 
 Model = Resource[Any]
 
+FURTHEST = 2**62
+"""As far as SQLite counts; further away there is nothing either."""
+
 
 class SandboxStorage(ScimStorage):
     """The resources as one integration of a service sees them."""
@@ -273,6 +276,8 @@ def _as_scim() -> Iterator[None]:
         raise UniquenessException(detail=str(error)) from error
     except UnknownMember as error:
         raise InvalidValueException(detail=str(error)) from error
+    except UnicodeEncodeError as error:
+        raise InvalidValueException(detail=f"half of a surrogate pair is no text: {error.object!a}") from error
 
 
 def _attributes(resource: Model) -> tuple[Json, list[str] | None, str | None]:

@@ -40,7 +40,6 @@ class Profile:
     """Profiles of the other integrations of the same account, each with a token of its own."""
     space: ClassVar[str] = ""
     """What kind of groups this integration sees, where a service has more than one."""
-    group_noun: ClassVar[str] = "group"
     endpoints: ClassVar[frozenset[str]] = frozenset(
         {"Users", "Groups", "ServiceProviderConfig", "Schemas", "ResourceTypes", "Bulk", "Me", ".search", ""}
     )

@@ -20,7 +20,6 @@ class LucidAdmin(Lucid):
     title: ClassVar[str] = "Lucid, admin management"
     siblings: ClassVar[tuple[str, ...]] = ("lucid-content",)
     space: ClassVar[str] = "organizational group"
-    group_noun: ClassVar[str] = "organizational group"
     choices: ClassVar[Mapping[str, Choice]] = {
         **Lucid.choices,
         "second-group": Choice(

@@ -20,7 +20,6 @@ class LucidContent(Lucid):
     title: ClassVar[str] = "Lucid, content access"
     siblings: ClassVar[tuple[str, ...]] = ("lucid-admin",)
     space: ClassVar[str] = "team"
-    group_noun: ClassVar[str] = "team"
     choices: ClassVar[Mapping[str, Choice]] = {
         **Lucid.choices,
         "restored-members": Choice(
