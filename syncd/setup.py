@@ -199,25 +199,26 @@ def _source(settings: CsvSettings | LdapSettings, file: Path, base: Path) -> Sou
         def password() -> str:
             return reveal().get_secret_value()
 
-    return LdapSource(
-        LdapOptions(
-            urls=tuple(settings.urls),
-            start_tls=settings.start_tls,
-            ca_file=base / settings.ca_file if settings.ca_file else None,
-            bind_dn=settings.bind_dn,
-            password=password,
-            base_dn=settings.base_dn,
-            user_base_dn=settings.user_base_dn,
-            group_base_dn=settings.group_base_dn,
-            user_filter=settings.user_filter,
-            group_filter=settings.group_filter,
-            preset=settings.preset,
-            key=settings.key,
-            member=settings.member,
-            group_name=settings.group_name,
-            page_size=settings.page_size,
-            connect_timeout=int(settings.connect_timeout.total_seconds()),
-            receive_timeout=int(settings.receive_timeout.total_seconds()),
-            deadline=int(settings.deadline.total_seconds()),
-        )
+    options = LdapOptions(
+        urls=tuple(settings.urls),
+        start_tls=settings.start_tls,
+        ca_file=base / settings.ca_file if settings.ca_file else None,
+        bind_dn=settings.bind_dn,
+        password=password,
+        base_dn=settings.base_dn,
+        user_base_dn=settings.user_base_dn,
+        group_base_dn=settings.group_base_dn,
+        user_filter=settings.user_filter,
+        group_filter=settings.group_filter,
+        preset=settings.preset,
+        key=settings.key,
+        member=settings.member,
+        group_name=settings.group_name,
+        page_size=settings.page_size,
+        connect_timeout=int(settings.connect_timeout.total_seconds()),
+        receive_timeout=int(settings.receive_timeout.total_seconds()),
+        deadline=int(settings.deadline.total_seconds()),
     )
+    if faults := options.faults():
+        raise ConfigurationError(str(file), faults)
+    return LdapSource(options)
