@@ -151,7 +151,7 @@ def _progress() -> Progress:
 # -- to begin with -----------------------------------------------------------------------------------
 
 
-@cli.command()
+@cli.command(short_help="Write a starter configuration and sample files.")
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False), default=Path())
 def init(directory: Path) -> None:
     """Write a commented configuration and sample CSV files into DIRECTORY; nothing is overwritten."""
@@ -166,7 +166,7 @@ def init(directory: Path) -> None:
     )
 
 
-@cli.command()
+@cli.command(short_help="Is everything right, does everything answer?")
 @_config
 @_target
 @_json
@@ -288,7 +288,7 @@ def _read_plans(file: Path) -> list[Plan]:
     return [Plan.from_json(each, file.name) for each in (data if isinstance(data, list) else [data])]
 
 
-@cli.command()
+@cli.command(short_help="Plan and push in one go.")
 @_config
 @_target
 @_user
@@ -334,7 +334,7 @@ def _codes(run: Run) -> list[int]:
 # -- where things stand ------------------------------------------------------------------------------
 
 
-@cli.command()
+@cli.command(short_help="Where things stand.")
 @_config
 @_target
 @_json
@@ -446,7 +446,7 @@ def show(number: int, config: Path, as_json: bool) -> None:
 cli.add_command(sandbox)
 
 
-@cli.command()
+@cli.command(short_help="See the whole thing at work on this machine.")
 @click.option("--no-pause", is_flag=True, help="Don't wait for a key between the steps.")
 @click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Work in DIR, and leave it there.")
 def demo(no_pause: bool, keep: Path | None) -> None:
@@ -456,7 +456,7 @@ def demo(no_pause: bool, keep: Path | None) -> None:
     run(pause=not no_pause and sys.stdin.isatty(), keep=keep)
 
 
-@cli.command()
+@cli.command(short_help="Print a shell's completion script.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the completion script of a shell: `source <(syncd completion bash)`."""

@@ -148,7 +148,7 @@ class ScimError(Exception):
     """
 
     def __init__(self, status: int, detail: str, scim_type: str = "") -> None:
-        super().__init__(f"{status} {scim_type} {detail}".replace("  ", " ").strip())
+        super().__init__(" ".join(part for part in (str(status or ""), scim_type, detail) if part))
         self.status = status
         self.detail = detail
         self.scim_type = scim_type

@@ -18,7 +18,7 @@ import orjson
 
 from syncd import __version__
 from syncd.core.model import Json
-from syncd.errors import ScimError, TargetRedirected, TargetRefused, TargetUnreachable
+from syncd.errors import ScimError, TargetRedirected, TargetRefused, TargetUnreachable, TargetUnusable
 from syncd.scim.resources import field
 
 MEDIA_TYPE: Final = "application/scim+json"
@@ -83,7 +83,7 @@ class Transport:
         """Send one request and return a successful (2xx) answer.
 
         Raises ScimError for an answer about this resource (4xx, 5xx; status 0 when none came and the request may
-        have taken effect), TargetRefused for 401 and 403, TargetRedirected, and TargetUnreachable when it is
+        have taken effect), TargetRefused for 401 and 403, TargetUnusable for a web page, TargetRedirected, and TargetUnreachable when it is
         certain that the target never got the request.
         """
         url = self._url(path, query)
@@ -132,6 +132,12 @@ class Transport:
         except orjson.JSONDecodeError:
             body, readable = None, False
         if 200 <= status < 300:
+            if not readable and "html" in headers.get("Content-Type", ""):
+                raise TargetUnusable(
+                    self.name,
+                    f"{self._base.host} answers with an HTML page, not with SCIM",
+                    hint="check base_url, and whether a proxy or a sign-in page stands in between",
+                )
             if not readable:
                 raise ScimError(0, f"{method} {path} was answered {status} with something that is no JSON")
             return Answer(status, body, headers.get("Location", ""))

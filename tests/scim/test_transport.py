@@ -12,7 +12,7 @@ import pytest
 
 from syncd import __version__
 from syncd.core.model import Kind
-from syncd.errors import ScimError, SyncdError, TargetRedirected, TargetRefused, TargetUnreachable
+from syncd.errors import ScimError, SyncdError, TargetRedirected, TargetRefused, TargetUnreachable, TargetUnusable
 from syncd.scim import transport as module
 from syncd.scim.client import Client
 from syncd.scim.transport import Transport
@@ -142,6 +142,12 @@ def test_a_success_that_is_no_json_is_no_success(body: bytes) -> None:
     with Server(lambda _: Reply(200, body)) as server, pytest.raises(ScimError, match="no JSON") as caught:
         read(server.url)
     assert caught.value.status == 0
+
+
+def test_a_web_page_stops_the_target_and_is_not_one_persons_fault() -> None:
+    page = Reply(200, b"<html>Please sign in</html>", {"Content-Type": "text/html; charset=utf-8"})
+    with Server(lambda _: page) as server, pytest.raises(TargetUnusable, match="HTML page"):
+        read(server.url)
 
 
 def test_an_empty_success_is_one() -> None:
