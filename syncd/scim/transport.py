@@ -83,8 +83,8 @@ class Transport:
         """Send one request and return a successful (2xx) answer.
 
         Raises ScimError for an answer about this resource (4xx, 5xx; status 0 when none came and the request may
-        have taken effect), TargetRefused for 401 and 403, TargetUnusable for a web page, TargetRedirected, and TargetUnreachable when it is
-        certain that the target never got the request.
+        have taken effect). About the target as a whole: TargetRefused for 401 and 403, TargetUnusable for a web page,
+        TargetRedirected, and TargetUnreachable when it is certain that the target never got the request.
         """
         url = self._url(path, query)
         content = None if body is None else orjson.dumps(body)
