@@ -136,7 +136,7 @@ def _show(demo: Demo, address: str) -> None:
     demo.say("3. Reviewed: carry out exactly that plan")
     demo.run("apply", "plan.json", expected=0)
     demo.run("status", expected=0)
-    click.echo(f"   See {page}: groups carry the mark (SCIM) and are locked; two people of other domains are pending.")
+    click.echo(f"   See {page}: groups carry the mark (SCIM) and are locked; people of other domains are pending.")
     demo.wait()
 
     demo.say("4. The organisation changes")

@@ -108,6 +108,15 @@ def test_an_external_id_is_compared_to_the_letter(tmp_path: Path) -> None:
         assert detail(run, Action.CREATE_USER, "key-a").endswith("the account carries another externalId (KEY-A)")
 
 
+def test_an_external_id_in_another_case_does_not_hide_the_right_account(tmp_path: Path) -> None:
+    with pushing(tmp_path, Endpoint(filters="ignored")) as world:
+        world.hold(person("key-a", "ada@example.com"))
+        world.scim.add_user(userName="bob@example.com", externalId="KEY-A")
+        ada = world.scim.add_user(userName="ada@example.com")
+        assert world.push().results == {Result.APPLIED: 1}
+        assert world.scim.users[ada]["externalId"] == "key-a"
+
+
 def test_two_accounts_that_match_are_for_a_person_to_tell_apart(tmp_path: Path) -> None:
     with pushing(tmp_path, Endpoint()) as world:
         world.scim.add_user(userName="ada@example.com")

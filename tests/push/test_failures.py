@@ -195,6 +195,7 @@ def test_a_state_file_that_cannot_be_written_stops_the_push_before_the_next_requ
     with pushing(tmp_path, Endpoint()) as world:
         world.learnt(patch=True)
         world.hold(*(person(str(number)) for number in range(9)))
+        world.groups = [group("a", members=["0"])]
         world.concurrency = 1
         world.progress = Failing(lambda: world.state.db.conn.execute("PRAGMA query_only = ON"), after=3)
         with pytest.raises(StateUnwritable, match=r"syncd\.db: attempt to write a readonly database"):
@@ -214,11 +215,13 @@ def test_side_by_side_nothing_new_is_sent_once_the_state_file_fails(tmp_path: Pa
     with pushing(tmp_path, Endpoint()) as world:
         world.learnt(patch=True)
         world.hold(*(person(str(number)) for number in range(40)))
+        world.groups = [group("a", members=["0"])]
         world.concurrency = 4
         world.progress = Failing(lambda: world.state.db.conn.execute("PRAGMA query_only = ON"), after=3)
         with pytest.raises(StateUnwritable):
             world.push()
         assert len(world.scim.requests) <= 3 + 4
+        assert not [line for line in world.scim.log() if line != "POST /Users"]
 
 
 # -- nothing to do -----------------------------------------------------------------------------------
