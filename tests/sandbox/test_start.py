@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,18 @@ def test_one_line_says_where_it_listens_and_with_which_token() -> None:
         )
         assert re.fullmatch(pattern, sandbox.greeting)
         assert sandbox.scim("GET", "/Users").status_code == 200
+
+
+def test_no_answer_waits_for_the_clients_delayed_acknowledgement() -> None:
+    with Sandbox() as sandbox:
+        for _ in range(20):
+            sandbox.scim("GET", "/Users")
+        seconds = []
+        for _ in range(20):
+            began = time.perf_counter()
+            sandbox.scim("GET", "/Users")
+            seconds.append(time.perf_counter() - began)
+    assert min(seconds) < 0.03, "Nagle's algorithm is on: the acknowledgement comes after 0.04 s"
 
 
 def test_state_is_temporary_when_no_file_is_named(tmp_path: Path) -> None:
