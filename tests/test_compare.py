@@ -357,6 +357,14 @@ def test_whose_row_is_in_doubt_is_not_changed_by_another_row_of_theirs(
     assert known.endpoint.members_of("g") == {"1", "2"}
 
 
+@pytest.mark.parametrize("batch", [1, 1000])
+def test_a_row_in_doubt_settles_nothing(known: World, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+    monkeypatch.setattr(syncd.sync, "_BATCH", batch)
+    known.hold(person("1", "ada", shoe="40"), faulty("1"), person("2", "bob", shoe="41"))
+    assert brief(known.sync()) == []
+    assert list(known.bookkeeping.settled) == ["2"]
+
+
 def test_a_new_person_whose_row_is_in_doubt_is_not_created(world: World) -> None:
     world.hold(person("1"), faulty("1"), person("2", boss="1"))
     world.groups = [group("g", members=["1", "2"])]

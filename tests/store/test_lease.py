@@ -90,7 +90,10 @@ def test_a_lease_ends_with_its_block_even_when_that_fails(state: Path) -> None:
 def test_a_child_process_does_not_inherit_it(state: Path) -> None:
     lease = Lease(state, "sync")
     lease.__enter__()
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+    program = [sys.executable, "-c", "print(flush=True); input()"]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=False) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"\n"
         lease.__exit__(None, None, None)
         with Lease(state, "sync"):
             pass

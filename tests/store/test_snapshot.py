@@ -139,9 +139,9 @@ def test_everybody_who_was_not_seen_is_yielded(state: StateFile, snapshot: Snaps
 
 
 def test_settling_touches_nothing_but_the_digest(snapshot: Snapshot) -> None:
-    snapshot.settle({"1001": b"new", "nobody": b"x"})
-    assert snapshot.user("1001") == replace(ADA, digest=b"new")
-    assert snapshot.user("1002") == BOB
+    snapshot.settle({"1002": b"new", "nobody": b"x"})
+    assert snapshot.user("1002") == replace(BOB, digest=b"new")
+    assert snapshot.user("1001") == ADA
     assert snapshot.user("nobody") is None
 
 
