@@ -634,6 +634,21 @@ def test_a_plan_tells_the_scheme_it_was_made_with(known: World) -> None:
     assert len(bytes.fromhex(before)) == 16
 
 
+def test_what_stands_for_source_rules_and_snapshot_differs_when_any_of_them_does() -> None:
+    rules = target_rules()
+    standing = rules.standing(b"source", 7)
+    assert standing == target_rules().standing(b"source", 7)
+    others = [
+        rules.standing(b"sourcf", 7),
+        rules.standing(b"source", 8),
+        target_rules(scheme="another").standing(b"source", 7),
+        target_rules(scope="true").standing(b"source", 7),
+        replace(rules, group_scheme="another").standing(b"source", 7),
+        replace(rules, profile=Profile("another")).standing(b"source", 7),
+    ]
+    assert len({standing, *others}) == 7
+
+
 # -- several targets -----------------------------------------------------------------------------
 
 

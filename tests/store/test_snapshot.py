@@ -177,6 +177,13 @@ def test_discovery_is_remembered(snapshot: Snapshot) -> None:
     assert snapshot.discovery == {"patch": False}
 
 
+def test_what_everything_was_in_line_with_is_remembered(state: StateFile, snapshot: Snapshot) -> None:
+    assert snapshot.mark == b""
+    snapshot.set_mark(b"\x00mark")
+    assert snapshot.mark == b"\x00mark"
+    assert state.snapshot("other").mark == b""
+
+
 def test_the_serial_rises(snapshot: Snapshot) -> None:
     before = snapshot.serial
     snapshot.bump()
