@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 from typing import Final
 
@@ -40,10 +41,14 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A change that went through: the last HTTP status (0: nothing had to be asked), and a remark, mostly none."""
+    """A change that went through: the last HTTP status (0: nothing had to be asked), and a remark, mostly none.
+
+    `acknowledge` writes it into the snapshot, in the transaction that writes the outcome into the journal.
+    """
 
     status: int
     remark: str = ""
+    acknowledge: Callable[[], None] | None = None
 
 
 class Push:
@@ -119,8 +124,11 @@ class Push:
 
     async def _work(self, waiting: Iterator[Change], run: int) -> None:
         for change in waiting:
-            outcome = await self._try(change)
+            outcome, acknowledge = await self._try(change)
             with self._state.atomic():
+                if acknowledge is not None:
+                    acknowledge()
+                    self._snapshot.bump()
                 self._journal.record(run, outcome, self._clock())
             if outcome.result is not Result.APPLIED and change.action.about_user:
                 self._failed.add(change.key)
@@ -129,28 +137,28 @@ class Push:
             self._outcomes.append(outcome)
             self._on_outcome(outcome)
 
-    async def _try(self, change: Change) -> Outcome:
+    async def _try(self, change: Change) -> tuple[Outcome, Callable[[], None] | None]:
         if self.stopped is not None:
-            return Outcome(change, Result.SKIPPED, detail=f"the target stopped: {self.stopped.problem}")
+            return Outcome(change, Result.SKIPPED, detail=f"the target stopped: {self.stopped.problem}"), None
         if change.action.about_user and change.key in self._failed:
-            return Outcome(change, Result.SKIPPED, detail="an earlier change of the same person did not succeed")
+            return Outcome(change, Result.SKIPPED, detail="an earlier change of the same person did not succeed"), None
         patched = self._client.patch
         try:
             done = await self._execute(change)
         except Refusal as refusal:
-            return Outcome(change, refusal.result, detail=refusal.reason)
+            return Outcome(change, refusal.result, detail=refusal.reason), None
         except ScimError as error:
-            return Outcome(change, Result.FAILED, error.status, error.detail or "no reason given")
+            return Outcome(change, Result.FAILED, error.status, error.detail or "no reason given"), None
         except TargetError as error:
             self.stopped = error
-            return Outcome(change, Result.FAILED, detail=error.problem)
+            return Outcome(change, Result.FAILED, detail=error.problem), None
         finally:
             if patched and not self._client.patch:
                 self._remember_dialect()
-        return Outcome(change, Result.APPLIED, done.status, done.remark)
+        return Outcome(change, Result.APPLIED, done.status, done.remark), done.acknowledge
 
     async def _execute(self, change: Change) -> Done:
-        """Do one change and write down what the target acknowledged."""
+        """Do one change. Raises Refusal, ScimError or TargetError."""
         match change.action:
             case Action.CREATE_USER:
                 return await self._create_user(change)
@@ -159,10 +167,7 @@ class Push:
             case Action.DELETE_USER:
                 known = self._known_user(change)
                 status = await self._client.delete(Kind.USER, known.id)
-                with self._state.atomic():
-                    self._snapshot.forget_user(change.key)
-                    self._snapshot.bump()
-                return Done(status)
+                return Done(status, acknowledge=partial(self._snapshot.forget_user, change.key))
             case Action.CREATE_GROUP:
                 return await self._create_group(change)
             case Action.UPDATE_GROUP:
@@ -175,10 +180,8 @@ class Push:
                     group.attributes,
                     has_members=group.members_digest != NO_MEMBERS,
                 )
-                self._acknowledge_group(
-                    replace(group, name=change.name, attributes=_merged(group.attributes, change.after))
-                )
-                return Done(status)
+                changed = replace(group, name=change.name, attributes=_merged(group.attributes, change.after))
+                return Done(status, acknowledge=partial(self._snapshot.put_group, changed))
             case Action.DELETE_GROUP:
                 group = self._known_group(change)
                 if self._profile.group_emptied_first:
@@ -189,10 +192,7 @@ class Push:
                         adding=False,
                     )
                 status = await self._client.delete(Kind.GROUP, group.id)
-                with self._state.atomic():
-                    self._snapshot.forget_group(change.key)
-                    self._snapshot.bump()
-                return Done(status)
+                return Done(status, acknowledge=partial(self._snapshot.forget_group, change.key))
             case Action.ADD_MEMBERS | Action.REMOVE_MEMBERS:
                 return await self._change_members(change)
 
@@ -238,18 +238,16 @@ class Push:
             remark = "was there already, and is managed from now on" if error.status == 409 else "its id was looked up"
         self._claim(Kind.USER, id_, change.key, "the endpoint answered with another account")
         assert change.state is not None
-        self._acknowledge_user(
-            Known(
-                change.key,
-                id_,
-                change.name,
-                change.state,
-                _merged({}, change.after),
-                bytes.fromhex(change.digest),
-                accepted=change.state is State.ACTIVE,
-            )
+        known = Known(
+            change.key,
+            id_,
+            change.name,
+            change.state,
+            _merged({}, change.after),
+            bytes.fromhex(change.digest),
+            accepted=change.state is State.ACTIVE,
         )
-        return Done(status, remark)
+        return Done(status, remark, partial(self._snapshot.put_user, known))
 
     async def _adopt(self, change: Change, attributes: Flat, conflict: ScimError) -> tuple[str, int]:
         """Take over the account that a create collided with, when it is one, and the same person's.
@@ -305,22 +303,15 @@ class Push:
         assert change.state is not None
         attributes = self._resolved(change.after)
         status = await self._client.update(Kind.USER, known.id, change.before, attributes, known.attributes)
-        self._acknowledge_user(
-            replace(
-                known,
-                name=change.name,
-                state=change.state,
-                attributes=_merged(known.attributes, change.after),
-                digest=bytes.fromhex(change.digest),
-                accepted=known.accepted or change.state is State.ACTIVE,
-            )
+        changed = replace(
+            known,
+            name=change.name,
+            state=change.state,
+            attributes=_merged(known.attributes, change.after),
+            digest=bytes.fromhex(change.digest),
+            accepted=known.accepted or change.state is State.ACTIVE,
         )
-        return Done(status)
-
-    def _acknowledge_user(self, known: Known) -> None:
-        with self._state.atomic():
-            self._snapshot.put_user(known)
-            self._snapshot.bump()
+        return Done(status, acknowledge=partial(self._snapshot.put_user, changed))
 
     # -- groups ----------------------------------------------------------------------------------
 
@@ -367,8 +358,8 @@ class Push:
             id_ = own.id
             status = await self._client.update(Kind.GROUP, id_, before, after, there) or 200
         self._claim(Kind.GROUP, id_, change.key, "the endpoint answered with another group")
-        self._acknowledge_group(KnownGroup(change.key, id_, change.name, _merged({}, change.after), NO_MEMBERS))
-        return Done(status, remark)
+        known = KnownGroup(change.key, id_, change.name, _merged({}, change.after), NO_MEMBERS)
+        return Done(status, remark, partial(self._snapshot.put_group, known))
 
     async def _own_group(self, change: Change, *, asked_for: bool) -> Found | None:
         """Return the one group that carries our externalId and is linked to nothing, else None.
@@ -386,11 +377,6 @@ class Push:
             return None
         owners = [self._snapshot.key_of(Kind.GROUP, each.id) for each in found]
         return found[0] if owners == [None] else None
-
-    def _acknowledge_group(self, group: KnownGroup) -> None:
-        with self._state.atomic():
-            self._snapshot.put_group(group)
-            self._snapshot.bump()
 
     async def _change_members(self, change: Change) -> Done:
         """Change a group's members, as far as they are not yet as they should be."""

@@ -48,7 +48,7 @@ class Target:
     def transport(self) -> Transport:
         """Return the connection to the target. Raises ConfigurationError when its token can't be read."""
         token = self.token().get_secret_value()
-        return Transport(self.name, self.base_url, token, connections=self.concurrency, ca_file=self.ca_file)
+        return Transport(self.name, self.base_url, token, ca_file=self.ca_file)
 
     def client(self, transport: Transport, *, patch: bool | None) -> Client:
         """Return the SCIM client; `patch` is what was learnt of the endpoint, and gives way to the profile."""

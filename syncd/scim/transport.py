@@ -8,6 +8,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -40,9 +41,7 @@ class Answer:
 class Transport:
     """The connection to one target. An async context manager; `requests` counts what was sent."""
 
-    def __init__(
-        self, name: str, base_url: str, token: str, *, connections: int = 8, ca_file: Path | None = None
-    ) -> None:
+    def __init__(self, name: str, base_url: str, token: str, *, ca_file: Path | None = None) -> None:
         """`base_url` is the endpoint's root, such as `https://users.lucid.app/scim/v2`, with or without a slash.
 
         Raises TargetUnreachable when `ca_file` can't be used.
@@ -56,10 +55,11 @@ class Transport:
         except OSError as error:  # ssl.SSLError is one
             hint = "`ca_file` is to be a file of certificates in PEM form"
             raise TargetUnreachable(name, f"{ca_file}: {error.strerror or error}", hint=hint) from None
-        self._client = httpx.AsyncClient(
+        self._new_client = partial(
+            httpx.AsyncClient,
             verify=verify,
             timeout=_TIMEOUT,
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
             follow_redirects=False,
             trust_env=False,
             headers={
@@ -68,6 +68,10 @@ class Transport:
                 "User-Agent": f"syncd/{__version__}",
             },
         )
+        # One connection each, as many as there ever are requests at a time: httpx's own pool looks at all its
+        # connections for every request, and that costs more than the request where there are many.
+        self._clients: list[httpx.AsyncClient] = []
+        self._idle: list[httpx.AsyncClient] = []
 
     async def __aenter__(self) -> Transport:
         return self
@@ -75,7 +79,8 @@ class Transport:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._client.aclose()
+        for client in self._clients:
+            await client.aclose()
 
     async def send(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Json = None
@@ -108,8 +113,12 @@ class Transport:
         self, method: str, url: httpx.URL, content: bytes | None, headers: Mapping[str, str]
     ) -> tuple[int, httpx.Headers, bytes]:
         self.requests += 1
+        if not self._idle:
+            self._clients.append(self._new_client())
+            self._idle.append(self._clients[-1])
+        client = self._idle.pop()
         try:
-            async with self._client.stream(method, url, content=content, headers=headers) as response:
+            async with client.stream(method, url, content=content, headers=headers) as response:
                 data = bytearray()
                 async for chunk in response.aiter_bytes():
                     data += chunk
@@ -124,6 +133,8 @@ class Transport:
             raise TargetUnreachable(self.name, f"{url} is no http(s) address", hint="check base_url") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ScimError(0, f"no complete answer: {self._told(_reason(error))}") from None
+        finally:
+            self._idle.append(client)
 
     def _answer(self, method: str, path: str, status: int, headers: httpx.Headers, data: bytes) -> Answer:
         try:
