@@ -48,13 +48,6 @@ def world(state: StateFile) -> World:
     return world
 
 
-def settled(world: World) -> None:
-    """Fail unless the endpoint is as the snapshot says, and there is nothing left to do."""
-    assert world.endpoint.fulfilled()
-    world.endpoint.agrees_with_the_snapshot()
-    assert brief(world.plan()) == []
-
-
 def test_a_new_group_is_created_and_then_filled(world: World) -> None:
     world.groups = [group("g", "Design", ["2", "1", "2"]), group("h", "Empty")]
     plan = world.sync()
@@ -65,14 +58,14 @@ def test_a_new_group_is_created_and_then_filled(world: World) -> None:
     ]
     assert plan.changes[2].reason == "2 people new in the group"
     assert world.endpoint.members_of("g") == {"1", "2"}
-    settled(world)
+    world.assert_settled()
 
 
 def test_members_are_those_who_have_or_get_an_account(world: World) -> None:
     world.people += [person("5"), person("6", status="left"), faulty("7")]
     world.groups = [group("g", members=["1", "5", "6", "7", "nobody"])]
     assert brief(world.sync())[-1] == "add_members g 1 5"
-    settled(world)
+    world.assert_settled()
 
 
 def test_a_renamed_group_keeps_id_and_members(world: World) -> None:
@@ -83,7 +76,7 @@ def test_a_renamed_group_keeps_id_and_members(world: World) -> None:
     assert said(plan) == [("update_group", "g", {"displayName": "Design"}, {"displayName": "Design EU"})]
     assert world.snapshot.ids(Kind.GROUP, ["g"]) == {"g": "id-g"}
     assert world.endpoint.members_of("g") == {"1", "2"}
-    settled(world)
+    world.assert_settled()
 
 
 def test_who_left_is_removed_and_who_joined_is_added(world: World) -> None:
@@ -94,7 +87,7 @@ def test_who_left_is_removed_and_who_joined_is_added(world: World) -> None:
         ("remove_members", "g", {"members": ["1", "2"]}, {}),
         ("add_members", "g", {}, {"members": ["4"]}),
     ]
-    settled(world)
+    world.assert_settled()
 
 
 def test_who_is_disabled_stays_in_the_groups_that_the_source_has_them_in(world: World) -> None:
@@ -105,7 +98,7 @@ def test_who_is_disabled_stays_in_the_groups_that_the_source_has_them_in(world: 
     assert world.endpoint.members_of("g") == {"1", "2"}
     world.groups = [group("g", members=["2"])]
     assert brief(world.sync()) == ["remove_members g 1"]
-    settled(world)
+    world.assert_settled()
 
 
 def test_an_incomplete_group_loses_nobody_and_still_gains(world: World) -> None:
@@ -120,7 +113,7 @@ def test_an_incomplete_group_loses_nobody_and_still_gains(world: World) -> None:
     assert brief(world.sync()) == ["deactivate_user 1", "deactivate_user 2", "deactivate_user 4"]
     world.groups = [group("g", members=["3"])]
     assert brief(world.sync()) == ["remove_members g 1 2"]
-    settled(world)
+    world.assert_settled()
 
 
 def test_a_group_without_a_name_stays_as_it_is(world: World) -> None:
@@ -150,7 +143,7 @@ def test_a_group_that_vanished_waits_out_the_grace_and_is_deleted_with_its_membe
     assert said(plan) == [("delete_group", "g", {"externalId": "g", "displayName": "Design"}, {})]
     assert plan.changes[0].reason == "gone from the source"
     assert world.snapshot.members("g") == (set(), set())
-    settled(world)
+    world.assert_settled()
 
 
 def test_a_group_that_is_back_within_the_grace_was_never_away(state: StateFile) -> None:
@@ -175,7 +168,7 @@ def test_a_group_that_is_no_longer_selected_is_deleted_without_a_grace(state: St
     plan = world.sync()
     assert brief(plan) == ["delete_group h"]
     assert plan.changes[0].reason == "no longer selected by `groups`"
-    settled(world)
+    world.assert_settled()
 
 
 @pytest.mark.parametrize("in_source", [True, False])
@@ -187,7 +180,7 @@ def test_a_target_without_groups_gives_up_those_it_had(state: StateFile, in_sour
     world.target = target_rules(groups=[], grace=DAY)
     world.groups = world.groups if in_source else []
     assert brief(world.sync()) == ["delete_group g"]
-    settled(world)
+    world.assert_settled()
 
 
 def test_groups_over_the_limit_are_not_deleted(state: StateFile) -> None:
@@ -279,7 +272,7 @@ def test_a_group_in_a_group_is_flattened_kept_or_ignored(world: World, nesting: 
     world.rules = source_rules(nesting=nesting)
     world.groups = list(NESTED)
     assert brief(world.sync())[3:] == [f"add_members {each}" for each in added]
-    settled(world)
+    world.assert_settled()
 
 
 @pytest.mark.parametrize("before", Nesting)
@@ -297,14 +290,14 @@ def test_another_way_with_nested_groups_brings_everything_into_line(
         world.rules = source_rules(nesting=nesting)
         world.sync()
         assert world.snapshot.members("outer") == expected[nesting]
-        settled(world)
+        world.assert_settled()
 
 
 def test_a_circle_of_kept_groups_is_pushed_as_it_is_but_nobody_contains_themselves(world: World) -> None:
     world.rules = source_rules(nesting=Nesting.KEEP)
     world.groups = [group("a", subgroups=["b", "a"]), group("b", subgroups=["a"])]
     assert brief(world.sync())[2:] == ["add_members a b", "add_members b a"]
-    settled(world)
+    world.assert_settled()
 
 
 def test_a_nested_group_that_is_not_selected_still_lends_its_members_when_flattened(world: World) -> None:
@@ -319,7 +312,7 @@ def test_a_kept_group_that_is_not_selected_is_no_member(world: World) -> None:
     world.sync()
     world.target = target_rules(groups=["Group outer", "Group core"])
     assert brief(world.sync()) == ["remove_members outer inner", "delete_group inner"]
-    settled(world)
+    world.assert_settled()
 
 
 def test_a_group_above_an_unknown_or_incomplete_one_loses_nobody(world: World) -> None:
@@ -357,7 +350,7 @@ def test_an_incomplete_group_keeps_its_groups_too(world: World) -> None:
     assert world.endpoint.subgroups_of("outer") == {"inner"}
     world.groups = [group("outer", members=["1"]), *NESTED[1:]]
     assert brief(world.sync()) == ["remove_members outer inner"]
-    settled(world)
+    world.assert_settled()
 
 
 def test_a_kept_group_that_vanished_stays_in_its_groups_until_it_is_deleted(state: StateFile) -> None:
@@ -371,14 +364,14 @@ def test_a_kept_group_that_vanished_stays_in_its_groups_until_it_is_deleted(stat
     assert withheld(plan) == ["missing_grace: delete_group inner", "missing_grace: remove_members outer inner"]
     world.later(hours=24)
     assert brief(world.sync()) == ["remove_members outer inner", "delete_group inner"]
-    settled(world)
+    world.assert_settled()
 
 
 def test_groups_have_no_external_id_where_the_endpoint_has_none(state: StateFile) -> None:
     world = World(state, target_rules(profile=Profile("p", patch=True, group_external_id=False)))
     world.groups = [group("g", "Design")]
     assert said(world.sync()) == [("create_group", "g", {}, {"displayName": "Design"})]
-    settled(world)
+    world.assert_settled()
 
 
 # -- one person ----------------------------------------------------------------------------------

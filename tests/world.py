@@ -208,6 +208,12 @@ class World:
         self.endpoint.carry_out(plan, failing)
         return plan
 
+    def assert_settled(self) -> None:
+        """Fail unless the endpoint is as the snapshot says, and there is nothing left to do."""
+        assert self.endpoint.fulfilled()
+        self.endpoint.agrees_with_the_snapshot()
+        assert brief(self.plan()) == []
+
     def hold(self, *people: Entry | Problem) -> None:
         """Let the source hold these people, in place of those it held."""
         self.people = list(people)
