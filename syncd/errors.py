@@ -91,11 +91,12 @@ class SourceIncomplete(SourceError):
 
 
 class TargetError(SyncdError):
-    """A target as a whole can't be used now; `target` is its name or address."""
+    """A target as a whole can't be used now; `target` is its name or address, `status` the HTTP status that said so."""
 
-    def __init__(self, target: str, problem: str, *, hint: str = "") -> None:
+    def __init__(self, target: str, problem: str, *, hint: str = "", status: int = 0) -> None:
         self.target = target
         self.problem = problem
+        self.status = status
         super().__init__(f"{target}: {problem}", hint=hint)
 
 

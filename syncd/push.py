@@ -151,7 +151,7 @@ class Push:
             return Outcome(change, Result.FAILED, error.status, error.detail or "no reason given"), None
         except TargetError as error:
             self.stopped = error
-            return Outcome(change, Result.FAILED, detail=error.problem), None
+            return Outcome(change, Result.FAILED, error.status, error.problem), None
         finally:
             if patched and not self._client.patch:
                 self._remember_dialect()

@@ -9,12 +9,12 @@ from urllib.parse import quote as percent
 from urllib.parse import unquote, urlsplit
 
 from syncd.core.model import Flat, Json, Kind
+from syncd.core.schema import quote
 from syncd.errors import ScimError
 from syncd.scim.resources import (
     PATCH_SCHEMA,
     field,
     flatten,
-    literal,
     member_filter,
     merge,
     patch,
@@ -121,7 +121,7 @@ class Client:
         `exact` compares as is (externalId is caseExact, RFC 7643 section 3.1), else case is folded. An endpoint
         may answer 404 where nothing matches. Raises ScimError.
         """
-        query = {"filter": f"{attribute} eq {literal(value)}", "startIndex": "1", "count": "10"}
+        query = {"filter": f"{attribute} eq {quote(value)}", "startIndex": "1", "count": "10"}
         try:
             answer = await self.transport.send("GET", ENDPOINTS[kind], query=query)
         except ScimError as error:

@@ -9,10 +9,8 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Final
 
-import orjson
-
 from syncd.core.model import Flat, Json, Kind
-from syncd.core.schema import ENTERPRISE_SCHEMA, GROUP_SCHEMA, MANAGER, USER_SCHEMA, Path, Type, parse_path
+from syncd.core.schema import ENTERPRISE_SCHEMA, GROUP_SCHEMA, MANAGER, USER_SCHEMA, Path, Type, parse_path, quote
 
 PATCH_SCHEMA: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 _ACTIVE: Final = Path("", "active", None, "", Type.BOOLEAN, multi=False)
@@ -219,12 +217,7 @@ def member_filter(id_: str) -> str:
 
     The value filter, not a value list: a strict endpoint reads `remove members` as "remove all".
     """
-    return f"members[value eq {literal(id_)}]"
-
-
-def literal(text: str) -> str:
-    """Return a filter's string literal: JSON (RFC 7644 figure 1), so that no text can end it early."""
-    return orjson.dumps(text).decode()
+    return f"members[value eq {quote(id_)}]"
 
 
 __all__ = [
@@ -232,7 +225,6 @@ __all__ = [
     "MANAGER",
     "PATCH_SCHEMA",
     "flatten",
-    "literal",
     "member_filter",
     "merge",
     "patch",

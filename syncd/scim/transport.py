@@ -158,6 +158,7 @@ class Transport:
                 self.name,
                 f"refuses the token ({status}{f': {detail}' if detail else ''})",
                 hint="see whether the token has expired or lacks rights, and make a new one",
+                status=status,
             )
         raise ScimError(status, detail, self._told(str(field(body, "scimType") or "")))
 
