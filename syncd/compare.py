@@ -82,6 +82,7 @@ class Comparison:
         self.bookkeeping = Bookkeeping()
         self._source = source
         self._target = target
+        self._user_paths, self._group_paths = source.users.paths, source.groups.paths
         self._snapshot = snapshot
         self._now = now
         self._serial = snapshot.serial
@@ -144,7 +145,8 @@ class Comparison:
         linked = self._snapshot.ids(Kind.USER, sorted(managers))
         for desired, digest in mapped:
             before = known.get(desired.key)
-            changes = user_changes(desired, before, self._target.pending, digest.hex(), linked)
+            owned = before and replace(before, attributes=_owned(before.attributes, self._user_paths))
+            changes = user_changes(desired, owned, self._target.pending, digest.hex(), linked)
             if changes:
                 self._changes[desired.key] = changes
             elif before is not None:
@@ -220,7 +222,8 @@ class Comparison:
         for key, flat in wanted.items():
             if flat is not None:
                 before = known.get(key)
-                self._group_changes += group_changes(key, flat, before)
+                owned = before and replace(before, attributes=_owned(before.attributes, self._group_paths))
+                self._group_changes += group_changes(key, flat, owned)
                 self._group_changes += self._membership(groups[key], flat["displayName"], before, groups, remaining)
         for key in leaving:
             self._group_changes += self._group_gone(known[key], in_source=key in groups)
@@ -351,6 +354,11 @@ class Comparison:
 def _protected(problem: Problem) -> list[str]:
     """Return every key that a problem may belong to."""
     return list({problem.key, *problem.protects} - {""})
+
+
+def _owned(flat: Flat, paths: frozenset[str]) -> Flat:
+    """Return what the mapping still speaks of: a line taken out of it leaves the target's value alone."""
+    return {path: value for path, value in flat.items() if path in paths}
 
 
 def _without(flat: Flat, path: str) -> Flat:

@@ -18,10 +18,11 @@ import structlog
 from syncd.compare import Bookkeeping, Comparison, estimate
 from syncd.core.model import Evidence, GroupEntry, Kind, Problem
 from syncd.core.plan import Action, Change, Outcome, Plan, Result, Run
+from syncd.core.schema import MANAGER
 from syncd.errors import PlanFileError, SyncdError
 from syncd.push import Push
 from syncd.setup import Setup, Target
-from syncd.store import StateFile
+from syncd.store import Snapshot, StateFile
 
 log = structlog.get_logger()
 _BATCH: Final = 1000
@@ -183,7 +184,8 @@ def _only(planned: Planned, who: str, state: StateFile) -> Planned:
         hint = "give the source's key" if keys else "or they are out of scope, disabled, or unusable in the source"
         raise SyncdError(f"{who}: {found} ({plan.target})", hint=hint)
     key = keys.pop()
-    changes = [part for change in plan.changes if (part := _part(change, key)) is not None]
+    parts = [part for change in plan.changes if (part := _part(change, key)) is not None]
+    changes = [change for change in parts if _stands_alone(change, snapshot)]
     limited = replace(
         plan,
         kind="user",
@@ -193,6 +195,14 @@ def _only(planned: Planned, who: str, state: StateFile) -> Planned:
         estimate=estimate(changes, planned.target.rules, snapshot),
     )
     return Planned(planned.target, limited, Bookkeeping())
+
+
+def _stands_alone(change: Change, snapshot: Snapshot) -> bool:
+    """Return whether a change needs nothing of what was left out: its group is there, and the manager it names."""
+    if not change.action.about_user:
+        return snapshot.group(change.key) is not None
+    manager = change.after.get(MANAGER)
+    return manager is None or bool(snapshot.ids(Kind.USER, [manager]))
 
 
 def _names(change: Change) -> set[str]:
@@ -216,7 +226,7 @@ def carry_out(planned: Planned, state: StateFile, progress: Progress) -> Run:
     snapshot, journal = state.snapshot(target.name), state.journal(target.name)
     bound = log.bind(target=target.name)
     if not plan.changes:
-        # Quiet: no connection, no token, and a run in the journal only where there is something to tell.
+        # Quiet: no connection, no token.
         with state.atomic():
             planned.bookkeeping.write(snapshot)
             number = journal.begin(plan, started)

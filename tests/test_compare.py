@@ -442,6 +442,13 @@ def test_another_mapping_maps_everybody_again(known: World) -> None:
     known.assert_settled()
 
 
+def test_a_line_taken_out_of_the_mapping_leaves_the_targets_value_alone(known: World) -> None:
+    known.rules = source_rules({"userName": "{uid|lower}"})
+    known.target = target_rules(scheme="mapping 2")
+    assert brief(known.sync()) == []
+    assert set(known.bookkeeping.settled) == {"1", "2"}
+
+
 def test_another_mapping_with_the_same_result_is_settled_without_a_change(known: World) -> None:
     known.target = target_rules(scheme="mapping 2")
     assert brief(known.sync()) == []

@@ -144,6 +144,11 @@ class UserMapping:
         """The source attributes that the mapping reads, None for all."""
         return union(a.attributes for a in self.assignments)
 
+    @property
+    def paths(self) -> frozenset[str]:
+        """Every path that syncd writes for a user: what is mapped, and what always is."""
+        return frozenset(a.spelling for a in self.assignments) | {"externalId", "active"}
+
     def flat(self, key: str, attributes: Attributes) -> Flat:
         """Map the attributes of one entry. `externalId` is the key unless mapped. Raises EntryUnusable."""
         flat: Flat = {}
@@ -179,6 +184,11 @@ class GroupMapping:
     @property
     def attributes(self) -> frozenset[str] | None:
         return union(a.attributes for a in self.assignments)
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """Every path that syncd writes for a group."""
+        return frozenset(a.spelling for a in self.assignments) | {"externalId"}
 
     def flat(self, entry: GroupEntry) -> Flat:
         """Map one group. `externalId` is the key unless mapped. Raises EntryUnusable."""

@@ -264,6 +264,20 @@ def test_one_person_on_demand(admin: Administrator, sandbox: Sandbox, who: str) 
     assert [user["externalId"] for user in sandbox.users()] == ["3"]
 
 
+def test_one_person_on_demand_needs_nothing_that_was_left_out(admin: Administrator, sandbox: Sandbox) -> None:
+    admin.people([person(1), person(2, manager_id="1")])
+    alone = admin.syncd("sync", "--user", "2", "--json")
+    assert alone.code == 0, alone.out
+    assert [(o["action"], o["key"]) for o in alone.json["outcomes"]] == [("create_user", "2")]
+    rest = admin.syncd("sync", "--json")
+    assert [(o["action"], o["key"]) for o in rest.json["outcomes"]] == [
+        ("create_user", "1"),
+        ("update_user", "2"),
+        ("create_group", "eng"),
+        ("add_members", "eng"),
+    ]
+
+
 def test_nobody_of_that_name_is_an_error(admin: Administrator) -> None:
     done = admin.syncd("sync", "--user", "nobody@example.com")
     assert done.code == 1
