@@ -443,6 +443,8 @@ def test_another_mapping_maps_everybody_again(known: World) -> None:
 
 
 def test_a_line_taken_out_of_the_mapping_leaves_the_targets_value_alone(known: World) -> None:
+    known.hold(person("1", "ada", display="Ada"), person("2", "bob"))
+    assert brief(known.sync()) == ["update_user 1"]
     known.rules = source_rules({"userName": "{uid|lower}"})
     known.target = target_rules(scheme="mapping 2")
     assert brief(known.sync()) == []
