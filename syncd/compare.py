@@ -265,7 +265,10 @@ class Comparison:
             subgroups = remaining.intersection(entry.subgroups) - {entry.key}
         accounts = self._accounts
         if before is not None:
-            numbers = [accounts[key] for key in members if key in accounts]
+            try:
+                numbers = [accounts[key] for key in members]  # nearly always all of them have an account
+            except KeyError:
+                numbers = [accounts[key] for key in members if key in accounts]
             numbers += member_numbers(Kind.GROUP, subgroups).values()
             if members_digest(numbers) == before.members_digest:
                 return []

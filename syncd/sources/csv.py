@@ -14,10 +14,11 @@ those who vanished and the limits on changes are there for that.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b, file_digest
 from itertools import compress
+from operator import itemgetter
 from pathlib import Path
 from time import monotonic
 from typing import Self
@@ -278,12 +279,18 @@ class _Memberships:
         Nearly all of millions of rows are of that kind: this loop is what reading memberships costs.
         """
         group_at, member_at = self._group, self._member
-        group_of, person_of = members.get, people.get
+        group_of, person_of, member_of = members.get, people.get, itemgetter(member_at)
         for start, rows, doubt in self._file.chunks(opened):
             if doubt is not None:
                 yield start, rows[0], doubt
                 continue
             self._fitting = True
+            names = {row[group_at] for row in rows}
+            if len(names) == 1 and (known := group_of(names.pop())) is not None:
+                # In the order of groups, as most exports are: who is unknown is left to the loop below.
+                with suppress(KeyError):
+                    known += list(map(people.__getitem__, map(member_of, rows)))
+                    continue
             for index, row in enumerate(rows):
                 group, person = group_of(row[group_at]), person_of(row[member_at])
                 if group is None or person is None:
