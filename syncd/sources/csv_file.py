@@ -115,7 +115,7 @@ class CsvFile:
             end = header.line_num
             while lines := file.readlines(_BLOCK):
                 # Most have nothing to look at, and then no line costs a step of Python.
-                if plain := self._plain(lines):
+                if plain := self._plain(lines, several_before):
                     found = True
                     yield end + 1, plain, None
                     end += len(lines)
@@ -152,15 +152,19 @@ class CsvFile:
     def _reader(self, lines: Iterator[str] | list[str]) -> Any:
         return csv.reader(lines, delimiter=self.delimiter, strict=True)
 
-    def _plain(self, lines: list[str]) -> list[list[str]]:
+    def _plain(self, lines: list[str], several_before: bool) -> list[list[str]]:
         """Return the rows of lines that leave no doubt, one each; nothing when they need a closer look."""
-        if _is_notable("".join(lines)):
+        noted = [index for index, line in enumerate(lines) if _is_notable(line)] if _is_notable("".join(lines)) else ()
+        if any(lines[index].count('"') % 2 for index in noted):
             return []
         try:
             rows = list(self._reader(lines))
         except csv.Error:
             return []
-        return rows if set(map(len, rows)) == {len(self.columns)} else []
+        # As many rows as lines: no cell went on beyond its line.
+        if len(rows) != len(lines) or set(map(len, rows)) != {len(self.columns)}:
+            return []
+        return [] if any(self._doubt(rows[at], lines[at], False, several_before) for at in noted) else rows
 
     def unchanged(self) -> None:
         """Raise SourceIncomplete if the file is no longer the one whose header was read."""
