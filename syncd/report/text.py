@@ -142,13 +142,21 @@ def run_lines(run: Run) -> Iterator[Text]:
     title.append(f"{run.requests} request{'s' if run.requests != 1 else ''} in {run.seconds:.1f} s", style="not bold")
     yield title
     for outcome in run.outcomes:
-        if not (run.error and outcome.result is Result.SKIPPED):
+        if not _is_the_stop_itself(outcome, run):
             yield from _outcome(outcome)
     for index, line in enumerate(run.error.splitlines()):
         yield Text(f"  {'stopped: ' if index == 0 else ''}{visible(line)}", style="bold red")
-    if run.error and run.results[Result.SKIPPED]:
-        yield Text(f"  {run.results[Result.SKIPPED]} changes were not tried; the next run plans them again")
+    undone = sum(_is_the_stop_itself(outcome, run) for outcome in run.outcomes)
+    if undone:
+        yield Text(f"  {undone} changes were not done for that; the next run plans them again")
     yield from _withheld(run.plan)
+
+
+def _is_the_stop_itself(outcome: Outcome, run: Run) -> bool:
+    """Return whether an outcome says only that the target stopped: one incident, told once."""
+    if not run.error or outcome.result is Result.APPLIED:
+        return False
+    return outcome.result is Result.SKIPPED or (bool(outcome.detail) and outcome.detail in run.error)
 
 
 def _outcome(outcome: Outcome) -> Iterator[Text]:
