@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import ceil
 
 from syncd.core.diff import PendingRule, group_changes, membership_changes, user_changes
 from syncd.core.digest import entry_digest, fingerprint, member_numbers, members_digest
+from syncd.core.drift import Reactions
 from syncd.core.groups import Nesting, flattened
 from syncd.core.mapping import EntryUnusable, GroupMapping, Selection, UserMapping, desired_user
 from syncd.core.model import Entry, Evidence, Flat, GroupEntry, Json, Kind, Known, KnownGroup, Problem, State
@@ -46,6 +47,14 @@ class TargetRules:
     scheme: Json
     group_scheme: Json
     """The same for groups and their members."""
+    drift: Reactions = Reactions()
+    protect: frozenset[str] = frozenset()
+    """Keys, userNames and e-mails, folded, of people who are never switched off."""
+    adopt_groups: bool = False
+    """Whether a native group of the same name is taken over."""
+    overlapping_groups: tuple[str, ...] = ()
+    """Patterns of groups that may share people with others, where a user can be in one group at most."""
+    delete_after: timedelta | None = None
 
     def standing(self, source: bytes, serial: int) -> bytes:
         """Return what stands for a source, these rules and a snapshot: while it is the same, so is every plan."""
@@ -53,7 +62,7 @@ class TargetRules:
 
     @property
     def pending(self) -> PendingRule:
-        return PendingRule(self.profile.pending_by_endpoint)
+        return PendingRule(self.profile.pending_by_endpoint, self.profile.withdrawn_by_delete)
 
 
 @dataclass

@@ -6,22 +6,35 @@ Finding where the two differ is the database's part (`compare.py`); deciding wha
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-from syncd.core.lifecycle import Says, Step, step
-from syncd.core.model import Desired, Flat, Known, KnownGroup, State
+from syncd.core.lifecycle import Says, Shows, Step, step
+from syncd.core.matching import Doubt, Match
+from syncd.core.model import Desired, Flat, Known, KnownGroup, ObservedGroup, State
 from syncd.core.plan import Action, Change
 from syncd.core.schema import MANAGER
 
 
 @dataclass(frozen=True, slots=True)
 class PendingRule:
-    """Who keeps outsiders out until they accept: the endpoint itself, or we, with `active: false`."""
+    """How a target treats people from outside who have not accepted yet."""
 
     by_endpoint: bool
+    """Whether the endpoint itself keeps them out; else we do, with `active: false`."""
+    withdrawn_by_delete: bool = False
+    """Whether an invitation is withdrawn by deleting the account; else by switching it off."""
 
     def active(self, state: State) -> bool:
         return state is State.ACTIVE or (state is State.PENDING and self.by_endpoint)
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """What follows from one difference: changes, why a person has to decide about them, or merely to forget."""
+
+    changes: list[Change] = field(default_factory=list)
+    doubt: Doubt | None = None
+    forget: bool = False
 
 
 def differing(before: Flat, after: Flat) -> tuple[Flat, Flat]:
@@ -35,62 +48,127 @@ def differing(before: Flat, after: Flat) -> tuple[Flat, Flat]:
 
 
 def user_changes(
-    desired: Desired | None, known: Known | None, pending: PendingRule, digest: str, accounts: Collection[str]
-) -> list[Change]:
-    """Return what follows for one user: nothing, one change, or two where the manager's reference must wait.
+    desired: Desired | None,
+    known: Known | None,
+    pending: PendingRule,
+    digest: str,
+    accounts: Collection[str],
+    match: Match | Doubt | None = None,
+) -> Following:
+    """Return what follows for one user; where a manager's reference must wait, in two changes.
 
     `desired` is None for a key that the source no longer returns. `accounts` holds the keys that have an
-    account at the target already: a manager among them can be named at once, any other only later, and
-    `deferred_manager` says so.
+    account at the target already: a manager among them can be named at once, any other only later.
+    `match` is the account that was found at the target for somebody who has none here.
     """
-    says = _says(desired)
-    known_state = known.state if known else None
-    match step(known_state, says):
+    says = _says(desired, known)
+    found = match if isinstance(match, Match) else None
+    following = Following()
+    match step(known.state if known else None, says, _shows(known, found)):
         case Step.NOTHING | Step.IMPOSSIBLE:
-            return []
+            pass
+        case Step.FORGET:
+            following = Following(forget=True)
         case Step.DEACTIVATE:
             assert known is not None
-            reason = desired.reason if desired else "gone from the source"
-            before, after = {"active": known.attributes.get("active", True)}, {"active": False}
-            return [
-                Change(
-                    Action.DEACTIVATE_USER,
-                    known.key,
-                    known.name,
-                    before,
-                    after,
-                    reason,
-                    State.DEACTIVATED,
-                    digest,
-                )
-            ]
-        case Step.CREATE | Step.INVITE:
+            following = Following([_switch_off(known, desired, digest)])
+        case Step.WITHDRAW:
+            assert known is not None
+            if pending.withdrawn_by_delete:
+                reason = f"the invitation is withdrawn: {_why(desired)}"
+                gone = Change(Action.DELETE_USER, known.key, known.name, dict(known.attributes), {}, reason)
+                following = Following([gone])
+            else:
+                following = Following([_switch_off(known, desired, digest)])
+        case Step.CREATE | Step.INVITE | Step.INVITE_AGAIN as chosen:
             assert desired is not None
-            after = {**desired.attributes, "active": pending.active(desired.state)}
-            reason = "new in the source" if desired.state is State.ACTIVE else "new in the source, external domain"
-            created = Change(Action.CREATE_USER, desired.key, desired.name, {}, after, reason, desired.state, digest)
-            return _manager_later(created, accounts)
+            created = _manager_later(_create(desired, known, pending, digest), accounts)
+            doubt = match if isinstance(match, Doubt) else None
+            if chosen is Step.INVITE_AGAIN:
+                doubt = Doubt(
+                    "invitation", f"{desired.name} was deleted at the target; it would be a second invitation"
+                )
+            following = Following(created, doubt)
+        case Step.ADOPT | Step.ADOPT_OFF:
+            assert desired is not None
+            assert found is not None
+            following = Following([_adopt(desired, found, pending, digest)])
         case Step.UPDATE:
             assert desired is not None
             assert known is not None
-            return _update(Action.UPDATE_USER, desired, known, known.state, pending, digest, "")
+            following = Following(_update(Action.UPDATE_USER, desired, known, known.state, pending, digest, ""))
         case Step.ADMIT:
             assert desired is not None
             assert known is not None
-            reason = "the address is now in a verified domain"
-            return _update(Action.UPDATE_USER, desired, known, State.ACTIVE, pending, digest, reason)
+            reason = "accepted the invitation" if known.accepted else "the address is now in a verified domain"
+            following = Following(_update(Action.UPDATE_USER, desired, known, State.ACTIVE, pending, digest, reason))
         case Step.REACTIVATE:
             assert desired is not None
             assert known is not None
             state = State.ACTIVE if desired.state is State.ACTIVE or known.accepted else State.PENDING
             changes = _update(Action.REACTIVATE_USER, desired, known, state, pending, digest, "back in the source")
-            return [later for change in changes for later in _manager_later(change, accounts)]
+            following = Following([later for change in changes for later in _manager_later(change, accounts)])
+    return following
 
 
-def _says(desired: Desired | None) -> Says:
+def _says(desired: Desired | None, known: Known | None) -> Says:
     if desired is None:
         return Says.GONE
+    invited = known is not None and known.state is State.PENDING and not known.lost
+    if desired.state is State.PENDING and invited and known is not None and known.accepted:
+        return Says.ACTIVE  # pending no longer, wherever the address is
     return {State.ACTIVE: Says.ACTIVE, State.PENDING: Says.EXTERNAL, State.DEACTIVATED: Says.OFF}[desired.state]
+
+
+def _shows(known: Known | None, match: Match | None) -> Shows:
+    if known is not None and not known.lost:
+        return Shows.OFF if known.attributes.get("active") is False else Shows.ON
+    if match is None or known is not None:
+        return Shows.NOTHING
+    return Shows.ON if match.account.active else Shows.OFF
+
+
+def _why(desired: Desired | None) -> str:
+    return desired.reason if desired else "gone from the source"
+
+
+def _switch_off(known: Known, desired: Desired | None, digest: str) -> Change:
+    """Nothing is sent to an account that is off already; that it is not wanted any more is remembered all the same."""
+    on = known.attributes.get("active", True)
+    before: Flat = {"active": on} if on else {}
+    after: Flat = {"active": False} if on else {}
+    reason = _why(desired)
+    if known.state is State.DEACTIVATED:
+        reason = "was switched on at the target"
+    return Change(Action.DEACTIVATE_USER, known.key, known.name, before, after, reason, State.DEACTIVATED, digest)
+
+
+def _create(desired: Desired, known: Known | None, pending: PendingRule, digest: str) -> Change:
+    state = desired.state
+    after = {**desired.attributes, "active": pending.active(state)}
+    reason = "new in the source" if desired.state is State.ACTIVE else "new in the source, external domain"
+    if known is not None:
+        reason = "the account was deleted at the target"
+    return Change(Action.CREATE_USER, desired.key, desired.name, {}, after, reason, state, digest)
+
+
+def _adopt(desired: Desired, match: Match, pending: PendingRule, digest: str) -> Change:
+    """Take over an account: `before` holds what it has at every path that syncd writes from now on.
+
+    An outsider's account that is on was accepted, where it is we who keep outsiders out.
+    """
+    account = match.account
+    state = desired.state
+    if state is State.PENDING and account.active and not pending.by_endpoint:
+        state = State.ACTIVE
+    after = {**desired.attributes, "active": pending.active(state)}
+    name = desired.name or account.name
+    reason = "its account carries our externalId" if match.ours else f"has an account with this {match.by}"
+    if state is State.DEACTIVATED:
+        reason = f"{desired.reason}, and its account carries our externalId"
+    before = {path: account.attributes.get(path) for path in after}
+    before["active"] = account.active
+    return Change(Action.ADOPT_USER, desired.key, name, before, after, reason, state, digest, account.id)
 
 
 def _update(
@@ -125,14 +203,17 @@ def _manager_later(change: Change, accounts: Collection[str]) -> list[Change]:
     manager = change.after.get(MANAGER)
     if manager is None or manager in accounts:
         return [change]
-    first = Change(
-        change.action,
-        change.key,
-        change.name,
-        {path: value for path, value in change.before.items() if path != MANAGER},
-        {path: value for path, value in change.after.items() if path != MANAGER},
-        change.reason,
-        change.state,
+    return manager_apart(change)
+
+
+def manager_apart(change: Change) -> list[Change]:
+    """Return a change without the manager's reference, and the one that brings it when everybody is there."""
+    manager = change.after[MANAGER]
+    first = replace(
+        change,
+        before={path: value for path, value in change.before.items() if path != MANAGER},
+        after={path: value for path, value in change.after.items() if path != MANAGER},
+        digest="",
     )
     second = Change(
         Action.UPDATE_USER,
@@ -147,21 +228,32 @@ def _manager_later(change: Change, accounts: Collection[str]) -> list[Change]:
     return [first, second]
 
 
-def group_changes(key: str, desired: Flat | None, known: KnownGroup | None) -> list[Change]:
+def group_changes(
+    key: str, desired: Flat | None, known: KnownGroup | None, found: ObservedGroup | None = None
+) -> list[Change]:
     """Return what follows for a group itself; its members are `membership_changes`'s.
 
-    #  desired   known   -> change
-    #  a name    -          create
-    #  a name    a name     update where something differs (a rename keeps id and members)
-    #  -         a name     delete
+    `found` is the group at the target that is taken over, for one that is not linked.
+
+    #  desired   known            found   -> change
+    #  a name    -, or lost       -          create
+    #  a name    -, or lost       a name     adopt
+    #  a name    a name           -          update where something differs (a rename keeps id and members)
+    #  -         a name           -          delete
+    #  -         -, or lost       -          nothing
     """
     if desired is None:
-        if known is None:
+        if known is None or known.lost:
             return []
         return [Change(Action.DELETE_GROUP, key, known.name, dict(known.attributes), {}, "gone from the source")]
     name = desired["displayName"]
-    if known is None:
-        return [Change(Action.CREATE_GROUP, key, name, {}, desired, "new in the source")]
+    if found is not None:
+        before = {path: found.attributes.get(path) for path in desired} | {"displayName": found.name}
+        reason = "carries our externalId" if found.external_id else "a group of this name is there"
+        return [Change(Action.ADOPT_GROUP, key, name, before, desired, reason, resource=found.id)]
+    if known is None or known.lost:
+        reason = "new in the source" if known is None else "the group was deleted at the target"
+        return [Change(Action.CREATE_GROUP, key, name, {}, desired, reason)]
     before, after = differing(known.attributes, desired)
     if not after:
         return []

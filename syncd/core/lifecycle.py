@@ -1,4 +1,4 @@
-"""What is to be done with a managed user, given what is known and what the source says. A table, and nothing else.
+"""What is to be done with a managed user: what we know, what the source says, what the target shows. A table.
 
 The states and their transitions are those of the README's picture: absent, pending, active, deactivated.
 """
@@ -20,7 +20,16 @@ class Says(StrEnum):
     OFF = "off"
     """There, and disabled or out of scope."""
     GONE = "gone"
-    """Not there, and nothing suggests that it was merely unread."""
+    """Not there, and proven so."""
+
+
+class Shows(StrEnum):
+    """What the target shows, as far as anybody looked: acknowledged by it, or seen in a full resync."""
+
+    ON = "on"
+    OFF = "off"
+    NOTHING = "nothing"
+    """No account: none was found for an entry that is not linked, or the linked one is lost."""
 
 
 class Step(StrEnum):
@@ -30,47 +39,65 @@ class Step(StrEnum):
     CREATE = "create"
     INVITE = "invite"
     """Create as pending."""
+    ADOPT = "adopt"
+    """Take over the account that is there."""
+    ADOPT_OFF = "adopt_off"
+    """Link the account that is there, and see that it is off."""
     UPDATE = "update"
     """Bring attributes into line; the state stays."""
     ADMIT = "admit"
-    """Pending no longer: the address is now in a verified domain."""
+    """Pending no longer: they accepted, or the address is now in a verified domain."""
     REACTIVATE = "reactivate"
     DEACTIVATE = "deactivate"
+    WITHDRAW = "withdraw"
+    """Take an invitation back."""
+    INVITE_AGAIN = "invite_again"
+    """Only a person may decide that: the account of an outsider was deleted at the target."""
+    FORGET = "forget"
+    """Nobody has them any more."""
     IMPOSSIBLE = "impossible"
 
 
-#  known          source says    -> step
-_TABLE: Final[dict[tuple[State | None, Says], Step]] = {
-    # Somebody new gets an account; an outsider's is an invitation.
-    (None, Says.ACTIVE): Step.CREATE,
-    (None, Says.EXTERNAL): Step.INVITE,
-    # Who is disabled or not wanted never gets an account in the first place.
-    (None, Says.OFF): Step.NOTHING,
+_ON, _OFF, _NO = Shows.ON, Shows.OFF, Shows.NOTHING
+
+#  known, source says    target shows: on, off, nothing -> steps
+_ROWS: Final[dict[tuple[State | None, Says], tuple[Step, Step, Step]]] = {
+    # Somebody new gets an account, and an outsider's is an invitation; unless there is one already.
+    (None, Says.ACTIVE): (Step.ADOPT, Step.ADOPT, Step.CREATE),
+    (None, Says.EXTERNAL): (Step.ADOPT, Step.ADOPT, Step.INVITE),
+    # Who is disabled or not wanted never gets an account. One that carries our mark was ours, and must be off.
+    (None, Says.OFF): (Step.ADOPT_OFF, Step.ADOPT_OFF, Step.NOTHING),
     # Neither known nor there: nobody could have asked.
-    (None, Says.GONE): Step.IMPOSSIBLE,
-    (State.ACTIVE, Says.ACTIVE): Step.UPDATE,
+    (None, Says.GONE): (Step.IMPOSSIBLE, Step.IMPOSSIBLE, Step.IMPOSSIBLE),
+    # Switched off at the target, and wanted: that is put right with everything else that differs.
+    (State.ACTIVE, Says.ACTIVE): (Step.UPDATE, Step.UPDATE, Step.CREATE),
     # They accepted long ago; that the address moved outside is for policy to look at, not a second invitation.
-    (State.ACTIVE, Says.EXTERNAL): Step.UPDATE,
+    (State.ACTIVE, Says.EXTERNAL): (Step.UPDATE, Step.UPDATE, Step.INVITE_AGAIN),
     # Leavers lose access first.
-    (State.ACTIVE, Says.OFF): Step.DEACTIVATE,
-    (State.ACTIVE, Says.GONE): Step.DEACTIVATE,
-    (State.PENDING, Says.ACTIVE): Step.ADMIT,
+    (State.ACTIVE, Says.OFF): (Step.DEACTIVATE, Step.DEACTIVATE, Step.FORGET),
+    (State.ACTIVE, Says.GONE): (Step.DEACTIVATE, Step.DEACTIVATE, Step.FORGET),
+    (State.PENDING, Says.ACTIVE): (Step.ADMIT, Step.ADMIT, Step.CREATE),
     # Never activated by us, never invited again.
-    (State.PENDING, Says.EXTERNAL): Step.UPDATE,
-    # The invitation is withdrawn.
-    (State.PENDING, Says.OFF): Step.DEACTIVATE,
-    (State.PENDING, Says.GONE): Step.DEACTIVATE,
+    (State.PENDING, Says.EXTERNAL): (Step.UPDATE, Step.UPDATE, Step.INVITE_AGAIN),
+    (State.PENDING, Says.OFF): (Step.WITHDRAW, Step.WITHDRAW, Step.FORGET),
+    (State.PENDING, Says.GONE): (Step.WITHDRAW, Step.WITHDRAW, Step.FORGET),
     # Back again: the same account, with everything it had. (Who never accepted is pending again: `diff`.)
-    (State.DEACTIVATED, Says.ACTIVE): Step.REACTIVATE,
-    (State.DEACTIVATED, Says.EXTERNAL): Step.REACTIVATE,
-    (State.DEACTIVATED, Says.OFF): Step.NOTHING,
-    (State.DEACTIVATED, Says.GONE): Step.NOTHING,
+    (State.DEACTIVATED, Says.ACTIVE): (Step.REACTIVATE, Step.REACTIVATE, Step.CREATE),
+    (State.DEACTIVATED, Says.EXTERNAL): (Step.REACTIVATE, Step.REACTIVATE, Step.INVITE_AGAIN),
+    # Switched on behind our back.
+    (State.DEACTIVATED, Says.OFF): (Step.DEACTIVATE, Step.NOTHING, Step.FORGET),
+    (State.DEACTIVATED, Says.GONE): (Step.DEACTIVATE, Step.NOTHING, Step.FORGET),
+}
+_TABLE: Final[dict[tuple[State | None, Says, Shows], Step]] = {
+    (known, says, shows): step
+    for (known, says), steps in _ROWS.items()
+    for shows, step in zip((_ON, _OFF, _NO), steps, strict=True)
 }
 
 
-def step(known: State | None, says: Says) -> Step:
-    """Return what follows for a user. Raises ValueError for a pair that can't be."""
-    found = _TABLE[known, says]
+def step(known: State | None, says: Says, shows: Shows) -> Step:
+    """Return what follows for a user. Raises ValueError for a combination that can't be."""
+    found = _TABLE[known, says, shows]
     if found is Step.IMPOSSIBLE:
-        raise ValueError(f"no user can be {known or 'unknown'} and {says}")
+        raise ValueError(f"no user can be {known or 'unknown'} and {says} where the target shows {shows}")
     return found

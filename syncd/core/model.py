@@ -8,7 +8,7 @@ stores and reports as it is, and each difference is one PATCH operation.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -106,6 +106,13 @@ class Pull(Protocol):
     def evidence(self) -> Evidence:
         """Return the proof that the reading was complete, after checking it a last time."""
 
+    def look_up(self, keys: Sequence[str]) -> Mapping[str, bool | None]:
+        """Ask for users or groups by their keys, once everything has been read: the proof of absence.
+
+        True: it is there, though the reading didn't return it (moved, or no longer matched by a filter); False: it
+        is proven not to be there; None: not proven, because the source refuses to say. Every key is answered.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -172,8 +179,12 @@ class Known:
     digest: bytes
     """Digest of the source entry that `attributes` were completely reached from; b"" while they are not."""
     accepted: bool = True
-    """Whether they were ever active: who withdrew from an invitation comes back as pending."""
+    """Whether they were ever active or accepted: who withdrew from an invitation comes back as pending."""
     missing_since: datetime | None = None
+    since: datetime | None = None
+    """Since when they are in this state."""
+    lost: bool = False
+    """Whether the target no longer has the account, though nobody here asked for that: the id is dead."""
 
 
 @dataclass(slots=True)
@@ -186,3 +197,37 @@ class KnownGroup:
     attributes: Flat
     members_digest: bytes
     missing_since: datetime | None = None
+    lost: bool = False
+    """Whether the target no longer has the group: the id is dead."""
+
+
+@dataclass(slots=True)
+class Observed:
+    """A user as a full resync found it at the target."""
+
+    id: str
+    name: str
+    """userName."""
+    external_id: str
+    """"" where it has none."""
+    emails: tuple[str, ...]
+    attributes: Flat
+    """What it has at the paths that the mapping speaks of, and `active`."""
+
+    @property
+    def active(self) -> bool:
+        """Whether it is switched on; an endpoint that doesn't say means yes (RFC 7643 section 4.1.1)."""
+        return self.attributes.get("active") is not False
+
+
+@dataclass(slots=True)
+class ObservedGroup:
+    """A group as a full resync found it at the target."""
+
+    id: str
+    name: str
+    """displayName, without the suffix that some endpoints add to what is pushed."""
+    external_id: str
+    attributes: Flat
+    members: list[str] | None
+    """Ids of users and groups; None where the endpoint doesn't show them, which is not the same as none."""

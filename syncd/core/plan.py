@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 from functools import cached_property
@@ -17,7 +17,8 @@ from typing import Any, Final, Self
 import orjson
 
 from syncd.core.digest import fingerprint
-from syncd.core.model import Flat, Json, State
+from syncd.core.drift import Drift
+from syncd.core.model import Evidence, Flat, Json, State
 from syncd.core.schema import MANAGER
 from syncd.errors import PlanFileError
 
@@ -34,6 +35,7 @@ class Action(StrEnum):
     REACTIVATE_USER = "reactivate_user"
     DELETE_USER = "delete_user"
     CREATE_GROUP = "create_group"
+    ADOPT_GROUP = "adopt_group"
     UPDATE_GROUP = "update_group"
     DELETE_GROUP = "delete_group"
     ADD_MEMBERS = "add_members"
@@ -64,6 +66,7 @@ _PHASES: Final = {
     Action.UPDATE_USER: Phase.USERS,
     Action.REACTIVATE_USER: Phase.USERS,
     Action.CREATE_GROUP: Phase.GROUPS,
+    Action.ADOPT_GROUP: Phase.GROUPS,
     Action.UPDATE_GROUP: Phase.GROUPS,
     Action.REMOVE_MEMBERS: Phase.REMOVE_MEMBERS,
     Action.ADD_MEMBERS: Phase.ADD_MEMBERS,
@@ -77,7 +80,8 @@ class Change:
     """One thing to do to one resource.
 
     `before` and `after` hold what differs and nothing else: SCIM paths for a user or group (None: not there),
-    `members` (keys of users) and `groups` (keys of groups) for a membership change.
+    `members` (keys of users) and `groups` (keys of groups) for a membership change. Of what is taken over, both hold
+    every path that syncd writes from now on; a group's `before` also holds the members it was found with.
     """
 
     action: Action
@@ -89,17 +93,34 @@ class Change:
     state: State | None = None
     digest: str = ""
     """The source entry's digest, hexadecimal, where the target is completely in line once this is done."""
+    resource: str = ""
+    """The id at the target of what is taken over; of everything else, the snapshot knows it."""
 
     @cached_property
     def id(self) -> str:
         """The same change has the same id in every plan."""
-        return fingerprint([self.action, self.key, self.before, self.after, self.state]).hex()
+        content = [self.action, self.key, self.before, self.after, self.state]
+        return fingerprint([*content, self.resource] if self.resource else content).hex()
+
+    @property
+    def takes_over(self) -> bool:
+        """Whether it makes an account ours that doesn't carry our mark yet."""
+        mark = self.after.get("externalId")
+        return self.action is Action.ADOPT_USER and (mark is None or self.before.get("externalId") != mark)
+
+    @property
+    def differences(self) -> tuple[Flat, Flat]:
+        """`before` and `after` without the paths at which there is nothing to do."""
+        paths = [path for path in {**self.before, **self.after} if self.before.get(path) != self.after.get(path)]
+        return {path: self.before.get(path) for path in paths}, {path: self.after.get(path) for path in paths}
 
     @property
     def phase(self) -> Phase:
         """References to managers come when everybody they may name is there."""
         if self.action is Action.UPDATE_USER and MANAGER in self.after:
             return Phase.MANAGERS
+        if self.action is Action.ADOPT_USER and self.state is State.DEACTIVATED:
+            return Phase.DEACTIVATE
         return _PHASES[self.action]
 
     @property
@@ -138,6 +159,8 @@ class Change:
         }
         if self.digest:
             data["digest"] = self.digest
+        if self.resource:
+            data["resource"] = self.resource
         return data
 
     @classmethod
@@ -153,6 +176,7 @@ class Change:
             _text(data["reason"]),
             State(state) if state is not None else None,
             _text(data.get("digest", "")),
+            _text(data.get("resource", "")),
         )
         if change.id != data["id"]:
             raise ValueError(f"the change {data['id']} is not what its id says")
@@ -190,6 +214,11 @@ class Held:
     def to_json(self) -> Json:
         return {"id": self.id, "change": self.change.to_json(), "limit": self.limit, "reason": self.reason}
 
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """Raises KeyError, TypeError or ValueError for what can't be one."""
+        return cls(Change.from_json(data["change"]), _text(data["limit"]), _text(data["reason"]))
+
 
 @dataclass(frozen=True)
 class Trouble:
@@ -223,11 +252,17 @@ class Plan:
     """Serial of the snapshot that it was made from."""
     changes: tuple[Change, ...]
     held: tuple[Held, ...] = ()
-    drift: tuple[Json, ...] = ()
+    rejected: tuple[Held, ...] = ()
+    """What a person said no to: not done, and no longer asked."""
+    drift: tuple[Drift, ...] = ()
+    accepted: tuple[str, ...] = ()
+    """Keys of invited people whom the target shows as accepted."""
     problems: tuple[Trouble, ...] = ()
     estimate: Estimate = Estimate(0, 0.0)
     managed: int = 0
     """Users managed before: what the changes are to be measured against."""
+    evidence: Evidence | None = None
+    """What the source's reading says for itself; None where nothing had to be read."""
     scheme: str = field(default="", repr=False)
     """Hexadecimal fingerprint of the mapping that it was made with: `digest`s mean nothing under another one."""
 
@@ -256,7 +291,10 @@ class Plan:
             "estimate": {"requests": self.estimate.requests, "seconds": self.estimate.seconds},
             "changes": [],
             "held": [held.to_json() for held in self.held],
-            "drift": list(self.drift),
+            "rejected": [held.to_json() for held in self.rejected],
+            "drift": [drift.to_json() for drift in self.drift],
+            "accepted": list(self.accepted),
+            "evidence": asdict(self.evidence) if self.evidence else None,
             "problems": [problem.to_json() for problem in self.problems],
         }
 
@@ -285,11 +323,11 @@ class Plan:
             created=datetime.fromisoformat(data["created"]),
             base_serial=int(data["base_serial"]),
             changes=tuple(Change.from_json(change) for change in data["changes"]),
-            held=tuple(
-                Held(Change.from_json(held["change"]), _text(held["limit"]), _text(held["reason"]))
-                for held in data["held"]
-            ),
-            drift=tuple(data["drift"]),
+            held=tuple(map(Held.from_json, data["held"])),
+            rejected=tuple(map(Held.from_json, data.get("rejected", ()))),
+            drift=tuple(map(Drift.from_json, data["drift"])),
+            accepted=tuple(map(_text, data.get("accepted", ()))),
+            evidence=Evidence(**evidence) if (evidence := data.get("evidence")) else None,
             problems=tuple(Trouble(**problem) for problem in data["problems"]),
             estimate=Estimate(**data["estimate"]),
             managed=int(data["managed"]),

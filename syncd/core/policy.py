@@ -1,17 +1,20 @@
 """Decide which changes may run now. Pure: no clock, no database; `now` is an argument. Nothing is dropped.
 
-Every change that comes in goes out, allowed or held with its reason; only a membership change may come out in
-two parts, one of each.
+Every change that comes in goes out: allowed, held with its reason, or rejected by a person; only a membership
+change may come out in parts, one of each.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from syncd.core.matching import Doubt
+from syncd.core.model import Kind, State
 from syncd.core.plan import Action, Change, Held
 
 
@@ -28,7 +31,7 @@ class Class(StrEnum):
 
 
 _SENTENCES: Final = {
-    Class.DEACTIVATE: "people would be deactivated",
+    Class.DEACTIVATE: "people would be deactivated or removed from all their groups",
     Class.DELETE: "people would be deleted",
     Class.DELETE_GROUP: "groups would be deleted",
     Class.REMOVE_MEMBERS: "people would be removed from groups",
@@ -44,6 +47,8 @@ class Limit:
     percent: float | None = None
     count: int | None = None
     base: int = 20
+    always: bool = False
+    """Every such change waits for a person."""
 
     def exceeded(self, affected: int, managed: int) -> str:
         """Return the limit that is exceeded, in words, or ""."""
@@ -79,17 +84,48 @@ class Situation:
     now: datetime
     managed_users: int
     managed_groups: int
-    missing: Mapping[str, datetime]
-    """Keys of users and groups that vanished, with the moment since; nobody who was seen."""
-    missing_groups: Mapping[str, datetime]
-    outside: Collection[str] = ()
-    """Keys of active users whose address moves out of the verified domains with their change."""
+    missing: Mapping[str, datetime] = field(default_factory=dict)
+    """Keys of users that vanished, with the moment since; nobody who was seen."""
+    missing_groups: Mapping[str, datetime] = field(default_factory=dict)
+    doubts: Mapping[str, Doubt] = field(default_factory=dict)
+    """Keys of users about whose change a person decides."""
+    protected: Mapping[str, str] = field(default_factory=dict)
+    """Keys of users who are never switched off, with the reason."""
+    absences: Mapping[Kind, Doubt] = field(default_factory=dict)
+    """Why nothing may follow from who or what the source no longer returns, by kind."""
+    quarantined: Mapping[str, str] = field(default_factory=dict)
+    """Ids of changes that keep failing and are not tried now, with the reason."""
+    approved: Collection[str] = ()
+    """Ids of changes that a person released."""
+    rejected: Mapping[str, str] = field(default_factory=dict)
+    """Ids of changes that a person said no to, with who and when."""
+    groups_of: Mapping[str, int] = field(default_factory=dict)
+    """How many groups each person has who is removed from some; those who are not in it have others left."""
+    members_of: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """The people in each group that would be deleted."""
 
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What may run now, in the order given, and what may not and why."""
+
+    allowed: list[Change]
+    held: list[Held]
+    rejected: list[Held]
+
+
+EMPTY_SOURCE: Final = "empty_source"
+PROTECTED: Final = "protected"
+NEVER_RELEASED: Final = frozenset({EMPTY_SOURCE, PROTECTED})
+"""What no approval releases."""
 
 _LEAVING: Final = (Action.DEACTIVATE_USER, Action.DELETE_USER)
+_ARRIVING: Final = (Action.CREATE_USER, Action.ADOPT_USER)
+_ARRIVING_GROUPS: Final = (Action.CREATE_GROUP, Action.ADOPT_GROUP)
 
 
-def _class_of(change: Change) -> Class | None:
+def class_of(change: Change) -> Class | None:
+    """Return which limit a change counts for, None for none."""
     match change.action:
         case Action.DEACTIVATE_USER:
             return Class.DEACTIVATE
@@ -99,22 +135,47 @@ def _class_of(change: Change) -> Class | None:
             return Class.DELETE_GROUP
         case Action.REMOVE_MEMBERS:
             return Class.REMOVE_MEMBERS
-        case Action.ADOPT_USER:
+        case Action.ADOPT_USER if change.state is State.DEACTIVATED:
+            return Class.DEACTIVATE if change.differences[1].get("active") is False else None
+        case Action.ADOPT_USER if change.takes_over:
             return Class.ADOPT
-        case Action.UPDATE_USER if any(path == "userName" or path.startswith("emails") for path in change.after):
+        case Action.UPDATE_USER | Action.REACTIVATE_USER if _renames(change):
             return Class.RENAME
         case _:
             return None
 
 
-def decide(changes: Sequence[Change], policy: Policy, situation: Situation) -> tuple[list[Change], list[Held]]:
-    """Return what may run now, in the order given, and what is held and why."""
-    allowed, held = _hold_single(changes, policy, situation)
+def _renames(change: Change) -> bool:
+    return any(path == "userName" or path.startswith("emails") for path in change.after)
+
+
+def decide(changes: Sequence[Change], policy: Policy, situation: Situation) -> Verdict:
+    """Return what may run now, what is held and why, and what a person rejected."""
+    allowed, rejected = _reject(changes, situation)
+    allowed, held = _hold_single(allowed, policy, situation)
     # Before the limits: whom a grace keeps is not affected now, and must not use up what others may do.
-    allowed, dependent = _hold_with_them(allowed, held)
+    allowed, dependent = _hold_with_them(allowed, [*rejected, *held])
     allowed, over_limit = _hold_classes(allowed, policy, situation)
     allowed, dependent_on_limit = _hold_with_them(allowed, over_limit)
-    return allowed, held + dependent + over_limit + dependent_on_limit
+    waiting = [*dependent, *dependent_on_limit]
+    rejected += [each for each in waiting if each.limit == REJECTED]
+    held += [*over_limit, *(each for each in waiting if each.limit != REJECTED)]
+    return Verdict(allowed, held, rejected)
+
+
+REJECTED: Final = "rejected"
+
+
+def _reject(changes: Iterable[Change], situation: Situation) -> tuple[list[Change], list[Held]]:
+    allowed: list[Change] = []
+    rejected: list[Held] = []
+    for change in changes:
+        reason = situation.rejected.get(change.id) if situation.rejected else None
+        if reason is None:
+            allowed.append(change)
+        else:
+            rejected.append(Held(change, REJECTED, reason))
+    return allowed, rejected
 
 
 def _hold_single(changes: Iterable[Change], policy: Policy, situation: Situation) -> tuple[list[Change], list[Held]]:
@@ -122,70 +183,177 @@ def _hold_single(changes: Iterable[Change], policy: Policy, situation: Situation
     allowed: list[Change] = []
     held: list[Held] = []
     for change in changes:
-        missing = situation.missing if change.action.about_user else situation.missing_groups
-        since = missing.get(change.key)
-        if change.key in situation.outside and change.action.about_user:
-            reason = f"{change.name} is active, and the new address is outside the verified domains"
-            held.append(Held(change, "external_domain", reason))
-        elif since is not None and situation.now - since < policy.missing_grace:
-            until = since + policy.missing_grace
-            reason = f"missing from the source since {since:%Y-%m-%d %H:%M} UTC; waits until {until:%Y-%m-%d %H:%M} UTC"
-            held.append(Held(change, "missing_grace", reason))
-        else:
+        doubt = _doubt(change, policy, situation)
+        if doubt is None or (doubt.limit not in NEVER_RELEASED and change.id in situation.approved):
             allowed.append(change)
+        else:
+            held.append(Held(change, doubt.limit, doubt.reason))
     return allowed, held
 
 
+def _doubt(change: Change, policy: Policy, situation: Situation) -> Doubt | None:
+    """Return why one change may not run now, the gravest reason first."""
+    about_user = change.action.about_user
+    if about_user and change.key in situation.protected and _shuts_out(change):
+        return Doubt(PROTECTED, f"{change.name} is protected: {situation.protected[change.key]}")
+    missing = situation.missing if about_user else situation.missing_groups
+    since = missing.get(change.key) if _takes_away(change) else None
+    if (absence := _absence(change, situation, gone=since is not None)) is not None:
+        return absence
+    if about_user and (doubt := situation.doubts.get(change.key)) is not None:
+        return doubt
+    if since is not None and situation.now - since < policy.missing_grace:
+        until = since + policy.missing_grace
+        reason = f"missing from the source since {since:%Y-%m-%d %H:%M} UTC; waits until {until:%Y-%m-%d %H:%M} UTC"
+        return Doubt("missing_grace", reason)
+    if situation.quarantined and (reason := situation.quarantined.get(change.id, "")):
+        return Doubt("quarantine", reason)
+    class_ = class_of(change)
+    if class_ is not None and policy.limits.get(class_, DEFAULT_LIMITS[class_]).always:
+        return Doubt(class_.value, f'every such change waits for a person (limits.{class_.value}: hold = "always")')
+    return None
+
+
+def _shuts_out(change: Change) -> bool:
+    return change.action in _LEAVING or change.after.get("active") is False
+
+
+def _takes_away(change: Change) -> bool:
+    return change.action in (*_LEAVING, Action.DELETE_GROUP)
+
+
+def _absence(change: Change, situation: Situation, *, gone: bool) -> Doubt | None:
+    """Return why a change that follows from something's absence is not to be believed."""
+    match change.action:
+        case Action.DEACTIVATE_USER | Action.DELETE_USER if gone:
+            return situation.absences.get(Kind.USER)
+        case Action.REMOVE_MEMBERS | Action.DELETE_GROUP:
+            return situation.absences.get(Kind.GROUP) or situation.absences.get(Kind.USER)
+        case _:
+            return None
+
+
 def _hold_classes(changes: Sequence[Change], policy: Policy, situation: Situation) -> tuple[list[Change], list[Held]]:
-    """Hold every class that is over its limit.
+    """Hold every class that is over its limit; what a person released is counted, and goes.
 
     The whole class, not the excess: N a run would only spread a bad export over days.
     """
+    losing = _losing_all(changes, situation)
     affected: dict[Class, set[str]] = {}
     for change in changes:
-        if (class_ := _class_of(change)) is not None:
-            affected.setdefault(class_, set()).update(
-                change.members if class_ is Class.REMOVE_MEMBERS else [change.key]
-            )
-    reasons = {}
+        for class_ in _classes(change, situation, losing):
+            affected.setdefault(class_, set()).update(_people(change, class_, situation, losing))
+    reasons: dict[Class, str] = {}
     for class_, keys in affected.items():
         managed = situation.managed_groups if class_ is Class.DELETE_GROUP else situation.managed_users
         limit = policy.limits.get(class_, DEFAULT_LIMITS[class_])
         if exceeded := limit.exceeded(len(keys), managed):
             reasons[class_] = f"{len(keys)} of {managed} {_SENTENCES[class_]}; the limit is {exceeded}"
-    allowed = [change for change in changes if _class_of(change) not in reasons]
-    held = [
-        Held(change, class_.value, reasons[class_])
-        for change in changes
-        if (class_ := _class_of(change)) is not None and class_ in reasons
-    ]
+    allowed: list[Change] = []
+    held: list[Held] = []
+    for change in changes:
+        over = next((class_ for class_ in _classes(change, situation, losing) if class_ in reasons), None)
+        if over is None or change.id in situation.approved:
+            allowed.append(change)
+        elif over is Class.DEACTIVATE and change.action is Action.REMOVE_MEMBERS:
+            stay = [key for key in change.members if key in losing]
+            go = [key for key in change.members if key not in losing]
+            if go or change.subgroups:
+                allowed.append(change.with_members(go, change.subgroups))
+            held.append(Held(change.with_members(stay, []), over.value, reasons[over]))
+        else:
+            held.append(Held(change, over.value, reasons[over]))
     return allowed, held
+
+
+def _classes(change: Change, situation: Situation, losing: Collection[str]) -> list[Class]:
+    """Return every limit that a change counts for: what shuts the same people out counts as the same."""
+    own = class_of(change)
+    classes = [] if own is None else [own]
+    if change.action is Action.DELETE_GROUP and situation.members_of.get(change.key):
+        classes.append(Class.REMOVE_MEMBERS)
+    if losing and _people_removed(change, situation) & set(losing):
+        classes.append(Class.DEACTIVATE)
+    return classes
+
+
+def _people(change: Change, class_: Class, situation: Situation, losing: Collection[str]) -> set[str]:
+    """Return whom a change affects, as one limit counts them."""
+    if class_ is Class.REMOVE_MEMBERS:
+        return _people_removed(change, situation)
+    if class_ is Class.DEACTIVATE and not change.action.about_user:
+        return _people_removed(change, situation) & set(losing)
+    return {change.key}
+
+
+def _people_removed(change: Change, situation: Situation) -> set[str]:
+    if change.action is Action.REMOVE_MEMBERS:
+        return set(change.members)
+    if change.action is Action.DELETE_GROUP:
+        return set(situation.members_of.get(change.key, ()))
+    return set()
+
+
+def _losing_all(changes: Iterable[Change], situation: Situation) -> set[str]:
+    """Return the people whom the changes leave without any group: the same to them as being deactivated."""
+    if not situation.groups_of:
+        return set()
+    lost: Counter[str] = Counter()
+    staying: set[str] = set()
+    for change in changes:
+        lost.update(_people_removed(change, situation))
+        if change.action is Action.ADD_MEMBERS:
+            staying.update(change.members)
+        elif change.action in _LEAVING:
+            staying.add(change.key)  # counted already
+    return {
+        key
+        for key, count in lost.items()
+        if key not in staying and key in situation.groups_of and count >= situation.groups_of[key]
+    }
 
 
 def _hold_with_them(changes: Iterable[Change], held: Iterable[Held]) -> tuple[list[Change], list[Held]]:
     """Hold what belongs to those whose own change is held: the second change of a person, and memberships.
 
     Who keeps the account keeps the groups: otherwise a held deactivation would still lock people out. A group
-    that is not deleted yet stays in its groups as well. Any other held change says nothing about memberships.
+    that is not deleted yet stays in its groups as well. Who gets no account, or which group isn't made, joins
+    nothing. Any other held change says nothing about memberships.
     """
-    waiting = {each.change.key: each for each in held if each.change.action.about_user}
-    staying = {key: each for key, each in waiting.items() if each.change.action in _LEAVING}
+    held = list(held)
+    people = {each.change.key: each for each in held if each.change.action.about_user}
+    staying = {each.change.key: each for each in held if each.change.action in _LEAVING}
+    absent = {each.change.key: each for each in held if each.change.action in _ARRIVING}
     kept_groups = {each.change.key: each for each in held if each.change.action is Action.DELETE_GROUP}
+    unmade_groups = {each.change.key: each for each in held if each.change.action in _ARRIVING_GROUPS}
     allowed: list[Change] = []
     dependent: list[Held] = []
     for change in changes:
-        if change.action.about_user and (cause := waiting.get(change.key)):
+        if change.action.about_user and (cause := people.get(change.key)):
             dependent.append(Held(change, cause.limit, f"waits with another change of {change.name}: {cause.reason}"))
             continue
-        members, subgroups = change.members, change.subgroups
-        stay = [key for key in members if key in staying], [key for key in subgroups if key in kept_groups]
-        if change.action is not Action.REMOVE_MEMBERS or not any(stay):
+        if change.action not in (Action.REMOVE_MEMBERS, Action.ADD_MEMBERS):
             allowed.append(change)
             continue
-        go = [key for key in members if key not in staying], [key for key in subgroups if key not in kept_groups]
+        if cause := unmade_groups.get(change.key):
+            dependent.append(Held(change, cause.limit, f"waits for the group: {cause.reason}"))
+            continue
+        removing = change.action is Action.REMOVE_MEMBERS
+        waiting, waiting_groups = (staying, kept_groups) if removing else (absent, unmade_groups)
+        stay = (
+            [key for key in change.members if key in waiting],
+            [key for key in change.subgroups if key in waiting_groups],
+        )
+        if not any(stay):
+            allowed.append(change)
+            continue
+        go = (
+            [key for key in change.members if key not in waiting],
+            [key for key in change.subgroups if key not in waiting_groups],
+        )
         if any(go):
             allowed.append(change.with_members(*go))
-        causes = [*(staying[key] for key in stay[0]), *(kept_groups[key] for key in stay[1])]
-        reason = f"{len(causes)} of them stay for now: {causes[0].reason}"
-        dependent.append(Held(change.with_members(*stay), causes[0].limit, reason))
+        causes = [*(waiting[key] for key in stay[0]), *(waiting_groups[key] for key in stay[1])]
+        count = f"{len(causes)} of them {'stay for now' if removing else 'are not there yet'}"
+        dependent.append(Held(change.with_members(*stay), causes[0].limit, f"{count}: {causes[0].reason}"))
     return allowed, dependent

@@ -1,0 +1,167 @@
+"""What has changed at the target behind our back: a managed resource is not as it was last acknowledged.
+
+Only what syncd itself has written is compared: an attribute that it never set, a native member and a native group
+are the target's own. That somebody invited has accepted is no drift.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, Self
+
+from syncd.core.model import Flat, Json, Kind, Known, KnownGroup, Observed, ObservedGroup, State
+
+
+class DriftClass(StrEnum):
+    """In which way, as far as a target may treat one otherwise than another."""
+
+    USER_DELETED = "user_deleted"
+    USER_ACTIVATION = "user_activation"
+    USER_ATTRIBUTES = "user_attributes"
+    GROUP_DELETED = "group_deleted"
+    GROUP_RENAMED = "group_renamed"
+    MEMBER_ADDED = "member_added"
+    MEMBER_REMOVED = "member_removed"
+
+
+class Reaction(StrEnum):
+    """What is done about it."""
+
+    ENFORCE = "enforce"
+    """Put back what the source says."""
+    REPORT = "report"
+    """Leave it, and say so in every full resync."""
+
+
+@dataclass(frozen=True)
+class Drift:
+    """One difference between what a target acknowledged and what it has now.
+
+    `expected` and `found` hold what differs and nothing else: SCIM paths, or `members` (keys of users) and `groups`
+    (keys of groups). A resource that is gone has nothing in `found`.
+    """
+
+    class_: DriftClass
+    kind: Kind
+    key: str
+    name: str
+    expected: Flat
+    found: Flat
+    reaction: Reaction = Reaction.ENFORCE
+
+    def to_json(self) -> Json:
+        return {
+            "class": self.class_.value,
+            "kind": self.kind.value,
+            "key": self.key,
+            "name": self.name,
+            "expected": self.expected,
+            "found": self.found,
+            "reaction": self.reaction.value,
+        }
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """Raises KeyError, TypeError or ValueError for what can't be a drift."""
+        if not (isinstance(data["expected"], dict) and isinstance(data["found"], dict)):
+            raise TypeError("`expected` and `found` are objects")
+        return cls(
+            DriftClass(data["class"]),
+            Kind(data["kind"]),
+            str(data["key"]),
+            str(data["name"]),
+            data["expected"],
+            data["found"],
+            Reaction(data["reaction"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reactions:
+    """What a target's configuration says about drift."""
+
+    default: Reaction = Reaction.ENFORCE
+    by_class: Mapping[DriftClass, Reaction] = field(default_factory=dict)
+
+    def to(self, class_: DriftClass) -> Reaction:
+        return self.by_class.get(class_, self.default)
+
+
+_ANY_CASE: Final = ("userName", "emails")
+"""Compared without case: userName is not caseExact (RFC 7643 section 8.7.1), and some endpoints keep both in
+lower case."""
+
+
+def user_drift(known: Known, seen: Observed | None, reactions: Reactions) -> Iterator[Drift]:
+    """Yield how a managed user differs from what was acknowledged; `seen` None: the account is gone."""
+
+    def drift(class_: DriftClass, expected: Flat, found: Flat) -> Drift:
+        return Drift(class_, Kind.USER, known.key, known.name, expected, found, reactions.to(class_))
+
+    if seen is None:
+        yield drift(DriftClass.USER_DELETED, {"userName": known.name, "active": known.attributes.get("active")}, {})
+        return
+    switched_on = known.attributes.get("active") is not False
+    if seen.active is not switched_on and known.state is not State.PENDING:
+        yield drift(DriftClass.USER_ACTIVATION, {"active": switched_on}, {"active": seen.active})
+    if known.state is State.DEACTIVATED:
+        return  # nothing but the account's being off is the source's to say
+    expected: Flat = {}
+    found: Flat = {}
+    for path, value in known.attributes.items():
+        there = seen.attributes.get(path)
+        if path != "active" and not _alike(path, value, there):
+            expected[path], found[path] = value, there
+    if expected:
+        yield drift(DriftClass.USER_ATTRIBUTES, expected, found)
+
+
+def group_drift(
+    known: KnownGroup,
+    members: tuple[set[str], set[str]],
+    seen: ObservedGroup | None,
+    seen_members: tuple[set[str], set[str]] | None,
+    reactions: Reactions,
+) -> Iterator[Drift]:
+    """Yield how a managed group differs; each pair is (keys of users, keys of groups), `seen_members` None: unknown.
+
+    `seen_members` holds managed resources alone: the target's own members are its own affair.
+    """
+
+    def drift(class_: DriftClass, expected: Flat, found: Flat) -> Drift:
+        return Drift(class_, Kind.GROUP, known.key, known.name, expected, found, reactions.to(class_))
+
+    if seen is None:
+        yield drift(DriftClass.GROUP_DELETED, {"displayName": known.name}, {})
+        return
+    there = {**seen.attributes, "displayName": seen.name}
+    differing = [path for path, value in known.attributes.items() if there.get(path) != value]
+    if differing:
+        expected = {path: known.attributes[path] for path in differing}
+        yield drift(DriftClass.GROUP_RENAMED, expected, {path: there.get(path) for path in differing})
+    if seen_members is None:
+        return
+    if came := _members(seen_members[0] - members[0], seen_members[1] - members[1]):
+        yield drift(DriftClass.MEMBER_ADDED, {}, came)
+    if went := _members(members[0] - seen_members[0], members[1] - seen_members[1]):
+        yield drift(DriftClass.MEMBER_REMOVED, went, {})
+
+
+def _members(users: set[str], groups: set[str]) -> Flat:
+    return {part: sorted(keys) for part, keys in (("members", users), ("groups", groups)) if keys}
+
+
+def _alike(path: str, expected: Json, found: Json) -> bool:
+    """Return whether two values mean the same; the order of a list's elements means nothing (RFC 7643 section 2.4)."""
+    if isinstance(expected, list) and isinstance(found, list):
+        return _values(path, expected) == _values(path, found)
+    if isinstance(expected, str) and isinstance(found, str) and path.startswith(_ANY_CASE):
+        return expected.casefold() == found.casefold()
+    return bool(expected == found)
+
+
+def _values(path: str, elements: list[Json]) -> set[str]:
+    texts = {str(each.get("value") if isinstance(each, dict) else each) for each in elements}
+    return {text.casefold() for text in texts} if path.startswith(_ANY_CASE) else texts
