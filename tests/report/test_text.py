@@ -1,0 +1,138 @@
+"""Plans and runs as text: as they are kept in `golden/`, and nothing of any plan is left out of it.
+
+`SYNCD_UPDATE_GOLDEN=1` writes the golden texts anew; read what changed before it is committed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from rich.text import Text
+
+from syncd.core.drift import Drift, DriftClass
+from syncd.core.plan import Action, Change, Plan
+from syncd.report.text import plan_lines, render, run_lines, value_text, visible
+from tests.report import plans
+
+GOLDEN = Path(__file__).parent / "golden"
+_QUIET = replace(plans.PLAN, changes=(), held=(), rejected=(), drift=(), accepted=(), problems=())
+TEXTS = {
+    "plan": lambda: plan_lines(plans.PLAN),
+    "plan-held": lambda: plan_lines(replace(_QUIET, kind="sync", held=plans.HELD)),
+    "plan-rejected": lambda: plan_lines(replace(_QUIET, kind="sync", rejected=plans.REJECTED)),
+    "plan-drift": lambda: plan_lines(replace(_QUIET, drift=plans.DRIFT)),
+    "plan-quiet": lambda: plan_lines(_QUIET),
+    "run": lambda: run_lines(plans.RUN),
+    "run-stopped": lambda: run_lines(replace(plans.RUN, error="the token is refused (401)\nrun `syncd relink`")),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_the_text_is_as_it_is_kept(name: str) -> None:
+    file = GOLDEN / f"{name}.txt"
+    text = render(TEXTS[name]())
+    if os.environ.get("SYNCD_UPDATE_GOLDEN"):
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8")
+
+
+def lines(found: Iterable[Text]) -> list[str]:
+    return [line.plain.strip() for line in found]
+
+
+@given(plans.plans)
+def test_everything_in_a_plan_is_in_its_text(plan: Plan) -> None:
+    text = lines(plan_lines(plan))
+    shown = Counter(text)
+    for change in plan.changes:
+        assert any(line.startswith(_SIGN[change.action]) and _says(line, change) for line in text)
+    for held in plan.held:
+        assert any(line[:8] == held.id[:8] and _says(line, held.change) for line in text)
+        assert f"held by {visible(held.limit)}: {visible(held.reason)}" in shown
+    for held in plan.rejected:
+        ending = f"; {visible(held.reason)}".rstrip()
+        assert any(line[:8] == held.id[:8] and _says(line, held.change) and line.endswith(ending) for line in text)
+    for drift in plan.drift:
+        assert any(line.startswith(f"{drift.kind.value} {visible(drift.name)}".strip()) for line in text)
+        for value in _found(drift):
+            assert any(value in line for line in text)
+    for problem in plan.problems:
+        assert f"! {visible(': '.join([problem.where, problem.key, problem.problem]))}".strip() in shown
+    for key in plan.accepted:
+        assert any(visible(key).strip() in line for line in text if line.startswith("Accepted the invitation"))
+    # A line each, however alike two of them are.
+    assert sum(" ".join(line.split()).startswith(tuple(_SIGN.values())) for line in text) >= len(plan.changes)
+
+
+_SIGN = {
+    Action.CREATE_USER: "+ create_user",
+    Action.ADOPT_USER: "& adopt_user",
+    Action.UPDATE_USER: "~ update_user",
+    Action.DEACTIVATE_USER: "- deactivate_user",
+    Action.REACTIVATE_USER: "+ reactivate_user",
+    Action.DELETE_USER: "x delete_user",
+    Action.CREATE_GROUP: "+ create_group",
+    Action.ADOPT_GROUP: "& adopt_group",
+    Action.UPDATE_GROUP: "~ update_group",
+    Action.DELETE_GROUP: "x delete_group",
+    Action.ADD_MEMBERS: "+ add_members",
+    Action.REMOVE_MEMBERS: "- remove_members",
+}
+
+
+def _says(line: str, change: Change) -> bool:
+    parts = [change.action.value, visible(change.name), visible(change.key), f": {visible(change.reason)}"]
+    return all(part.strip() in line for part in parts) and (" taken over" in line) >= change.takes_over
+
+
+def _found(drift: Drift) -> list[str]:
+    """Return what must be read of one drift: each value that was found and each that was expected."""
+    match drift.class_:
+        case DriftClass.USER_DELETED | DriftClass.GROUP_DELETED:
+            return ["is gone"]
+        case DriftClass.MEMBER_ADDED:
+            return [visible(key).strip() for key in drift.found["members"]]
+        case DriftClass.MEMBER_REMOVED:
+            return [visible(key).strip() for key in drift.expected["members"]]
+        case _:
+            pairs = ((path, value) for path, value in drift.expected.items())
+            return [f"found {value_text(drift.found.get(path))}" for path, _ in pairs] + [
+                value_text(value) for value in drift.expected.values()
+            ]
+
+
+@given(plans.plans)
+def test_no_text_from_outside_moves_the_cursor_or_adds_a_line(plan: Plan) -> None:
+    yielded = list(plan_lines(plan))
+    text = render(yielded)
+    assert text.count("\n") == len(yielded)
+    assert all(char == "\n" or char.isprintable() for char in text)
+
+
+def test_ids_are_as_long_as_it_takes_to_tell_them_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = {plans.LEAVE.key: "abcdef0123456789", plans.PART.key: "abcdef0123999999"}
+    monkeypatch.setattr(Change, "id", property(lambda change: ids[change.key]))
+    text = lines(plan_lines(replace(_QUIET, held=plans.HELD[:2])))
+    assert [line.split()[0] for line in text if "1007" in line and line.startswith("abc")] == ["abcdef01234"]
+    assert any(line.startswith("abcdef01239  - remove_members") for line in text)
+
+
+def test_a_source_that_proves_no_absence_says_so() -> None:
+    unsure = replace(plans.EVIDENCE, absence=False)
+    text = render(plan_lines(replace(_QUIET, evidence=unsure)))
+    assert "nobody counts as gone" in text
+    assert "nobody counts as gone" not in render(plan_lines(_QUIET))
+
+
+def test_a_drift_in_the_title_is_counted_apart_from_changes() -> None:
+    (title, *_) = lines(plan_lines(plans.PLAN))
+    assert title == (
+        "lucid (resync, 2026-11-22 12:00:00 UTC): 2 create_user, 2 adopt_user, 1 update_user, 1 adopt_group,"
+        " 1 add_members; 3 held; 1 rejected; 8 drifted; 9 requests, about 0.9 s"
+    )
