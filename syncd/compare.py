@@ -6,107 +6,79 @@ account); what a difference means is decided in the core.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from math import ceil
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import chain
+from typing import Final
 
-from syncd.core.diff import PendingRule, group_changes, membership_changes, user_changes
-from syncd.core.digest import entry_digest, fingerprint, member_numbers, members_digest
-from syncd.core.drift import Reactions
-from syncd.core.groups import Nesting, flattened
-from syncd.core.mapping import EntryUnusable, GroupMapping, Selection, UserMapping, desired_user
-from syncd.core.model import Entry, Evidence, Flat, GroupEntry, Json, Kind, Known, KnownGroup, Problem, State
-from syncd.core.plan import Action, Change, Estimate, Plan, Trouble, ordered
-from syncd.core.policy import Policy, Situation, decide
-from syncd.core.rules import Rule
+from syncd.claims import Claims, Clash
+from syncd.compare_groups import Accounts, GroupComparison
+from syncd.core.diff import manager_apart, user_changes
+from syncd.core.digest import entry_digest, fingerprint
+from syncd.core.drift import Drift
+from syncd.core.mapping import EntryUnusable, desired_user
+from syncd.core.matching import Doubt, Match, first, judge
+from syncd.core.model import Desired, Entry, Evidence, Flat, GroupEntry, Kind, Known, Problem, State
+from syncd.core.plan import Action, Change, Plan, Trouble, ordered
+from syncd.core.policy import DEFAULT_LIMITS, EMPTY_SOURCE, Class, Situation, decide
 from syncd.core.schema import MANAGER
-from syncd.scim.profiles import Profile
-from syncd.store import Snapshot
+from syncd.estimate import estimate
+from syncd.store import Observation, Snapshot
+from syncd.terms import Bookkeeping, Decisions, SourceRules, TargetRules, counts_of
 
-
-@dataclass(frozen=True)
-class SourceRules:
-    """How the source's entries are to be read, the same for every target."""
-
-    users: UserMapping
-    groups: GroupMapping
-    active: Rule | None
-    nesting: Nesting
-
-
-@dataclass(frozen=True)
-class TargetRules:
-    """What one target wants. `scheme` stands for everything that decides how an entry is mapped."""
-
-    name: str
-    profile: Profile
-    selection: Selection
-    policy: Policy
-    rate: float
-    scheme: Json
-    group_scheme: Json
-    """The same for groups and their members."""
-    drift: Reactions = Reactions()
-    protect: frozenset[str] = frozenset()
-    """Keys, userNames and e-mails, folded, of people who are never switched off."""
-    adopt_groups: bool = False
-    """Whether a native group of the same name is taken over."""
-    overlapping_groups: tuple[str, ...] = ()
-    """Patterns of groups that may share people with others, where a user can be in one group at most."""
-    delete_after: timedelta | None = None
-
-    def standing(self, source: bytes, serial: int) -> bytes:
-        """Return what stands for a source, these rules and a snapshot: while it is the same, so is every plan."""
-        return fingerprint([source.hex(), self.scheme, self.group_scheme, self.profile.name, serial])
-
-    @property
-    def pending(self) -> PendingRule:
-        return PendingRule(self.profile.pending_by_endpoint, self.profile.withdrawn_by_delete)
-
-
-@dataclass
-class Bookkeeping:
-    """What a comparison found that is no change at the target, to be remembered when it is carried out."""
-
-    settled: dict[str, bytes] = field(default_factory=dict)
-    """Digests of entries that differ from before without a difference that the target would see."""
-    missing: dict[str, datetime] = field(default_factory=dict)
-    missing_groups: dict[str, datetime] = field(default_factory=dict)
-    back: list[str] = field(default_factory=list)
-    back_groups: list[str] = field(default_factory=list)
-
-    def write(self, snapshot: Snapshot) -> None:
-        """Remember it; belongs inside the state file's `atomic()`."""
-        snapshot.settle(self.settled)
-        snapshot.note_missing(Kind.USER, self.missing, self.back)
-        snapshot.note_missing(Kind.GROUP, self.missing_groups, self.back_groups)
+_SHRUNK: Final = "shrunk_source"
+_DISTRUST: Final = frozenset({EMPTY_SOURCE, _SHRUNK})
+_ENOUGH_TO_JUDGE: Final = 20
+"""From this many people or memberships on, less than half of them the next time is not to be believed."""
 
 
 class Comparison:
-    """Feed it `users` to the end, then `groups`, then take the `plan`."""
+    """Feed it `users` to the end, then `groups`, then take the `plan`.
 
-    def __init__(self, source: SourceRules, target: TargetRules, snapshot: Snapshot, now: datetime) -> None:
+    `observation` is what a full resync read of the target; the snapshot then says what the target has now.
+    """
+
+    def __init__(
+        self,
+        source: SourceRules,
+        target: TargetRules,
+        snapshot: Snapshot,
+        now: datetime,
+        *,
+        decisions: Decisions = Decisions(),  # noqa: B008  # frozen
+        observation: Observation | None = None,
+        remember: Callable[[Sequence[Entry]], None] = lambda _: None,
+    ) -> None:
         self.name = target.name
-        self.bookkeeping = Bookkeeping()
+        self.bookkeeping = Bookkeeping(entries=True)
         self._source = source
         self._target = target
-        self._user_paths, self._group_paths = source.users.paths, source.groups.paths
+        self._user_paths = source.users.paths
         self._snapshot = snapshot
         self._now = now
+        self._decisions = decisions
+        self._observation = observation
+        self._remember = remember
         self._serial = snapshot.serial
         self._counts = snapshot.counts()
         self._scheme = fingerprint(target.scheme)
         self._seen = bytearray(snapshot.highest_ref() + 1)
-        self._accounts: dict[str, int] = {}  # everybody seen who has an account, or gets one now: key -> number
+        kept_back = () if target.profile.pending_memberships else snapshot.pending_keys()
+        self._accounts = Accounts(kept_back)
+        self._claims = Claims()
+        self._mapped: set[str] = set()
+        self._off: set[str] = set()
         self._changes: dict[str, list[Change]] = {}
-        self._group_changes: list[Change] = []
+        self._doubts: dict[str, Doubt] = {}
+        self._adopted: dict[str, str] = {}  # id at the target -> key that takes it over
         self._unusable: set[str] = set()
         self._problems: list[Trouble] = []
-        self._outside: set[str] = set()
         self._gone: set[str] = set()
+        self._unproven: set[str] = set()
         self._missing: dict[str, datetime] = {}
-        self._missing_groups: dict[str, datetime] = {}
+        self._evidence: Evidence | None = None
+        self._groups = GroupComparison(source, target, snapshot, now, self._accounts, self.bookkeeping, observation)
 
     # -- people ----------------------------------------------------------------------------------
 
@@ -134,8 +106,9 @@ class Comparison:
                     unchanged.append(entry.key)
                     continue
             differing.append((entry, digest))
-        self._have_accounts(unchanged)
+        self._accounts.have_unchanged(unchanged)
         if differing:
+            self._remember([entry for entry, _ in differing])
             self._differing(differing, self._snapshot.users([e.key for e, _ in differing if e.key in glances]))
 
     def _differing(self, differing: Iterable[tuple[Entry, bytes]], known: Mapping[str, Known]) -> None:
@@ -147,181 +120,277 @@ class Comparison:
             except EntryUnusable as error:
                 self._problems.append(Trouble(entry.key, str(error), entry.where))
                 if entry.key in known:
-                    self._have_accounts([entry.key])
+                    self._accounts.have_unchanged([entry.key])
                 continue
-            mapped.append((desired, digest))
-        managers = {desired.attributes[MANAGER] for desired, _ in mapped if MANAGER in desired.attributes}
+            mapped.append((entry, desired, digest))
+        managers = {desired.attributes[MANAGER] for _, desired, _ in mapped if MANAGER in desired.attributes}
         linked = self._snapshot.ids(Kind.USER, sorted(managers))
-        for desired, digest in mapped:
+        for entry, desired, digest in mapped:
             before = known.get(desired.key)
-            owned = before and replace(before, attributes=_owned(before.attributes, self._user_paths))
-            changes = user_changes(desired, owned, self._target.pending, digest.hex(), linked)
-            if changes:
-                self._changes[desired.key] = changes
-            elif before is not None:
-                self.bookkeeping.settled[desired.key] = digest
-            if changes or before is not None:
-                self._have_accounts([desired.key])
-            if before and before.state is State.ACTIVE and desired.state is State.PENDING and changes:
-                email = self._source.users.email
-                if email(before.attributes) != email(desired.attributes):
-                    self._outside.add(desired.key)
+            match = self._match(entry, desired) if before is None or before.lost else None
+            self._follow(desired, before, digest.hex(), linked, match)
+            if desired.state is State.DEACTIVATED:
+                self._off.add(desired.key)
+            else:
+                self._mapped.add(desired.key)
+                self._claims.claim(desired.key, desired.name, self._source.users.email(desired.attributes))
 
-    def _have_accounts(self, keys: Iterable[str]) -> None:
-        self._accounts.update(member_numbers(Kind.USER, keys))
+    def _follow(
+        self,
+        desired: Desired,
+        before: Known | None,
+        digest: str,
+        linked: Collection[str],
+        match: Match | Doubt | None,
+    ) -> None:
+        """Note what follows for one user who was mapped."""
+        owned = before and replace(before, attributes=_owned(before.attributes, self._user_paths))
+        following = user_changes(desired, owned, self._target.pending, digest, linked, match)
+        key, changes = desired.key, following.changes
+        if following.forget:
+            self.bookkeeping.forgotten.append(key)
+            return
+        if changes:
+            self._changes[key] = changes
+        elif before is not None:
+            self.bookkeeping.settled[key] = bytes.fromhex(digest)
+        if following.doubt is not None:
+            self._doubts[key] = following.doubt
+        if isinstance(match, Match) and changes:
+            self._adopted[match.account.id] = key
+        if changes or before is not None:
+            state = changes[0].state if changes else before.state if before else None
+            if state is not State.PENDING or self._target.profile.pending_memberships:
+                self._accounts.have([key])
+        if before and before.state is State.ACTIVE and desired.state is State.PENDING and changes:
+            email = self._source.users.email
+            if email(before.attributes) != email(desired.attributes):
+                reason = f"{desired.name} is active, and the new address is outside the verified domains"
+                self._doubts.setdefault(key, Doubt("external_domain", reason))
+
+    def _match(self, entry: Entry, desired: Desired) -> Match | Doubt | None:
+        """Return whose account at the target somebody takes over who is not linked to any; None where nobody looked.
+
+        For somebody who is disabled or not wanted only an account with our own mark counts.
+        """
+        observation = self._observation
+        if observation is None:
+            return None
+        key, off = desired.key, desired.state is State.DEACTIVATED
+        mapping = self._source.users
+        external_id = mapping.external_id(key, entry.attributes)
+
+        def judged() -> Iterator[Match | Doubt | None]:
+            if external_id:
+                found = observation.find_users("externalId", external_id)
+                yield judge("externalId", found, key, external_id, self._owner)
+            if not off:
+                found = observation.find_users("userName", desired.name)
+                yield judge("userName", found, key, external_id, self._owner)
+            if not off and self._target.profile.adopt_by_email and self._target.is_verified(desired):
+                found = observation.find_users("e-mail", mapping.email(desired.attributes))
+                yield judge("e-mail", found, key, external_id, self._owner)
+
+        match = first(judged())
+        return match if isinstance(match, Match) or not off else None
+
+    def _owner(self, id_: str) -> str | None:
+        """Return the key that an account is linked to, or that takes it over in this plan."""
+        return self._adopted.get(id_) or self._snapshot.key_of(Kind.USER, id_)
 
     def _problem(self, problem: Problem) -> None:
         """Report it, and leave whoever it may belong to exactly as they are."""
         self._problems.append(Trouble(problem.key, problem.problem, problem.where, problem.kind.value))
         if problem.kind is not Kind.USER:
             return
-        protected = _protected(problem)
+        protected = problem.protected
         for key, glance in self._snapshot.glances(protected).items():
             self._seen[glance.ref] = 1
             if glance.missing:
                 self.bookkeeping.back.append(key)
         self._unusable.update(protected)
         for key in protected:
-            self._changes.pop(key, None)
-            self._accounts.pop(key, None)
-            self.bookkeeping.settled.pop(key, None)
+            self._leave_alone(key)
+            self._accounts.discard(key)
 
-    def _vanished(self, evidence: Evidence) -> None:
+    def _leave_alone(self, key: str) -> None:
+        self._changes.pop(key, None)
+        self._doubts.pop(key, None)
+        self.bookkeeping.settled.pop(key, None)
+
+    # -- who is gone -----------------------------------------------------------------------------
+
+    def vanished(self) -> list[str]:
+        """Return the keys of users whom nobody has seen, and from whose absence something would follow."""
+        due = {known.key for known in self._due()}
+        return [
+            known.key
+            for known in self._snapshot.unseen(self._seen)
+            if not known.lost and (known.state is not State.DEACTIVATED or _is_on(known) or known.key in due)
+        ]
+
+    def _due(self) -> list[Known]:
+        """Return those who have been switched off for so long that they are to be deleted."""
+        after = self._target.delete_after
+        return [] if after is None else self._snapshot.deactivated_before(self._now - after)
+
+    def groups(
+        self,
+        groups: Mapping[str, GroupEntry],
+        problems: Iterable[Problem],
+        evidence: Evidence,
+        found: Mapping[str, bool | None],
+    ) -> None:
+        """Compare all groups of the source; everybody has been seen by now.
+
+        `found` is what asking directly for the vanished brought: `vanished()`, and the groups likewise.
+        """
+        self._evidence = evidence
+        problems = list(problems)
+        for problem in problems:
+            self._problem(problem)
+        self._vanished(evidence, found)
+        self._expired()
+        self._settle_claims()
+        self._groups.compare(groups, problems, evidence, found, self._gone, self._adopted)
+        self._problems += self._groups.problems
+
+    def missing_groups(self, groups: Collection[str]) -> list[str]:
+        """Return the keys of managed groups that are not among those read."""
+        return [key for key, known in self._snapshot.groups().items() if key not in groups and not known.lost]
+
+    def _vanished(self, evidence: Evidence, found: Mapping[str, bool | None]) -> None:
         """Decide about the managed people whom the source no longer returns."""
         unread = 0
         for known in self._snapshot.unseen(self._seen):
             if not evidence.absence:
                 unread += known.state is not State.DEACTIVATED
+                self._unproven.add(known.key)
                 continue
-            self._gone.add(known.key)
-            changes = user_changes(None, known, self._target.pending, "", ())
-            if not changes:
+            there = found.get(known.key, False)
+            if there is None:
+                self._unproven.add(known.key)
                 continue
-            self._changes[known.key] = changes
-            self._missing[known.key] = known.missing_since or self._now
-            if known.missing_since is None:
-                self.bookkeeping.missing[known.key] = self._now
-        self._unread(unread, "people", evidence)
-
-    def _unread(self, count: int, what: str, evidence: Evidence) -> None:
-        """Report that some were not seen, and may yet be there."""
-        if count:
+            desired = None
+            if there:
+                reason = "the source has the entry, and no longer among the people it returns (moved, or filtered out)"
+                desired = Desired(known.key, "", State.DEACTIVATED, {}, reason)
+                self._off.add(known.key)
+            else:
+                self._gone.add(known.key)
+            following = user_changes(desired, known, self._target.pending, "", ())
+            if following.forget:
+                self.bookkeeping.forgotten.append(known.key)
+            if following.changes:
+                self._changes[known.key] = following.changes
+                self._is_missing(known, there=bool(there))
+        if unread:
             doubt = "were not seen, but an entry without a readable key was: nobody counts as gone"
-            self._problems.append(Trouble("", f"{count} managed {what} {doubt}", evidence.source))
+            self._problems.append(Trouble("", f"{unread} managed people {doubt}", evidence.source))
+        unproven = len(self._unproven) if evidence.absence else 0
+        if unproven:
+            doubt = "were not seen, and the source doesn't say whether they are there: none of them counts as gone"
+            some = ", ".join(sorted(self._unproven)[:3])
+            self._problems.append(Trouble("", f"{unproven} managed people ({some}) {doubt}", evidence.source))
 
-    # -- groups ----------------------------------------------------------------------------------
-
-    def groups(self, groups: Mapping[str, GroupEntry], problems: Iterable[Problem], evidence: Evidence) -> None:
-        """Compare all groups of the source; everybody has been seen by now."""
-        protected: set[str] = set()
-        for problem in problems:
-            self._problem(problem)
-            protected.update(_protected(problem))
-        self._vanished(evidence)
-        known = self._snapshot.groups()
-        wanted = self._wanted(groups, known)
-        leaving = known.keys() - wanted.keys() - protected
-        if not evidence.absence and self._target.selection.wants_groups:
-            self._unread(len(leaving - groups.keys()), "groups", evidence)
-            leaving &= groups.keys()
-        remaining = (known.keys() - leaving) | {key for key, flat in wanted.items() if flat is not None}
-        for key in known.keys() & (wanted.keys() | protected):
-            if known[key].missing_since is not None:
-                self.bookkeeping.back_groups.append(key)
-        for key, flat in wanted.items():
-            if flat is not None:
-                before = known.get(key)
-                owned = before and replace(before, attributes=_owned(before.attributes, self._group_paths))
-                self._group_changes += group_changes(key, flat, owned)
-                self._group_changes += self._membership(groups[key], flat["displayName"], before, groups, remaining)
-        for key in leaving:
-            self._group_changes += self._group_gone(known[key], in_source=key in groups)
-
-    def _wanted(self, groups: Mapping[str, GroupEntry], known: Mapping[str, KnownGroup]) -> dict[str, Flat | None]:
-        """Return the groups that the target wants, mapped; None for one that can't be, and stays as it is."""
-        wanted: dict[str, Flat | None] = {}
-        if not self._target.selection.wants_groups:
-            return wanted
-        for key, entry in groups.items():
-            try:
-                flat = self._source.groups.flat(entry)
-            except EntryUnusable as error:
-                self._problems.append(Trouble(key, str(error), entry.where, Kind.GROUP.value))
-                if key in known:
-                    wanted[key] = None
-                continue
-            if not self._target.profile.group_external_id:
-                flat.pop("externalId", None)
-            if self._target.selection.wants_group(flat["displayName"]):
-                wanted[key] = flat
-        return wanted
-
-    def _membership(
-        self,
-        entry: GroupEntry,
-        name: str,
-        before: KnownGroup | None,
-        groups: Mapping[str, GroupEntry],
-        remaining: set[str],
-    ) -> list[Change]:
-        """Return who joins and who leaves a group. `remaining`: the groups that the target has once all is done."""
-        members: Iterable[str] = entry.members
-        subgroups: set[str] = set()
-        incomplete = entry.incomplete
-        if entry.subgroups and self._source.nesting is Nesting.FLATTEN:
-            members, incomplete = flattened(entry.key, groups)
-        elif entry.subgroups and self._source.nesting is Nesting.KEEP:
-            subgroups = remaining.intersection(entry.subgroups) - {entry.key}
-        accounts = self._accounts
-        if before is not None:
-            try:
-                numbers = [accounts[key] for key in members]  # nearly always all of them have an account
-            except KeyError:
-                numbers = [accounts[key] for key in members if key in accounts]
-            numbers += member_numbers(Kind.GROUP, subgroups).values()
-            if members_digest(numbers) == before.members_digest:
-                return []
-        desired = {key for key in members if key in accounts}
-        known = self._snapshot.members(entry.key) if before is not None else (set(), set())
-        removable = {key for key in known[0] if key in accounts or key in self._gone}
-        if incomplete:
-            removable, subgroups = set(), subgroups | known[1]
-        return membership_changes(entry.key, name, (desired, subgroups), known, removable)
-
-    def _group_gone(self, known: KnownGroup, *, in_source: bool) -> list[Change]:
-        changes = group_changes(known.key, None, known)
-        if in_source or not self._target.selection.wants_groups:
-            return [replace(change, reason="no longer selected by `groups`") for change in changes]
-        self._missing_groups[known.key] = known.missing_since or self._now
+    def _is_missing(self, known: Known, *, there: bool) -> None:
+        """Note since when somebody is missing: the grace counts from then."""
+        if there:
+            return
+        self._missing[known.key] = known.missing_since or self._now
         if known.missing_since is None:
-            self.bookkeeping.missing_groups[known.key] = self._now
-        return changes
+            self.bookkeeping.missing[known.key] = self._now
+
+    def _expired(self) -> None:
+        """Delete those who have been switched off for long enough, and are not wanted again."""
+        for known in self._due():
+            if known.key in self._changes or known.key in self._unusable or known.key in self._unproven:
+                continue
+            reason = f"switched off since {known.since:%Y-%m-%d}, and delete_after is over"
+            change = Change(Action.DELETE_USER, known.key, known.name, dict(known.attributes), {}, reason)
+            self._changes[known.key] = [change]
+            self._accounts.discard(known.key)
+            if known.key in self._gone:
+                self._is_missing(known, there=False)
+
+    # -- who has whose address -------------------------------------------------------------------
+
+    def _settle_claims(self) -> None:
+        for found in self._claims.settle(self._snapshot, self._off | self._gone | self._unproven, self._mapped):
+            if isinstance(found, Clash):
+                for key, other in (found.keys, found.keys[::-1]):
+                    problem = f"{found.address} is the address of {other} as well: neither of the two is changed"
+                    if all((each.key, each.problem) != (key, problem) for each in self._problems):
+                        self._problems.append(Trouble(key, problem))
+                    self._leave_alone(key)
+                    if self._snapshot.user(key) is None:
+                        self._accounts.discard(key)
+            else:
+                self._succeed(found.key, found.former, found.address)
+
+    def _succeed(self, key: str, former: str, address: str) -> None:
+        """Hold what would give somebody the address of an account that was another's.
+
+        For a new key, what a person may approve is to hand that account over.
+        """
+        changes = self._changes.get(key)
+        account = self._snapshot.user(former)
+        if not changes or account is None:
+            return
+        if changes[0].action is not Action.CREATE_USER:
+            reason = f"{address} still is the address of the account of {former} ({account.state})"
+            self._doubts.setdefault(key, Doubt("address", reason))
+            return
+        after: Flat = dict(chain.from_iterable(change.after.items() for change in changes))
+        before = {path: account.attributes.get(path) for path in after}
+        left = "left" if former not in self._off else "is switched off"
+        reason = f"hired again? {former}, who {left}, has an account with this address"
+        takes_over = replace(
+            changes[-1],
+            action=Action.ADOPT_USER,
+            before=before,
+            after=after,
+            reason=reason,
+            resource=account.id,
+            digest=changes[-1].digest,
+        )
+        self._changes[key] = [takes_over]
+        self._accounts.discard(key)  # groups follow once it is decided
+        self._doubts[key] = Doubt(
+            "rehire", f"{reason}; approve if it is the same person: the account is handed over with all that is in it"
+        )
 
     # -- the plan --------------------------------------------------------------------------------
 
-    def plan(self, kind: str = "sync") -> Plan:
-        """Return what is to be done, ordered, limited and counted."""
+    def plan(
+        self,
+        kind: str = "sync",
+        *,
+        drift: Sequence[Drift] = (),
+        accepted: Sequence[str] = (),
+        doubts: Sequence[str] = (),
+    ) -> Plan:
+        """Return what is to be done, ordered, limited and counted; with what a full resync found and doubts."""
         changes = [change for changes in self._changes.values() for change in self._managers(changes)]
-        changes += self._group_changes
-        situation = Situation(
-            now=self._now,
-            managed_users=self._counts[State.ACTIVE] + self._counts[State.PENDING],
-            managed_groups=len(self._snapshot.groups()),
-            missing=self._missing,
-            missing_groups=self._missing_groups,
-            outside=self._outside,
-        )
-        allowed, held = decide(ordered(changes), self._target.policy, situation)
+        changes += self._groups.changes
+        situation = self._situation(changes)
+        verdict = decide(ordered(changes), self._target.policy, situation)
+        if self._evidence is not None and not any(each.limit in _DISTRUST for each in verdict.held):
+            self.bookkeeping.counts = counts_of(self._evidence)
         return Plan(
             target=self.name,
             kind=kind,
             created=self._now,
             base_serial=self._serial,
-            changes=tuple(allowed),
-            held=tuple(held),
-            problems=tuple(self._problems),
-            estimate=estimate(allowed, self._target, self._snapshot),
+            changes=tuple(verdict.allowed),
+            held=tuple(verdict.held),
+            rejected=tuple(verdict.rejected),
+            drift=tuple(drift),
+            accepted=tuple(accepted),
+            problems=(*self._problems, *(Trouble("", doubt, self.name, "target") for doubt in doubts)),
+            estimate=estimate(verdict.allowed, self._target, self._snapshot),
             managed=situation.managed_users,
+            evidence=self._evidence,
             scheme=self._scheme.hex(),
         )
 
@@ -338,24 +407,108 @@ class Comparison:
             scheme=self._scheme.hex(),
         )
 
+    def _situation(self, changes: Sequence[Change]) -> Situation:
+        managed = self._counts[State.ACTIVE] + self._counts[State.PENDING]
+        members_of = {
+            change.key: self._snapshot.members(change.key)[0]
+            for change in changes
+            if change.action is Action.DELETE_GROUP
+        }
+        return Situation(
+            now=self._now,
+            managed_users=managed,
+            managed_groups=len(self._groups.known),
+            missing=self._missing,
+            missing_groups=self._groups.missing,
+            doubts=self._doubts,
+            group_doubts=self._groups.doubts,
+            protected=self._protected(changes),
+            absences=self._absences(managed),
+            quarantined=self._decisions.quarantined,
+            approved=self._decisions.approved,
+            rejected=self._decisions.rejected,
+            groups_of=self._groups_of(changes, members_of, managed),
+            members_of=members_of,
+        )
+
+    def _groups_of(
+        self, changes: Iterable[Change], members_of: Mapping[str, Collection[str]], managed: int
+    ) -> dict[str, int]:
+        """Return how many groups the people have who leave some, where they are enough to matter."""
+        leaving: set[str] = set().union(*members_of.values())
+        people: set[str] = set()
+        for change in changes:
+            if change.action is Action.REMOVE_MEMBERS:
+                leaving.update(change.members)
+            elif change.action is Action.DEACTIVATE_USER:
+                people.add(change.key)
+        limit = self._target.policy.limits.get(Class.DEACTIVATE, DEFAULT_LIMITS[Class.DEACTIVATE])
+        if not leaving or not limit.exceeded(len(leaving | people), managed):
+            return {}
+        return self._snapshot.groups_of(sorted(leaving))
+
+    def _protected(self, changes: Iterable[Change]) -> dict[str, str]:
+        """Return who is never switched off, among those whom a change would shut out."""
+        accounts: dict[str, str] = self._snapshot.discovery.get("protected") or {}
+        if not accounts and not self._target.protect:
+            return {}
+        keys = [change.key for change in changes if change.shuts_out]
+        found = {}
+        for key, known in self._snapshot.users(keys).items():
+            if named := {key.casefold(), *known.addresses} & self._target.protect:
+                found[key] = f"the configuration names {min(named)} in `protect`"
+            elif known.id in accounts:
+                found[key] = accounts[known.id]
+        return found
+
+    def _absences(self, managed: int) -> dict[Kind, Doubt]:
+        """Return why nothing may follow from what the source lacks: it is empty, or much smaller than last time."""
+        evidence, last = self._evidence, self._snapshot.source_counts
+        if evidence is None:
+            return {}
+        found = {}
+        if evidence.users == 0 and managed:
+            found[Kind.USER] = Doubt(EMPTY_SOURCE, f"{evidence.source} holds nobody at all: nothing is taken away")
+        elif _halved(evidence.users, last.get("users", 0)):
+            reason = f"{evidence.source} holds {evidence.users} people, the last time {last['users']}: less than half"
+            found[Kind.USER] = Doubt(_SHRUNK, reason)
+        for what, count in (("groups", evidence.groups), ("memberships", evidence.memberships)):
+            if _halved(count, last.get(what, 0)):
+                reason = f"{evidence.source} holds {count} {what}, the last time {last[what]}: less than half"
+                found[Kind.GROUP] = Doubt(_SHRUNK, reason)
+        return found
+
     def _managers(self, changes: Iterable[Change]) -> list[Change]:
         """Leave out references to managers who have no account and get none now.
 
         Such a user stays unsettled and is looked at again in every run, so that the reference follows
-        as soon as the manager is there.
+        as soon as the manager is there. Somebody whose account is taken over may have the right one already.
         """
         kept: list[Change] = []
-        for change in changes:
+        for change in chain.from_iterable(map(self._apart, changes)):
             manager = change.after.get(MANAGER)
             if manager is None or manager in self._accounts or self._snapshot.ids(Kind.USER, [manager]):
                 kept.append(change)
                 continue
             before = change.before.get(MANAGER)
             after = {**change.after, MANAGER: None} if before is not None else _without(change.after, MANAGER)
-            if after or (not kept and self._moves(change)):
+            if after or change.resource or (not kept and self._moves(change)):
                 untouched = change.before if before is not None else _without(change.before, MANAGER)
                 kept.append(replace(change, before=untouched, after=after, digest=""))
         return kept
+
+    def _apart(self, change: Change) -> list[Change]:
+        """Set the manager of somebody who is adopted apart, unless the account has that manager or it is there."""
+        manager = change.after.get(MANAGER)
+        if change.action is not Action.ADOPT_USER or manager is None:
+            return [change]
+        there = change.before.get(MANAGER)
+        if there is not None and self._adopted.get(there) == manager:
+            return [replace(change, before={**change.before, MANAGER: manager})]
+        if there == manager or self._snapshot.ids(Kind.USER, [manager]):
+            return [change]
+        first_, second = manager_apart(change)
+        return [first_, replace(second, before={MANAGER: None})]
 
     def _moves(self, change: Change) -> bool:
         """Return whether a change brings a known user to another state, whatever it sends."""
@@ -363,9 +516,12 @@ class Comparison:
         return known is not None and known.state is not change.state
 
 
-def _protected(problem: Problem) -> list[str]:
-    """Return every key that a problem may belong to."""
-    return list({problem.key, *problem.protects} - {""})
+def _is_on(known: Known) -> bool:
+    return known.attributes.get("active") is not False
+
+
+def _halved(now: int, before: int) -> bool:
+    return before >= _ENOUGH_TO_JUDGE and now * 2 < before
 
 
 def _owned(flat: Flat, paths: frozenset[str]) -> Flat:
@@ -377,27 +533,4 @@ def _without(flat: Flat, path: str) -> Flat:
     return {other: value for other, value in flat.items() if other != path}
 
 
-def estimate(changes: Sequence[Change], target: TargetRules, snapshot: Snapshot) -> Estimate:
-    """Return what carrying out the changes takes: exactly as many requests as will be sent if all goes well."""
-    if not changes:
-        return Estimate(0, 0.0)
-    discovery = snapshot.discovery
-    patch = target.profile.patch if target.profile.patch is not None else discovery.get("patch")
-    asks_first = patch is None
-    per_update = 1 if patch is not False else 2
-    requests = int(asks_first)
-    for change in changes:
-        match change.action:
-            case Action.CREATE_USER | Action.DELETE_USER:
-                requests += 1
-            case Action.DELETE_GROUP:
-                count = sum(map(len, snapshot.members(change.key))) if target.profile.group_emptied_first else 0
-                requests += 1 + ceil(count / target.profile.members_per_patch) * per_update
-            case Action.CREATE_GROUP:
-                requests += 1 + ("externalId" in change.after)  # looked up first, lest it be made twice
-            case Action.ADD_MEMBERS | Action.REMOVE_MEMBERS:
-                count = len(change.members) + len(change.subgroups)
-                requests += ceil(count / target.profile.members_per_patch) * per_update
-            case _:
-                requests += per_update if change.after else 0
-    return Estimate(requests, round(requests / target.rate, 1))
+__all__ = ["Bookkeeping", "Comparison", "Decisions", "SourceRules", "TargetRules", "estimate"]

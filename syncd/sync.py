@@ -3,220 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from itertools import islice
+from collections.abc import Sequence
+from dataclasses import replace
 from time import monotonic
-from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final
 
 import structlog
 
-from syncd.compare import Bookkeeping, Comparison, estimate
-from syncd.core.model import Evidence, GroupEntry, Kind, Problem
-from syncd.core.plan import Action, Change, Outcome, Plan, Result, Run
-from syncd.core.schema import MANAGER
-from syncd.errors import PlanFileError, SyncdError
+from syncd.core.drift import Reaction
+from syncd.core.mapping import EntryUnusable
+from syncd.core.model import Flat, Kind
+from syncd.core.plan import Outcome, Plan, Result, Run
+from syncd.core.policy import DEFAULT_LIMITS, Class
+from syncd.errors import PlanFileError, ScimError, TargetError, TargetGone, TargetRefused
+from syncd.planning import Planned, Progress, gather, make_plans, now
 from syncd.push import Push
+from syncd.scim.client import Client
+from syncd.scim.transport import Transport
 from syncd.setup import Setup, Target
-from syncd.store import Snapshot, StateFile
+from syncd.store import Snapshot, StateFile, Stop
+from syncd.terms import Bookkeeping
 
 log = structlog.get_logger()
-_BATCH: Final = 1000
-_T = TypeVar("_T")
-
-
-class Progress:
-    """Who follows a cycle, from entering to leaving. This one looks away; a terminal has its own."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return
-
-    def pulled(self, people: int) -> None:
-        """So many people were read from the source."""
-
-    def pushing(self, target: str, changes: int) -> None:
-        """A push of so many changes begins."""
-
-    def outcome(self, outcome: Outcome) -> None:
-        """One change is done."""
-
-
-def now() -> datetime:
-    """Return the time, to the microsecond, in UTC."""
-    return datetime.now(UTC)
-
-
-@dataclass(frozen=True)
-class Planned:
-    """A plan with what else is to be remembered when it is carried out."""
-
-    target: Target
-    plan: Plan
-    bookkeeping: Bookkeeping
-    mark: bytes | None = None
-    """What stood for the source while it was read, when it stood still."""
-
-
-def gather(setup: Setup, comparisons: Sequence[Comparison], progress: Progress) -> Evidence:
-    """Pull the source once and feed every comparison. Raises SourceError: then nothing may be planned."""
-    started = monotonic()
-    people = 0
-    with _no_collection(), setup.source.pull(setup.wanted) as pull:
-        for batch in _batches(pull.users()):
-            people += len(batch)
-            for comparison in comparisons:
-                comparison.users(batch)
-            progress.pulled(people)
-        groups: dict[str, GroupEntry] = {}
-        problems: list[Problem] = []
-        for item in pull.groups():
-            if isinstance(item, Problem):
-                problems.append(item)
-            else:
-                groups[item.key] = item
-        evidence = pull.evidence()
-    for comparison in comparisons:
-        comparison.groups(groups, problems, evidence)
-    log.info(
-        "pulled",
-        source=evidence.source,
-        users=evidence.users,
-        groups=evidence.groups,
-        memberships=evidence.memberships,
-        problems=evidence.problems,
-        seconds=round(monotonic() - started, 3),
-    )
-    return evidence
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Keep the garbage collector from walking, again and again, over millions of objects that hold no cycle."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-def _batches(items: Iterable[_T]) -> Iterator[list[_T]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, _BATCH)):
-        yield batch
-
-
-def make_plans(
-    setup: Setup, state: StateFile, targets: Sequence[Target], progress: Progress, who: str | None = None
-) -> list[Planned]:
-    """Pull and compare; nothing is written anywhere. `who` limits the plans to one person. Raises SyncdError."""
-    moment = now()
-    with state.explained():
-        comparisons = {
-            target.name: Comparison(setup.rules, target.rules, state.snapshot(target.name), moment)
-            for target in targets
-        }
-        # While source, rules and snapshot are what they were when everything was in line, nothing need be read.
-        mark = setup.source.mark(setup.wanted) if who is None else None
-        waiting = [target for target in targets if not _is_in_line(target, state, mark)]
-        if waiting:
-            gather(setup, [comparisons[target.name] for target in waiting], progress)
-            if mark is not None and setup.source.mark(setup.wanted) != mark:
-                mark = None
-        plans = []
-        for target in targets:
-            comparison = comparisons[target.name]
-            plan = comparison.plan() if target in waiting else comparison.unchanged()
-            plans.append(Planned(target, plan, comparison.bookkeeping, mark))
-        if who is not None:
-            plans = [_only(planned, who, state) for planned in plans]
-    return plans
-
-
-def _is_in_line(target: Target, state: StateFile, mark: bytes | None) -> bool:
-    snapshot = state.snapshot(target.name)
-    if mark is None or snapshot.mark != target.rules.standing(mark, snapshot.serial):
-        return False
-    log.info("source_unchanged", target=target.name)
-    return True
-
-
-def _note_in_line(planned: Planned, run: Run, state: StateFile) -> None:
-    """Remember with what everything was in line, so that the next run needn't read it all again.
-
-    Not while anything is held, unusable or undone: that has to be looked at again, if only for the time that passes.
-    """
-    done = all(outcome.result is Result.APPLIED and not outcome.detail for outcome in run.outcomes)
-    if planned.mark is None or not done or run.error or run.plan.held or run.plan.problems:
-        return
-    snapshot = state.snapshot(planned.target.name)
-    with state.atomic():
-        snapshot.set_mark(planned.target.rules.standing(planned.mark, snapshot.serial))
-
-
-def _only(planned: Planned, who: str, state: StateFile) -> Planned:
-    """Keep what concerns one person: a key, userName or e-mail. Raises SyncdError when nobody or several match."""
-    plan, snapshot = planned.plan, state.snapshot(planned.target.name)
-    folded = who.casefold()
-    everything = [*plan.changes, *(held.change for held in plan.held)]
-    keys = {known.key for known in snapshot.find(who)} | {
-        change.key
-        for change in everything
-        if change.action.about_user and (change.key == who or folded in _names(change))
-    }
-    keys |= {problem.key for problem in plan.problems if problem.key == who and problem.kind == Kind.USER.value}
-    if len(keys) != 1:
-        found = (
-            f"{len(keys)} people match: {', '.join(sorted(keys))}"
-            if keys
-            else "nobody has that key, userName or e-mail"
-        )
-        hint = "give the source's key" if keys else "or they are out of scope, disabled, or unusable in the source"
-        raise SyncdError(f"{who}: {found} ({plan.target})", hint=hint)
-    key = keys.pop()
-    parts = [part for change in plan.changes if (part := _part(change, key)) is not None]
-    changes = [change for change in parts if _stands_alone(change, snapshot)]
-    limited = replace(
-        plan,
-        kind="user",
-        changes=tuple(changes),
-        held=tuple(held for held in plan.held if held.change.key == key and held.change.action.about_user),
-        problems=tuple(problem for problem in plan.problems if problem.key == key),
-        estimate=estimate(changes, planned.target.rules, snapshot),
-    )
-    return Planned(planned.target, limited, Bookkeeping())
-
-
-def _stands_alone(change: Change, snapshot: Snapshot) -> bool:
-    """Return whether a change needs nothing of what was left out: its group is there, and the manager it names."""
-    if not change.action.about_user:
-        return snapshot.group(change.key) is not None
-    manager = change.after.get(MANAGER)
-    return manager is None or bool(snapshot.ids(Kind.USER, [manager]))
-
-
-def _names(change: Change) -> set[str]:
-    texts = [change.name, *(value for path, value in change.after.items() if path.startswith(("userName", "emails")))]
-    return {text.casefold() for text in texts if isinstance(text, str)}
-
-
-def _part(change: Change, key: str) -> Change | None:
-    """Return as much of a change as concerns one person, or None."""
-    if change.action.about_user:
-        return change if change.key == key else None
-    if change.action in (Action.ADD_MEMBERS, Action.REMOVE_MEMBERS) and key in change.members:
-        return change.with_members([key], [])
-    return None
+_PROBED: Final = 3
+_RESYNC_ONLY: Final = frozenset({"adopt"})
+"""What only a full resync can hold, for only it knows what is at the target."""
 
 
 def carry_out(planned: Planned, state: StateFile, progress: Progress) -> Run:
@@ -225,54 +36,161 @@ def carry_out(planned: Planned, state: StateFile, progress: Progress) -> Run:
     started, clock = now(), monotonic()
     snapshot, journal = state.snapshot(target.name), state.journal(target.name)
     bound = log.bind(target=target.name)
-    if not plan.changes:
-        # Quiet: no connection, no token.
-        with state.atomic():
-            planned.bookkeeping.write(snapshot)
-            number = journal.begin(plan, started)
-            journal.end(number, now(), 0, monotonic() - clock, "")
-        bound.info("run_quiet", run=number, held=len(plan.held), problems=len(plan.problems))
-        run = Run(number, plan, started, (), 0, monotonic() - clock)
-        _note_in_line(planned, run, state)
-        return run
-    transport = target.transport()
+    stop = snapshot.stop
+    failure = planned.failure
+    if stop is not None and stop.cause == "gone" and planned.discovered is None:
+        failure = failure or TargetGone(target.name, f"stopped since {stop.since:%Y-%m-%d %H:%M} UTC: {stop.reason}")
+    transport = None
+    if failure is None and (plan.changes or (stop is not None and stop.cause == "refused")):
+        transport = target.transport()  # reads the token: before anything is written down
     with state.atomic():
-        planned.bookkeeping.write(snapshot)
         number = journal.begin(plan, started)
+        if failure is None:
+            _remember(planned, state)
     bound = bound.bind(run=number)
-    bound.info("run_started", kind=plan.kind, changes=len(plan.changes), requests=plan.estimate.requests)
-    progress.pushing(target.name, len(plan.changes))
+    outcomes: tuple[Outcome, ...] = ()
+    requests = 0
+    if transport is not None:
+        bound.info("run_started", kind=plan.kind, changes=len(plan.changes), requests=plan.estimate.requests)
+        progress.pushing(target.name, len(plan.changes))
 
-    async def push() -> tuple[Push, tuple[Outcome, ...]]:
-        async with transport:
-            patch = snapshot.discovery.get("patch")
-            pushing = Push(
-                state,
-                snapshot,
-                journal,
-                target.client(transport, patch=patch),
-                target.rules.profile,
-                clock=now,
-                concurrency=target.concurrency,
-                on_outcome=progress.outcome,
-            )
-            return pushing, await pushing.carry_out(plan, number)
+        async def push(transport: Transport) -> tuple[TargetError | None, tuple[Outcome, ...]]:
+            async with transport:
+                client = target.client(transport, patch=snapshot.discovery.get("patch"))
+                if stop is not None:
+                    await _probe(client, snapshot, target)
+                    with state.atomic():
+                        snapshot.set_stop(None)
+                pushing = _pushing(target, state, client, progress)
+                carried_out = await pushing.carry_out(plan, number)
+                return pushing.stopped, carried_out
 
-    pushed, outcomes = asyncio.run(push())
+        try:
+            failure, outcomes = asyncio.run(push(transport))
+        except TargetError as error:
+            failure = error
+        requests = transport.requests
     seconds = monotonic() - clock
-    error = str(pushed.stopped) if pushed.stopped else ""
     with state.atomic():
-        journal.end(number, now(), transport.requests, seconds, error)
-    run = Run(number, plan, started, outcomes, transport.requests, seconds, error)
+        if failure is not None:
+            _stop(snapshot, failure)
+        journal.end(number, now(), requests, seconds, str(failure) if failure else "")
+    run = Run(number, plan, started, outcomes, requests, seconds, str(failure) if failure else "")
     _note_in_line(planned, run, state)
     bound.info(
-        "run_ended",
+        "run_ended" if transport is not None else "run_quiet",
         requests=run.requests,
         seconds=round(seconds, 3),
-        error=error,
+        error=run.error,
+        held=len(plan.held),
+        problems=len(plan.problems),
         **{r.value: n for r, n in run.results.items()},
     )
     return run
+
+def _remember(planned: Planned, state: StateFile) -> None:
+    """Write down what was found; what may follow from it is then found again, whatever happens in between."""
+    plan, target = planned.plan, planned.target.name
+    snapshot, moment = state.snapshot(target), now()
+    written = 0
+    for drift in plan.drift:
+        written += drift.reaction is Reaction.ENFORCE and snapshot.observe(drift)
+    for key in plan.accepted:
+        snapshot.accept(key, seen=True)
+    if written or plan.accepted:
+        snapshot.bump()
+    if planned.discovered is not None:
+        if planned.discovered != snapshot.discovery:
+            snapshot.discover(planned.discovered)
+        if snapshot.stop is not None:
+            snapshot.set_stop(None)  # it was read, and what is managed is there
+    planned.bookkeeping.write(snapshot, moment)
+    if planned.complete:
+        kept = () if planned.discovered is not None else _RESYNC_ONLY
+        for hold in state.holds(target).refresh(plan, moment, kept):
+            log.warning("held", target=target, hold=hold.id, limit=hold.limit, reason=hold.reason)
+        everything = (*plan.changes, *(each.change for each in (*plan.held, *plan.rejected)))
+        state.quarantine(target).refresh({change.id for change in everything})
+
+
+def _stop(snapshot: Snapshot, failure: TargetError) -> None:
+    """Remember that a target as a whole is not to be written to: one incident, however long it lasts."""
+    if isinstance(failure, TargetGone | TargetRefused) and snapshot.stop is None:
+        cause = "gone" if isinstance(failure, TargetGone) else "refused"
+        snapshot.set_stop(Stop(cause, failure.problem, now()))
+
+
+async def _probe(client: Client, snapshot: Snapshot, target: Target) -> None:
+    """See whether a target that refused the token takes it again, and still has what is managed.
+
+    With another token may come another account. Raises TargetError.
+    """
+    known = [user for user in next(snapshot.all_users(), []) if not user.lost][:_PROBED]
+    if not known:
+        await client.count(Kind.USER)
+        return
+    for user in known:
+        try:
+            await client.read(Kind.USER, user.id)
+        except ScimError as error:
+            if error.status != 404:
+                return  # it answers, and to this token
+        else:
+            return
+    raise TargetGone(target.name, f"none of {len(known)} managed users asked for is there any more")
+
+
+def _pushing(target: Target, state: StateFile, client: Client, progress: Progress) -> Push:
+    rules, snapshot = target.rules, state.snapshot(target.name)
+    counts = snapshot.counts()
+    limit = rules.policy.limits.get(Class.ADOPT, DEFAULT_LIMITS[Class.ADOPT])
+    accounts: dict[str, str] = snapshot.discovery.get("protected") or {}
+
+    def protected(key: str, id_: str) -> str:
+        """Return why somebody is never switched off, "" where they may be."""
+        if id_ in accounts:
+            return accounts[id_]
+        known = snapshot.user(key) if rules.protect else None
+        named = {key.casefold(), *(known.addresses if known else ())} & rules.protect
+        return f"the configuration names {min(named)} in `protect`" if named else ""
+
+    def verified(flat: Flat) -> bool:
+        try:
+            return bool(rules.selection.domains.patterns) and not rules.selection.domains.is_external(
+                target.email(flat)
+            )
+        except EntryUnusable:
+            return False
+
+    return Push(
+        state,
+        snapshot,
+        state.journal(target.name),
+        client,
+        rules.profile,
+        clock=now,
+        concurrency=target.concurrency,
+        on_outcome=progress.outcome,
+        takeovers=limit.most(sum(counts.values())),
+        verified=verified,
+        adopt_groups=rules.adopt_groups,
+        protected=protected,
+    )
+
+
+def _note_in_line(planned: Planned, run: Run, state: StateFile) -> None:
+    """Remember with what everything was in line, so that the next run needn't read it all again.
+
+    Not while anything is held, unusable or undone: that has to be looked at again, if only for the time that passes.
+    """
+    plan = run.plan
+    done = all(outcome.result is Result.APPLIED and not outcome.detail for outcome in run.outcomes)
+    reported = any(drift.reaction is Reaction.REPORT for drift in plan.drift)
+    if planned.mark is None or not done or run.error or plan.held or plan.rejected or plan.problems or reported:
+        return
+    snapshot = state.snapshot(planned.target.name)
+    with state.atomic():
+        snapshot.set_mark(planned.target.rules.standing(planned.mark, snapshot.serial))
 
 
 def saved_plan(setup: Setup, plan: Plan, name: str) -> Planned:
@@ -281,4 +199,24 @@ def saved_plan(setup: Setup, plan: Plan, name: str) -> Planned:
     if not found:
         names = ", ".join(target.name for target in setup.targets)
         raise PlanFileError(f"{name}: made for the target `{plan.target}`, but configured are {names}")
-    return Planned(found[0], plan, Bookkeeping())
+    return Planned(found[0], plan)
+
+
+def relink(setup: Setup, state: StateFile, targets: Sequence[Target], progress: Progress) -> list[Planned]:
+    """Read the targets whole, forget the links to what is gone, match again, and let them be written to again.
+
+    Returns the plans of what follows, for a person to look at; nothing is pushed. The caller holds the lease.
+    Raises SyncdError, and nothing is written then.
+    """
+    plans = make_plans(setup, state, targets, progress, full=True, expect_gone=True)
+    for planned in plans:
+        if planned.failure is not None:
+            raise planned.failure
+    with state.atomic():
+        for planned in plans:
+            _remember(replace(planned, bookkeeping=Bookkeeping(), complete=False), state)
+            log.info("relinked", target=planned.target.name, lost=len(planned.plan.drift))
+    return plans
+
+
+__all__ = ["Planned", "Progress", "carry_out", "gather", "make_plans", "now", "relink", "saved_plan"]

@@ -129,7 +129,7 @@ class UserMapping:
     def __init__(self, assignments: Sequence[Assignment]) -> None:
         self.assignments = list(assignments)
         self._pairs = [(a.spelling, a.value) for a in assignments]
-        self._maps_external_id = any(a.spelling == "externalId" for a in assignments)
+        self._external_id = next((a.value for a in assignments if a.spelling == "externalId"), None)
         # An element without its value (`[type eq "work"].primary` alone) means nothing: it goes with it.
         self._companions = [
             (a.spelling, [b.spelling for b in assignments if b.path.element == a.path.element and b is not a])
@@ -163,11 +163,20 @@ class UserMapping:
             if path not in flat:
                 for other in others:
                     flat.pop(other, None)
-        if not self._maps_external_id:
+        if self._external_id is None:
             flat["externalId"] = key
         if "userName" not in flat:
             raise EntryUnusable("no value for userName")
         return flat
+
+    def external_id(self, key: str, attributes: Attributes) -> str:
+        """Return the mark that an entry's account carries, "" where it has none: also of somebody who isn't mapped."""
+        if self._external_id is None:
+            return key
+        try:
+            return str(self._external_id(attributes) or "")
+        except (RuleFailed, AmbiguousValues):
+            return ""
 
     def email(self, flat: Flat) -> str:
         """Return the address that decides which domain a user belongs to: the mapped e-mail, else the userName."""

@@ -70,6 +70,11 @@ class Problem:
     protects: tuple[str, ...] = ()
     """Every key it may belong to; `key` is always among them."""
 
+    @property
+    def protected(self) -> list[str]:
+        """Every key that it may belong to, each once."""
+        return list({self.key, *self.protects} - {""})
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -185,6 +190,17 @@ class Known:
     """Since when they are in this state."""
     lost: bool = False
     """Whether the target no longer has the account, though nobody here asked for that: the id is dead."""
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """userName and e-mails, folded."""
+        found = {self.name.casefold()}
+        for path, value in self.attributes.items():
+            if path == "emails":
+                found.update(str(each["value"]).casefold() for each in value)
+            elif path.startswith("emails[") and path.endswith(".value"):
+                found.add(str(value).casefold())
+        return frozenset(found)
 
 
 @dataclass(slots=True)

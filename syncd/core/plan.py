@@ -109,9 +109,17 @@ class Change:
         return self.action is Action.ADOPT_USER and (mark is None or self.before.get("externalId") != mark)
 
     @property
+    def shuts_out(self) -> bool:
+        """Whether somebody can't get in any more once it is done."""
+        return self.action in (Action.DEACTIVATE_USER, Action.DELETE_USER) or self.after.get("active") is False
+
+    @property
     def differences(self) -> tuple[Flat, Flat]:
-        """`before` and `after` without the paths at which there is nothing to do."""
-        paths = [path for path in {**self.before, **self.after} if self.before.get(path) != self.after.get(path)]
+        """`before` and `after` without the paths at which there is nothing to do (and an adopted group's members)."""
+        before = self.before
+        if self.action is Action.ADOPT_GROUP:
+            before = {path: value for path, value in before.items() if path not in ("members", "groups")}
+        paths = [path for path in {**before, **self.after} if before.get(path) != self.after.get(path)]
         return {path: self.before.get(path) for path in paths}, {path: self.after.get(path) for path in paths}
 
     @property

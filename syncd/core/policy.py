@@ -50,6 +50,15 @@ class Limit:
     always: bool = False
     """Every such change waits for a person."""
 
+    def most(self, managed: int) -> int | None:
+        """Return how many may be affected at a time; None: as many as there are."""
+        if self.always:
+            return 0
+        shares = [self.count] if self.count is not None else []
+        if self.percent is not None and managed >= self.base:
+            shares.append(int(self.percent * managed / 100))
+        return min(shares, default=None)
+
     def exceeded(self, affected: int, managed: int) -> str:
         """Return the limit that is exceeded, in words, or ""."""
         if self.count is not None and affected > self.count:
@@ -89,6 +98,8 @@ class Situation:
     missing_groups: Mapping[str, datetime] = field(default_factory=dict)
     doubts: Mapping[str, Doubt] = field(default_factory=dict)
     """Keys of users about whose change a person decides."""
+    group_doubts: Mapping[str, Doubt] = field(default_factory=dict)
+    """The same for groups."""
     protected: Mapping[str, str] = field(default_factory=dict)
     """Keys of users who are never switched off, with the reason."""
     absences: Mapping[Kind, Doubt] = field(default_factory=dict)
@@ -194,13 +205,15 @@ def _hold_single(changes: Iterable[Change], policy: Policy, situation: Situation
 def _doubt(change: Change, policy: Policy, situation: Situation) -> Doubt | None:
     """Return why one change may not run now, the gravest reason first."""
     about_user = change.action.about_user
-    if about_user and change.key in situation.protected and _shuts_out(change):
+    if about_user and change.key in situation.protected and change.shuts_out:
         return Doubt(PROTECTED, f"{change.name} is protected: {situation.protected[change.key]}")
     missing = situation.missing if about_user else situation.missing_groups
     since = missing.get(change.key) if _takes_away(change) else None
     if (absence := _absence(change, situation, gone=since is not None)) is not None:
         return absence
     if about_user and (doubt := situation.doubts.get(change.key)) is not None:
+        return doubt
+    if change.action in _ARRIVING_GROUPS and (doubt := situation.group_doubts.get(change.key)) is not None:
         return doubt
     if since is not None and situation.now - since < policy.missing_grace:
         until = since + policy.missing_grace
@@ -212,10 +225,6 @@ def _doubt(change: Change, policy: Policy, situation: Situation) -> Doubt | None
     if class_ is not None and policy.limits.get(class_, DEFAULT_LIMITS[class_]).always:
         return Doubt(class_.value, f'every such change waits for a person (limits.{class_.value}: hold = "always")')
     return None
-
-
-def _shuts_out(change: Change) -> bool:
-    return change.action in _LEAVING or change.after.get("active") is False
 
 
 def _takes_away(change: Change) -> bool:

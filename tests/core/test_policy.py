@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.core.model import State
+import syncd.core.policy as policy_module
+from syncd.core.matching import Doubt
+from syncd.core.model import Kind, State
 from syncd.core.plan import Action, Change, Held
-from syncd.core.policy import DEFAULT_LIMITS, Class, Limit, Policy, Situation, decide
+from syncd.core.policy import DEFAULT_LIMITS, EMPTY_SOURCE, Class, Limit, Policy, Situation
 from syncd.core.schema import MANAGER
 from tests.world import NOON, UNLIMITED, WORK_MAIL
 
@@ -38,8 +41,8 @@ def remove(group: str, *members: str, groups: Collection[str] = ()) -> Change:
     return Change.of_members(Action.REMOVE_MEMBERS, group, f"Group {group}", list(members), list(groups))
 
 
-def add(group: str, *members: str) -> Change:
-    return Change.of_members(Action.ADD_MEMBERS, group, f"Group {group}", list(members), [])
+def add(group: str, *members: str, groups: Collection[str] = ()) -> Change:
+    return Change.of_members(Action.ADD_MEMBERS, group, f"Group {group}", list(members), list(groups))
 
 
 def situation(
@@ -47,10 +50,17 @@ def situation(
     groups: int = 100,
     missing: Mapping[str, datetime] | None = None,
     missing_groups: Mapping[str, datetime] | None = None,
-    outside: Collection[str] = (),
     now: datetime = NOON,
+    **more: Any,
 ) -> Situation:
-    return Situation(now, users, groups, missing or {}, missing_groups or {}, outside)
+    return Situation(now, users, groups, missing or {}, missing_groups or {}, **more)
+
+
+def decide(changes: Sequence[Change], rules: Policy, given: Situation) -> tuple[list[Change], list[Held]]:
+    """Return what is allowed and what is held, where nobody rejected anything."""
+    verdict = policy_module.decide(changes, rules, given)
+    assert verdict.rejected == []
+    return verdict.allowed, verdict.held
 
 
 def policy(grace: timedelta = timedelta(0), **limits: Limit) -> Policy:
@@ -115,14 +125,18 @@ def test_over_the_limit_the_whole_class_is_held_and_the_rest_goes_on() -> None:
     leavers, others = [deactivate(key) for key in keys(11)], [create("a"), update("b", title="x"), add("g", "a")]
     allowed, held = decide([*leavers, *others], policy(deactivate=Limit(percent=10)), situation(users=100))
     assert allowed == others
-    reason = "11 of 100 people would be deactivated; the limit is 10 %"
+    reason = "11 of 100 people would be deactivated or removed from all their groups; the limit is 10 %"
     assert held == [Held(change, "deactivate", reason) for change in leavers]
 
 
 @pytest.mark.parametrize(
     ("changes", "class_", "reason"),
     [
-        ([deactivate("1"), deactivate("2")], "deactivate", "2 of 100 people would be deactivated; the limit is 1"),
+        (
+            [deactivate("1"), deactivate("2")],
+            "deactivate",
+            "2 of 100 people would be deactivated or removed from all their groups; the limit is 1",
+        ),
         (
             [about(Action.DELETE_USER, "1"), about(Action.DELETE_USER, "2")],
             "delete",
@@ -232,12 +246,12 @@ def test_a_person_and_a_group_with_the_same_key_do_not_wait_for_each_other() -> 
     assert decide([deactivate("1")], rules, situation(missing_groups={"1": NOON})) == ([deactivate("1")], [])
 
 
-def test_an_active_user_whose_address_moves_outside_is_held() -> None:
+def test_a_change_in_doubt_is_held() -> None:
     changes = [update("1", userName="a@elsewhere"), update("2", userName="b@elsewhere")]
-    allowed, held = decide(changes, policy(), situation(outside={"1"}))
+    doubts = {"1": Doubt("external_domain", "the new address is outside the verified domains")}
+    allowed, held = decide(changes, policy(), situation(doubts=doubts))
     assert allowed == changes[1:]
-    reason = "u1 is active, and the new address is outside the verified domains"
-    assert held == [Held(changes[0], "external_domain", reason)]
+    assert held == [Held(changes[0], "external_domain", "the new address is outside the verified domains")]
 
 
 def test_who_waits_in_grace_does_not_count_towards_a_limit() -> None:
@@ -304,6 +318,201 @@ def test_who_joins_is_never_held_for_who_leaves() -> None:
     assert decide(changes, policy(deactivate=Limit(count=0)), situation())[0] == changes[1:]
 
 
+def withheld(held: Collection[Held]) -> list[tuple[str, str]]:
+    return [(each.change.key, each.limit) for each in held]
+
+
+# -- what a person decided ---------------------------------------------------------------------------
+
+
+def test_an_approval_releases_exactly_what_was_shown() -> None:
+    first, second = deactivate("1"), deactivate("2")
+    other = Change(Action.DEACTIVATE_USER, "1", "u1", {"active": None}, {"active": False}, "gone", State.DEACTIVATED)
+    rules = policy(deactivate=Limit(count=0))
+    assert decide([first, second], rules, situation(approved={first.id}))[0] == [first]
+    assert decide([other, second], rules, situation(approved={first.id}))[0] == []
+
+
+def test_what_was_released_still_counts_towards_the_limit_of_the_others() -> None:
+    changes = [deactivate(key) for key in keys(6)]
+    released = {change.id for change in changes[:5]}
+    allowed, held = decide(changes, policy(deactivate=Limit(count=5)), situation(approved=released))
+    assert allowed == changes[:5]
+    assert withheld(held) == [("5", "deactivate")]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param({"missing": {"1": NOON}}, id="grace"),
+        pytest.param({"doubts": {"1": Doubt("rehire", "hired again?")}}, id="doubt"),
+        pytest.param({"quarantined": {deactivate("1").id: "failed 3 times"}}, id="quarantine"),
+        pytest.param({"missing": {"1": NOON}, "absences": {Kind.USER: Doubt("shrunk_source", "half")}}, id="shrunk"),
+    ],
+)
+def test_a_person_can_release_what_waits_by_itself(given: dict[str, Any]) -> None:
+    changes, rules = [deactivate("1")], policy(timedelta(hours=24))
+    assert decide(changes, rules, situation(**given))[0] == []
+    assert decide(changes, rules, situation(**given, approved={changes[0].id}))[0] == changes
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param({"protected": {"1": "named in `protect`"}}, id="protected"),
+        pytest.param(
+            {"missing": {"1": NOON}, "absences": {Kind.USER: Doubt(EMPTY_SOURCE, "nobody")}}, id="empty source"
+        ),
+    ],
+)
+def test_no_approval_releases_these(given: dict[str, Any]) -> None:
+    changes = [deactivate("1")]
+    allowed, held = decide(changes, policy(), situation(**given, approved={changes[0].id}))
+    assert allowed == []
+    assert [each.change for each in held] == changes
+
+
+def test_what_a_person_rejected_is_neither_done_nor_asked_again() -> None:
+    changes = [deactivate("1"), remove("g", "1", "2"), deactivate("3")]
+    verdict = policy_module.decide(changes, policy(), situation(rejected={changes[0].id: "rejected by eve"}))
+    assert verdict.allowed == [remove("g", "2"), changes[2]]
+    assert verdict.held == []
+    assert withheld(verdict.rejected) == [("1", "rejected"), ("g", "rejected")]
+
+
+def test_every_change_of_a_class_waits_where_a_person_is_always_to_be_asked() -> None:
+    changes = [deactivate("1"), update("2", title="x")]
+    allowed, held = decide(changes, policy(deactivate=Limit(count=50, always=True)), situation())
+    assert allowed == changes[1:]
+    assert withheld(held) == [("1", "deactivate")]
+
+
+# -- who is protected, and what is not to be believed ------------------------------------------------
+
+
+def test_a_protected_account_is_never_switched_off_in_whatever_way() -> None:
+    delete = Change(Action.DELETE_USER, "1", "u1", {}, {}, "long gone")
+    quietly = Change(Action.UPDATE_USER, "1", "u1", {"active": True}, {"active": False}, "changed", State.PENDING)
+    named = {"1": "the configuration names ada in `protect`"}
+    for change in (deactivate("1"), delete, quietly):
+        allowed, held = decide([change], policy(), situation(protected=named))
+        assert (allowed, withheld(held)) == ([], [("1", "protected")])
+    assert decide([update("1", title="x")], policy(), situation(protected=named))[1] == []
+
+
+def test_an_empty_source_takes_nothing_from_anybody() -> None:
+    disabled = deactivate("2")
+    changes = [deactivate("1"), remove("g", "1"), about(Action.DELETE_GROUP, "h"), create("3"), disabled]
+    absences = {Kind.USER: Doubt(EMPTY_SOURCE, "nobody at all")}
+    allowed, held = decide(changes, policy(), situation(missing={"1": NOON}, absences=absences))
+    assert allowed == [create("3"), disabled]  # who was seen and is disabled was seen
+    assert withheld(held) == [("1", EMPTY_SOURCE), ("g", EMPTY_SOURCE), ("h", EMPTY_SOURCE)]
+
+
+def test_groups_that_vanished_say_nothing_about_people() -> None:
+    changes = [deactivate("1"), remove("g", "2")]
+    absences = {Kind.GROUP: Doubt("shrunk_source", "less than half of the groups")}
+    allowed, held = decide(changes, policy(), situation(missing={"1": NOON}, absences=absences))
+    assert allowed == changes[:1]
+    assert withheld(held) == [("g", "shrunk_source")]
+
+
+# -- limits in people --------------------------------------------------------------------------------
+
+
+def test_removing_people_from_everything_is_the_same_as_deactivating_them() -> None:
+    removals = [remove("g", *keys(40)), remove("h", *keys(20))]
+    groups_of = {key: 2 if int(key) < 20 else 1 for key in keys(40)}
+    allowed, held = decide(removals, policy(deactivate=Limit(count=30)), situation(groups_of=groups_of))
+    assert allowed == []
+    assert {each.limit for each in held} == {"deactivate"}
+    assert held[0].reason == "40 of 100 people would be deactivated or removed from all their groups; the limit is 30"
+
+
+def test_who_keeps_a_group_is_not_shut_out() -> None:
+    removals = [remove("g", *keys(40))]
+    groups_of = dict.fromkeys(keys(40), 2)
+    assert decide(removals, policy(deactivate=Limit(count=30)), situation(groups_of=groups_of)) == (removals, [])
+
+
+def test_who_moves_to_another_group_is_not_shut_out() -> None:
+    changes = [remove("g", *keys(40)), add("h", *keys(40))]
+    groups_of = dict.fromkeys(keys(40), 1)
+    assert decide(changes, policy(deactivate=Limit(count=30)), situation(groups_of=groups_of)) == (changes, [])
+
+
+def test_deactivated_and_removed_people_count_together() -> None:
+    changes = [*(deactivate(key) for key in keys(20)), remove("g", *(f"m{key}" for key in keys(20)))]
+    groups_of = {f"m{key}": 1 for key in keys(20)}
+    allowed, held = decide(changes, policy(deactivate=Limit(count=30)), situation(groups_of=groups_of))
+    assert allowed == []
+    assert len(held) == 21
+    half = [*changes[:20], remove("g", *(f"m{key}" for key in keys(10)))]
+    assert decide(half, policy(deactivate=Limit(count=30)), situation(groups_of=groups_of)) == (half, [])
+
+
+def test_only_those_who_lose_everything_stay_with_a_class_over_its_limit() -> None:
+    changes = [deactivate("1"), remove("g", "2", "3", groups=["sub"])]
+    allowed, held = decide(changes, policy(deactivate=Limit(count=1)), situation(groups_of={"2": 1, "3": 5}))
+    assert allowed == [remove("g", "3", groups=["sub"])]
+    assert [each.change for each in held] == [deactivate("1"), remove("g", "2")]
+
+
+def test_deleting_a_group_takes_it_from_everybody_in_it() -> None:
+    changes = [about(Action.DELETE_GROUP, "g")]
+    members_of = {"g": set(keys(30))}
+    allowed, held = decide(changes, policy(remove_members=Limit(percent=20)), situation(members_of=members_of))
+    assert allowed == []
+    assert [(each.limit, each.reason) for each in held] == [
+        ("remove_members", "30 of 100 people would be removed from groups; the limit is 20 %")
+    ]
+
+
+# -- accounts that are taken over --------------------------------------------------------------------
+
+
+def adopt(key: str, mark: str | None, state: State = State.ACTIVE, *, on: bool = True) -> Change:
+    before = {"externalId": mark, "active": on}
+    after = {"externalId": key, "active": state is State.ACTIVE}
+    return Change(Action.ADOPT_USER, key, f"u{key}", before, after, "", state, resource=f"id-{key}")
+
+
+def test_linking_our_own_accounts_again_takes_over_nothing() -> None:
+    changes = [adopt(key, key) for key in keys(60)]
+    assert decide(changes, policy(adopt=Limit(count=50)), situation())[0] == changes
+
+
+def test_taking_over_other_accounts_is_limited() -> None:
+    changes = [adopt(key, None) for key in keys(51)]
+    assert decide(changes, policy(adopt=Limit(count=50)), situation())[0] == []
+    assert decide(changes[:50], policy(adopt=Limit(count=50)), situation())[0] == changes[:50]
+
+
+def test_an_account_that_is_linked_to_be_switched_off_counts_as_deactivated() -> None:
+    changes = [adopt(key, key, State.DEACTIVATED) for key in keys(3)]
+    assert [each.limit for each in decide(changes, policy(deactivate=Limit(count=2)), situation())[1]] == [
+        "deactivate"
+    ] * 3
+    already_off = [adopt(key, key, State.DEACTIVATED, on=False) for key in keys(3)]
+    assert decide(already_off, policy(deactivate=Limit(count=2)), situation())[0] == already_off
+
+
+def test_who_gets_no_account_joins_no_group() -> None:
+    changes = [create("1"), add("g", "1", "2"), add("h", "1")]
+    doubts = {"1": Doubt("adopt", "2 accounts match")}
+    allowed, held = decide(changes, policy(), situation(doubts=doubts))
+    assert allowed == [add("g", "2")]
+    assert [each.change for each in held] == [create("1"), add("g", "1"), add("h", "1")]
+
+
+def test_a_group_that_is_not_made_has_no_members() -> None:
+    make = about(Action.CREATE_GROUP, "g")
+    doubts = {"g": Doubt("adopt", "a native group has this name")}
+    allowed, held = decide([make, add("g", "1"), add("outer", groups=["g"])], policy(), situation(group_doubts=doubts))
+    assert allowed == []
+    assert [each.change for each in held] == [make, add("g", "1"), add("outer", groups=["g"])]
+
+
 USERS, GROUPS = [f"u{n}" for n in range(6)], [f"g{n}" for n in range(4)]
 SOME_USERS, SOME_GROUPS = st.sets(st.sampled_from(USERS)), st.sets(st.sampled_from(GROUPS))
 PARTS = st.tuples(SOME_USERS, SOME_GROUPS).filter(any)
@@ -347,22 +556,48 @@ def pieces(changes: Collection[Change]) -> Counter[tuple[str, ...]]:
     return counted
 
 
-@given(any_changes(), st.dictionaries(st.sampled_from(Class), LIMITS), MISSING, SOME_USERS)
+@given(
+    any_changes(),
+    st.dictionaries(st.sampled_from(Class), LIMITS),
+    MISSING,
+    SOME_USERS,
+    st.sets(st.integers(0, 9)),
+    st.sets(st.integers(0, 9)),
+    st.dictionaries(st.sampled_from(USERS), st.integers(1, 3)),
+)
 def test_no_decision_drops_or_doubles_anything(
-    changes: list[Change], limits: dict[Class, Limit], missing: dict[str, datetime], outside: set[str]
+    changes: list[Change],
+    limits: dict[Class, Limit],
+    missing: dict[str, datetime],
+    doubtful: set[str],
+    approved: set[int],
+    rejected: set[int],
+    groups_of: dict[str, int],
 ) -> None:
     rules = Policy(limits, timedelta(days=1))
-    allowed, held = decide(changes, rules, situation(10, 10, missing, missing, outside))
-    assert pieces([*allowed, *(each.change for each in held)]) == pieces(changes)
-    assert all(each.reason and each.limit for each in held)
+    given = situation(
+        10,
+        10,
+        missing,
+        missing,
+        doubts=dict.fromkeys(doubtful, Doubt("adopt", "two match")),
+        approved={change.id for place, change in enumerate(changes) if place in approved},
+        rejected={change.id: "no" for place, change in enumerate(changes) if place in rejected},
+        groups_of=groups_of,
+        members_of={change.key: USERS[:3] for change in changes if change.action is Action.DELETE_GROUP},
+    )
+    verdict = policy_module.decide(changes, rules, given)
+    withheld = [*verdict.held, *verdict.rejected]
+    assert pieces([*verdict.allowed, *(each.change for each in withheld)]) == pieces(changes)
+    assert all(each.reason and each.limit for each in withheld)
     # What may run does so in the order given, for that is the order of execution.
     order = [(change.action, change.key, change.phase) for change in changes]
-    places = [order.index((change.action, change.key, change.phase)) for change in allowed]
+    places = [order.index((change.action, change.key, change.phase)) for change in verdict.allowed]
     assert places == sorted(places)
     # By effect: nobody loses a group while the account stays, and no group its place while it is not deleted.
-    staying = {each.change.key for each in held if each.change.action is Action.DEACTIVATE_USER}
-    kept = {each.change.key for each in held if each.change.action is Action.DELETE_GROUP}
-    for change in allowed:
+    staying = {each.change.key for each in withheld if each.change.action is Action.DEACTIVATE_USER}
+    kept = {each.change.key for each in withheld if each.change.action is Action.DELETE_GROUP}
+    for change in verdict.allowed:
         if change.action is Action.REMOVE_MEMBERS:
             assert staying.isdisjoint(change.members)
             assert kept.isdisjoint(change.subgroups)

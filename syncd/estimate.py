@@ -1,0 +1,42 @@
+"""What carrying out changes takes: exactly as many requests as will be sent if all goes well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+
+from syncd.core.model import Kind
+from syncd.core.plan import Action, Change, Estimate
+from syncd.store import Snapshot
+from syncd.terms import TargetRules
+
+
+def estimate(changes: Sequence[Change], target: TargetRules, snapshot: Snapshot) -> Estimate:
+    """Return the requests, and the seconds at the target's rate."""
+    if not changes:
+        return Estimate(0, 0.0)
+    patch = target.profile.patch if target.profile.patch is not None else snapshot.discovery.get("patch")
+    asks_first = patch is None
+    per_update = 1 if patch is not False else 2
+    requests = int(asks_first) + sum(_requests(change, target, snapshot, per_update) for change in changes)
+    return Estimate(requests, round(requests / target.rate, 1))
+
+
+def _requests(change: Change, target: TargetRules, snapshot: Snapshot, per_update: int) -> int:
+    match change.action:
+        case Action.CREATE_USER | Action.DELETE_USER:
+            return 1
+        case Action.DELETE_GROUP:
+            count = sum(map(len, snapshot.members(change.key))) if target.profile.group_emptied_first else 0
+            return 1 + ceil(count / target.profile.members_per_patch) * per_update
+        case Action.CREATE_GROUP:
+            return 1 + ("externalId" in change.after)  # looked up first, lest it be made twice
+        case Action.ADD_MEMBERS | Action.REMOVE_MEMBERS:
+            count = len(change.members) + len(change.subgroups)
+            return ceil(count / target.profile.members_per_patch) * per_update
+        case Action.ADOPT_USER | Action.ADOPT_GROUP:
+            # A stranger's account is looked at once more before it is taken over.
+            looked_at = change.takes_over and snapshot.key_of(Kind.USER, change.resource) is None
+            return int(looked_at) + (per_update if change.differences[1] else 0)
+        case _:
+            return per_update if change.after else 0

@@ -1,0 +1,112 @@
+"""On what terms a target is compared: what its configuration says, what people decided, what is to be remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from syncd.core.diff import PendingRule
+from syncd.core.digest import fingerprint
+from syncd.core.drift import Reactions
+from syncd.core.groups import Nesting
+from syncd.core.mapping import GroupMapping, Selection, UserMapping
+from syncd.core.model import Desired, Evidence, Json, Kind, State
+from syncd.core.policy import Policy
+from syncd.core.rules import Rule
+from syncd.scim.profiles import Profile
+from syncd.store import Snapshot
+
+
+@dataclass(frozen=True)
+class SourceRules:
+    """How the source's entries are to be read, the same for every target."""
+
+    users: UserMapping
+    groups: GroupMapping
+    active: Rule | None
+    nesting: Nesting
+
+
+@dataclass(frozen=True)
+class TargetRules:
+    """What one target wants. `scheme` stands for everything that decides how an entry is mapped."""
+
+    name: str
+    profile: Profile
+    selection: Selection
+    policy: Policy
+    rate: float
+    scheme: Json
+    group_scheme: Json
+    """The same for groups and their members."""
+    drift: Reactions = field(default_factory=Reactions)
+    protect: frozenset[str] = frozenset()
+    """Keys, userNames and e-mails, folded, of people who are never switched off."""
+    adopt_groups: bool = False
+    """Whether a native group of the same name is taken over."""
+    overlapping_groups: tuple[str, ...] = ()
+    """Patterns of groups that may share people with others, where a user can be in one group at most."""
+    delete_after: timedelta | None = None
+
+    def standing(self, source: bytes, serial: int) -> bytes:
+        """Return what stands for a source, these rules and a snapshot: while it is the same, so is every plan."""
+        profile = repr(self.profile)
+        return fingerprint(
+            [source.hex(), self.scheme, self.group_scheme, profile, list(self.overlapping_groups), serial]
+        )
+
+    def is_verified(self, desired: Desired) -> bool:
+        """Return whether somebody's address lies in a domain that is known to be ours, not merely in none of others."""
+        return desired.state is State.ACTIVE and bool(self.selection.domains.patterns)
+
+    @property
+    def pending(self) -> PendingRule:
+        return PendingRule(self.profile.pending_by_endpoint, self.profile.withdrawn_by_delete)
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What people decided about changes, by the changes' ids, and what keeps failing."""
+
+    approved: frozenset[str] = frozenset()
+    rejected: Mapping[str, str] = field(default_factory=dict)
+    quarantined: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Bookkeeping:
+    """What a comparison found that is no change at the target, to be remembered when it is carried out."""
+
+    settled: dict[str, bytes] = field(default_factory=dict)
+    """Digests of entries that differ from before without a difference that the target would see."""
+    missing: dict[str, datetime] = field(default_factory=dict)
+    missing_groups: dict[str, datetime] = field(default_factory=dict)
+    back: list[str] = field(default_factory=list)
+    back_groups: list[str] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
+    """Keys of users whom neither the source nor the target has any more."""
+    forgotten_groups: list[str] = field(default_factory=list)
+    counts: dict[str, int] | None = None
+    """How much the source returned, where that is to be believed."""
+    entries: bool = False
+    """Whether what was read of the entries is to be kept."""
+
+    def write(self, snapshot: Snapshot, now: datetime) -> None:
+        """Remember it; belongs inside the state file's `atomic()`."""
+        snapshot.settle(self.settled)
+        snapshot.note_missing(Kind.USER, self.missing, self.back)
+        snapshot.note_missing(Kind.GROUP, self.missing_groups, self.back_groups)
+        for key in self.forgotten:
+            snapshot.forget_user(key)
+        for key in self.forgotten_groups:
+            snapshot.forget_group(key)
+        if self.counts is not None and self.counts != snapshot.source_counts:
+            snapshot.set_source_counts(self.counts)
+        if self.entries:
+            snapshot.keep_staged(now)
+
+
+def counts_of(evidence: Evidence) -> dict[str, int]:
+    """Return how much a reading returned."""
+    return {"users": evidence.users, "groups": evidence.groups, "memberships": evidence.memberships}
