@@ -1,11 +1,27 @@
 """The store: the only door to the state file. One SQLite database holds, per target, the snapshot (what the target
-last acknowledged) and the journal (runs and their outcomes)."""
+last acknowledged), the journal (runs and their outcomes), what is held and quarantined, and the entries last read."""
 
 from __future__ import annotations
 
+from syncd.store.holds import Decision, Hold, Holds
 from syncd.store.journal import Journal, RunHead
 from syncd.store.lease import Lease
-from syncd.store.snapshot import Snapshot
+from syncd.store.observation import Observation
+from syncd.store.quarantine import Quarantine, Quarantined
+from syncd.store.snapshot import Snapshot, Stop
 from syncd.store.statefile import StateFile
 
-__all__ = ["Journal", "Lease", "RunHead", "Snapshot", "StateFile"]
+__all__ = [
+    "Decision",
+    "Hold",
+    "Holds",
+    "Journal",
+    "Lease",
+    "Observation",
+    "Quarantine",
+    "Quarantined",
+    "RunHead",
+    "Snapshot",
+    "StateFile",
+    "Stop",
+]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final
 
+import orjson
 from sqlite_utils import Database, Migrations
+
+from syncd.store.rows import BATCH, folded
 
 APPLICATION_ID: Final = 0x73796E64
 """`synd`: tells a state file of ours from any other SQLite database."""
@@ -105,3 +109,75 @@ def snapshot_and_journal(db: Database) -> None:
     )
     db.table("outcomes").create_index(["run"])
     db.table("outcomes").create_index(["key"])
+
+
+@migrations(name="2")
+def links_decisions_and_entries(db: Database) -> None:
+    """Add what is lost and since when, whom an address belongs to, holds, quarantine, entries, stopped targets."""
+    users, groups, targets = db.table("users"), db.table("groups"), db.table("targets")
+    users.add_column("since", str)
+    users.add_column("lost", int, not_null_default=0)
+    users.add_column("user_name", str, not_null_default="")  # in folded case
+    users.add_column("email", str, not_null_default="")  # the first one, in folded case
+    groups.add_column("lost", int, not_null_default=0)
+    targets.add_column("source_counts", str)  # JSON: users, groups, memberships of the last believed reading
+    targets.add_column("stop", str)  # JSON: why the target stopped, and since when
+    _fold_addresses(db)
+    # Nobody wrote down since when: from now on, so that nobody is deleted too early.
+    db.conn.execute(
+        "UPDATE users SET since = ? WHERE state = 'deactivated'", [datetime.now(UTC).replace(microsecond=0).isoformat()]
+    )
+    users.create_index(["target", "user_name"])
+    users.create_index(["target", "email"])
+    users.create_index(["target", "state", "since"])
+    db.table("holds").create(
+        {
+            "target": int,
+            "id": str,  # the change's
+            "change": str,
+            "limit_name": str,
+            "reason": str,
+            "since": str,
+            "decision": str,  # approved, rejected; NULL while nobody has decided
+            "by": str,
+            "decided": str,
+            "expires": str,
+        },
+        pk=("target", "id"),
+        not_null={"change", "limit_name", "reason", "since", "by"},
+        defaults={"by": ""},
+        foreign_keys=[("target", "targets", "id")],
+    )
+    db.table("quarantine").create(
+        {
+            "target": int,
+            "id": str,  # the change's
+            "change": str,
+            "failures": int,
+            "since": str,
+            "next_try": str,
+            "status": int,
+            "detail": str,
+        },
+        pk=("target", "id"),
+        not_null={"change", "failures", "since", "next_try", "status", "detail"},
+        foreign_keys=[("target", "targets", "id")],
+    )
+    db.table("entries").create(
+        {"target": int, "key": str, "attributes": str, "place": str, "at": str},
+        pk=("target", "key"),
+        not_null={"attributes", "place", "at"},
+        foreign_keys=[("target", "targets", "id")],
+    )
+
+
+def _fold_addresses(db: Database) -> None:
+    last = 0
+    while rows := db.conn.execute(
+        "SELECT ref, name, attributes FROM users WHERE ref > ? ORDER BY ref LIMIT ?", [last, BATCH]
+    ).fetchall():
+        db.conn.executemany(
+            "UPDATE users SET user_name = ?, email = ? WHERE ref = ?",
+            [(*folded(name, orjson.loads(attributes)), ref) for ref, name, attributes in rows],
+        )
+        last = rows[-1][0]

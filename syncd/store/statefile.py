@@ -8,20 +8,26 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
 from sqlite_utils import Database
 
 from syncd.errors import StateCorrupt, StateError, StateNewer, StateUnwritable
+from syncd.store.holds import Holds
 from syncd.store.journal import Journal
 from syncd.store.lease import Lease
 from syncd.store.migrations import APPLICATION_ID, migrations
+from syncd.store.observation import Observation
+from syncd.store.quarantine import Quarantine
 from syncd.store.snapshot import Snapshot
 
 _REBUILD = (
     "move it away (keep it) and run `syncd sync`: accounts that exist already at the target are matched again by "
     "externalId and userName, never made twice"
 )
-_SMALLEST = 512
+_COMPARED: Final = ("targets", "users", "groups", "members", "holds", "quarantine")
+"""The tables that a comparison reads."""
+_SMALLEST: Final = 512
 """Bytes of the smallest page that an SQLite database can have."""
 
 
@@ -97,6 +103,33 @@ class StateFile:
         """Return the runs of `target`."""
         return Journal(self.db, self._target(target), target)
 
+    def holds(self, target: str) -> Holds:
+        """Return what is withheld from `target`."""
+        return Holds(self.db, self._target(target), target)
+
+    def quarantine(self, target: str) -> Quarantine:
+        """Return what `target` keeps refusing."""
+        return Quarantine(self.db, self._target(target), target)
+
+    def observation(self, target: str) -> Observation:
+        """Return what a full resync reads of `target`; in a scratch file alone."""
+        return Observation(self.db, self._target(target), target)
+
+    @contextmanager
+    def scratch(self) -> Iterator[StateFile]:
+        """Open a private copy of what a comparison reads, as it was last committed; it is gone with the block.
+
+        On disk, in the system's folder for temporary files. What is written to it never reaches this file.
+        """
+        with _explained(self.path):
+            conn = sqlite3.connect("", isolation_level=None, uri=True)
+        try:
+            with _explained(self.path):
+                copy = _Scratch(self.path, Database(conn))
+            yield copy
+        finally:
+            conn.close()
+
     def targets(self) -> list[str]:
         """Return the names of all targets that the file knows, also of those no longer configured."""
         return [name for (name,) in self.db.conn.execute("SELECT name FROM targets ORDER BY name")]
@@ -127,6 +160,23 @@ class StateFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class _Scratch(StateFile):
+    """A copy that no other handle can see, and that needs no care: it is made anew for every comparison."""
+
+    def __init__(self, path: Path, db: Database) -> None:
+        self.path = path
+        self.db = db
+        db.conn.execute("PRAGMA synchronous = OFF")
+        migrations.apply(db)
+        # Equal tables without foreign keys are copied as they lie on disk, row by row not looked at.
+        db.conn.execute("PRAGMA foreign_keys = OFF")
+        db.conn.execute("ATTACH ? AS original", [f"{path.absolute().as_uri()}?mode=ro"])
+        with db.atomic():
+            for table in _COMPARED:
+                db.conn.execute(f"INSERT INTO main.{table} SELECT * FROM original.{table}")
+        db.conn.execute("DETACH original")
 
 
 def _create(path: Path) -> None:

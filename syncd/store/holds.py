@@ -1,0 +1,175 @@
+"""What policy withholds from one target, and what people decided about it.
+
+A decision is about one change as it was shown, and goes with it: when a complete plan no longer contains the change,
+the source has moved, and whatever comes instead is asked anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+import orjson
+
+from syncd.core.model import Json
+from syncd.core.plan import Change, Plan, timestamp
+from syncd.store.rows import Rows, dumped, moment_of, spoken, text_of
+
+_COLUMNS: Final = "id, change, limit_name, reason, since, decision, by, decided, expires"
+_SHORTEST: Final = 4
+"""Characters of an id that stand for the whole."""
+
+
+class Decision(StrEnum):
+    """What a person said."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A change that is withheld, since when and why, and what was decided."""
+
+    id: str
+    change: Change
+    limit: str
+    reason: str
+    since: datetime
+    decision: Decision | None = None
+    """None while nobody has decided."""
+    by: str = ""
+    decided: datetime | None = None
+    expires: datetime | None = None
+    """When an approval is no longer good."""
+
+    def to_json(self) -> Json:
+        return {
+            "id": self.id,
+            "change": self.change.to_json(),
+            "limit": self.limit,
+            "reason": self.reason,
+            "since": timestamp(self.since),
+            "decision": self.decision.value if self.decision else None,
+            "by": self.by,
+            "decided": timestamp(self.decided) if self.decided else None,
+            "expires": timestamp(self.expires) if self.expires else None,
+        }
+
+
+class Holds(Rows):
+    """Reads and writes one target's holds. Writes belong inside the state file's `atomic()`."""
+
+    def refresh(self, plan: Plan, now: datetime) -> list[Hold]:
+        """Take over what a complete plan withholds; return what is withheld for the first time.
+
+        #  in the plan      known as                      -> row
+        #  held             -                                new, undecided
+        #  held             undecided, approved, rejected    stays, with the plan's reason
+        #  held             approval has expired             undecided again
+        #  rejected         any                              stays
+        #  to be done       approved                         stays, until it is spent
+        #  to be done       undecided, expired               goes: nothing withholds it any more
+        #  none of these    any                              goes: its source has changed
+        """
+        held = {each.id: each for each in plan.held}
+        kept = {each.id for each in plan.rejected}
+        kept |= {change.id for change in plan.changes} & self.approved(now)
+        known = {each[0] for each in self._conn.execute("SELECT id FROM holds WHERE target = ?", [self._target])}
+        self._delete(known - held.keys() - kept)
+        self._conn.execute(
+            "UPDATE holds SET decision = NULL, by = '', decided = NULL, expires = NULL"
+            " WHERE target = ? AND decision = ? AND expires <= ?",
+            [self._target, Decision.APPROVED.value, text_of(now)],
+        )
+        self._conn.executemany(
+            "UPDATE holds SET limit_name = ?, reason = ? WHERE target = ? AND id = ?",
+            [(each.limit, each.reason, self._target, id_) for id_, each in held.items() if id_ in known],
+        )
+        new = [Hold(id_, each.change, each.limit, each.reason, now) for id_, each in held.items() if id_ not in known]
+        self._conn.executemany(
+            "INSERT INTO holds (target, id, change, limit_name, reason, since) VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (self._target, each.id, dumped(each.change.to_json()), each.limit, each.reason, text_of(now))
+                for each in new
+            ],
+        )
+        return new
+
+    def all(self) -> list[Hold]:
+        """Return everything withheld, the oldest first."""
+        return self._select("1")
+
+    def find(self, text: str) -> list[Hold]:
+        """Return what a person means by an id, its first characters (four or more), a limit's name, or `all`."""
+        if text == "all":
+            return self.all()
+        if len(text) < _SHORTEST:
+            return self._select("limit_name = ?", text)
+        return self._select("limit_name = ? OR substr(id, 1, ?) = ?", text, len(text), text.lower())
+
+    def approve(self, ids: Iterable[str], by: str, now: datetime, expires: datetime) -> None:
+        """Release exactly these changes, once, until `expires`."""
+        self._decide(ids, Decision.APPROVED, by, now, expires)
+
+    def reject(self, ids: Iterable[str], by: str, now: datetime) -> None:
+        """Drop these changes until the source changes again."""
+        self._decide(ids, Decision.REJECTED, by, now, None)
+
+    def approved(self, now: datetime) -> frozenset[str]:
+        """Return the ids of the changes whose approval is still good."""
+        rows = self._conn.execute(
+            "SELECT id FROM holds WHERE target = ? AND decision = ? AND expires > ?",
+            [self._target, Decision.APPROVED.value, text_of(now)],
+        )
+        return frozenset(id_ for (id_,) in rows)
+
+    def rejected(self) -> dict[str, str]:
+        """Return by id who said no to a change, and when."""
+        rows = self._conn.execute(
+            "SELECT id, by, decided FROM holds WHERE target = ? AND decision = ?",
+            [self._target, Decision.REJECTED.value],
+        )
+        return {id_: f"rejected by {by} on {spoken(datetime.fromisoformat(decided))}" for id_, by, decided in rows}
+
+    def spend(self, id_: str) -> None:
+        """Let go of a hold: what was approved is done."""
+        self._delete([id_])
+
+    def waiting(self) -> int:
+        """Return how many changes nobody has decided about."""
+        return int(self._one("SELECT count(*) FROM holds WHERE target = ? AND decision IS NULL", self._target)[0])
+
+    def _decide(self, ids: Iterable[str], decision: Decision, by: str, now: datetime, expires: datetime | None) -> None:
+        self._conn.executemany(
+            "UPDATE holds SET decision = ?, by = ?, decided = ?, expires = ? WHERE target = ? AND id = ?",
+            [(decision.value, by, text_of(now), text_of(expires), self._target, id_) for id_ in ids],
+        )
+
+    def _delete(self, ids: Iterable[str]) -> None:
+        self._conn.executemany("DELETE FROM holds WHERE target = ? AND id = ?", [(self._target, id_) for id_ in ids])
+
+    def _select(self, condition: str, *parameters: object) -> list[Hold]:
+        rows = self._conn.execute(
+            f"SELECT {_COLUMNS} FROM holds WHERE target = ? AND ({condition}) ORDER BY since, rowid",
+            [self._target, *parameters],
+        )
+        return [_hold(row) for row in rows]
+
+
+def _hold(row: tuple[str, str, str, str, str, str | None, str, str | None, str | None]) -> Hold:
+    id_, change, limit, reason, since, decision, by, decided, expires = row
+    return Hold(
+        id_,
+        Change.from_json(orjson.loads(change)),
+        limit,
+        reason,
+        datetime.fromisoformat(since),
+        Decision(decision) if decision else None,
+        by,
+        moment_of(decided),
+        moment_of(expires),
+    )

@@ -1,0 +1,128 @@
+"""The changes of one target that it keeps refusing: tried ever more rarely, and blocking nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import orjson
+
+from syncd.core.model import Json
+from syncd.core.plan import Change, timestamp
+from syncd.core.quarantine import next_try
+from syncd.store.rows import Rows, dumped, spoken, text_of
+
+_COLUMNS: Final = "id, change, failures, since, next_try, status, detail"
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A change that keeps failing. `status` and `detail`: what the target answered the last time."""
+
+    id: str
+    change: Change
+    failures: int
+    since: datetime
+    next_try: datetime
+    status: int
+    detail: str
+
+    @property
+    def reason(self) -> str:
+        """Why it is not tried now, in a sentence."""
+        answer = f"{self.status}: {self.detail}" if self.detail else str(self.status)
+        again = f"next try at {spoken(self.next_try)}"
+        if self.failures == 1:
+            return f"failed at {spoken(self.since)} with {answer}; {again}"
+        return f"failed {self.failures} times since {spoken(self.since)}, the last time with {answer}; {again}"
+
+    def to_json(self) -> Json:
+        return {
+            "id": self.id,
+            "change": self.change.to_json(),
+            "failures": self.failures,
+            "since": timestamp(self.since),
+            "next_try": timestamp(self.next_try),
+            "status": self.status,
+            "detail": self.detail,
+            "reason": self.reason,
+        }
+
+
+class Quarantine(Rows):
+    """Reads and writes one target's quarantine. Writes belong inside the state file's `atomic()`."""
+
+    def failed(self, change: Change, status: int, detail: str, now: datetime) -> Quarantined:
+        """Write that a change was refused for good, and when to try it again."""
+        known = self._select("id = ?", change.id)
+        since, failures = (known[0].since, known[0].failures + 1) if known else (now, 1)
+        each = Quarantined(change.id, change, failures, since, next_try(failures, now), status, detail)
+        self._conn.execute(
+            f"INSERT OR REPLACE INTO quarantine (target, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                self._target,
+                each.id,
+                dumped(change.to_json()),
+                failures,
+                text_of(since),
+                text_of(each.next_try),
+                status,
+                detail,
+            ],
+        )
+        return each
+
+    def succeeded(self, id_: str) -> None:
+        """Let go of a change that went through after all."""
+        self._delete([id_])
+
+    def waiting(self, now: datetime) -> dict[str, str]:
+        """Return by id why a change is not to be tried yet."""
+        return {each.id: each.reason for each in self._select("next_try > ?", text_of(now))}
+
+    def all(self) -> list[Quarantined]:
+        """Return everything that keeps failing, the oldest first."""
+        return self._select("1")
+
+    def of(self, key: str, about_user: bool) -> list[Quarantined]:
+        """Return what keeps failing for one user, or one group."""
+        return [each for each in self.all() if each.change.key == key and each.change.action.about_user is about_user]
+
+    def refresh(self, ids: Collection[str]) -> None:
+        """Forget every change that is none of these: it is no longer planned, held or rejected."""
+        known = self._conn.execute("SELECT id FROM quarantine WHERE target = ?", [self._target]).fetchall()
+        self._delete(id_ for (id_,) in known if id_ not in ids)
+
+    def release(self, ids: Iterable[str]) -> None:
+        """Let these be tried at once; their failures still count for the time after that."""
+        self._conn.executemany(
+            "UPDATE quarantine SET next_try = since WHERE target = ? AND id = ?",
+            [(self._target, id_) for id_ in ids],
+        )
+
+    def _delete(self, ids: Iterable[str]) -> None:
+        self._conn.executemany(
+            "DELETE FROM quarantine WHERE target = ? AND id = ?", [(self._target, id_) for id_ in ids]
+        )
+
+    def _select(self, condition: str, *parameters: object) -> list[Quarantined]:
+        rows = self._conn.execute(
+            f"SELECT {_COLUMNS} FROM quarantine WHERE target = ? AND {condition} ORDER BY since, rowid",
+            [self._target, *parameters],
+        ).fetchall()
+        return [_quarantined(row) for row in rows]
+
+
+def _quarantined(row: tuple[str, str, int, str, str, int, str]) -> Quarantined:
+    id_, change, failures, since, again, status, detail = row
+    return Quarantined(
+        id_,
+        Change.from_json(orjson.loads(change)),
+        failures,
+        datetime.fromisoformat(since),
+        datetime.fromisoformat(again),
+        status,
+        detail,
+    )

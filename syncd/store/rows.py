@@ -1,0 +1,80 @@
+"""What reading and writing rows has in common: one target's connection, moments as text, batches of a statement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+import orjson
+from sqlite_utils import Database
+
+from syncd.core.model import Flat, Json, Kind
+
+BATCH: Final = 1000
+"""Values in one statement, rows held at once."""
+
+Item = TypeVar("Item")
+
+
+class Rows:
+    """The rows of one target. Writes belong inside the state file's `atomic()`."""
+
+    def __init__(self, db: Database, target: int, name: str) -> None:
+        self._db = db
+        self._conn = db.conn
+        self._target = target
+        self.name = name
+
+    def _one(self, sql: str, *parameters: object) -> tuple[Any, ...]:
+        row: tuple[Any, ...] = self._conn.execute(sql, parameters).fetchone()
+        return row
+
+
+def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Yield the items, a thousand at a time."""
+    remaining = iter(items)
+    while batch := list(islice(remaining, BATCH)):
+        yield batch
+
+
+def marks(values: Sequence[object]) -> str:
+    """Return the place-holders of as many parameters."""
+    return ",".join("?" * len(values))
+
+
+def table_of(kind: Kind) -> str:
+    return "users" if kind is Kind.USER else "groups"
+
+
+def dumped(value: Json) -> str:
+    return orjson.dumps(value).decode()
+
+
+def moment_of(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def text_of(moment: datetime | None) -> str | None:
+    """Return a moment as text that sorts like the moments do: all in UTC."""
+    return moment.astimezone(UTC).isoformat() if moment else None
+
+
+def spoken(moment: datetime) -> str:
+    """Return a moment as a sentence names it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def emails_of(attributes: Flat) -> Iterator[str]:
+    """Yield the e-mail addresses of a user, in the mapping's order."""
+    for path, value in attributes.items():
+        if path == "emails":
+            yield from (str(each["value"]) for each in value or () if each.get("value"))
+        elif path.startswith("emails[") and path.endswith(".value") and value:
+            yield str(value)
+
+
+def folded(name: str, attributes: Flat) -> tuple[str, str]:
+    """Return userName and the first e-mail ("" for none) in folded case: SQLite folds that of ASCII alone."""
+    return name.casefold(), next(emails_of(attributes), "").casefold()

@@ -1,0 +1,230 @@
+"""The users of one target's snapshot: who is linked to which account, and what the target last acknowledged of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import chain
+from typing import Final, NamedTuple
+
+import orjson
+
+from syncd.core.model import Kind, Known, State
+from syncd.store.rows import BATCH, Rows, batches, dumped, emails_of, folded, marks, moment_of, table_of, text_of
+
+_COLUMNS: Final = "key, id, name, state, attributes, digest, accepted, missing_since, since, lost"
+
+
+class Glance(NamedTuple):
+    """As much of a known user as it takes to pass over the unchanged."""
+
+    key: str
+    ref: int
+    digest: bytes
+    missing: int
+    """1 when they are missing from the source since an earlier run."""
+
+
+class Users(Rows):
+    """Reads and writes users; which groups they are in is `Groups`'s."""
+
+    def counts(self) -> dict[State, int]:
+        """Return how many users are in each state."""
+        rows = self._conn.execute("SELECT state, count(*) FROM users WHERE target = ? GROUP BY state", [self._target])
+        found = dict(rows.fetchall())
+        return {state: found.get(state.value, 0) for state in State}
+
+    def glances(self, keys: Sequence[str]) -> dict[str, Glance]:
+        """Return what is known of up to a few thousand keys."""
+        found: dict[str, Glance] = {}
+        for batch in batches(keys):
+            rows = self._conn.execute(
+                "SELECT key, ref, digest, missing_since IS NOT NULL FROM users"
+                f" WHERE target = ? AND key IN ({marks(batch)})",
+                [self._target, *batch],
+            )
+            found.update({row[0]: Glance._make(row) for row in rows})
+        return found
+
+    def users(self, keys: Sequence[str]) -> dict[str, Known]:
+        """Return everything that is known of these keys."""
+        found: dict[str, Known] = {}
+        for batch in batches(keys):
+            rows = self._conn.execute(
+                f"SELECT {_COLUMNS} FROM users WHERE target = ? AND key IN ({marks(batch)})", [self._target, *batch]
+            )
+            found.update((row[0], _known(row)) for row in rows)
+        return found
+
+    def user(self, key: str) -> Known | None:
+        return self.users([key]).get(key)
+
+    def all_users(self) -> Iterator[list[Known]]:
+        """Yield everybody, a thousand at a time; rows may be updated meanwhile."""
+        last = 0
+        while rows := self._conn.execute(
+            f"SELECT ref, {_COLUMNS} FROM users WHERE target = ? AND ref > ? ORDER BY ref LIMIT ?",
+            [self._target, last, BATCH],
+        ).fetchall():
+            yield [_known(row[1:]) for row in rows]
+            last = rows[-1][0]
+
+    def ids(self, kind: Kind, keys: Sequence[str]) -> dict[str, str]:
+        """Return the ids at the target of those keys that are linked to something that is still there."""
+        found: dict[str, str] = {}
+        for batch in batches(keys):
+            found.update(
+                self._conn.execute(
+                    f"SELECT key, id FROM {table_of(kind)} WHERE target = ? AND lost = 0 AND key IN ({marks(batch)})",
+                    [self._target, *batch],
+                ).fetchall()
+            )
+        return found
+
+    def keys_of(self, kind: Kind, ids: Sequence[str]) -> dict[str, str]:
+        """Return the keys by the ids of the resources that they are linked to, the lost ones among them."""
+        found: dict[str, str] = {}
+        for batch in batches(ids):
+            found.update(
+                self._conn.execute(
+                    f"SELECT id, key FROM {table_of(kind)} WHERE target = ? AND id IN ({marks(batch)})",
+                    [self._target, *batch],
+                ).fetchall()
+            )
+        return found
+
+    def key_of(self, kind: Kind, id_: str) -> str | None:
+        """Return the key that a resource of the target is linked to, or was before it was lost."""
+        return self.keys_of(kind, [id_]).get(id_)
+
+    def find(self, who: str) -> list[Known]:
+        """Return the users that a person means by a key, or by a userName or e-mail in any case."""
+        if not who:
+            return []
+        address = who.casefold()
+        rows = self._conn.execute(
+            f"SELECT ref, {_COLUMNS} FROM users WHERE target = ?1 AND key = ?2"
+            f" UNION SELECT ref, {_COLUMNS} FROM users WHERE target = ?1 AND user_name = ?3"
+            f" UNION SELECT ref, {_COLUMNS} FROM users WHERE target = ?1 AND email = ?3 ORDER BY ref",
+            [self._target, who, address],
+        ).fetchall()
+        if rows:
+            return [_known(row[1:]) for row in rows]
+        # An e-mail beyond the first one has no index.
+        everybody = chain.from_iterable(self.all_users())
+        return [user for user in everybody if address in map(str.casefold, emails_of(user.attributes))]
+
+    def claimants(self, addresses: Collection[str]) -> list[tuple[str, str, State]]:
+        """Return (address, key, state) of everybody whose userName or first e-mail is among these folded addresses.
+
+        The lost ones have no claim: their account is gone.
+        """
+        found: list[tuple[str, str, State]] = []
+        for batch in batches(filter(None, addresses)):
+            rows = self._conn.execute(
+                " UNION ".join(
+                    f"SELECT {column}, key, state FROM users"
+                    f" WHERE target = ? AND lost = 0 AND {column} IN ({marks(batch)})"
+                    for column in ("user_name", "email")
+                ),
+                [self._target, *batch, self._target, *batch],
+            )
+            found.extend((address, key, State(state)) for address, key, state in rows)
+        return found
+
+    def pending_keys(self) -> list[str]:
+        """Return the keys of everybody whose invitation is out."""
+        rows = self._conn.execute(
+            "SELECT key FROM users WHERE target = ? AND state = ? ORDER BY ref", [self._target, State.PENDING.value]
+        )
+        return [key for (key,) in rows]
+
+    def deactivated_before(self, moment: datetime) -> list[Known]:
+        """Return whose account is there and has been switched off since that moment, or longer."""
+        rows = self._conn.execute(
+            f"SELECT {_COLUMNS} FROM users WHERE target = ? AND state = ? AND since <= ? AND lost = 0 ORDER BY ref",
+            [self._target, State.DEACTIVATED.value, text_of(moment)],
+        )
+        return [_known(row) for row in rows]
+
+    def highest_ref(self) -> int:
+        """Return the largest `ref` of any user: the size of a bitmap of those seen."""
+        return int(self._one("SELECT coalesce(max(ref), 0) FROM users")[0])
+
+    def unseen(self, seen: bytearray) -> Iterator[Known]:
+        """Yield the users whose `ref` is not marked in the bitmap (a byte each)."""
+        refs = [
+            ref
+            for (ref,) in self._conn.execute("SELECT ref FROM users WHERE target = ? ORDER BY ref", [self._target])
+            if not seen[ref]
+        ]
+        for batch in batches(refs):
+            rows = self._conn.execute(f"SELECT {_COLUMNS} FROM users WHERE ref IN ({marks(batch)})", batch).fetchall()
+            yield from map(_known, rows)
+
+    def put_user(self, user: Known) -> None:
+        """Write what the target acknowledged of one user."""
+        self._conn.execute(
+            f"INSERT INTO users (target, {_COLUMNS}, user_name, email)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (target, key) DO UPDATE SET"
+            " id = excluded.id, name = excluded.name, state = excluded.state, attributes = excluded.attributes,"
+            " digest = excluded.digest, accepted = excluded.accepted, missing_since = excluded.missing_since,"
+            " since = excluded.since, lost = excluded.lost, user_name = excluded.user_name, email = excluded.email",
+            [
+                self._target,
+                user.key,
+                user.id,
+                user.name,
+                user.state.value,
+                dumped(user.attributes),
+                user.digest,
+                int(user.accepted),
+                text_of(user.missing_since),
+                text_of(user.since),
+                int(user.lost),
+                *folded(user.name, user.attributes),
+            ],
+        )
+
+    def accept(self, key: str, *, seen: bool) -> None:
+        """Write that somebody invited has accepted; `seen`: the target shows the account as active."""
+        user = self.user(key)
+        if user is not None:
+            shown = {"active": True} if seen else {}
+            self.put_user(replace(user, accepted=True, digest=b"", attributes={**user.attributes, **shown}))
+
+    def settle(self, digests: Mapping[str, bytes]) -> None:
+        """Remember the digests of entries that differ without needing a change."""
+        self._conn.executemany(
+            "UPDATE users SET digest = ? WHERE target = ? AND key = ?",
+            [(digest, self._target, key) for key, digest in digests.items()],
+        )
+
+    def note_missing(self, kind: Kind, since: Mapping[str, datetime], back: Iterable[str]) -> None:
+        """Remember since when keys are missing, and which of them are back."""
+        table = table_of(kind)
+        self._conn.executemany(
+            f"UPDATE {table} SET missing_since = ? WHERE target = ? AND key = ? AND missing_since IS NULL",
+            [(text_of(moment), self._target, key) for key, moment in since.items()],
+        )
+        self._conn.executemany(
+            f"UPDATE {table} SET missing_since = NULL WHERE target = ? AND key = ?",
+            [(self._target, key) for key in back],
+        )
+
+
+def _known(row: tuple[str, str, str, str, str, bytes, int, str | None, str | None, int]) -> Known:
+    key, id_, name, state, attributes, digest, accepted, missing, since, lost = row
+    return Known(
+        key,
+        id_,
+        name,
+        State(state),
+        orjson.loads(attributes),
+        digest,
+        bool(accepted),
+        moment_of(missing),
+        moment_of(since),
+        bool(lost),
+    )
