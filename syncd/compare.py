@@ -16,7 +16,7 @@ from syncd.claims import Claims, Clash
 from syncd.compare_groups import Accounts, GroupComparison
 from syncd.core.diff import manager_apart, user_changes
 from syncd.core.digest import entry_digest, fingerprint
-from syncd.core.drift import Drift
+from syncd.core.drift import Drift, Reaction
 from syncd.core.mapping import EntryUnusable, desired_user
 from syncd.core.matching import Doubt, Match, first, judge
 from syncd.core.model import Desired, Entry, Evidence, Flat, GroupEntry, Kind, Known, Problem, State
@@ -373,6 +373,8 @@ class Comparison:
         """Return what is to be done, ordered, limited and counted; with what a full resync found and doubts."""
         changes = [change for changes in self._changes.values() for change in self._managers(changes)]
         changes += self._groups.changes
+        if drift:
+            changes = _told_apart(changes, drift)
         situation = self._situation(changes)
         verdict = decide(ordered(changes), self._target.policy, situation)
         if self._evidence is not None and not any(each.limit in _DISTRUST for each in verdict.held):
@@ -514,6 +516,24 @@ class Comparison:
         """Return whether a change brings a known user to another state, whatever it sends."""
         known = self._snapshot.user(change.key)
         return known is not None and known.state is not change.state
+
+
+def _told_apart(changes: Iterable[Change], drift: Iterable[Drift]) -> list[Change]:
+    """Say of changes that they put back what was changed at the target, wholly or besides."""
+    drifted: dict[tuple[bool, str], set[str]] = {}
+    for each in drift:
+        if each.reaction is Reaction.ENFORCE:
+            drifted.setdefault((each.kind is Kind.USER, each.key), set()).update((*each.expected, *each.found))
+    told = []
+    for change in changes:
+        paths = change.before.keys() | change.after.keys()
+        found = paths & drifted.get((change.action.about_user, change.key), set())
+        if found and change.action not in (Action.CREATE_USER, Action.CREATE_GROUP):
+            names = ", ".join(sorted(path.rpartition(":")[2] for path in found))
+            reason = f"{names} changed at the target"
+            change = replace(change, reason=reason if found == paths else f"{change.reason}; {reason}")
+        told.append(change)
+    return told
 
 
 def _is_on(known: Known) -> bool:

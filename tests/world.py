@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from pydantic import SecretStr
 
-from syncd.compare import Bookkeeping, Comparison, SourceRules, TargetRules
+from syncd.compare import Comparison
 from syncd.core.digest import NO_MEMBERS, member_numbers, members_digest
 from syncd.core.groups import Nesting
 from syncd.core.mapping import Domains, GroupMapping, Selection, Spec, UserMapping, compile_assignment
@@ -35,10 +35,11 @@ from syncd.core.plan import Action, Change, Plan, Result
 from syncd.core.policy import Class, Limit, Policy
 from syncd.core.rules import Rule
 from syncd.core.schema import MANAGER
+from syncd.planning import Progress, gather
 from syncd.scim.profiles import Profile
 from syncd.setup import Setup, Target
 from syncd.store import Snapshot, StateFile
-from syncd.sync import Progress, gather
+from syncd.terms import Bookkeeping, Decisions, SourceRules, TargetRules
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 UNLIMITED = {class_: Limit() for class_ in Class}
@@ -75,11 +76,15 @@ def domains(*patterns: str) -> Domains:
 
 @dataclass
 class MemorySource:
-    """A source that is a list. `absence`: whether who is not in it counts as gone."""
+    """A source that is a list. `absence`: whether who is not in it counts as gone.
+
+    `elsewhere` holds what a direct question finds beside the list: True for there, None for no answer.
+    """
 
     users: Sequence[Entry | Problem] = ()
     groups: Sequence[GroupEntry | Problem] = ()
     absence: bool = True
+    elsewhere: Mapping[str, bool | None] = field(default_factory=dict)
     name: str = "memory"
 
     def pull(self, wanted: Wanted) -> MemoryPull:
@@ -107,6 +112,10 @@ class MemoryPull:
 
     def groups(self) -> Iterator[GroupEntry | Problem]:
         return iter(self.source.groups)
+
+    def look_up(self, keys: Sequence[str]) -> Mapping[str, bool | None]:
+        read = {item.key for item in (*self.source.users, *self.source.groups) if not isinstance(item, Problem)}
+        return {key: self.source.elsewhere.get(key, key in read) for key in keys}
 
     def evidence(self) -> Evidence:
         groups = [item for item in self.source.groups if isinstance(item, GroupEntry)]
@@ -178,6 +187,8 @@ class World:
         self.people: list[Entry | Problem] = []
         self.groups: list[GroupEntry | Problem] = []
         self.absence = True
+        self.elsewhere: dict[str, bool | None] = {}
+        self.decisions = Decisions()
         self.endpoint = Endpoint(state, self.snapshot)
         self.bookkeeping = Bookkeeping()
 
@@ -187,7 +198,7 @@ class World:
 
     def setup(self, *targets: TargetRules) -> Setup:
         """Return the configuration that the shell would have read."""
-        source = MemorySource(self.people, self.groups, self.absence)
+        source = MemorySource(self.people, self.groups, self.absence, self.elsewhere)
         made = tuple(
             Target(rules, "http://localhost", lambda: SecretStr(""), None, 1) for rules in targets or [self.target]
         )
@@ -195,7 +206,7 @@ class World:
 
     def plan(self) -> Plan:
         """Pull and compare, and write nothing."""
-        comparison = Comparison(self.rules, self.target, self.snapshot, self.now)
+        comparison = Comparison(self.rules, self.target, self.snapshot, self.now, decisions=self.decisions)
         gather(self.setup(), [comparison], Progress())
         self.bookkeeping = comparison.bookkeeping
         return comparison.plan()
@@ -204,7 +215,7 @@ class World:
         """Plan and carry out. The keys in `failing` are those whose requests the target refuses."""
         plan = self.plan()
         with self.state.atomic():
-            self.bookkeeping.write(self.snapshot)
+            self.bookkeeping.write(self.snapshot, self.now)
         self.endpoint.carry_out(plan, failing)
         return plan
 

@@ -189,9 +189,11 @@ def _update(
 
 def _reason(known: Known, after: Flat) -> str:
     """Say what changed in the source, names first: a rename is what a reviewer wants to know of."""
-    names = [path.rpartition(":")[2] for path in after]
+    names = [path.rpartition(":")[2] for path in after if path != "active"]
     if "userName" in after:
         return f"renamed in the source (was {known.name})"
+    if not names:
+        return "was switched off at the target"
     return f"{', '.join(names)} changed in the source"
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from syncd.core.diff import PendingRule, differing, group_changes, membership_changes, user_changes
-from syncd.core.model import Desired, Flat, Known, KnownGroup, State
+from syncd.core.diff import Following, PendingRule, differing, group_changes, membership_changes, user_changes
+from syncd.core.matching import Doubt, Match
+from syncd.core.model import Desired, Flat, Known, KnownGroup, Observed, ObservedGroup, State
 from syncd.core.plan import Action, Change, Phase
 from syncd.core.schema import MANAGER
 
@@ -29,7 +31,18 @@ def known(state: State = ACTIVE, *, active: bool | None = None, accepted: bool =
 def decided(
     wanted: Desired | None, before: Known | None, pending: PendingRule = BY_US, accounts: tuple[str, ...] = ()
 ) -> list[Change]:
-    return user_changes(wanted, before, pending, DIGEST, accounts)
+    following = user_changes(wanted, before, pending, DIGEST, accounts)
+    assert (following.doubt, following.forget) == (None, False)
+    return following.changes
+
+
+def lost(state: State = ACTIVE, *, accepted: bool = True) -> Known:
+    return replace(known(state, accepted=accepted), lost=True)
+
+
+def account(mark: str = "1", *, active: bool = True, **attributes: Any) -> Observed:
+    flat = {"userName": "ada", "externalId": mark or None, **attributes, "active": active}
+    return Observed("id-7", "ada", mark, (), flat)
 
 
 def change(
@@ -225,12 +238,154 @@ def test_a_difference_holds_what_differs_and_nothing_else(before: Flat, after: F
         ),
         pytest.param(desired(DEACTIVATED, "off"), known(DEACTIVATED), BY_US, None, id="deactivated, off"),
         pytest.param(None, known(DEACTIVATED), BY_US, None, id="deactivated, gone"),
+        pytest.param(
+            None,
+            known(DEACTIVATED, active=True),
+            BY_US,
+            change(
+                Action.DEACTIVATE_USER,
+                {"active": True},
+                {"active": False},
+                "was switched on at the target",
+                DEACTIVATED,
+            ),
+            id="deactivated, and on again at the target",
+        ),
+        pytest.param(
+            desired(),
+            known(active=False),
+            BY_US,
+            change(Action.UPDATE_USER, {"active": False}, {"active": True}, "was switched off at the target"),
+            id="active, and off at the target",
+        ),
+        pytest.param(
+            desired(PENDING),
+            known(PENDING, accepted=True),
+            BY_US,
+            change(Action.UPDATE_USER, {"active": False}, {"active": True}, "accepted the invitation"),
+            id="pending, accepted, kept out by us until now",
+        ),
+        pytest.param(
+            desired(PENDING),
+            known(PENDING, active=True, accepted=True),
+            BY_ENDPOINT,
+            change(Action.UPDATE_USER, {}, {}, "accepted the invitation"),
+            id="pending, accepted: nothing to send, only to remember",
+        ),
+        pytest.param(
+            None,
+            known(PENDING, active=False, accepted=False),
+            BY_US,
+            change(Action.DEACTIVATE_USER, {}, {}, "gone from the source", DEACTIVATED),
+            id="pending, gone, off already: nothing to send",
+        ),
+        pytest.param(
+            None,
+            known(PENDING, active=True, accepted=False),
+            PendingRule(by_endpoint=True, withdrawn_by_delete=True),
+            Change(
+                Action.DELETE_USER,
+                "1",
+                "ada",
+                {"userName": "ada", "active": True},
+                {},
+                "the invitation is withdrawn: gone from the source",
+            ),
+            id="pending, gone, withdrawn by deleting the account",
+        ),
+        pytest.param(
+            desired(),
+            lost(),
+            BY_US,
+            change(
+                Action.CREATE_USER,
+                {},
+                {"userName": "ada", "active": True},
+                "the account was deleted at the target",
+            ),
+            id="active, deleted at the target",
+        ),
+        pytest.param(
+            desired(),
+            lost(PENDING, accepted=False),
+            BY_ENDPOINT,
+            change(
+                Action.CREATE_USER,
+                {},
+                {"userName": "ada", "active": True},
+                "the account was deleted at the target",
+            ),
+            id="pending, deleted at the target, and no outsider any more",
+        ),
     ],
 )
 def test_what_follows_for_a_user(
     wanted: Desired | None, before: Known | None, pending: PendingRule, expected: Change | None
 ) -> None:
     assert decided(wanted, before, pending) == ([] if expected is None else [expected])
+
+
+@pytest.mark.parametrize(
+    ("state", "accepted"), [(ACTIVE, True), (PENDING, False), (DEACTIVATED, True), (DEACTIVATED, False)]
+)
+def test_nobody_from_outside_is_invited_a_second_time_unless_a_person_says_so(state: State, *, accepted: bool) -> None:
+    following = user_changes(desired(PENDING), lost(state, accepted=accepted), BY_ENDPOINT, DIGEST, ())
+    assert [(each.action, each.state) for each in following.changes] == [(Action.CREATE_USER, PENDING)]
+    assert following.doubt == Doubt("invitation", "ada was deleted at the target; it would be a second invitation")
+
+
+@pytest.mark.parametrize("wanted", [None, desired(DEACTIVATED, "disabled in the source")])
+@pytest.mark.parametrize("state", [ACTIVE, PENDING, DEACTIVATED])
+def test_whom_neither_side_has_is_forgotten(wanted: Desired | None, state: State) -> None:
+    assert user_changes(wanted, lost(state), BY_US, DIGEST, ()) == Following(forget=True)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "pending", "state", "before", "after"),
+    [
+        pytest.param(desired(), account(), BY_US, ACTIVE, True, True, id="on"),
+        pytest.param(desired(), account(active=False), BY_US, ACTIVE, False, True, id="off: switched on"),
+        pytest.param(desired(PENDING), account(), BY_US, ACTIVE, True, True, id="outsider, on: accepted long ago"),
+        pytest.param(desired(PENDING), account(active=False), BY_US, PENDING, False, False, id="outsider, off"),
+        pytest.param(desired(PENDING), account(), BY_ENDPOINT, PENDING, True, True, id="outsider, who can tell"),
+        pytest.param(desired(DEACTIVATED, "disabled"), account(), BY_US, DEACTIVATED, True, False, id="left: off"),
+        pytest.param(
+            desired(DEACTIVATED, "disabled"),
+            account(active=False),
+            BY_US,
+            DEACTIVATED,
+            False,
+            False,
+            id="left, and off",
+        ),
+    ],
+)
+def test_an_account_that_is_there_is_taken_over(
+    wanted: Desired, found: Observed, pending: PendingRule, state: State, before: bool, after: bool
+) -> None:
+    following = user_changes(wanted, None, pending, DIGEST, (), Match(found, "externalId"))
+    (adoption,) = following.changes
+    assert (adoption.action, adoption.resource, adoption.state) == (Action.ADOPT_USER, "id-7", state)
+    assert (adoption.before["active"], adoption.after["active"]) == (before, after)
+    assert adoption.name == "ada"
+    assert following.doubt is None
+
+
+def test_what_is_taken_over_is_brought_into_line_and_nothing_else_is_sent() -> None:
+    wanted = desired(title="Dr.", externalId="1")
+    (ours,) = user_changes(wanted, None, BY_US, DIGEST, (), Match(account(title="Ms"), "externalId")).changes
+    assert ours.differences == ({"title": "Ms"}, {"title": "Dr."})
+    assert not ours.takes_over
+    (native,) = user_changes(wanted, None, BY_US, DIGEST, (), Match(account("", title="Dr."), "userName")).changes
+    assert native.differences == ({"externalId": None}, {"externalId": "1"})
+    assert native.takes_over
+
+
+def test_where_it_is_in_doubt_whose_account_it_is_a_person_decides() -> None:
+    doubt = Doubt("adopt", "2 accounts at the target have this userName (a, b)")
+    following = user_changes(desired(), None, BY_US, DIGEST, (), doubt)
+    assert [each.action for each in following.changes] == [Action.CREATE_USER]
+    assert following.doubt == doubt
 
 
 def test_a_user_who_is_neither_known_nor_there_is_a_mistake_of_the_caller() -> None:
@@ -286,6 +441,21 @@ def test_who_is_back_with_a_new_manager_is_reactivated_first() -> None:
     first, second = decided(desired(**{MANAGER: "7"}), known(DEACTIVATED, **{MANAGER: "6"}))
     assert first == change(Action.REACTIVATE_USER, {"active": False}, {"active": True}, "back in the source", digest="")
     assert second == change(Action.UPDATE_USER, {MANAGER: "6"}, {MANAGER: "7"}, "manager, once both are there")
+
+
+def test_a_group_that_was_deleted_at_the_target_is_made_again_and_an_unwanted_one_is_not_deleted_twice() -> None:
+    gone = replace(known_group(), lost=True)
+    (found,) = group_changes("g", DESIGN, gone)
+    assert (found.action, found.after) == (Action.CREATE_GROUP, DESIGN)
+    assert found.reason == "the group was deleted at the target"
+    assert group_changes("g", None, gone) == []
+
+
+def test_a_group_that_is_there_is_taken_over() -> None:
+    there = ObservedGroup("id-9", "design", "g", {"externalId": "g", "displayName": "design"}, [])
+    (found,) = group_changes("g", DESIGN, None, there)
+    assert (found.action, found.resource) == (Action.ADOPT_GROUP, "id-9")
+    assert found.differences == ({"displayName": "design"}, {"displayName": "Design"})
 
 
 def test_an_update_that_names_a_manager_waits_for_everybody_to_be_there() -> None:
