@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 import orjson
 from sqlite_utils import Database
 
-from syncd.core.model import Json
+from syncd.core.model import Json, Kind
 from syncd.core.plan import Change, Outcome, Plan, Result, Run, timestamp
 
 KEPT_RUNS: Final = 200
@@ -45,6 +46,26 @@ class RunHead:
             "seconds": self.seconds,
             "error": self.error,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class PastOutcome:
+    """What came of one change, and when."""
+
+    run: int
+    at: datetime
+    outcome: Outcome
+
+    def to_json(self) -> Json:
+        return {"run": self.run, "at": timestamp(self.at), **self.outcome.to_json()}
+
+
+@dataclass(frozen=True, slots=True)
+class PastPlan:
+    """The plan of a run, without its changes."""
+
+    run: int
+    plan: Plan
 
 
 class Journal:
@@ -134,3 +155,44 @@ class Journal:
         )
         for change, result, status, detail in rows:
             yield Outcome(Change.from_json(orjson.loads(change)), Result(result), status, detail)
+
+    def outcomes_of(self, kind: Kind, key: str, limit: int) -> list[PastOutcome]:
+        """Return what last came of the changes of one user or group, the newest first."""
+        rows = self._conn.execute(
+            "SELECT outcomes.run, outcomes.at, outcomes.change, outcomes.result, outcomes.status, outcomes.detail"
+            " FROM outcomes JOIN runs ON runs.id = outcomes.run WHERE outcomes.key = ? AND runs.target = ?"
+            " ORDER BY outcomes.id DESC",
+            [key, self._target],
+        )
+        found = (
+            PastOutcome(
+                run,
+                datetime.fromisoformat(at),
+                Outcome(Change.from_json(orjson.loads(change)), Result(result), status, detail),
+            )
+            for run, at, change, result, status, detail in rows
+        )
+        about_user = kind is Kind.USER
+        return list(islice((each for each in found if each.outcome.change.action.about_user is about_user), limit))
+
+    def changes_naming(self, text: str) -> Iterator[Change]:
+        """Yield the changes in which a text stands somewhere, the newest first; in any case, as far as it is ASCII."""
+        # As it stands in JSON; `%`, `_` and the backslash of an escape mean themselves.
+        quoted = orjson.dumps(text).decode()[1:-1]
+        pattern = "".join(f"!{char}" if char in "%_!" else char for char in quoted)
+        rows = self._conn.execute(
+            "SELECT outcomes.change FROM outcomes JOIN runs ON runs.id = outcomes.run"
+            " WHERE runs.target = ? AND outcomes.change LIKE ? ESCAPE '!' ORDER BY outcomes.id DESC",
+            [self._target, f"%{pattern}%"],
+        )
+        for (change,) in rows:
+            yield Change.from_json(orjson.loads(change))
+
+    def last_plan(self, kind: str = "") -> PastPlan | None:
+        """Return the plan of the last run that was about everybody; `kind`: of the last such run of this kind."""
+        row = self._conn.execute(
+            "SELECT id, plan FROM runs WHERE target = ?1 AND kind != 'user' AND ?2 IN ('', kind)"
+            " ORDER BY id DESC LIMIT 1",
+            [self._target, kind],
+        ).fetchone()
+        return PastPlan(row[0], Plan.trusted(orjson.loads(row[1]))) if row else None
