@@ -1,0 +1,225 @@
+"""What was decided, tried and found about one user or group: holds, quarantine, problems, drift, outcomes, a stop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from syncd.core.drift import Drift
+from syncd.core.model import Kind
+from syncd.core.plan import Action, Change, Result, Trouble, timestamp
+from syncd.core.policy import NEVER_RELEASED
+from syncd.report.explanation import Part
+from syncd.report.text import drift_details
+from syncd.store import Decision, Hold, Quarantined, StateFile, Stop
+from syncd.store.journal import PastOutcome, PastPlan
+
+_OUTCOMES_SHOWN: Final = 5
+_ID_SHOWN: Final = 8
+_DOING: Final = {
+    Action.CREATE_USER: "creating the account",
+    Action.ADOPT_USER: "taking over the account",
+    Action.UPDATE_USER: "the change",
+    Action.DEACTIVATE_USER: "switching it off",
+    Action.REACTIVATE_USER: "switching it on again",
+    Action.DELETE_USER: "deleting it",
+    Action.CREATE_GROUP: "making the group",
+    Action.ADOPT_GROUP: "taking over the group",
+    Action.UPDATE_GROUP: "the change",
+    Action.DELETE_GROUP: "deleting it",
+    Action.ADD_MEMBERS: "adding members",
+    Action.REMOVE_MEMBERS: "removing members",
+}
+
+
+def spoken(moment: datetime) -> str:
+    """Return a moment as it stands in a sentence."""
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def doing(change: Change) -> str:
+    """Return a change as the subject of a sentence."""
+    return _DOING[change.action]
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """Everything about one user or group that is neither its entry nor its account."""
+
+    target: str
+    kind: Kind
+    key: str
+    now: datetime
+    holds: tuple[Hold, ...]
+    """The oldest first; of a person also the membership changes that they are part of."""
+    quarantined: tuple[Quarantined, ...]
+    last: PastPlan | None
+    """The last run that was about everybody."""
+    problems: tuple[Trouble, ...]
+    """Those of that run."""
+    drift: tuple[Drift, ...]
+    """What the last full resync found."""
+    outcomes: tuple[PastOutcome, ...]
+    """The newest first."""
+    stop: Stop | None
+
+    @classmethod
+    def of(cls, state: StateFile, target: str, kind: Kind, key: str, now: datetime) -> Circumstances:
+        """Read them from the state file."""
+        about_user = kind is Kind.USER
+        journal = state.journal(target)
+        last, resync = journal.last_plan(), journal.last_plan("resync")
+        return cls(
+            target=target,
+            kind=kind,
+            key=key,
+            now=now,
+            holds=tuple(hold for hold in state.holds(target).all() if _concerns(hold.change, kind, key)),
+            quarantined=tuple(state.quarantine(target).of(key, about_user)),
+            last=last,
+            problems=tuple(
+                each for each in (last.plan.problems if last else ()) if each.key == key and each.kind == kind
+            ),
+            drift=tuple(
+                each for each in (resync.plan.drift if resync else ()) if each.key == key and each.kind is kind
+            ),
+            outcomes=tuple(journal.outcomes_of(kind, key, _OUTCOMES_SHOWN)),
+            stop=state.snapshot(target).stop,
+        )
+
+    @property
+    def own_holds(self) -> list[Hold]:
+        """The holds of changes to the resource itself."""
+        return [hold for hold in self.holds if hold.change.key == self.key and not _is_membership(hold.change)]
+
+    def name(self) -> str:
+        """Return what the resource is called where only changes speak of it."""
+        changes = [
+            *(hold.change for hold in self.own_holds),
+            *(each.change for each in self.quarantined),
+            *(each.outcome.change for each in self.outcomes),
+        ]
+        return next((change.name for change in changes), "")
+
+    def hindrance(self, change: Change | None) -> str:
+        """Say, as the rest of a sentence, why a change has not been made yet: the gravest reason, or the next run."""
+        if self.stop is not None:
+            return f"waits for the stopped target ({self.stop.reason})"
+        if self.problems:
+            return f"is left alone for a problem in the source ({self.problems[0].problem})"
+        held = sorted(self.own_holds, key=lambda hold: change is None or hold.id != change.id)
+        if held:
+            return self.hindrance_of(held[0])
+        if self.quarantined:
+            return f"is quarantined: it {self.quarantined[0].reason}"
+        if self.outcomes and self.outcomes[0].outcome.result is not Result.APPLIED:
+            return f"{_verdict_of(self.outcomes[0])}; the next run tries again"
+        return "is for the next run to do"
+
+    def hindrance_of(self, hold: Hold) -> str:
+        """Say, as the rest of a sentence, what came of a held change so far."""
+        return _hold(hold, self.now)
+
+    # -- parts -----------------------------------------------------------------------------------
+
+    def parts(self) -> Iterator[Part]:
+        """Yield what there is to say, in the order in which one asks."""
+        yield from self._stop()
+        yield from self._problems()
+        yield from self._holds()
+        yield from self._quarantine()
+        yield from self._drift()
+        yield from self._outcomes()
+
+    def _stop(self) -> Iterator[Part]:
+        if self.stop is None:
+            return
+        sentence = (
+            f"stopped since {spoken(self.stop.since)}: {self.stop.reason}; nothing is written until `syncd relink`"
+        )
+        facts = {"cause": self.stop.cause, "reason": self.stop.reason, "since": timestamp(self.stop.since)}
+        yield Part("stopped", "The target is stopped", (sentence,), facts)
+
+    def _problems(self) -> Iterator[Part]:
+        if not self.problems or self.last is None:
+            return
+        sentences = tuple(": ".join(filter(None, (each.where, each.problem))) for each in self.problems)
+        facts = {"run": self.last.run, "problems": [each.to_json() for each in self.problems]}
+        yield Part("problems", f"Problems in the source (run {self.last.run}), left alone for them", sentences, facts)
+
+    def _holds(self) -> Iterator[Part]:
+        if self.holds:
+            sentences = tuple(_held(hold, self.now) for hold in self.holds)
+            yield Part("holds", "Held", sentences, {"holds": [hold.to_json() for hold in self.holds]})
+
+    def _quarantine(self) -> Iterator[Part]:
+        if self.quarantined:
+            sentences = tuple(f"{doing(each.change)} {each.reason}" for each in self.quarantined)
+            facts = {"quarantined": [each.to_json() for each in self.quarantined]}
+            yield Part("quarantine", "Quarantined, and stops nobody else", sentences, facts)
+
+    def _drift(self) -> Iterator[Part]:
+        if self.drift:
+            sentences = tuple(f"{each.class_.value}: {text}" for each in self.drift for text in drift_details(each))
+            facts = {"drift": [each.to_json() for each in self.drift]}
+            yield Part("drift", "Changed at the target, as the last full resync found it", sentences, facts)
+
+    def _outcomes(self) -> Iterator[Part]:
+        if self.outcomes:
+            sentences = tuple(
+                f"{spoken(each.at)}, run {each.run}: {each.outcome.change.action.value} {_result(each)}"
+                for each in self.outcomes
+            )
+            yield Part("outcomes", "Last outcomes", sentences, {"outcomes": [each.to_json() for each in self.outcomes]})
+
+
+def _is_membership(change: Change) -> bool:
+    return change.action in (Action.ADD_MEMBERS, Action.REMOVE_MEMBERS)
+
+
+def _concerns(change: Change, kind: Kind, key: str) -> bool:
+    if change.action.about_user is (kind is Kind.USER) and change.key == key:
+        return True
+    return _is_membership(change) and key in (change.members if kind is Kind.USER else change.subgroups)
+
+
+def _hold(hold: Hold, now: datetime) -> str:
+    """Return what keeps a change from being made, as the rest of a sentence."""
+    match hold.decision:
+        case Decision.REJECTED:
+            return f"was rejected by {hold.by}" + (f" on {spoken(hold.decided)}" if hold.decided else "")
+        case Decision.APPROVED if hold.expires is None or hold.expires > now:
+            until = f" (until {spoken(hold.expires)})" if hold.expires else ""
+            return f"was approved by {hold.by}{until}: the next run does it"
+        case Decision.APPROVED:
+            return f"is held by {hold.limit} ({hold.reason}); the approval by {hold.by} has expired"
+        case _:
+            return f"is held by {hold.limit} ({hold.reason})"
+
+
+def _held(hold: Hold, now: datetime) -> str:
+    """Say in a sentence what is held, since when, and how to release it."""
+    change = hold.change
+    what = f"{hold.id[:_ID_SHOWN]}: {change.action.value} of {change.name}, since {spoken(hold.since)}"
+    sentence = f"{what}: {_hold(hold, now)}"
+    if hold.limit in NEVER_RELEASED:
+        return f"{sentence}; no approval releases that"
+    return sentence if hold.decision else f"{sentence}; `syncd approve {hold.id[:_ID_SHOWN]}` releases it"
+
+
+def _result(past: PastOutcome) -> str:
+    outcome = past.outcome
+    status = f" {outcome.status}" if outcome.status else ""
+    detail = f": {outcome.detail}" if outcome.detail else ""
+    return f"{outcome.result.value}{status}{detail}"
+
+
+def _verdict_of(past: PastOutcome) -> str:
+    """Return the last attempt as the rest of a sentence."""
+    outcome = past.outcome
+    detail = ": ".join(filter(None, (str(outcome.status or ""), outcome.detail)))
+    because = f" with {detail}" if outcome.status else f": {detail}" if detail else ""
+    verb = {Result.FAILED: "failed", Result.SKIPPED: "was skipped", Result.REFUSED: "was refused"}[outcome.result]
+    return f"{verb} the last time (run {past.run}){because}"

@@ -1,0 +1,119 @@
+"""Whom a person means by a key, userName, e-mail or group name, among everybody the state file has heard of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+from syncd.core.mapping import EntryUnusable, UserMapping
+from syncd.core.model import Attributes, Flat, Kind, Known, State
+from syncd.core.plan import Change
+from syncd.errors import SyncdError
+from syncd.setup import Setup
+from syncd.store import StateFile
+from syncd.store.lookup import unlinked_entries
+
+Meant = tuple[Kind, str]
+_SHOWN = 10
+
+
+def meant(setup: Setup, state: StateFile, target: str, who: str) -> Meant:
+    """Return the one user or group that is meant. Raises SyncdError for nobody, and for several, naming them."""
+    found = _named(setup, state, target, who)
+    kind, colon, rest = who.partition(":")
+    if not found and colon and kind in set(Kind):
+        found = {each: name for each, name in _named(setup, state, target, rest).items() if each[0] == kind}
+    if not found:
+        raise SyncdError(
+            f"{target}: nothing is known of `{who}`: not managed by syncd, so not in the source or the target's own",
+            hint="give a userName, an e-mail, a group's name or the source's key; a run must have met it before",
+        )
+    if len(found) > 1:
+        some = [f"{kind.value}:{key} ({name})" for (kind, key), name in sorted(found.items())]
+        more = f" and {len(some) - _SHOWN} more" if len(some) > _SHOWN else ""
+        raise SyncdError(
+            f"{target}: `{who}` may mean {len(found)}: {', '.join(some[:_SHOWN])}{more}",
+            hint="say which by its key, as it stands there: `syncd explain " + some[0].split(" (")[0] + "`",
+        )
+    return next(iter(found))
+
+
+def _named(setup: Setup, state: StateFile, target: str, who: str) -> dict[Meant, str]:
+    """Return everybody who may be meant, with a name; where a key is exactly that, only those."""
+    found = dict(_known(setup, state, target, who))
+    if not found:
+        found = dict(_heard_of(setup, state, target, who))
+    return {each: name for each, name in found.items() if each[1] == who} or found
+
+
+def _known(setup: Setup, state: StateFile, target: str, who: str) -> Iterator[tuple[Meant, str]]:
+    """Yield whom the snapshot, the kept entries and what waits for a decision or another try know by that name."""
+    snapshot = state.snapshot(target)
+    folded = who.casefold()
+    for known in snapshot.find(who):
+        yield (Kind.USER, known.key), f"{known.name}, {_state(known)}"
+    for key, group in snapshot.groups().items():
+        if key == who or group.name.casefold() == folded:
+            yield (Kind.GROUP, key), group.name
+    if (kept := snapshot.entry(who)) is not None:
+        yield (Kind.USER, who), _name(setup.rules.users, kept[0].key, kept[0].attributes) or kept[0].where
+    waiting = chain(
+        (hold.change for hold in state.holds(target).all()), (each.change for each in state.quarantine(target).all())
+    )
+    for change in waiting:
+        if _is_called(change, who):
+            yield _of(change), change.name
+
+
+def _heard_of(setup: Setup, state: StateFile, target: str, who: str) -> Iterator[tuple[Meant, str]]:
+    """Yield those without an account who were read, tried or refused under that name."""
+    folded = who.casefold()
+    journal, users = state.journal(target), setup.rules.users
+    for entry in unlinked_entries(state.snapshot(target)):
+        if folded in _addresses(users, entry.key, entry.attributes):
+            yield (Kind.USER, entry.key), _name(users, entry.key, entry.attributes) or entry.where
+    for change in journal.changes_naming(who):
+        if _is_called(change, who):
+            yield _of(change), change.name
+    last = journal.last_plan()
+    for problem in last.plan.problems if last else ():
+        if problem.key == who and problem.kind in set(Kind):
+            yield (Kind(problem.kind), who), problem.where
+
+
+def _of(change: Change) -> Meant:
+    return (Kind.USER if change.action.about_user else Kind.GROUP), change.key
+
+
+def _state(known: Known) -> str:
+    return "gone from the target" if known.lost else known.state.value
+
+
+def _is_called(change: Change, who: str) -> bool:
+    """Return whether a change is about somebody with that key, name or address."""
+    if change.key == who:
+        return True
+    addresses = _addresses_in(change.after) if change.action.about_user else set()
+    return who.casefold() in {change.name.casefold(), *addresses}
+
+
+def _addresses_in(flat: Flat) -> set[str]:
+    """Return userName and e-mails, folded."""
+    given = {path: value for path, value in flat.items() if value}
+    somebody = Known("", "", str(given.get("userName", "")), State.ACTIVE, given, b"")
+    return set(somebody.addresses) - {""}
+
+
+def _addresses(users: UserMapping, key: str, attributes: Attributes) -> set[str]:
+    """Return the addresses that an entry is mapped to, folded; none where it can't be."""
+    try:
+        return _addresses_in(users.flat(key, attributes))
+    except EntryUnusable:
+        return set()
+
+
+def _name(users: UserMapping, key: str, attributes: Attributes) -> str:
+    try:
+        return str(users.flat(key, attributes)["userName"])
+    except EntryUnusable:
+        return ""

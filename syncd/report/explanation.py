@@ -1,0 +1,55 @@
+"""Why one user or group is in its state: a verdict in a sentence, then what it rests on, part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from syncd.core.model import Json, Kind
+from syncd.report.text import visible
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One side of the matter, in sentences for people and as facts for programs."""
+
+    name: str
+    """The key in JSON."""
+    heading: str
+    sentences: tuple[str, ...]
+    facts: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What is known of one user or group at one target."""
+
+    target: str
+    kind: Kind
+    key: str
+    name: str
+    verdict: str
+    parts: tuple[Part, ...]
+
+    def to_json(self) -> dict[str, Json]:
+        head = {
+            "target": self.target,
+            "kind": self.kind.value,
+            "key": self.key,
+            "name": self.name,
+            "verdict": self.verdict,
+        }
+        return head | {part.name: {**part.facts, "sentences": list(part.sentences)} for part in self.parts}
+
+    def lines(self) -> Iterator[Text]:
+        """Yield it line by line, everything from outside escaped."""
+        yield Text(visible(self.verdict), style="bold")
+        for part in self.parts:
+            yield Text(visible(part.heading), style="cyan")
+            for sentence in part.sentences:
+                yield Text(f"  {visible(sentence)}")
+
+
+__all__ = ["Explanation", "Part"]
