@@ -187,16 +187,28 @@ class CsvPull:
                 self._memberships += len(group.members) + len(group.subgroups)
                 yield group
 
+    def look_up(self, keys: Sequence[str]) -> Mapping[str, bool | None]:
+        """Say of every key whether a row has it; no other place is looked in than the files that were read.
+
+        True: a good row has it. False: no row has it, in files that were read to their ends and stood still. None:
+        a faulty row may have it. Raises SourceIncomplete when a file was not read to its end, or was changed.
+        """
+        keyed = self._demand_read()
+        nameless = any(rows.nameless is not None for rows in keyed)
+        found: dict[str, bool | None] = {}
+        for key in keys:
+            if any(key in rows.keys for rows in keyed):
+                found[key] = True
+            else:
+                found[key] = None if nameless or any(key in rows.suspected for rows in keyed) else False
+        return found
+
     def evidence(self) -> Evidence:
         """Return the counts, once everything was read and no file has changed since the start.
 
         Raises SourceIncomplete also where a faulty row may be anybody's: whoever it hides must not count as gone.
         """
-        if not (self._users_read and self._groups_read):
-            raise SourceIncomplete(str(self._files.users.path), "it was not read to its end")
-        for file in self._files:
-            file.unchanged()
-        keyed = [rows for rows in (self._people, self._groups) if rows is not None]
+        keyed = self._demand_read()
         for rows in keyed:
             rows.demand_names()
         return Evidence(
@@ -207,6 +219,14 @@ class CsvPull:
             problems=sum(rows.faults for rows in keyed) + self._faulty_memberships,
             seconds=monotonic() - self._started,
         )
+
+    def _demand_read(self) -> list[KeyedRows]:
+        """Return the keys of people and groups. Raises SourceIncomplete unless all is read and as it was."""
+        if not (self._users_read and self._groups_read):
+            raise SourceIncomplete(str(self._files.users.path), "it was not read to its end")
+        for file in self._files:
+            file.unchanged()
+        return [rows for rows in (self._people, self._groups) if rows is not None]
 
 
 def _sorted(names: Collection[str] | None) -> list[str] | None:

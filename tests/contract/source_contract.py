@@ -111,6 +111,14 @@ def _by_key(entries: list[_Keyed]) -> dict[str, _Keyed]:
     return by_key
 
 
+def read_through(pull: Pull) -> None:
+    """Read everything that a pull yields."""
+    for _ in pull.users():
+        pass
+    for _ in pull.groups():
+        pass
+
+
 def finish(pull: Pull, users: Iterable[Entry | Problem]) -> Evidence:
     """Read on from within `users` to the end of the pull, and return its evidence."""
     for _ in users:
@@ -333,6 +341,71 @@ class SourceContract:
                 next(pull.groups())
             with pytest.raises(SourceError):
                 pull.evidence()
+
+    def test_who_was_read_is_there_and_who_was_removed_is_not(self, directory: Directory) -> None:
+        crowd = [directory.add_person(f"Person {n}", f"p{n}@example.com") for n in range(self.people)]
+        kept, removed = directory.add_group("Kept", crowd), directory.add_group("Removed", crowd)
+        gone = crowd[::2]
+        for key in gone:
+            directory.remove_person(key)
+        directory.remove_group(removed)
+        with directory.source().pull(ALL) as pull:
+            read_through(pull)
+            found = pull.look_up([*crowd, kept, removed])
+        assert found == {
+            **dict.fromkeys(crowd, True),
+            **dict.fromkeys(gone, False),
+            kept: True,
+            removed: False,
+        }
+
+    def test_every_key_that_is_asked_for_is_answered_and_no_other(self, directory: Directory) -> None:
+        ada = directory.add_person("Ada", "ada@example.com")
+        directory.add_group("Everyone", [ada])
+        strange = ["", "*", " ", "\0", "\udcff", "x" * 5000, ")(uid=*", "00000000-0000-4000-8000-000000000001"]
+        with directory.source().pull(ALL) as pull:
+            read_through(pull)
+            assert dict(pull.look_up([])) == {}
+            found = pull.look_up([*strange, ada, ada])
+        assert list(found) == [*strange, ada]
+        assert found[ada] is True
+        assert {found[key] for key in strange} <= {False, None}
+
+    def test_looking_up_is_the_same_before_and_after_the_evidence(self, directory: Directory) -> None:
+        ada, bob = directory.add_person("Ada", "ada@example.com"), directory.add_person("Bob", "bob@example.com")
+        directory.add_group("Everyone", [ada])
+        directory.remove_person(bob)
+        with directory.source().pull(ALL) as pull:
+            read_through(pull)
+            before = pull.look_up([ada, bob])
+            pull.evidence()
+            after = pull.look_up([ada, bob])
+        assert before == after == {ada: True, bob: False}
+
+    @pytest.mark.parametrize("stage", ["nothing", "one user", "users", "one group"])
+    def test_nobody_is_looked_up_before_everything_is_read(self, directory: Directory, stage: str) -> None:
+        people = [directory.add_person(f"Person {n}", f"p{n}@example.com") for n in range(3)]
+        directory.add_group("One", people)
+        directory.add_group("Two", people)
+        with directory.source().pull(ALL) as pull:
+            if stage == "one user":
+                next(pull.users())
+            elif stage != "nothing":
+                list(pull.users())
+            if stage == "one group":
+                next(pull.groups())
+            with pytest.raises(SourceError):
+                pull.look_up(people)
+
+    def test_a_directory_that_breaks_off_after_the_reading_proves_nothing(self, directory: Directory) -> None:
+        ada, bob = directory.add_person("Ada", "ada@example.com"), directory.add_person("Bob", "bob@example.com")
+        directory.add_group("Everyone", [ada, bob])
+        directory.remove_person(bob)
+        with directory.source().pull(ALL) as pull:
+            read_through(pull)
+            directory.break_off()
+            with pytest.raises(SourceError):
+                pull.look_up([bob])
 
     def test_reading_twice_gives_the_same(self, directory: Directory) -> None:
         people = [directory.add_person(f"Person {n}", f"p{n}@example.com", [f"q{n}@example.com"]) for n in range(5)]

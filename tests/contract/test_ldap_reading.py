@@ -15,7 +15,7 @@ from syncd.errors import SourceIncomplete, SourceMismatch
 from syncd.sources.ldap import LdapSource
 from syncd.sources.ldap.pull import LdapPull
 from tests.contract.ldap_directory import options
-from tests.contract.source_contract import ALL, Reading, open_handles, read
+from tests.contract.source_contract import ALL, Reading, open_handles, read, read_through
 from tests.servers.ldif import BASE, GROUPS, PEOPLE, base, group, key, person, person_dn, record
 from tests.servers.slapd import Slapd
 
@@ -397,6 +397,7 @@ def test_389_ds_has_keys_and_locks_of_its_own(tmp_path: Path) -> None:
         source = LdapSource(options(server, preset="389ds"))
         assert read(source).users[present].attributes["nsAccountLock"] == ["TRUE"]
         with source.pull(NOTHING) as pull:
+            read_through(pull)
             assert pull.look_up([present, absent]) == {present: True, absent: False}
 
 

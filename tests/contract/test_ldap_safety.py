@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from syncd.core.model import Entry, GroupEntry, Wanted
+from syncd.core.model import Entry, Wanted
 from syncd.errors import SourceError, SourceIncomplete, SourceMismatch, SourceRefused, SourceUnreachable
 from syncd.sources.ldap import LdapOptions, LdapSource
 from tests.contract.ldap_directory import options
@@ -627,52 +627,3 @@ def test_a_value_that_looks_like_a_range_is_a_value() -> None:
     with Scripted(odd) as server:
         reading = read(LdapSource(scripted_options(server)), Wanted(frozenset({"title"}), None))
     assert reading.users["1"] == Entry("1", {"title": ["x;range=0-1"]}, "cn=ada")
-
-
-# -- looking up ----------------------------------------------------------------------------------
-
-
-def test_keys_are_looked_up_below_the_base_whatever_the_filter_says(company: Slapd) -> None:
-    everyone = read(LdapSource(options(company)), NOTHING)
-    [outside, *_] = sorted(everyone.users)
-    narrow = options(company, user_filter=f"(!(entryUUID={outside}))", user_base_dn=f"ou=people,{BASE}")
-    with LdapSource(narrow).pull(NOTHING) as pull:
-        assert outside not in {user.key for user in pull.users() if isinstance(user, Entry)}
-        absent = [f"00000000-0000-4000-8000-{number:012d}" for number in range(120)]
-        found = pull.look_up([*absent, outside, *sorted(everyone.users)[:60], "no-uuid", "*"])
-    assert found == {
-        **dict.fromkeys(absent, False),
-        **dict.fromkeys(everyone.users, True),
-        "no-uuid": None,
-        "*": None,
-    }
-
-
-@pytest.mark.parametrize("code", [3, 4, 10, 11, 32, 50, 51, 53])
-def test_a_refused_look_up_is_no_proof(code: int) -> None:
-    key = "00000000-0000-4000-8000-000000000001"
-    with (
-        Scripted(lambda request: [done(request, code, cookie=None)]) as server,
-        LdapSource(scripted_options(server)).pull(NOTHING) as pull,
-    ):
-        assert pull.look_up([key]) == {key: None}
-
-
-def test_a_look_up_that_breaks_off_is_refused() -> None:
-    def hang_up(request: Request) -> Iterator[bytes]:
-        raise ConnectionAbortedError
-
-    with (
-        Scripted(hang_up) as server,
-        LdapSource(scripted_options(server)).pull(NOTHING) as pull,
-        pytest.raises(SourceIncomplete, match="looking up keys broke off"),
-    ):
-        pull.look_up(["00000000-0000-4000-8000-000000000001"])
-
-
-def test_groups_are_found_by_key_too(company: Slapd) -> None:
-    # A key is looked for below the whole base: whoever left the people's branch isn't gone.
-    with LdapSource(options(company, user_base_dn=f"ou=people,{BASE}")).pull(NOTHING) as pull:
-        list(pull.users())
-        groups = [entry.key for entry in pull.groups() if isinstance(entry, GroupEntry)]
-        assert pull.look_up(groups) == dict.fromkeys(groups, True)

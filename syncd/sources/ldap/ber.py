@@ -117,6 +117,23 @@ def entry(buffer: bytes, position: int, end: int) -> tuple[bytes, RawAttributes]
     return dn, attributes
 
 
+def references(buffer: bytes, position: int, end: int) -> list[bytes]:
+    """Return the URLs of a search reference (RFC 4511 section 4.5.3) whose content lies from `position` to `end`."""
+    urls = []
+    try:
+        while position < end:
+            if buffer[position] != _OCTET_STRING:
+                raise NotLdap("a reference that is no URL")
+            position, length = _length(buffer, position + 1)
+            urls.append(buffer[position : position + length])
+            position += length
+    except IndexError:
+        raise NotLdap("a reference that ends too early") from None
+    if position != end:
+        raise NotLdap("a reference that is longer than its message")
+    return urls
+
+
 def _length(buffer: bytes, position: int) -> tuple[int, int]:
     """Return where the content begins whose length stands at `position`, and that length."""
     length = buffer[position]

@@ -83,6 +83,8 @@ class Receiver(SyncStrategy):
         self.ranged: list[RawEntry] = []
         self.references = 0
         """How many references to other servers came; none is ever followed."""
+        self.referred: set[bytes] = set()
+        """Where those of the last search lead to, as URLs."""
         self.failures: list[Exception] = []
         """Why the server's addresses could not be connected to, one by one."""
         self._buffer = b""
@@ -118,6 +120,7 @@ class Receiver(SyncStrategy):
                         self.on_entry(*entry)
                 elif tag == ber.SEARCH_REFERENCE:
                     self.references += 1
+                    self.referred.update(ber.references(buffer, position, stop) or (b"",))
                 elif tag != ber.INTERMEDIATE:
                     return [self._decoded(buffer[start:end]), RESPONSE_COMPLETE]
         except ber.NotLdap as error:

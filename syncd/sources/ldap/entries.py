@@ -81,9 +81,14 @@ class KeyAttribute:
     def assertion(self, key: str) -> bytes | None:
         """Return the value to look a key up by, or None for one that can't have come from this attribute."""
         folded = self.name.casefold()
-        if folded in _BINARY_UUIDS | _TEXT_UUIDS and not _UUID.fullmatch(key):
+        if folded in _BINARY_UUIDS | _TEXT_UUIDS:
+            if not _UUID.fullmatch(key):
+                return None
+            return UUID(key).bytes_le if folded in _BINARY_UUIDS else key.encode()
+        # What `read` would not return; a lone surrogate isn't printable either.
+        if not key or not key.isprintable() or key != key.strip().lower():
             return None
-        return UUID(key).bytes_le if folded in _BINARY_UUIDS else key.encode()
+        return key.encode()
 
 
 @dataclass(slots=True)

@@ -45,6 +45,14 @@ def is_dn(text: str) -> bool:
     return _parsed(text.encode()) is not None
 
 
+def is_below(dn: str, base: str) -> bool:
+    """Return whether an entry with this DN would be found below that base, or is it; neither, where one is no DN."""
+    name, above = normal(dn.encode()), normal(base.encode())
+    if name is None or above is None:
+        return False
+    return not above or name == above or name.endswith(b"," + above)
+
+
 def _parsed(dn: bytes) -> bytes | None:
     try:
         text = dn.decode()

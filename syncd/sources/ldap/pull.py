@@ -8,11 +8,10 @@ nobody, everybody's name is read once more at the end.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import islice
-from time import monotonic
 from typing import Final, Self
 
 from syncd.core.model import Attributes, Entry, Evidence, GroupEntry, Kind, Problem, Wanted
@@ -20,7 +19,7 @@ from syncd.errors import SourceIncomplete, SourceMismatch
 from syncd.sources.ldap import answers
 from syncd.sources.ldap.ber import RawAttributes
 from syncd.sources.ldap.entries import AttributeReader, KeyAttribute, KeyUnreadable, Reading
-from syncd.sources.ldap.filters import any_of
+from syncd.sources.ldap.lookup import LookUp
 from syncd.sources.ldap.names import AMBIGUOUS, DnTable, NameTable, UidTable
 from syncd.sources.ldap.options import Layout
 from syncd.sources.ldap.session import Query, Session
@@ -29,7 +28,7 @@ from syncd.sources.ldap.waiting import WaitingRoom
 MANAGER: Final = "manager"
 """Holds DNs of people; its values become their keys (RFC 4524 section 2.14, and Active Directory)."""
 UID: Final = "uid"
-_LOOK_UP: Final = 50
+_WITNESSES: Final = 3
 _REMEMBERED: Final = 20
 _NAMED: Final = 3
 
@@ -59,7 +58,6 @@ class LdapPull:
     def __init__(self, session: Session, layout: Layout, wanted: Wanted) -> None:
         self._session = session
         self._layout = layout
-        self._started = monotonic()
         self._stage = _Stage.BEGUN
         self._key = KeyAttribute(layout.key)
         manager_wanted = wanted.user is None or MANAGER in {name.casefold() for name in wanted.user}
@@ -77,6 +75,7 @@ class LdapPull:
         self._users: set[str] = set()
         self._groups: set[str] = set()
         self._group_names: dict[int, str] = {}
+        self._respelled = ""
         self._keyless = self._users_yielded = self._groups_yielded = self._memberships = self._problems = 0
 
     def __enter__(self) -> Self:
@@ -126,6 +125,8 @@ class LdapPull:
             self._name(dn, reading, AMBIGUOUS)
             return self._without_key(where, error, Kind.USER)
         self._demand_new(key, self._users, where)
+        if not self._respelled and self._key_values(reading) != [key.encode()]:
+            self._respelled = key
         self._name(dn, reading, key)
         if reading.undecodable:
             return _undecodable(reading, key, where, Kind.USER)
@@ -264,46 +265,41 @@ class LdapPull:
 
     def evidence(self) -> Evidence:
         """Return what was read. Raises SourceIncomplete while that isn't everything."""
-        if self._stage is not _Stage.READ:
-            raise SourceIncomplete(self._session.url, "the directory was not read to its end")
+        self._demand_read()
         return Evidence(
             source=self._session.url,
             users=self._users_yielded,
             groups=self._groups_yielded,
             memberships=self._memberships,
             problems=self._problems,
-            seconds=monotonic() - self._started,
+            seconds=self._session.seconds,
             absence=not self._keyless,
         )
 
-    def look_up(self, keys: Iterable[str]) -> dict[str, bool | None]:
-        """Ask directly for entries by key, wherever below `base_dn` and whatever they are.
+    def look_up(self, keys: Sequence[str]) -> dict[str, bool | None]:
+        """Ask this server for entries by key, below every base and by no other filter, once everything was read.
 
-        True: it is there, though perhaps no longer matching the filter. False: the server searched and found
-        nothing. None: the server refused to search, or the key can't have come from this attribute.
-        Raises SourceIncomplete when the connection breaks.
+        True: it is there, and no longer what was to be read: moved out of the base, or not matched by the filter.
+        False: the server searched everything, still found people who were just read, and found nothing; an entry
+        that an access rule hides from our account looks the same. None: not proven (see `LookUp`), or there is
+        an entry without a readable key, which may be theirs.
+        Raises SourceIncomplete when the connection breaks, or before everything was read.
         """
-        found: dict[str, bool | None] = {}
-        remaining = iter(dict.fromkeys(keys))
-        while batch := list(islice(remaining, _LOOK_UP)):
-            assertions = {key: value for key in batch if (value := self._key.assertion(key)) is not None}
-            present = self._present(list(assertions.values())) if assertions else None
-            for key in batch:
-                found[key] = None if present is None or key not in assertions else key in present
-        return found
+        self._demand_read()
+        look_up = LookUp(self._session, self._layout, self._was_read, self._witnesses())
+        found = look_up.answers(keys)
+        return {key: there or None for key, there in found.items()} if self._keyless else found
 
-    def _present(self, values: list[bytes]) -> set[str] | None:
-        query = Query("looking up keys", self._layout.base, any_of(self._layout.key, values), (self._layout.key,))
-        reader = AttributeReader(frozenset(), withheld=[self._layout.key])
+    def _was_read(self, key: str) -> bool:
+        return key in self._users or key in self._groups
 
-        def key(_: bytes, raw: RawAttributes) -> str | None:
-            try:
-                return self._key.read(self._key_values(reader.read(raw)))
-            except KeyUnreadable:
-                return None
+    def _witnesses(self) -> list[str]:
+        """Return a few of those who were read, any; and one whose key is spelled otherwise in the directory.
 
-        keys, result = self._session.found(query, key)
-        return set(keys) if result["result"] == answers.SUCCESS else None
+        Where the attribute is compared exactly, that one is not found by our spelling: nor would others be.
+        """
+        chosen = [*islice(self._users, _WITNESSES), *islice(self._groups, 1)]
+        return [*chosen, self._respelled] if self._respelled else chosen
 
     # -- common to all ---------------------------------------------------------------------------
 
@@ -360,6 +356,10 @@ class LdapPull:
                 self._memberships += len(item.members) + len(item.subgroups)
             case Problem():
                 self._problems += 1
+
+    def _demand_read(self) -> None:
+        if self._stage is not _Stage.READ:
+            raise SourceIncomplete(self._session.url, "the directory was not read to its end")
 
     def _demand_new(self, key: str, seen: set[str], where: str) -> None:
         if key in seen:

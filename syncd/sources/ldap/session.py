@@ -59,6 +59,11 @@ class Session:
         return self._receiver.references
 
     @property
+    def seconds(self) -> float:
+        """How long ago we began to connect."""
+        return monotonic() - self._started
+
+    @property
     def socket(self) -> Any:
         return self._connection.socket
 
@@ -101,13 +106,14 @@ class Session:
 
     def found(
         self, query: Query, convert: Callable[[bytes, RawAttributes], T | None]
-    ) -> tuple[list[T], answers.Result]:
-        """Search once without paging; return what became of the entries, and the result, whatever it is.
+    ) -> tuple[list[T], answers.Result, set[bytes]]:
+        """Search once without paging; return what became of the entries, the result, whatever it is, and references.
 
-        Raises SourceIncomplete when the connection breaks.
+        References are the URLs of parts of the tree that other servers hold. Raises SourceIncomplete when the
+        connection breaks.
         """
         converted, _, result = self._search(query, convert, 0, SUBTREE, None)
-        return converted, result
+        return converted, result, self._receiver.referred
 
     def entry(self, query: Query) -> RawEntry | None:
         """Return the one entry at the query's base. Raises SourceError where the server refuses."""
@@ -151,7 +157,7 @@ class Session:
             if item is not None:
                 page.append(item)
 
-        self._receiver.on_entry = take
+        self._receiver.on_entry, self._receiver.referred = take, set()
         try:
             with self._reported(query.task, lambda: read + entries):
                 self._connection.search(

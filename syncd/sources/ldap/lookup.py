@@ -1,0 +1,121 @@
+"""Ask a directory for entries by their keys: is who was not read there all the same?
+
+Owns what counts as an answer. Whatever keeps the server from searching everything that we read makes it none:
+refusals, limits, parts of the tree on other servers, a key that it can't be asked for.
+
+What no directory tells is what it hides: to an access rule, an entry that we may not see is one that isn't there
+(RFC 4511 section 4.1.9 lets it say so), and neither hasSubordinates nor numSubordinates tells what was hidden
+yesterday from what is hidden since. So each question asks for a few of those who were just read as well, the
+witnesses: who can't find them can't prove anything. A rule that hid people before the reading began remains
+unseen: the grace for the missing and the limits on changes are there for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from syncd.sources.ldap import answers
+from syncd.sources.ldap.ber import RawAttributes
+from syncd.sources.ldap.entries import AttributeReader, KeyAttribute, KeyUnreadable
+from syncd.sources.ldap.filters import any_of
+from syncd.sources.ldap.names import is_below, normal
+from syncd.sources.ldap.options import Layout
+from syncd.sources.ldap.session import Query, Session
+
+_BATCH: Final = 200
+"""Keys in one search: some 12 KB of filter, and fewer entries than any usual size limit even if all are there."""
+
+# A search of an Active Directory forest's root domain refers to these in any case. They hold its DNS, and its own
+# configuration ([MS-ADTS] 3.1.1.1.5): nobody moves there.
+_WITHOUT_PEOPLE: Final = frozenset({b"dc=domaindnszones", b"dc=forestdnszones", b"cn=configuration"})
+
+
+class LookUp:
+    """Questions to the server that was read, as the account that read it."""
+
+    def __init__(
+        self, session: Session, layout: Layout, was_read: Callable[[str], bool], witnesses: Sequence[str]
+    ) -> None:
+        """`was_read`: whether the reading returned who has a key; `witnesses`: a few of those keys."""
+        self._session = session
+        self._layout = layout
+        self._was_read = was_read
+        self._witnesses = witnesses
+        self._key = KeyAttribute(layout.key)
+        self._reader = AttributeReader(frozenset(), withheld=[layout.key])
+
+    def answers(self, keys: Sequence[str]) -> dict[str, bool | None]:
+        """Say of every key whether an entry has it. Raises SourceIncomplete when the connection breaks.
+
+        True: it is there, and is not what the reading was to return. False: the server searched everything below
+        every base, found the witnesses, and nothing with that key. None: anything else; also who is there and
+        matches what was read: the reading must have missed them.
+        """
+        found: dict[str, bool | None] = dict.fromkeys(keys)
+        askable = [key for key in found if self._key.assertion(key) is not None]
+        for start in range(0, len(askable), _BATCH):
+            batch = askable[start : start + _BATCH]
+            present, proven = self._present([*batch, *self._witnesses])
+            proven = proven and present.issuperset(self._witnesses)
+            missed = self._missed([key for key in batch if key in present and not self._was_read(key)])
+            for key in batch:
+                if key in present:
+                    found[key] = None if key in missed else True
+                elif proven:
+                    found[key] = False
+        return found
+
+    def _present(self, keys: Sequence[str]) -> tuple[set[str], bool]:
+        """Return which keys are there, below any base; and whether who is not among them is not there."""
+        present: set[str] = set()
+        proven = True
+        for base in _outermost(self._layout):
+            here, whole = self._search(base, "", keys)
+            present |= here
+            proven = proven and whole
+        return present, proven
+
+    def _missed(self, keys: Sequence[str]) -> set[str]:
+        """Return those who match what was read, or may do so."""
+        layout = self._layout
+        missed: set[str] = set()
+        for base, filter_ in ((layout.user_base, layout.user_filter), (layout.group_base, layout.group_filter)):
+            if filter_ and keys:
+                here, whole = self._search(base, filter_, keys)
+                missed.update(here if whole else keys)
+        return missed
+
+    def _search(self, base: str, filter_: str, keys: Sequence[str]) -> tuple[set[str], bool]:
+        """Return which of the keys are found below a base, and whether that is all that can be found."""
+        values = [value for key in dict.fromkeys(keys) if (value := self._key.assertion(key)) is not None]
+        either = any_of(self._layout.key, values)
+        query = Query("looking up keys", base, f"(&{filter_}{either})" if filter_ else either, (self._layout.key,))
+        found, result, referred = self._session.found(query, self._key_of)
+        present = {key for key in found if key}
+        whole = result["result"] == answers.SUCCESS and "" not in found
+        return present, whole and not any(map(_may_hold_people, referred))
+
+    def _key_of(self, _: bytes, raw: RawAttributes) -> str:
+        """Return an entry's key, or nothing where it doesn't show it: it may be anybody's whom we asked for."""
+        try:
+            return self._key.read(self._reader.read(raw).special.get(self._layout.key.casefold(), []))
+        except KeyUnreadable:
+            return ""
+
+
+def _outermost(layout: Layout) -> list[str]:
+    """Return the bases of a layout, without those that lie below another."""
+    outermost: list[str] = []
+    for base in (layout.base, layout.user_base, layout.group_base):
+        if not any(is_below(base, other) for other in outermost):
+            outermost = [base, *(other for other in outermost if not is_below(other, base))]
+    return outermost
+
+
+def _may_hold_people(url: bytes) -> bool:
+    """Return whether a part of the tree on another server may hold somebody: an LDAP URL (RFC 4516)."""
+    path = url.partition(b"://")[2].partition(b"/")[2].partition(b"?")[0]
+    name = normal(unquote_to_bytes(path))
+    return name is None or name.partition(b",")[0] not in _WITHOUT_PEOPLE
