@@ -187,7 +187,7 @@ class Comparison:
             if not off:
                 found = observation.find_users("userName", desired.name)
                 yield judge("userName", found, key, external_id, self._owner)
-            if not off and self._target.profile.adopt_by_email and self._target.is_verified(desired):
+            if not off and self._target.profile.adopt_by_email and self._target.is_verified(desired.attributes):
                 found = observation.find_users("e-mail", mapping.email(desired.attributes))
                 yield judge("e-mail", found, key, external_id, self._owner)
 

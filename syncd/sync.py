@@ -11,8 +11,7 @@ from typing import Final
 import structlog
 
 from syncd.core.drift import Reaction
-from syncd.core.mapping import EntryUnusable
-from syncd.core.model import Flat, Kind
+from syncd.core.model import Kind
 from syncd.core.plan import Outcome, Plan, Result, Run
 from syncd.core.policy import DEFAULT_LIMITS, Class
 from syncd.errors import PlanFileError, ScimError, TargetError, TargetGone, TargetRefused
@@ -61,7 +60,7 @@ def carry_out(planned: Planned, state: StateFile, progress: Progress) -> Run:
                     await _probe(client, snapshot, target)
                     with state.atomic():
                         snapshot.set_stop(None)
-                pushing = _pushing(target, state, client, progress)
+                pushing = _pushing(planned, state, client, progress)
                 carried_out = await pushing.carry_out(plan, number)
                 return pushing.stopped, carried_out
 
@@ -116,8 +115,7 @@ def _remember(planned: Planned, state: StateFile) -> None:
 def _stop(snapshot: Snapshot, failure: TargetError) -> None:
     """Remember that a target as a whole is not to be written to: one incident, however long it lasts."""
     if isinstance(failure, TargetGone | TargetRefused) and snapshot.stop is None:
-        cause = "gone" if isinstance(failure, TargetGone) else "refused"
-        snapshot.set_stop(Stop(cause, failure.problem, now()))
+        snapshot.set_stop(Stop("gone" if isinstance(failure, TargetGone) else "refused", failure.problem, now()))
 
 
 async def _probe(client: Client, snapshot: Snapshot, target: Target) -> None:
@@ -140,7 +138,8 @@ async def _probe(client: Client, snapshot: Snapshot, target: Target) -> None:
     raise TargetGone(target.name, f"none of {len(known)} managed users asked for is there any more")
 
 
-def _pushing(target: Target, state: StateFile, client: Client, progress: Progress) -> Push:
+def _pushing(planned: Planned, state: StateFile, client: Client, progress: Progress) -> Push:
+    target = planned.target
     rules, snapshot = target.rules, state.snapshot(target.name)
     counts = snapshot.counts()
     limit = rules.policy.limits.get(Class.ADOPT, DEFAULT_LIMITS[Class.ADOPT])
@@ -154,14 +153,6 @@ def _pushing(target: Target, state: StateFile, client: Client, progress: Progres
         named = {key.casefold(), *(known.addresses if known else ())} & rules.protect
         return f"the configuration names {min(named)} in `protect`" if named else ""
 
-    def verified(flat: Flat) -> bool:
-        try:
-            return bool(rules.selection.domains.patterns) and not rules.selection.domains.is_external(
-                target.email(flat)
-            )
-        except EntryUnusable:
-            return False
-
     return Push(
         state,
         snapshot,
@@ -172,7 +163,7 @@ def _pushing(target: Target, state: StateFile, client: Client, progress: Progres
         concurrency=target.concurrency,
         on_outcome=progress.outcome,
         takeovers=limit.most(sum(counts.values())),
-        verified=verified,
+        verified=rules.is_verified,
         adopt_groups=rules.adopt_groups,
         protected=protected,
     )

@@ -10,8 +10,8 @@ from syncd.core.diff import PendingRule
 from syncd.core.digest import fingerprint
 from syncd.core.drift import Reactions
 from syncd.core.groups import Nesting
-from syncd.core.mapping import GroupMapping, Selection, UserMapping
-from syncd.core.model import Desired, Evidence, Json, Kind, State
+from syncd.core.mapping import EntryUnusable, GroupMapping, Selection, UserMapping, email_of
+from syncd.core.model import Evidence, Flat, Json, Kind
 from syncd.core.policy import Policy
 from syncd.core.rules import Rule
 from syncd.scim.profiles import Profile
@@ -56,9 +56,13 @@ class TargetRules:
             [source.hex(), self.scheme, self.group_scheme, profile, list(self.overlapping_groups), serial]
         )
 
-    def is_verified(self, desired: Desired) -> bool:
-        """Return whether somebody's address lies in a domain that is known to be ours, not merely in none of others."""
-        return desired.state is State.ACTIVE and bool(self.selection.domains.patterns)
+    def is_verified(self, flat: Flat) -> bool:
+        """Return whether somebody's address lies in a domain that is known to be ours: where none is, nobody's does."""
+        domains = self.selection.domains
+        try:
+            return bool(domains.patterns) and not domains.is_external(email_of(flat))
+        except EntryUnusable:
+            return False
 
     @property
     def pending(self) -> PendingRule:

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 
 import syncd.core.mapping
-import syncd.sync
+import syncd.planning
 from syncd.compare import Comparison
 from syncd.core.model import Kind, State
 from syncd.core.plan import Estimate, Trouble
 from syncd.core.policy import Class, Limit
 from syncd.core.rules import Rule
 from syncd.core.schema import MANAGER
+from syncd.planning import Progress, gather
 from syncd.scim.profiles import Profile
 from syncd.store import StateFile
-from syncd.sync import Progress, gather
 from tests.world import (
     NOON,
     WORK_MAIL,
@@ -333,7 +333,7 @@ def test_a_faulty_row_protects_everybody_whom_it_may_belong_to(known: World) -> 
 def test_whose_row_is_in_doubt_is_not_changed_by_another_row_of_theirs(
     known: World, monkeypatch: pytest.MonkeyPatch, order: str, batch: int, problem: Any
 ) -> None:
-    monkeypatch.setattr(syncd.sync, "_BATCH", batch)
+    monkeypatch.setattr(syncd.planning, "_BATCH", batch)
     rows = [person("1", "lovelace", status="left"), problem]
     known.hold(*(rows if order == "after" else reversed(rows)), person("2", "bob"))
     known.groups = [group("g", members=["2"]), group("h", members=["1"])]
@@ -346,7 +346,7 @@ def test_whose_row_is_in_doubt_is_not_changed_by_another_row_of_theirs(
 
 @pytest.mark.parametrize("batch", [1, 1000])
 def test_a_row_in_doubt_settles_nothing(known: World, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
-    monkeypatch.setattr(syncd.sync, "_BATCH", batch)
+    monkeypatch.setattr(syncd.planning, "_BATCH", batch)
     known.hold(person("1", "ada", shoe="40"), faulty("1"), person("2", "bob", shoe="41"))
     assert brief(known.sync()) == []
     assert list(known.bookkeeping.settled) == ["2"]

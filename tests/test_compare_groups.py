@@ -14,9 +14,9 @@ from syncd.core.model import GroupEntry, Kind, Problem
 from syncd.core.plan import Plan, Trouble
 from syncd.core.policy import Class, Limit
 from syncd.errors import SyncdError
+from syncd.planning import Planned, Progress, make_plans
 from syncd.scim.profiles import Profile
 from syncd.store import StateFile
-from syncd.sync import Planned, Progress, make_plans
 from tests.world import (
     WORK_MAIL,
     World,
@@ -240,8 +240,9 @@ def test_while_an_entry_has_no_key_no_group_counts_as_gone(world: World) -> None
     assert plan.problems == (
         Trouble(
             "",
-            "2 managed groups were not seen, but an entry without a readable key was: nobody counts as gone",
+            "2 managed groups were not seen, but an entry without a readable key was: no group counts as gone",
             "memory",
+            "group",
         ),
     )
     assert world.bookkeeping.missing_groups == {}
@@ -396,7 +397,7 @@ def crowd(state: StateFile) -> World:
         person("1", "lovelace", mail="ada@new.example"),
         person("2", "bob", mail="bob@new.example"),
         person("3", "cid", mail="cid@example.com"),
-        person("4", "dot", mail="cid@example.com"),
+        person("4", "dot", mail="bob@example.com"),
         person("8", shoe="40"),
         faulty("5"),
     )
@@ -447,7 +448,7 @@ def test_a_person_with_nothing_to_do_has_a_plan_of_nothing(crowd: World) -> None
         ("nobody", "nobody has that key, userName or e-mail (target)"),
         ("", "nobody has that key"),
         ("g", "nobody has that key"),
-        ("cid@example.com", "2 people match: 3, 4 (target)"),
+        ("bob@example.com", "2 people match: 2, 4 (target)"),
     ],
 )
 def test_who_is_nobody_or_several_is_refused(crowd: World, who: str, said: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from syncd.core.digest import NO_MEMBERS
 from syncd.core.drift import Drift, DriftClass, Reaction, Reactions
+from syncd.core.mapping import UserMapping, compile_assignment
 from syncd.core.model import Entry, Evidence, Flat, Kind, Known, KnownGroup, State
 from syncd.core.plan import Action, Change, Held, Outcome, Plan, Result, Trouble
 from syncd.errors import SyncdError
@@ -521,6 +522,14 @@ def test_who_never_had_an_account_is_found_by_the_entry(case: Case, who: str) ->
     case.entry("1", department="Contractors")
     case.entry("2", department="Contractors")
     assert case.explain(who).key == "1"
+
+
+def test_an_address_that_the_mapping_puts_together_finds_the_entry(case: Case) -> None:
+    users = UserMapping([compile_assignment("userName", "{first}.{last}@x.org", Kind.USER)])
+    case.setup = replace(case.setup, rules=replace(case.setup.rules, users=users))
+    case.entry("1", department="Contractors", mail="")
+    case.entry("2", department="Contractors", mail="", first="Grace")
+    assert case.explain("ada.lovelace@x.org").key == "1"
 
 
 @pytest.mark.parametrize("who", ["1", "U1@x.org", "u1@x.org"])

@@ -184,6 +184,16 @@ class UserMapping:
         return str(value[0]["value"]) if isinstance(value, list) else str(value)
 
 
+def email_of(flat: Flat) -> str:
+    """Return the address of a mapped user, as `UserMapping.email` does, where the mapping is not at hand."""
+    for path, value in flat.items():
+        if path == "emails" and value:
+            return str(value[0]["value"])
+        if path.startswith("emails[") and path.endswith(".value") and value:
+            return str(value)
+    return str(flat.get("userName", ""))
+
+
 class GroupMapping:
     """The compiled `[mapping.group]`."""
 

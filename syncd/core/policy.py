@@ -31,7 +31,7 @@ class Class(StrEnum):
 
 
 _SENTENCES: Final = {
-    Class.DEACTIVATE: "people would be deactivated or removed from all their groups",
+    Class.DEACTIVATE: "people would be deactivated",
     Class.DELETE: "people would be deleted",
     Class.DELETE_GROUP: "groups would be deleted",
     Class.REMOVE_MEMBERS: "people would be removed from groups",
@@ -257,7 +257,10 @@ def _hold_classes(changes: Sequence[Change], policy: Policy, situation: Situatio
         managed = situation.managed_groups if class_ is Class.DELETE_GROUP else situation.managed_users
         limit = policy.limits.get(class_, DEFAULT_LIMITS[class_])
         if exceeded := limit.exceeded(len(keys), managed):
-            reasons[class_] = f"{len(keys)} of {managed} {_SENTENCES[class_]}; the limit is {exceeded}"
+            sentence = _SENTENCES[class_]
+            if class_ is Class.DEACTIVATE and losing:
+                sentence += " or removed from all their groups"
+            reasons[class_] = f"{len(keys)} of {managed} {sentence}; the limit is {exceeded}"
     allowed: list[Change] = []
     held: list[Held] = []
     for change in changes:

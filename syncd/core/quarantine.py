@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-_FIRST: Final = timedelta(minutes=15)
+_FIRST: Final[timedelta] = timedelta(minutes=15)
 _LONGEST: Final = timedelta(hours=24)
 _PASSING: Final = (0, 401, 403, 404, 408, 412, 425, 429)
 """Statuses that say nothing lasting about the change: no answer, the target as a whole, a state that moved, haste."""
@@ -18,4 +18,4 @@ def is_permanent(status: int) -> bool:
 
 def next_try(failures: int, now: datetime) -> datetime:
     """Return when to try again after so many failures (one or more): 15 minutes, twice that, up to a day."""
-    return now + min(_FIRST * 2 ** min(failures - 1, 10), _LONGEST)
+    return now + min(_FIRST * float(2 ** min(failures - 1, 10)), _LONGEST)

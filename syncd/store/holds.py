@@ -6,7 +6,7 @@ the source has moved, and whatever comes instead is asked anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -63,8 +63,10 @@ class Hold:
 class Holds(Rows):
     """Reads and writes one target's holds. Writes belong inside the state file's `atomic()`."""
 
-    def refresh(self, plan: Plan, now: datetime) -> list[Hold]:
+    def refresh(self, plan: Plan, now: datetime, unseen: Collection[str] = ()) -> list[Hold]:
         """Take over what a complete plan withholds; return what is withheld for the first time.
+
+        `unseen` names the limits that this kind of plan can't tell of: what they withhold stays as it is.
 
         #  in the plan      known as                      -> row
         #  held             -                                new, undecided
@@ -75,29 +77,32 @@ class Holds(Rows):
         #  to be done       undecided, expired               goes: nothing withholds it any more
         #  none of these    any                              goes: its source has changed
         """
-        held = {each.id: each for each in plan.held}
         kept = {each.id for each in plan.rejected}
         kept |= {change.id for change in plan.changes} & self.approved(now)
-        known = {each[0] for each in self._conn.execute("SELECT id FROM holds WHERE target = ?", [self._target])}
-        self._delete(known - held.keys() - kept)
+        shown = {each.id: (dumped(each.change.to_json()), each.limit, each.reason) for each in plan.held}
+        known = {
+            id_: tuple(row)
+            for id_, *row in self._conn.execute(
+                "SELECT id, change, limit_name, reason FROM holds WHERE target = ?", [self._target]
+            )
+        }
+        gone = known.keys() - shown.keys() - kept
+        self._delete(id_ for id_ in gone if known[id_][1] not in unseen)
         self._conn.execute(
             "UPDATE holds SET decision = NULL, by = '', decided = NULL, expires = NULL"
             " WHERE target = ? AND decision = ? AND expires <= ?",
             [self._target, Decision.APPROVED.value, text_of(now)],
         )
         self._conn.executemany(
-            "UPDATE holds SET limit_name = ?, reason = ? WHERE target = ? AND id = ?",
-            [(each.limit, each.reason, self._target, id_) for id_, each in held.items() if id_ in known],
+            "UPDATE holds SET change = ?, limit_name = ?, reason = ? WHERE target = ? AND id = ?",
+            [(*row, self._target, id_) for id_, row in shown.items() if id_ in known and known[id_] != row],
         )
-        new = [Hold(id_, each.change, each.limit, each.reason, now) for id_, each in held.items() if id_ not in known]
         self._conn.executemany(
             "INSERT INTO holds (target, id, change, limit_name, reason, since) VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (self._target, each.id, dumped(each.change.to_json()), each.limit, each.reason, text_of(now))
-                for each in new
-            ],
+            [(self._target, id_, *row, text_of(now)) for id_, row in shown.items() if id_ not in known],
         )
-        return new
+        new = {each.id: each for each in plan.held if each.id not in known}
+        return [Hold(id_, each.change, each.limit, each.reason, now) for id_, each in new.items()]
 
     def all(self) -> list[Hold]:
         """Return everything withheld, the oldest first."""

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncd.core.digest import fingerprint
-from syncd.core.model import State
+from syncd.core.drift import Drift, DriftClass
+from syncd.core.model import Evidence, Kind, State
 from syncd.core.plan import (
     Action,
     Change,
@@ -46,6 +47,9 @@ CREATE = Change(
 )
 LEAVE = Change(Action.DEACTIVATE_USER, "1002", "bob", {"active": True}, {"active": False}, "gone", State.DEACTIVATED)
 REMOVE = Change.of_members(Action.REMOVE_MEMBERS, "g", "Design", ["1002"], ["h"])
+RENAMED = Drift(
+    DriftClass.GROUP_RENAMED, Kind.GROUP, "g", "Design", {"displayName": "Design"}, {"displayName": "Des1gn"}
+)
 PLAN = Plan(
     target="lucid",
     kind="sync",
@@ -53,7 +57,9 @@ PLAN = Plan(
     base_serial=12,
     changes=(CREATE, REMOVE),
     held=(Held(LEAVE, "deactivate", "1 of 2 people would be deactivated; the limit is 0"),),
-    drift=({"class": "renamed", "key": "g"},),
+    drift=(RENAMED,),
+    accepted=("1009",),
+    evidence=Evidence("people.csv", 3, 1, 2, 0, 0.5),
     problems=(Trouble("1007", "no value for userName", "people.csv:8"), Trouble("", "ragged", "groups.csv:2", "group")),
     estimate=Estimate(3, 0.4),
     managed=2,
@@ -114,7 +120,28 @@ def test_a_plan_as_json_is_what_the_contract_shows() -> None:
                 "reason": "1 of 2 people would be deactivated; the limit is 0",
             }
         ],
-        "drift": [{"class": "renamed", "key": "g"}],
+        "rejected": [],
+        "drift": [
+            {
+                "class": "group_renamed",
+                "kind": "group",
+                "key": "g",
+                "name": "Design",
+                "expected": {"displayName": "Design"},
+                "found": {"displayName": "Des1gn"},
+                "reaction": "enforce",
+            }
+        ],
+        "accepted": ["1009"],
+        "evidence": {
+            "source": "people.csv",
+            "users": 3,
+            "groups": 1,
+            "memberships": 2,
+            "problems": 0,
+            "seconds": 0.5,
+            "absence": True,
+        },
         "problems": [
             {"key": "1007", "problem": "no value for userName", "where": "people.csv:8", "kind": "user"},
             {"key": "", "problem": "ragged", "where": "groups.csv:2", "kind": "group"},
@@ -289,6 +316,7 @@ def test_each_action_has_its_phase() -> None:
         Action.UPDATE_USER: Phase.USERS,
         Action.REACTIVATE_USER: Phase.USERS,
         Action.CREATE_GROUP: Phase.GROUPS,
+        Action.ADOPT_GROUP: Phase.GROUPS,
         Action.UPDATE_GROUP: Phase.GROUPS,
         Action.REMOVE_MEMBERS: Phase.REMOVE_MEMBERS,
         Action.ADD_MEMBERS: Phase.ADD_MEMBERS,

@@ -125,7 +125,7 @@ def test_over_the_limit_the_whole_class_is_held_and_the_rest_goes_on() -> None:
     leavers, others = [deactivate(key) for key in keys(11)], [create("a"), update("b", title="x"), add("g", "a")]
     allowed, held = decide([*leavers, *others], policy(deactivate=Limit(percent=10)), situation(users=100))
     assert allowed == others
-    reason = "11 of 100 people would be deactivated or removed from all their groups; the limit is 10 %"
+    reason = "11 of 100 people would be deactivated; the limit is 10 %"
     assert held == [Held(change, "deactivate", reason) for change in leavers]
 
 
@@ -135,7 +135,7 @@ def test_over_the_limit_the_whole_class_is_held_and_the_rest_goes_on() -> None:
         (
             [deactivate("1"), deactivate("2")],
             "deactivate",
-            "2 of 100 people would be deactivated or removed from all their groups; the limit is 1",
+            "2 of 100 people would be deactivated; the limit is 1",
         ),
         (
             [about(Action.DELETE_USER, "1"), about(Action.DELETE_USER, "2")],
