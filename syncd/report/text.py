@@ -107,8 +107,10 @@ def _details(change: Change) -> Iterator[Text]:
         case Action.ADOPT_USER | Action.ADOPT_GROUP:
             before, after = change.differences
             noun = "account" if change.action.about_user else "group"
+            there = _members(change.before)
+            with_ = f" with the members {there}" if there else ""
             nothing = "" if after else ", which is as it should be: nothing is sent"
-            yield _detail(f"the {noun} {visible(change.resource)} at the target{nothing}")
+            yield _detail(f"the {noun} {visible(change.resource)} at the target{with_}{nothing}")
         case Action.UPDATE_USER | Action.UPDATE_GROUP | Action.REACTIVATE_USER:
             pass
         case _:
@@ -240,9 +242,14 @@ def _apart(plan: Plan) -> Iterator[Text]:
     if plan.held:
         yield Text(f"Held ({len(plan.held)}):", style="magenta")
         yield from _held(plan.held, id_length)
-    if plan.problems:
-        yield Text(f"Problems in the source ({len(plan.problems)}), left out and protected:", style="yellow")
-        yield from map(_problem, plan.problems)
+    doubts = [problem for problem in plan.problems if problem.kind == "target"]
+    problems = [problem for problem in plan.problems if problem.kind != "target"]
+    if problems:
+        yield Text(f"Problems in the source ({len(problems)}), left out and protected:", style="yellow")
+        yield from map(_problem, problems)
+    if doubts:
+        yield Text(f"Doubts about what the target shows ({len(doubts)}), nothing follows from them:", style="yellow")
+        yield from map(_problem, doubts)
     if plan.accepted:
         yield Text(f"Accepted the invitation ({len(plan.accepted)}): {_names(plan.accepted)}", style="green")
     if plan.rejected:

@@ -125,6 +125,7 @@ REJECTED = (Held(STAY, "rejected", "rejected by ada on 2026-11-21 09:00 UTC"),)
 PROBLEMS = (
     Trouble("1010", "no value for userName", "people.csv:11"),
     Trouble("", "ragged row", "groups.csv:2", "group"),
+    Trouble("", "totalResults is 41, and 40 users were listed", "lucid", "target"),
 )
 EVIDENCE = Evidence("people.csv, groups.csv", 120, 3, 210, 2, 0.42)
 PLAN = Plan(
@@ -203,7 +204,7 @@ drifts = st.one_of(
         st.sampled_from(Reaction),
     ),
 )
-_problems = st.builds(Trouble, _texts, _texts, _texts, st.sampled_from(["user", "group"]))
+_problems = st.builds(Trouble, _texts, _texts, _texts, st.sampled_from(["user", "group", "target"]))
 plans = st.builds(
     Plan,
     target=_texts,
