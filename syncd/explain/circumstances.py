@@ -15,6 +15,7 @@ from syncd.report.explanation import Part
 from syncd.report.text import drift_details
 from syncd.store import Decision, Hold, Quarantined, StateFile, Stop
 from syncd.store.journal import PastOutcome, PastPlan
+from syncd.store.lookup import holds_naming
 
 _OUTCOMES_SHOWN: Final = 5
 _ID_SHOWN: Final = 8
@@ -76,15 +77,11 @@ class Circumstances:
             kind=kind,
             key=key,
             now=now,
-            holds=tuple(hold for hold in state.holds(target).all() if _concerns(hold.change, kind, key)),
+            holds=tuple(hold for hold in holds_naming(state.holds(target), key) if _concerns(hold.change, kind, key)),
             quarantined=tuple(state.quarantine(target).of(key, about_user)),
             last=last,
-            problems=tuple(
-                each for each in (last.plan.problems if last else ()) if each.key == key and each.kind == kind
-            ),
-            drift=tuple(
-                each for each in (resync.plan.drift if resync else ()) if each.key == key and each.kind is kind
-            ),
+            problems=tuple(each for each in (last.problems if last else ()) if each.key == key and each.kind == kind),
+            drift=tuple(each for each in (resync.drift if resync else ()) if each.key == key and each.kind is kind),
             outcomes=tuple(journal.outcomes_of(kind, key, _OUTCOMES_SHOWN)),
             stop=state.snapshot(target).stop,
         )

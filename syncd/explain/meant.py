@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from syncd.core.mapping import EntryUnusable, UserMapping
-from syncd.core.model import Attributes, Flat, Kind, Known, State
+from syncd.core.model import Attributes, Entry, Flat, Kind, Known, State
 from syncd.core.plan import Change
 from syncd.errors import SyncdError
 from syncd.setup import Setup
 from syncd.store import StateFile
-from syncd.store.lookup import unlinked_entries
+from syncd.store.lookup import holds_naming, unlinked_entries
 
 Meant = tuple[Kind, str]
 _SHOWN = 10
@@ -58,7 +58,8 @@ def _known(setup: Setup, state: StateFile, target: str, who: str) -> Iterator[tu
     if (kept := snapshot.entry(who)) is not None:
         yield (Kind.USER, who), _name(setup.rules.users, kept[0].key, kept[0].attributes) or kept[0].where
     waiting = chain(
-        (hold.change for hold in state.holds(target).all()), (each.change for each in state.quarantine(target).all())
+        (hold.change for hold in holds_naming(state.holds(target), who)),
+        (each.change for each in state.quarantine(target).all()),
     )
     for change in waiting:
         if _is_called(change, who):
@@ -67,18 +68,24 @@ def _known(setup: Setup, state: StateFile, target: str, who: str) -> Iterator[tu
 
 def _heard_of(setup: Setup, state: StateFile, target: str, who: str) -> Iterator[tuple[Meant, str]]:
     """Yield those without an account who were read, tried or refused under that name."""
-    folded = who.casefold()
-    journal, users = state.journal(target), setup.rules.users
-    for entry in unlinked_entries(state.snapshot(target)):
-        if folded in _addresses(users, entry.key, entry.attributes):
-            yield (Kind.USER, entry.key), _name(users, entry.key, entry.attributes) or entry.where
+    journal, users, snapshot = state.journal(target), setup.rules.users, state.snapshot(target)
+    # An address nearly always stands in the entry as it is; only where it is put together must all be mapped.
+    read = _called(users, unlinked_entries(snapshot, who), who) or _called(users, unlinked_entries(snapshot), who)
+    for entry in read:
+        yield (Kind.USER, entry.key), _name(users, entry.key, entry.attributes) or entry.where
     for change in journal.changes_naming(who):
         if _is_called(change, who):
             yield _of(change), change.name
     last = journal.last_plan()
-    for problem in last.plan.problems if last else ():
+    for problem in last.problems if last else ():
         if problem.key == who and problem.kind in set(Kind):
             yield (Kind(problem.kind), who), problem.where
+
+
+def _called(users: UserMapping, entries: Iterable[Entry], who: str) -> list[Entry]:
+    """Return the entries that are mapped to this userName or e-mail."""
+    folded = who.casefold()
+    return [entry for entry in entries if folded in _addresses(users, entry.key, entry.attributes)]
 
 
 def _of(change: Change) -> Meant:

@@ -135,8 +135,8 @@ class _Person:
         if known is not None and known.missing_since is not None:
             return f"the source has not had them since {spoken(known.missing_since)}"
         # Whoever has no account is read anew in every run that reads.
-        if known is None and evaluation is not None and last is not None and last.plan.evidence is not None:
-            read = last.plan.created
+        if known is None and evaluation is not None and last is not None and last.read:
+            read = last.created
             if evaluation.at < read and not self._circumstances.problems:
                 return f"the source no longer had them on {spoken(read)}"
         return ""

@@ -11,8 +11,10 @@ from typing import Final
 import orjson
 from sqlite_utils import Database
 
+from syncd.core.drift import Drift
 from syncd.core.model import Json, Kind
-from syncd.core.plan import Change, Outcome, Plan, Result, Run, timestamp
+from syncd.core.plan import Change, Outcome, Plan, Result, Run, Trouble, timestamp
+from syncd.store.rows import dumped
 
 KEPT_RUNS: Final = 200
 """Runs kept per target; the oldest go first."""
@@ -62,10 +64,13 @@ class PastOutcome:
 
 @dataclass(frozen=True, slots=True)
 class PastPlan:
-    """The plan of a run, without its changes."""
+    """What the plan of a run says of who isn't changed. `read`: whether the source was read for it."""
 
     run: int
-    plan: Plan
+    created: datetime
+    read: bool
+    problems: tuple[Trouble, ...]
+    drift: tuple[Drift, ...]
 
 
 class Journal:
@@ -177,13 +182,10 @@ class Journal:
 
     def changes_naming(self, text: str) -> Iterator[Change]:
         """Yield the changes in which a text stands somewhere, the newest first; in any case, as far as it is ASCII."""
-        # As it stands in JSON; `%`, `_` and the backslash of an escape mean themselves.
-        quoted = orjson.dumps(text).decode()[1:-1]
-        pattern = "".join(f"!{char}" if char in "%_!" else char for char in quoted)
         rows = self._conn.execute(
             "SELECT outcomes.change FROM outcomes JOIN runs ON runs.id = outcomes.run"
             " WHERE runs.target = ? AND outcomes.change LIKE ? ESCAPE '!' ORDER BY outcomes.id DESC",
-            [self._target, f"%{pattern}%"],
+            [self._target, pattern_of(text)],
         )
         for (change,) in rows:
             yield Change.from_json(orjson.loads(change))
@@ -195,4 +197,19 @@ class Journal:
             " ORDER BY id DESC LIMIT 1",
             [self._target, kind],
         ).fetchone()
-        return PastPlan(row[0], Plan.trusted(orjson.loads(row[1]))) if row else None
+        if row is None:
+            return None
+        plan = orjson.loads(row[1])
+        return PastPlan(
+            row[0],
+            datetime.fromisoformat(plan["created"]),
+            plan.get("evidence") is not None,
+            tuple(Trouble(**problem) for problem in plan["problems"]),
+            tuple(map(Drift.from_json, plan["drift"])),
+        )
+
+
+def pattern_of(text: str) -> str:
+    """Return the LIKE pattern (ESCAPE '!') of JSON in which a text stands somewhere; its wildcards mean themselves."""
+    quoted = dumped(text)[1:-1]
+    return "%" + "".join(f"!{char}" if char in "%_!" else char for char in quoted) + "%"

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import orjson
 
 from syncd.core.model import Entry, Kind
+from syncd.store.holds import Hold, Holds
+from syncd.store.journal import pattern_of
 from syncd.store.snapshot import Snapshot
 
 
@@ -21,12 +23,22 @@ def groups_with(snapshot: Snapshot, kind: Kind, key: str) -> list[tuple[str, str
     return [(row[0], row[1]) for row in rows]
 
 
-def unlinked_entries(snapshot: Snapshot) -> Iterator[Entry]:
-    """Yield the kept entries of those who have no account: out of scope, disabled, unusable, held or refused."""
+def unlinked_entries(snapshot: Snapshot, naming: str = "") -> Iterator[Entry]:
+    """Yield the kept entries of those who have no account: out of scope, disabled, unusable, held or refused.
+
+    `naming`: only those in which that text stands somewhere, in any case as far as it is ASCII.
+    """
     rows = snapshot._conn.execute(
-        "SELECT key, attributes, place FROM entries WHERE target = ?1 AND NOT EXISTS"
-        " (SELECT 1 FROM users WHERE target = ?1 AND users.key = entries.key)",
-        [snapshot._target],
+        "SELECT key, attributes, place FROM entries WHERE target = ?1 AND (?2 = '' OR attributes LIKE ?2 ESCAPE '!')"
+        " AND NOT EXISTS (SELECT 1 FROM users WHERE target = ?1 AND users.key = entries.key)",
+        [snapshot._target, pattern_of(naming) if naming else ""],
     )
     for key, attributes, place in rows:
         yield Entry(key, orjson.loads(attributes), place)
+
+
+def holds_naming(holds: Holds, text: str) -> list[Hold]:
+    """Return the holds in whose change a text stands somewhere, in any case; the oldest first."""
+    if not text.isascii():  # whose case SQLite doesn't fold
+        return holds.all()
+    return holds._select("change LIKE ? ESCAPE '!'", pattern_of(text))
