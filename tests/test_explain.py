@@ -369,7 +369,7 @@ def test_a_held_membership_is_shown_to_whom_it_concerns(case: Case) -> None:
 def test_the_entry_is_shown_as_it_was_read(case: Case) -> None:
     case.entry("1", title="Engineer")
     first, *attributes = case.sentences("1", "entry")
-    assert first == "people.csv:1, as it was read on 2026-11-22 12:00 UTC, when it last differed:"
+    assert first == "people.csv:1, as it was read on 2026-11-22 12:00 UTC, the last time that it differed:"
     assert 'title: "Engineer"' in attributes
 
 
@@ -459,6 +459,53 @@ def test_the_last_five_outcomes_are_shown_the_newest_first(case: Case) -> None:
     assert len(said) == 5
     assert said[0] == "2026-11-22 17:00 UTC, run 6: create_user failed 505: no"
     assert said[-1].startswith("2026-11-22 13:00 UTC, run 2:")
+
+
+def test_a_run_for_one_person_hides_no_problem_of_another(case: Case) -> None:
+    case.run(plan(problems=(Trouble("7", "ragged row"),)))
+    case.run(plan(kind="user"))
+    assert case.sentences("7", "problems") == ["ragged row"]
+
+
+def test_a_person_and_a_group_of_one_key_are_told_apart(case: Case) -> None:
+    case.account("1")
+    case.group("1", "Design")
+    rename = Change(Action.UPDATE_GROUP, "1", "Design", {"displayName": "Old"}, {"displayName": "Design"}, "renamed")
+    case.run(
+        plan(held=(Held(rename, "rename", "waits"),), problems=(Trouble("1", "ragged row", "groups.csv:1", "group"),)),
+        Outcome(rename, Result.FAILED, 400, "no"),
+    )
+    with case.state.atomic():
+        case.state.quarantine("lucid").failed(rename, 400, "no", NOON)
+    told = {part.name for part in case.explain("user:1").parts}
+    assert told.isdisjoint({"holds", "problems", "outcomes", "quarantine"})
+    assert {part.name for part in case.explain("group:1").parts} >= {"holds", "problems", "outcomes", "quarantine"}
+
+
+def test_what_happened_at_another_target_is_not_told(case: Case) -> None:
+    case.account("1")
+    other = case.state.journal("other")
+    with case.state.atomic():
+        number = other.begin(plan(target="other", problems=(Trouble("1", "ragged row"),)), NOON)
+        other.record(number, Outcome(CREATE, Result.FAILED, 400, "no"), NOON)
+        case.state.holds("other").refresh(plan(held=(Held(LEAVE, "deactivate", LIMIT),)), NOON)
+        case.state.snapshot("other").set_stop(Stop("refused", "the token is refused", NOON))
+    assert {part.name for part in case.explain("1").parts} == {"account", "lock"}
+    with pytest.raises(SyncdError):
+        case.explain("nobody")
+
+
+def test_a_hold_of_the_very_change_goes_before_a_problem(case: Case) -> None:
+    case.entry("1", status="left")
+    case.account("1")
+    problem = "is in 2 groups (A, B), and lucid-admin takes a user in one alone"
+    case.run(plan(held=(Held(LEAVE, "deactivate", LIMIT),), problems=(Trouble("1", problem),)))
+    assert f"switching it off is held by deactivate ({LIMIT})" in case.verdict("1")
+
+
+def test_whoever_was_off_the_whole_time_may_be_named_by_an_address_in_another_case(case: Case) -> None:
+    case.entry("1", department="Contractors", mail="ÜNAL@x.org")
+    assert case.explain("ünal@X.ORG").key == "1"
 
 
 # -- groups ------------------------------------------------------------------------------------------

@@ -104,11 +104,13 @@ class Circumstances:
         """Say, as the rest of a sentence, why a change has not been made yet: the gravest reason, or the next run."""
         if self.stop is not None:
             return f"waits for the stopped target ({self.stop.reason})"
+        held = {hold.id: hold for hold in self.own_holds}
+        if change is not None and change.id in held:
+            return self.hindrance_of(held[change.id])
         if self.problems:
             return f"is left alone for a problem in the source ({self.problems[0].problem})"
-        held = sorted(self.own_holds, key=lambda hold: change is None or hold.id != change.id)
-        if held:
-            return self.hindrance_of(held[0])
+        if self.own_holds:
+            return self.hindrance_of(self.own_holds[0])
         if self.quarantined:
             return f"is quarantined: it {self.quarantined[0].reason}"
         if self.outcomes and self.outcomes[0].outcome.result is not Result.APPLIED:

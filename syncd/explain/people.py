@@ -283,7 +283,9 @@ class _Person:
             facts["missing_since"] = timestamp(self._known.missing_since)
         if evaluation is not None:
             entry = evaluation.entry
-            sentences.append(f"{entry.where}, as it was read on {spoken(evaluation.at)}, when it last differed:")
+            sentences.append(
+                f"{entry.where}, as it was read on {spoken(evaluation.at)}, the last time that it differed:"
+            )
             sentences += [
                 f"{name}: {', '.join(map(value_text, values))}" for name, values in sorted(entry.attributes.items())
             ]
