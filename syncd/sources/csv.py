@@ -27,6 +27,7 @@ from syncd.core.model import Attributes, Entry, Evidence, GroupEntry, Kind, Prob
 from syncd.errors import SourceIncomplete
 from syncd.sources.csv_file import CsvFile, Doubt, Row, open_csv
 from syncd.sources.csv_keys import REPORTED, KeyedRows, possible_keys
+from syncd.sources.passwords import demand_no_passwords, sounds_like_a_password
 
 _GROUP_ID, _GROUP_NAME = "id", "name"
 _GROUP, _MEMBER = "group", "member"
@@ -78,7 +79,8 @@ class CsvSource:
         """Read the headers and start a reading; no file is open before its rows are asked for.
 
         Raises SourceUnreachable for a missing file, SourceRefused for an unreadable one or another encoding,
-        SourceMismatch for a missing column, SourceIncomplete for a file that is empty or breaks off.
+        SourceMismatch for a missing column or one of passwords, SourceIncomplete for a file that is empty or that
+        breaks off.
         """
         return CsvPull(self._options, self._open(wanted), wanted)
 
@@ -113,6 +115,7 @@ class CsvSource:
 
     def _open(self, wanted: Wanted) -> _Files:
         options = self._options
+        demand_no_passwords(str(options.users), wanted)
         users = open_csv(options.users, [options.key], options.delimiter)
         users.require([*sorted(wanted.user or ()), *options.multivalued])
         groups = members = None
@@ -237,7 +240,10 @@ class _Attributes:
     """Which cells of a row become attributes, and how."""
 
     def __init__(self, file: CsvFile, wanted: Collection[str] | None, multivalued: Mapping[str, str]) -> None:
-        self._chosen = [bool(column) and (wanted is None or column in wanted) for column in file.columns]
+        self._chosen = [
+            bool(column) and (not sounds_like_a_password(column) if wanted is None else column in wanted)
+            for column in file.columns
+        ]
         self._names = list(compress(file.columns, self._chosen))
         self._separators = [(name, multivalued[name]) for name in self._names if name in multivalued]
 

@@ -477,6 +477,18 @@ class SourceContract:
         else:
             assert "nonesuch" not in read(directory.source(), wanted).users[ada].attributes
 
+    @pytest.mark.parametrize("name", ["userPassword", "UNICODEPWD", "sambaNTPassword;x", "msLAPS-Password", "password"])
+    @pytest.mark.parametrize("kind", ["user", "group"])
+    def test_a_password_is_refused_by_name_whether_there_is_one_or_not(
+        self, directory: Directory, name: str, kind: str
+    ) -> None:
+        directory.add_group("Everyone", [directory.add_person("Ada", "ada@example.com")])
+        source, none = directory.source(), frozenset[str]()
+        wanted = Wanted(frozenset({name}), none) if kind == "user" else Wanted(none, frozenset({name}))
+        for attempt in (source.check, source.pull):
+            with pytest.raises(SourceMismatch, match=f"`{name}`: what holds passwords or keys is never read"):
+                attempt(wanted)
+
     @pytest.mark.parametrize("stage", ["nothing", "one user", "users", "one group", "evidence"])
     def test_closing_leaves_nothing_open(self, directory: Directory, stage: str) -> None:
         people = [directory.add_person(f"Person {n}", f"p{n}@example.com") for n in range(3)]

@@ -27,6 +27,7 @@ def test_it_says_which_server_who_we_are_and_how_many_match(company: Slapd) -> N
         "bound as": f"dn:{READER}",
         "users": f"60 match (objectClass=inetOrgPerson) below {BASE}",
         "groups": f"4 match (objectClass=groupOfNames) below {BASE}",
+        "who vanishes": "is looked up by entryUUID",
     }
 
 
@@ -49,6 +50,21 @@ def test_entries_without_a_key_are_counted(tmp_path: Path) -> None:
         facts = LdapSource(options(server, key="employeeNumber")).check(NOTHING)
     assert facts["users without a readable key"] == "1 of 2 lack employeeNumber"
     assert facts["groups without a readable key"] == "1 of 1 lack employeeNumber"
+    assert facts["who vanishes"].startswith("is never proven gone, while there are entries without")
+
+
+def test_a_group_without_a_key_is_enough_for_nobody_to_be_proven_gone(tmp_path: Path) -> None:
+    entries = [person("ada", {"employeeNumber": "1"}), group("all", [person_dn(1)])]
+    with Slapd(tmp_path / "slapd", [base(), *entries]) as server:
+        facts = LdapSource(options(server, key="employeeNumber")).check(NOTHING)
+    assert facts["who vanishes"].startswith("is never proven gone, while there are entries without")
+
+
+def test_an_account_that_may_not_search_by_the_key_is_told(tmp_path: Path) -> None:
+    unsearchable = f'access to attrs=entryUUID by dn.exact="{READER}" =r'
+    with Slapd(tmp_path / "slapd", [base(), person("ada")], access=unsearchable) as server:
+        facts = LdapSource(options(server)).check(NOTHING)
+    assert facts["who vanishes"].startswith("is never proven gone: looking up entryUUID is refused, doesn't find")
 
 
 def test_without_groups_it_says_so(company: Slapd) -> None:
@@ -78,6 +94,7 @@ def test_active_directory_is_known_by_its_root_and_an_anonymous_bind_is_told() -
     assert facts["vendor"] == "Active Directory"
     assert facts["bound as"] == "anonymous"
     assert facts["parts on other servers"] == "2, which are not read"
+    assert facts["who vanishes"].startswith("is never proven gone: ")
 
 
 def test_what_a_server_calls_itself_is_shown_without_control_characters() -> None:

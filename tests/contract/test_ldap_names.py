@@ -205,10 +205,22 @@ def test_of_all_attributes_those_that_differ_from_server_to_server_are_left_out(
 
 def test_of_all_attributes_the_text_is_taken_and_no_secret() -> None:
     reader = AttributeReader(None, withheld=["entryUUID"], operational=["memberOf"])
-    raw = {b"mail": [b"a@x"], b"jpegPhoto": [b"\xff\xd8"], b"userPassword": [b"{SSHA}x"], b"sambaNTPassword": [b"0"]}
-    reading = reader.read(raw)
-    assert (reading.attributes, reading.undecodable) == ({"mail": ["a@x"]}, [])
+    raw = {b"mail": [b"a@x"], b"jpegPhoto": [b"\xff\xd8"], b"pwdLastSet": [b"1"]}
+    secrets = (
+        b"userPassword unicodePwd sambaNTPassword sambaLMPassword krbPrincipalKey ntPwdHistory lmPwdHistory dBCSPwd "
+        b"supplementalCredentials msDS-ManagedPassword msLAPS-Password ms-Mcs-AdmPwd userPKCS12 sambaPasswordHistory "
+        b"USERPASSWORD userPassword;lang-en 2.5.4.35 ourWifiPassword"
+    ).split()
+    reading = reader.read({**raw, **{name: [b"s3cret"] for name in secrets}})
+    assert (reading.attributes, reading.undecodable) == ({"mail": ["a@x"], "pwdLastSet": ["1"]}, [])
     assert reader.requested == ("*", "memberOf", "entryUUID")
+
+
+def test_a_password_is_neither_asked_for_nor_taken_even_where_one_is_wanted() -> None:
+    reader = AttributeReader(frozenset({"mail", "userPassword", "unicodePwd"}), withheld=["entryUUID"])
+    assert reader.requested == ("mail", "entryUUID")
+    raw = {b"mail": [b"a@x"], b"userPassword": [b"{SSHA}x"], b"UnicodePwd": [b"x"]}
+    assert reader.read(raw).attributes == {"mail": ["a@x"]}
 
 
 def test_each_attribute_is_asked_for_once() -> None:

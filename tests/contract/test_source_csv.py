@@ -11,7 +11,7 @@ from syncd.core.model import Entry, GroupEntry, Kind, Problem, Wanted
 from syncd.errors import SourceIncomplete
 from syncd.sources.csv import CsvOptions, CsvSource
 from tests.contract.csv_exports import MEMBERS, PEOPLE, CsvDirectory, Files
-from tests.contract.source_contract import ALL, Reading, SourceContract, read
+from tests.contract.source_contract import ALL, Reading, SourceContract, read, read_through
 
 
 class TestCsvSource(SourceContract):
@@ -55,6 +55,14 @@ def test_only_wanted_columns_become_attributes_and_groups_keep_id_and_name(files
     reading = read(source, Wanted(user=frozenset({"name"}), group=frozenset({"floor"})))
     assert reading.users["1"].attributes == {"name": ["Ada"]}
     assert reading.groups["g1"].attributes == {"id": ["g1"], "name": ["One"], "floor": ["4"]}
+
+
+def test_of_all_columns_those_of_passwords_are_left_out(files: Files) -> None:
+    people = "id,name,password,WiFi-Password,userPassword,pwdLastSet\n1,Ada,x,y,z,2026\n"
+    groups = "id,name,unicodePwd\ng1,One,x\n"
+    reading = read(files.source(people, groups, "group,member\ng1,1\n"))
+    assert reading.users["1"].attributes == {"id": ["1"], "name": ["Ada"], "pwdLastSet": ["2026"]}
+    assert reading.groups["g1"].attributes == {"id": ["g1"], "name": ["One"]}
 
 
 def test_a_cell_with_several_values_is_split_where_the_options_say_so(files: Files) -> None:
@@ -228,6 +236,68 @@ def test_repeated_keys_are_all_reported_however_many(files: Files) -> None:
     reading = read(files.source("id,mail\n" + rows + rows, None, None))
     assert {problem.key for problem in reading.problems} == {str(n) for n in range(1500)}
     assert (reading.evidence.users, reading.evidence.problems) == (0, 1500)
+
+
+# --- who is not among those read ---
+
+
+def look_up(source: CsvSource, *keys: str) -> dict[str, bool | None]:
+    with source.pull(ALL) as pull:
+        read_through(pull)
+        return dict(pull.look_up(keys))
+
+
+def test_who_has_no_row_in_any_file_is_not_there(files: Files) -> None:
+    assert look_up(files.source(), "1", "g1", "4", "g9", "") == {
+        "1": True,
+        "g1": True,
+        "4": False,
+        "g9": False,
+        "": False,
+    }
+    assert look_up(files.source(groups=None, members=None), "1", "4") == {"1": True, "4": False}
+
+
+@pytest.mark.parametrize(
+    ("people", "groups"),
+    [
+        pytest.param(PEOPLE + ",dora@example.com,Dora\n", GROUPS, id="a person without a key"),
+        pytest.param(PEOPLE, GROUPS + ",Three\n", id="a group without a key"),
+    ],
+)
+def test_a_row_that_may_be_anyones_leaves_nobody_proven_gone(files: Files, people: str, groups: str) -> None:
+    assert look_up(files.source(people, groups), "1", "g1", "4", "g9") == {"1": True, "g1": True, "4": None, "g9": None}
+
+
+def test_who_may_have_a_faulty_row_is_not_proven_gone(files: Files) -> None:
+    people = PEOPLE.replace("1,ada@example.com,Ada", "1,ada@example.com,Love,lace")
+    groups = GROUPS.replace("g1,One", "g1,One,1")
+    assert look_up(files.source(people, groups), "1", "2", "4", "g1", "g9") == {
+        "1": None,
+        "2": True,
+        "4": False,
+        "g1": None,
+        "g9": False,
+    }
+
+
+def test_who_has_two_rows_is_there(files: Files) -> None:
+    assert look_up(files.source(PEOPLE + "1,eve@example.com,Eve\n"), "1") == {"1": True}
+
+
+def test_a_key_that_is_a_person_and_a_group_is_there(files: Files) -> None:
+    assert look_up(files.source(PEOPLE + "g1,dora@example.com,Dora\n"), "g1") == {"g1": True}
+
+
+@pytest.mark.parametrize("file", ["people.csv", "groups.csv", "members.csv"])
+def test_files_that_were_changed_since_prove_nothing(files: Files, file: str) -> None:
+    with files.source().pull(ALL) as pull:
+        read_through(pull)
+        assert pull.look_up(["4"]) == {"4": False}
+        with (files.folder / file).open("a") as export:
+            export.write("4,dora@example.com,Dora\n")
+        with pytest.raises(SourceIncomplete, match="it was changed while it was read"):
+            pull.look_up(["4"])
 
 
 # --- faulty rows of groups.csv ---

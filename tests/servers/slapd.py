@@ -44,8 +44,8 @@ def _program(name: str) -> str:
 class Slapd:
     """One server with one database, filled from LDIF. A context manager.
 
-    `READER` may read everything but passwords, within `limits`; `ADMIN` may do anything. `database` and `top` are
-    further lines of slapd.conf(5), in the database's part and before it.
+    `READER` may read everything but passwords, within `limits` and as far as `access` lets; `ADMIN` may do anything.
+    `database` and `top` are further lines of slapd.conf(5), in the database's part and before it.
     """
 
     def __init__(
@@ -89,8 +89,8 @@ maxsize 1073741824
 dbnosync
 index objectClass,entryUUID,member,uid eq
 limits dn.exact="{READER}" {limits}
-access to attrs=userPassword by anonymous auth by * none
 {access}
+access to attrs=userPassword by anonymous auth by * none
 access to * by dn.exact="{READER}" read by * none
 {database}
 """

@@ -13,16 +13,11 @@ from uuid import UUID
 
 from syncd.core.model import Attributes
 from syncd.sources.ldap.ber import RawAttributes
+from syncd.sources.passwords import holds_passwords, sounds_like_a_password
 
 _BINARY_UUIDS: Final = frozenset({"objectguid", "ms-ds-consistencyguid"})
 _TEXT_UUIDS: Final = frozenset({"entryuuid", "ipauniqueid"})
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-_SECRETS: Final = frozenset(
-    "userpassword unicodepwd dbcspwd ntpwdhistory lmpwdhistory pwdhistory sambantpassword sambalmpassword "
-    "sambapasswordhistory krbprincipalkey krbpwdhistory ipanthash authpassword".split()
-)
-"""Never taken along where all attributes are wanted: a privileged account sees them."""
 
 _PER_SERVER: Final = frozenset(
     "lastlogon lastlogoff logoncount badpwdcount badpasswordtime usnchanged usncreated".split()
@@ -111,7 +106,7 @@ class _Plan:
 
 
 class AttributeReader:
-    """Reads the wanted attributes of entries (None: all that are no secrets).
+    """Reads the wanted attributes of entries (None: all), but never a password.
 
     Of `withheld` attributes, and of `raw` ones too, the values come as they are, wanted or not; withheld ones
     aren't delivered as text, for what becomes of them is the caller's business.
@@ -133,7 +128,8 @@ class AttributeReader:
         for name in sorted(wanted or ()):
             for alias in {name.casefold(), _SAME.get(name.casefold(), name.casefold())}:
                 self._spellings.setdefault(alias, []).append(name)
-        asked = ["*", *operational, *special] if wanted is None else [*sorted(wanted), *special]
+        named = sorted(name for name in wanted or () if not holds_passwords(name))
+        asked = ["*", *operational, *special] if wanted is None else [*named, *special]
         self.requested = tuple({name.casefold(): name for name in asked}.values())
         self._plans: dict[bytes, _Plan] = {}
 
@@ -176,7 +172,7 @@ class AttributeReader:
         folded = name.casefold()
         special = folded if folded in self._special else ""
         if self.wanted is None:
-            unwanted = folded.partition(";")[0] in _SECRETS | _PER_SERVER
+            unwanted = sounds_like_a_password(name) or folded.partition(";")[0] in _PER_SERVER
             return _Plan((name,), special, as_text=not (unwanted or folded in self._withheld))
-        spellings = tuple(self._spellings.get(folded, ()))
+        spellings = () if holds_passwords(name) else tuple(self._spellings.get(folded, ()))
         return _Plan(spellings, special, as_text=bool(spellings) and folded not in self._withheld)

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from syncd.errors import Fault
 from syncd.sources.ldap.filters import FilterFault, check_filter
 from syncd.sources.ldap.names import is_dn
+from syncd.sources.passwords import holds_passwords
 
 # RFC 4512 section 2.5, and the underscore that several servers let pass.
 _ATTRIBUTE_NAME: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9_-]*|[0-9]+(?:\.[0-9]+)+)(?:;[A-Za-z0-9-]+)*")
@@ -228,6 +229,8 @@ class LdapOptions:
         for key, name in (("key", self.key), ("member", self.member), ("group_name", self.group_name)):
             if name is not None and not is_attribute_name(name):
                 yield key, f"`{name}` can't be the name of an attribute"
+            elif name is not None and holds_passwords(name):
+                yield key, f"`{name}` holds passwords, which are never read"
         for key, number in (
             ("page_size", self.page_size),
             ("connect_timeout", self.connect_timeout),

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
+from uuid import uuid4
 
 from syncd.core.model import Wanted
 from syncd.errors import SourceMismatch
 from syncd.sources.ldap import answers
 from syncd.sources.ldap.ber import RawAttributes
 from syncd.sources.ldap.connect import connect
-from syncd.sources.ldap.entries import AttributeReader
+from syncd.sources.ldap.entries import AttributeReader, KeyAttribute, KeyUnreadable
+from syncd.sources.ldap.lookup import LookUp
 from syncd.sources.ldap.options import Layout, LdapOptions, is_attribute_name
 from syncd.sources.ldap.pull import LdapPull
 from syncd.sources.ldap.session import NO_ATTRIBUTES, Query, Session
+from syncd.sources.passwords import demand_no_passwords
 
 
 class LdapSource:
@@ -28,7 +32,7 @@ class LdapSource:
         """Connect, bind and start a reading.
 
         Raises SourceUnreachable, SourceRefused (password, certificate), and SourceMismatch for options that can't
-        work and for a wanted attribute that no directory can have.
+        work and for a wanted attribute that no directory can have, or that holds passwords.
         """
         self._demand_possible(wanted)
         return LdapPull(connect(self._options), self._options.layout(), wanted)
@@ -47,6 +51,7 @@ class LdapSource:
             session.close()
 
     def _demand_possible(self, wanted: Wanted) -> None:
+        demand_no_passwords(self.name, wanted)
         wrong = sorted(
             name for name in (wanted.user or frozenset()) | (wanted.group or frozenset()) if not is_attribute_name(name)
         )
@@ -71,15 +76,18 @@ def _facts(session: Session, options: LdapOptions, wanted: Wanted) -> dict[str, 
     facts["users"] = f"{users.entries} match {layout.user_filter} below {layout.user_base}"
     if users.keyless:
         facts["users without a readable key"] = f"{users.keyless} of {users.entries} lack {layout.key}"
+    keyless = users.keyless
     if layout.group_filter:
         groups = _Census(session, "counting groups", layout.group_base, layout.group_filter, layout.key)
         facts["groups"] = f"{groups.entries} match {layout.group_filter} below {layout.group_base}"
+        keyless += groups.keyless
         if groups.keyless:
             facts["groups without a readable key"] = f"{groups.keyless} of {groups.entries} lack {layout.key}"
     else:
         facts["groups"] = "none are read: group_filter is empty"
     if session.references:
         facts["parts on other servers"] = f"{session.references}, which are not read"
+    facts["who vanishes"] = _absence(session, layout, "" if keyless else users.some_key)
     unused = _unused(session, layout, wanted)
     if unused:
         facts["attributes that nobody has"] = f"{', '.join(unused)} (misspelt, or not readable for the bind account?)"
@@ -87,18 +95,38 @@ def _facts(session: Session, options: LdapOptions, wanted: Wanted) -> dict[str, 
 
 
 class _Census:
-    """How many entries match, and how many of them have no key."""
+    """How many entries match, and how many of them have no key; and one key of theirs."""
 
     def __init__(self, session: Session, task: str, base: str, filter_: str, key: str) -> None:
         self.entries = self.keyless = 0
+        self.some_key = ""
+        attribute = KeyAttribute(key)
         reader = AttributeReader(frozenset(), withheld=[key])
 
         def count(_: bytes, raw: RawAttributes) -> None:
             self.entries += 1
-            self.keyless += not reader.read(raw).special
+            values = reader.read(raw).special.get(key.casefold(), [])
+            self.keyless += not values
+            if not self.some_key:
+                with suppress(KeyUnreadable):
+                    self.some_key = attribute.read(values)
 
         for _ in session.pages(Query(task, base, filter_, (key,)), count):
             pass
+
+
+def _absence(session: Session, layout: Layout, witness: str) -> str:
+    """Say whether an entry can be proven gone: by looking for one that never was, and for the witness beside it."""
+    if not witness:
+        return f"is never proven gone, while there are entries without a readable {layout.key}"
+    nobody = str(uuid4())
+    look_up = LookUp(session, layout, lambda key: True, [witness])
+    if look_up.answers([nobody])[nobody] is False:
+        return f"is looked up by {layout.key}"
+    return (
+        f"is never proven gone: looking up {layout.key} is refused, doesn't find who is there, or is referred to "
+        "another server (then choose bases that lie wholly on this one)"
+    )
 
 
 def _vendor(session: Session) -> str:
