@@ -10,7 +10,7 @@ import pytest
 from syncd.core.model import Entry, GroupEntry, Kind, Problem, Wanted
 from syncd.errors import SourceIncomplete
 from syncd.sources.csv import CsvOptions, CsvSource
-from tests.contract.csv_exports import MEMBERS, PEOPLE, CsvDirectory, Files
+from tests.contract.csv_exports import GROUPS, MEMBERS, PEOPLE, CsvDirectory, Files
 from tests.contract.source_contract import ALL, Reading, SourceContract, read, read_through
 
 
