@@ -505,7 +505,7 @@ class Comparison:
         if change.action is not Action.ADOPT_USER or manager is None:
             return [change]
         there = change.before.get(MANAGER)
-        if there is not None and self._adopted.get(there) == manager:
+        if there is not None and self._owner(there) == manager:
             return [replace(change, before={**change.before, MANAGER: manager})]
         if there == manager or self._snapshot.ids(Kind.USER, [manager]):
             return [change]

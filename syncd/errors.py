@@ -10,6 +10,7 @@ SyncdError                      exit code
 ├── TargetError                   1   the target as a whole
 │   ├── TargetUnreachable             no answer
 │   ├── TargetRefused                 401, 403: the token is not (or no longer) accepted
+│   ├── TargetGone                    everything managed is gone at once: SSO or SCIM was removed there
 │   ├── TargetRedirected              it sends us to another host, where the token must not go
 │   └── TargetUnusable                answers, but not as a SCIM service provider
 ├── StateError                    1   the state file
@@ -106,6 +107,10 @@ class TargetUnreachable(TargetError):
 
 class TargetRefused(TargetError):
     """The target answered 401 or 403: one incident for the whole target, not a fault of one resource."""
+
+
+class TargetGone(TargetError):
+    """Nothing of what is managed is at the target any more: one incident, not as many deletions."""
 
 
 class TargetRedirected(TargetError):
