@@ -224,7 +224,7 @@ def test_what_differs_is_named(case: Case) -> None:
     case.run(plan(), Outcome(replace(CREATE, action=Action.UPDATE_USER), Result.FAILED, 503, "try later"))
     assert case.verdict("1") == (
         "Ada Lovelace (1) is active at lucid, but not quite as the source has it (title differs): the change failed"
-        " the last time (run 1) with 503: try later; the next run tries again."
+        " in run 1 with 503: try later; the next run tries again."
     )
     assert 'title differs: nothing, should be "Engineer"' in case.sentences("1", "account")
 
@@ -388,8 +388,10 @@ def test_a_manager_without_an_account_is_named_and_nothing_differs_for_it(case: 
     case.entry("1", boss="2")
     case.account("1")
     without = "the manager 2 has no account here: the reference follows as soon as there is one"
-    assert without in case.sentences("1", "account")
-    assert case.verdict("1").endswith("as the source has it.")
+    for lost in (False, True):
+        assert without in case.sentences("1", "account")
+        assert case.verdict("1").endswith("as the source has it.")
+        case.account("2", lost=not lost)
     case.account("2")
     assert "the manager is u2@x.org (2), account id-2" in case.sentences("1", "account")
     assert "manager differs" in case.verdict("1")
@@ -400,6 +402,8 @@ def test_groups_are_counted_and_named(case: Case) -> None:
     case.group("g2", "Sales", ["1"])
     case.group("g1", "Design", ["1", "2"])
     case.group("g3", "Ops", ["2"])
+    with case.state.atomic():
+        case.snapshot.change_members("g3", Kind.GROUP, added=["1"])  # a group of the same key
     assert case.sentences("1", "memberships") == ["in 2 groups: Design, Sales"]
 
 
@@ -441,6 +445,8 @@ def test_the_drift_of_the_last_full_resync_is_shown(case: Case) -> None:
     drift = Drift(DriftClass.USER_ATTRIBUTES, Kind.USER, "1", "u1@x.org", {"title": "Chief"}, {"title": "Clerk"})
     case.run(plan(kind="resync", drift=(drift,)))
     case.run(plan())
+    case.account("2")
+    assert case.sentences("2", "drift") == []
     assert case.sentences("1", "drift") == ['user_attributes: title: found "Clerk", puts back "Chief"']
 
 
@@ -538,8 +544,45 @@ def test_a_group_with_held_members_says_how_many(case: Case) -> None:
     assert case.verdict("g").endswith("removing members is held by remove_members (too many).")
 
 
+def test_a_group_that_is_missing_says_since_when(case: Case) -> None:
+    case.group("g", "Design")
+    with case.state.atomic():
+        case.snapshot.note_missing(Kind.GROUP, {"g": NOON}, [])
+    assert case.verdict("g") == (
+        "The group Design (g) is at lucid with 0 people, although the source has not had it since 2026-11-22 12:00"
+        " UTC: deleting it is for the next run to do."
+    )
+    assert "missing from the source since 2026-11-22 12:00 UTC" in case.sentences("g", "group")
+
+
+def test_a_group_whose_row_cannot_be_used_is_left_as_it_is(case: Case) -> None:
+    case.group("g", "Design")
+    case.run(plan(problems=(Trouble("g", "no value for displayName", "groups.csv:2", "group"),)))
+    assert case.verdict("g") == (
+        "The group Design (g) is at lucid with 0 people, and left as it is for a problem in the source: no value for"
+        " displayName."
+    )
+
+
+def test_a_group_whose_last_change_failed_is_not_said_to_be_in_line(case: Case) -> None:
+    case.group("g", "Design", ["1"])
+    joining = Change.of_members(Action.ADD_MEMBERS, "g", "Design", ["2"], [])
+    case.run(plan(), Outcome(joining, Result.FAILED, 503, "later"))
+    assert (
+        case.verdict("g")
+        == "The group Design (g) is at lucid with 1 person: the last change failed in run 1 with 503: later."
+    )
+
+
+def test_a_group_that_is_not_there_nor_selected_says_so(case: Case) -> None:
+    create = Change(Action.CREATE_GROUP, "g", "Sales", {}, {"displayName": "Sales"}, "new in the source")
+    case.run(plan(), Outcome(create, Result.FAILED, 503, "later"))
+    assert case.verdict("g") == "The group Sales (g) is not there at lucid: `groups` doesn't select it (Design*)."
+
+
 def test_a_lost_group_is_gone(case: Case) -> None:
     case.group("g", "Design", lost=True)
+    assert case.sentences("g", "lock") == []
     assert case.verdict("g") == (
         "The group Design (g) is gone from lucid, deleted there: making the group is for the next run to do."
     )
@@ -549,7 +592,7 @@ def test_a_group_that_could_not_be_made_is_found_by_its_name(case: Case) -> None
     create = Change(Action.CREATE_GROUP, "g", "Design", {}, {"displayName": "Design"}, "new in the source")
     case.run(plan(), Outcome(create, Result.FAILED, 400, "no such type"))
     assert case.verdict("design") == (
-        "The group Design (g) is not there at lucid: making the group failed the last time (run 1) with 400: no such"
+        "The group Design (g) is not there at lucid: making the group failed in run 1 with 400: no such"
         " type; the next run tries again."
     )
 
@@ -581,17 +624,24 @@ def test_an_address_that_the_mapping_puts_together_finds_the_entry(case: Case) -
 
 @pytest.mark.parametrize("who", ["1", "U1@x.org", "u1@x.org"])
 def test_who_is_only_held_is_found(case: Case, who: str) -> None:
-    case.run(plan(held=(Held(CREATE, "adopt", "2 accounts have this userName"),)))
+    joining = Change.of_members(Action.ADD_MEMBERS, "g", "Design", ["1"], [])
+    waits = Held(joining, "adopt", "1 of them are not there yet")
+    case.run(plan(held=(waits, Held(CREATE, "adopt", "2 accounts have this userName"))))
     assert case.verdict(who) == (
         "u1@x.org (1) is not there at lucid: creating the account is held by adopt (2 accounts have this userName)."
     )
+
+
+def test_who_is_only_held_is_found_in_any_case_of_any_script(case: Case) -> None:
+    case.run(plan(held=(Held(replace(CREATE, name="ÜNAL@x.org"), "adopt", "several"),)))
+    assert case.explain("ünal@X.ORG").key == "1"
 
 
 @pytest.mark.parametrize("who", ["1", "U1@x.org", "u1@x.org"])
 def test_whom_only_outcomes_know_is_found(case: Case, who: str) -> None:
     case.run(plan(), Outcome(CREATE, Result.FAILED, 400, "no"))
     assert case.verdict(who) == (
-        "u1@x.org (1) is not there at lucid: creating the account failed the last time (run 1) with 400: no; the next"
+        "u1@x.org (1) is not there at lucid: creating the account failed in run 1 with 400: no; the next"
         " run tries again."
     )
 
@@ -635,9 +685,9 @@ def test_a_key_goes_before_anybody_of_that_name(case: Case) -> None:
 
 
 def test_texts_with_wildcards_and_quotes_mean_themselves(case: Case) -> None:
-    odd = replace(CREATE, key='a"%_\\b', name="x")
+    odd = replace(CREATE, key='a"%_!\\b', name="x")
     case.run(plan(), Outcome(CREATE, Result.FAILED, 400, "no"), Outcome(odd, Result.FAILED, 400, "no"))
-    assert case.explain('a"%_\\b').key == 'a"%_\\b'
+    assert case.explain('a"%_!\\b').key == 'a"%_!\\b'
     with pytest.raises(SyncdError):
         case.explain("%")
 
@@ -665,11 +715,13 @@ def test_json_has_every_fact_and_every_sentence(case: Case) -> None:
 
 
 def test_hostile_text_moves_no_cursor(case: Case) -> None:
-    case.entry("1", title="\x1b[2J\u202eevil\n", first="[bold]Ada[/bold]")
+    case.entry("1", title="\x1b[2J\u202eevil\n", first="[bold]\u202eAda[/bold]")
     case.account("1", name="\x1b[31m")
+    case.run(plan(), Outcome(CREATE, Result.FAILED, 400, "\x1b]0;no\x07"))
     text = render(case.explain("1").lines())
     assert "\\u001b[2J\\u202eevil" in text
-    assert "[bold]Ada[/bold]" in text
+    assert "[bold]\\u202eAda[/bold]" in text
+    assert "\\u001b]0;no\\u0007" in text
     assert all(char == "\n" or char.isprintable() for char in text)
 
 

@@ -113,9 +113,16 @@ class Circumstances:
             return self.hindrance_of(self.own_holds[0])
         if self.quarantined:
             return f"is quarantined: it {self.quarantined[0].reason}"
-        if self.outcomes and self.outcomes[0].outcome.result is not Result.APPLIED:
-            return f"{_verdict_of(self.outcomes[0])}; the next run tries again"
+        if failure := self.failure:
+            return f"{failure}; the next run tries again"
         return "is for the next run to do"
+
+    @property
+    def failure(self) -> str:
+        """What came of the last attempt, as the rest of a sentence; "" where it went well."""
+        if not self.outcomes or self.outcomes[0].outcome.result is Result.APPLIED:
+            return ""
+        return _failure(self.outcomes[0])
 
     def hindrance_of(self, hold: Hold) -> str:
         """Say, as the rest of a sentence, what came of a held change so far."""
@@ -215,10 +222,9 @@ def _result(past: PastOutcome) -> str:
     return f"{outcome.result.value}{status}{detail}"
 
 
-def _verdict_of(past: PastOutcome) -> str:
-    """Return the last attempt as the rest of a sentence."""
+def _failure(past: PastOutcome) -> str:
     outcome = past.outcome
     detail = ": ".join(filter(None, (str(outcome.status or ""), outcome.detail)))
     because = f" with {detail}" if outcome.status else f": {detail}" if detail else ""
     verb = {Result.FAILED: "failed", Result.SKIPPED: "was skipped", Result.REFUSED: "was refused"}[outcome.result]
-    return f"{verb} the last time (run {past.run}){because}"
+    return f"{verb} in run {past.run}{because}"

@@ -62,16 +62,14 @@ def _state(
     elif circumstances.problems:
         return f"{base}, and left as it is for a problem in the source: {circumstances.problems[0].problem}"
     elif not circumstances.holds and not circumstances.quarantined and circumstances.stop is None:
-        run = circumstances.last
-        return f"{base}, as the source had it in run {run.run}" if run and not _failed(circumstances) else base
+        if failure := circumstances.failure:
+            return f"{base}: the last change {failure}"
+        return f"{base}, as the source had it in run {circumstances.last.run}" if circumstances.last else base
     waiting = [*circumstances.own_holds, *circumstances.holds]
     if waiting:
         return f"{base}: {doing(waiting[0].change)} {circumstances.hindrance_of(waiting[0])}"
-    return f"{base}: the change {circumstances.hindrance(None)}"
-
-
-def _failed(circumstances: Circumstances) -> bool:
-    return bool(circumstances.outcomes) and circumstances.outcomes[0].outcome.result.value != "applied"
+    leaving = known.missing_since is not None or not target.selection.wants_group(name)
+    return f"{base}: {'deleting it' if leaving else 'the change'} {circumstances.hindrance(None)}"
 
 
 def _unselected(target: TargetRules) -> str:
