@@ -20,14 +20,12 @@ class Entries(Rows):
 
     def begin_staging(self) -> None:
         """Let go of what an earlier reading of this target staged."""
-        self._conn.execute(
-            "CREATE TEMP TABLE IF NOT EXISTS staged"
-            " (target INTEGER NOT NULL, key TEXT NOT NULL, attributes TEXT NOT NULL, place TEXT NOT NULL)"
-        )
+        self._have_stage()
         self._conn.execute("DELETE FROM temp.staged WHERE target = ?", [self._target])
 
     def stage_entries(self, entries: Iterable[Entry]) -> None:
-        """Put entries aside, for this connection alone; after `begin_staging`."""
+        """Put entries aside, for this connection alone."""
+        self._have_stage()
         for batch in batches(entries):
             with self._db.atomic():
                 self._conn.executemany(
@@ -37,6 +35,7 @@ class Entries(Rows):
 
     def keep_staged(self, now: datetime) -> None:
         """Keep what was staged, the last one where a key was staged twice."""
+        self._have_stage()
         self._conn.execute(
             "INSERT INTO entries (target, key, attributes, place, at)"
             " SELECT target, key, attributes, place, ? FROM temp.staged WHERE target = ? ORDER BY key, rowid"
@@ -55,3 +54,9 @@ class Entries(Rows):
             return None
         attributes, place, at = row
         return Entry(key, orjson.loads(attributes), place), datetime.fromisoformat(at)
+
+    def _have_stage(self) -> None:
+        self._conn.execute(
+            "CREATE TEMP TABLE IF NOT EXISTS staged"
+            " (target INTEGER NOT NULL, key TEXT NOT NULL, attributes TEXT NOT NULL, place TEXT NOT NULL)"
+        )

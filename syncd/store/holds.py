@@ -78,7 +78,8 @@ class Holds(Rows):
         #  none of these    any                              goes: its source has changed
         """
         kept = {each.id for each in plan.rejected}
-        kept |= {change.id for change in plan.changes} & self.approved(now)
+        planned = {change.id for change in plan.changes}
+        kept |= planned & self.approved(now)
         shown = {each.id: (dumped(each.change.to_json()), each.limit, each.reason) for each in plan.held}
         known = {
             id_: tuple(row)
@@ -87,7 +88,7 @@ class Holds(Rows):
             )
         }
         gone = known.keys() - shown.keys() - kept
-        self._delete(id_ for id_ in gone if known[id_][1] not in unseen)
+        self._delete(id_ for id_ in gone if id_ in planned or known[id_][1] not in unseen)
         self._conn.execute(
             "UPDATE holds SET decision = NULL, by = '', decided = NULL, expires = NULL"
             " WHERE target = ? AND decision = ? AND expires <= ?",

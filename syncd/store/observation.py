@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS observed_emails (
     target INTEGER NOT NULL, email TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (target, email, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS observed_groups (
     target INTEGER NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL, external_id TEXT NOT NULL, attributes TEXT NOT NULL,
-    members TEXT, PRIMARY KEY (target, id));
+    members TEXT NOT NULL, PRIMARY KEY (target, id));
 CREATE INDEX IF NOT EXISTS observed_groups_external_id ON observed_groups (target, external_id);
 CREATE INDEX IF NOT EXISTS observed_groups_name ON observed_groups (target, name)
 """
@@ -71,7 +71,7 @@ class Observation(Rows):
                     group.name,
                     group.external_id,
                     dumped(group.attributes),
-                    None if group.members is None else dumped(group.members),
+                    dumped(group.members),
                 )
                 for group in groups
             ),
@@ -140,8 +140,6 @@ def _observed(row: tuple[str, str, str, str, str]) -> Observed:
     return Observed(id_, name, external_id, tuple(orjson.loads(emails)), orjson.loads(attributes))
 
 
-def _observed_group(row: tuple[str, str, str, str, str | None]) -> ObservedGroup:
+def _observed_group(row: tuple[str, str, str, str, str]) -> ObservedGroup:
     id_, name, external_id, attributes, members = row
-    return ObservedGroup(
-        id_, name, external_id, orjson.loads(attributes), None if members is None else orjson.loads(members)
-    )
+    return ObservedGroup(id_, name, external_id, orjson.loads(attributes), orjson.loads(members))

@@ -72,7 +72,19 @@ class StateFile:
         # FULL: an acknowledged change must be on disk before the next one is sent; 0.2 ms each.
         conn.execute("PRAGMA synchronous = FULL")
         conn.execute("PRAGMA foreign_keys = ON")
-        migrations.apply(self.db)
+        if migrations.pending(self.db):
+            self._migrate()
+
+    def _migrate(self) -> None:
+        """Bring the file to this version's form, whole or not at all; a second process that also wants to, waits."""
+        conn = self.db.conn
+        conn.execute("BEGIN IMMEDIATE")
+        try:
+            migrations.apply(self.db)
+            conn.execute("COMMIT")
+        except BaseException:
+            self.db.rollback()
+            raise
 
     def check(self) -> None:
         """Look for damage inside. Raises StateCorrupt."""

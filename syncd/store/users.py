@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import chain
 from typing import Final, NamedTuple
 
 import orjson
@@ -111,9 +110,18 @@ class Users(Rows):
         ).fetchall()
         if rows:
             return [_known(row[1:]) for row in rows]
-        # An e-mail beyond the first one has no index.
-        everybody = chain.from_iterable(self.all_users())
-        return [user for user in everybody if address in map(str.casefold, emails_of(user.attributes))]
+        keys = list(self._with_email(address))
+        found = self.users(keys)
+        return [found[key] for key in keys]
+
+    def _with_email(self, address: str) -> Iterator[str]:
+        """Yield the keys of everybody with this folded e-mail, the first one or not: only the first has an index."""
+        text = dumped(address)[1:-1]
+        rows = self._conn.execute("SELECT key, attributes FROM users WHERE target = ? ORDER BY ref", [self._target])
+        for key, attributes in rows:
+            # Most rows are ruled out before their JSON is read.
+            if text in attributes.casefold() and address in map(str.casefold, emails_of(orjson.loads(attributes))):
+                yield key
 
     def claimants(self, addresses: Collection[str]) -> list[tuple[str, str, State]]:
         """Return (address, key, state) of everybody whose userName or first e-mail is among these folded addresses.

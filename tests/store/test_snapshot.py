@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from syncd.core.digest import NO_MEMBERS
 from syncd.core.model import Kind, Known, KnownGroup, State
-from syncd.store import Snapshot, StateFile
+from syncd.store import Snapshot, StateFile, Stop
 from tests.world import NOON, digest_of
 
 ADA = Known(
@@ -182,6 +182,23 @@ def test_what_everything_was_in_line_with_is_remembered(state: StateFile, snapsh
     snapshot.set_mark(b"\x00mark")
     assert snapshot.mark == b"\x00mark"
     assert state.snapshot("other").mark == b""
+
+
+def test_how_much_the_source_had_is_remembered(state: StateFile, snapshot: Snapshot) -> None:
+    assert snapshot.source_counts == {}
+    snapshot.set_source_counts({"users": 3, "groups": 0})
+    assert snapshot.source_counts == {"users": 3, "groups": 0}
+    assert state.snapshot("other").source_counts == {}
+
+
+def test_a_stopped_target_is_remembered_until_it_goes_on(state: StateFile, snapshot: Snapshot) -> None:
+    assert snapshot.stop is None
+    for stop in (Stop("gone", "none of 40 is there", NOON), Stop("refused", "401", NOON + timedelta(hours=1))):
+        snapshot.set_stop(stop)
+        assert snapshot.stop == stop
+    assert state.snapshot("other").stop is None
+    snapshot.set_stop(None)
+    assert snapshot.stop is None
 
 
 def test_the_serial_rises(snapshot: Snapshot) -> None:
