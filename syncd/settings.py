@@ -51,6 +51,7 @@ from syncd.values import (
     ldap_url,
     positive_duration,
     schedule,
+    some_name,
     time_zone,
     webhook_url,
 )
@@ -77,6 +78,7 @@ PositiveDuration = Annotated[timedelta, BeforeValidator(positive_duration)]
 RuleText = Annotated[str, AfterValidator(_rule)]
 DomainPattern = Annotated[str, AfterValidator(_domain)]
 Schedule = Annotated[str, AfterValidator(schedule)]
+Name = Annotated[str, AfterValidator(some_name)]
 
 
 class Section(BaseModel):
@@ -298,7 +300,7 @@ class MappingSettings(Section):
 
 
 class LimitSettings(Section):
-    """The most that may happen in one run: a share of the managed people, a count, or both."""
+    """The most that may happen in one run: a share of the managed people, a count, or both; or nothing by itself."""
 
     percent: Annotated[float, Field(ge=0, le=100)] | None = None
     """This share of the managed people …"""
@@ -306,11 +308,13 @@ class LimitSettings(Section):
     """… or this many people in one run. Beyond either, the whole class is held."""
     base: Annotated[int, Field(ge=0, alias="from")] = 20
     """`percent` counts from this many managed people on."""
+    hold: Literal["always"] | None = None
+    """`"always"`: every such change waits for a person. Alone, `percent` and `count` stay as they are by default."""
 
     @model_validator(mode="after")
     def _something(self) -> LimitSettings:
-        if self.percent is None and self.count is None:
-            raise ValueError("give `percent`, `count` or both")
+        if self.percent is None and self.count is None and self.hold is None:
+            raise ValueError('give `percent`, `count` or both, or hold = "always"')
         return self
 
 
@@ -323,12 +327,19 @@ class DriftSettings(Section):
     default: Reaction = "enforce"
     """For every class below that is not named."""
     user_deleted: Reaction | None = None
+    """An account that syncd made or took over is gone."""
     user_activation: Reaction | None = None
+    """An account was switched on or off."""
     user_attributes: Reaction | None = None
+    """Something that syncd writes was edited."""
     group_deleted: Reaction | None = None
+    """A group is gone."""
     group_renamed: Reaction | None = None
+    """A group has another name, or something else that syncd writes was edited."""
     member_added: Reaction | None = None
+    """Managed people were put into a group. Members whom syncd doesn't manage are left alone in any case."""
     member_removed: Reaction | None = None
+    """Managed people were taken out of a group."""
 
 
 class TargetSettings(Section):
@@ -354,15 +365,25 @@ class TargetSettings(Section):
     missing_grace: Duration = timedelta(hours=24)
     """How long somebody (or a group) may be gone from the source before the account is switched off; `"0s"`: none."""
     delete_after: Annotated[timedelta | None, BeforeValidator(duration_or_never)] = None
-    """After how long a deactivated account is deleted. Read, and not acted upon by this version: nobody is deleted."""
+    """After how long a deactivated account is deleted, with everything in it; by default never."""
+    protect: list[Name] = Field(default_factory=list)
+    """Who is never switched off or deleted, whatever the source says: keys, userNames or e-mails. The token's own
+    account and the account's owner, where the endpoint names them, are protected anyway."""
+    adopt_groups: bool = False
+    """Whether a group that was at the target before is taken over when its name is the same; else that is held."""
+    overlapping_groups: list[Name] = Field(default_factory=list)
+    """Where a user can be in one group at most (`lucid-admin`): names, with `*` and `?`, of groups that everybody may
+    be in beside their own, such as Lucid's `All users`."""
     rate: Annotated[float, Field(gt=0, le=10_000)] | None = None
     """Requests per second that the endpoint bears, for estimates; else the profile's."""
     concurrency: Annotated[int, Field(ge=1, le=256)] = 8
     """Requests at a time."""
+    approval_lasts: PositiveDuration = timedelta(hours=24)
+    """How long `syncd approve` is good for: what no run has done by then is held again."""
     limits: dict[Class, LimitSettings] = Field(default_factory=dict)
     """By class: `deactivate`, `delete`, `delete_group`, `remove_members`, `rename`, `adopt`."""
     drift: DriftSettings = DriftSettings()
-    """What a full resync does about changes made at the target. Checked, and not used by this version."""
+    """What a full resync does about changes made at the target."""
 
     @field_validator("profile")
     @classmethod
@@ -372,6 +393,18 @@ class TargetSettings(Section):
                 f"no profile is called `{name}`{nearest(name, list(PROFILES))}; there are: {', '.join(PROFILES)}"
             )
         return name
+
+    @field_validator("overlapping_groups")
+    @classmethod
+    def _where_it_means_something(cls, patterns: list[str], info: ValidationInfo) -> list[str]:
+        profile = PROFILES.get(info.data.get("profile", ""))
+        if patterns and profile is not None and not profile.one_group_per_user:
+            fitting = ", ".join(each.name for each in PROFILES.values() if each.one_group_per_user)
+            raise ValueError(
+                f"with the profile `{profile.name}` people can be in any number of groups: leave it out "
+                f"(it means something with {fitting})"
+            )
+        return patterns
 
 
 class ScheduleSettings(Section):

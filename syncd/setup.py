@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from pydantic import SecretStr
 
-from syncd.compare import SourceRules, TargetRules
+from syncd.core.drift import DriftClass, Reaction, Reactions
 from syncd.core.mapping import (
     MAPPING_VERSION,
     Domains,
@@ -21,13 +22,23 @@ from syncd.core.mapping import (
     union,
 )
 from syncd.core.model import Kind, Source, Wanted
-from syncd.core.policy import DEFAULT_LIMITS, Limit, Policy
+from syncd.core.policy import DEFAULT_LIMITS, Class, Limit, Policy
 from syncd.core.rules import Rule
 from syncd.errors import ConfigurationError, Fault
 from syncd.scim.client import Client
 from syncd.scim.profiles import PROFILES
 from syncd.scim.transport import Transport
-from syncd.settings import CsvSettings, LdapSettings, Secret, Settings, TargetSettings, load
+from syncd.settings import (
+    CsvSettings,
+    DriftSettings,
+    LdapSettings,
+    LimitSettings,
+    Secret,
+    Settings,
+    TargetSettings,
+    load,
+)
+from syncd.terms import SourceRules, TargetRules
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,8 @@ class Target:
     """Raises ConfigurationError when the token can't be read."""
     ca_file: Path | None
     concurrency: int
+    approval_lasts: timedelta = timedelta(hours=24)
+    """How long what a person released stays released."""
 
     @property
     def name(self) -> str:
@@ -128,7 +141,7 @@ def _target(
     )
     limits = {
         **DEFAULT_LIMITS,
-        **{class_: Limit(limit.percent, limit.count, limit.base) for class_, limit in settings.limits.items()},
+        **{class_: _limit(class_, limit) for class_, limit in settings.limits.items()},
     }
     rules = TargetRules(
         name=settings.name,
@@ -138,14 +151,34 @@ def _target(
         rate=settings.rate or profile.requests_per_second,
         group_scheme=[*group_scheme, settings.groups],
         scheme=[*scheme, settings.scope or "", list(domains.patterns), profile.pending_by_endpoint],
+        drift=_reactions(settings.drift),
+        protect=frozenset(each.strip().casefold() for each in settings.protect),
+        adopt_groups=settings.adopt_groups,
+        overlapping_groups=tuple(settings.overlapping_groups),
+        delete_after=settings.delete_after,
     )
-
     return Target(
         rules=rules,
         base_url=settings.base_url,
         token=_bearer(settings.token, f"target[{settings.name}].token", file, base),
         ca_file=base / settings.ca_file if settings.ca_file else None,
         concurrency=settings.concurrency,
+        approval_lasts=settings.approval_lasts,
+    )
+
+
+def _limit(class_: Class, settings: LimitSettings) -> Limit:
+    always = settings.hold == "always"
+    if settings.percent is None and settings.count is None:
+        return replace(DEFAULT_LIMITS[class_], always=always)
+    return Limit(settings.percent, settings.count, settings.base, always)
+
+
+def _reactions(settings: DriftSettings) -> Reactions:
+    named = settings.model_dump(exclude={"default"}, exclude_none=True)
+    return Reactions(
+        Reaction(settings.default),
+        {DriftClass(name): Reaction(reaction) for name, reaction in named.items()},
     )
 
 

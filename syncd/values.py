@@ -145,6 +145,13 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
+def some_name(text: str) -> str:
+    """Check that a name is none that could match nobody, or everybody, by accident."""
+    if not text.strip():
+        raise ValueError("a name is wanted, and this one is empty")
+    return text
+
+
 def environment_name(name: str) -> str:
     """Check the name of an environment variable; a secret written in its place is not repeated."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):

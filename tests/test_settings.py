@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from syncd.core.drift import DriftClass, Reaction
 from syncd.core.groups import Nesting
-from syncd.core.policy import Class
+from syncd.core.policy import Class, Limit
 from syncd.errors import ConfigurationError
-from syncd.settings import CsvSettings, LdapSettings, load
+from syncd.settings import CsvSettings, DriftSettings, LdapSettings, load
 from syncd.setup import Setup, compile_settings, read
+from syncd.terms import TargetRules
 from tests.configurations import LDAP, MAPPING, SECRET, SMALLEST, SOURCE, TARGET, faults, loaded
 
 EXAMPLES = Path(__file__).parent.parent / "config"
@@ -175,6 +177,74 @@ def test_the_smallest_configuration_has_safe_defaults(file: Path) -> None:
     assert settings.schedule.sync == "15m"
 
 
+def rules(file: Path, text: str) -> TargetRules:
+    return compile_settings(loaded(file, SMALLEST + text), file).targets[0].rules
+
+
+def test_people_who_are_protected_are_named_in_any_case(file: Path) -> None:
+    assert rules(file, 'protect = ["Ada@Example.com", "1001", " Straße "]').protect == {
+        "ada@example.com",
+        "1001",
+        "strasse",
+    }
+    assert rules(file, "").protect == frozenset()
+
+
+def test_groups_are_taken_over_by_name_only_when_that_is_said(file: Path) -> None:
+    assert rules(file, "").adopt_groups is False
+    assert rules(file, "adopt_groups = true").adopt_groups is True
+
+
+def test_accounts_are_deleted_only_when_that_is_said(file: Path) -> None:
+    assert rules(file, "").delete_after is None
+    assert rules(file, 'delete_after = "90d"').delete_after == timedelta(days=90)
+
+
+def test_an_approval_is_good_for_a_day_unless_said_otherwise(file: Path) -> None:
+    assert compile_settings(loaded(file, SMALLEST), file).targets[0].approval_lasts == timedelta(hours=24)
+    longer = compile_settings(loaded(file, SMALLEST + 'approval_lasts = "1w"'), file)
+    assert longer.targets[0].approval_lasts == timedelta(days=7)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", Limit(percent=10, count=50, base=20)),
+        ('{ hold = "always" }', Limit(percent=10, count=50, base=20, always=True)),
+        ('{ hold = "always", count = 3 }', Limit(count=3, always=True)),
+        ("{ percent = 5, from = 100 }", Limit(percent=5, base=100)),
+    ],
+)
+def test_a_limit_is_what_it_says_and_otherwise_what_it_is_without_a_word(
+    file: Path, text: str, expected: Limit
+) -> None:
+    found = rules(file, f"[target.limits]\ndeactivate = {text}\n" if text else "")
+    assert found.policy.limits[Class.DEACTIVATE] == expected
+    assert found.policy.limits[Class.DELETE_GROUP] == Limit(count=5)
+
+
+def test_drift_is_put_back_unless_its_class_or_all_are_only_reported(file: Path) -> None:
+    assert {rules(file, "").drift.to(each) for each in DriftClass} == {Reaction.ENFORCE}
+    one = rules(file, '[target.drift]\nuser_attributes = "report"\n').drift
+    assert [each for each in DriftClass if one.to(each) is Reaction.REPORT] == [DriftClass.USER_ATTRIBUTES]
+    others = rules(file, '[target.drift]\ndefault = "report"\nmember_added = "enforce"\n').drift
+    assert [each for each in DriftClass if others.to(each) is Reaction.ENFORCE] == [DriftClass.MEMBER_ADDED]
+
+
+def test_every_class_of_drift_can_be_configured() -> None:
+    assert set(DriftSettings.model_fields) == {"default", *(each.value for each in DriftClass)}
+
+
+def test_overlapping_groups_are_refused_where_they_mean_nothing(file: Path) -> None:
+    text = SMALLEST + 'overlapping_groups = ["All users"]\n'
+    assert faults(file, text) == {
+        "target[lucid].overlapping_groups": "with the profile `generic` people can be in any number of groups: "
+        "leave it out (it means something with lucid-admin)"
+    }
+    admin = compile_settings(loaded(file, text + 'profile = "lucid-admin"\n'), file)
+    assert admin.targets[0].rules.overlapping_groups == ("All users",)
+
+
 @pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.stem)
 def test_every_example_loads_and_compiles(example: Path) -> None:
     assert isinstance(read(example), Setup)
@@ -272,6 +342,9 @@ def test_every_fault_is_said_at_once_with_its_key_and_the_nearest_known_one(file
     token = "{SECRET}"
     verified_domains = "example.com"
     groups = "x"
+    protect = ["ada@example.com", " "]
+    adopt_groups = "perhaps"
+    approval_lasts = "0s"
     missing_grace = 24
     delete_after = "90x"
     rate = 0
@@ -334,6 +407,9 @@ def test_every_fault_is_said_at_once_with_its_key_and_the_nearest_known_one(file
         '{ file = "…" }',
         "target[a b].verified_domains": 'a list is wanted: ["…", "…"]',
         "target[a b].groups": 'a list is wanted: ["…", "…"]',
+        "target[a b].protect[1]": "a name is wanted, and this one is empty",
+        "target[a b].adopt_groups": "true or false is wanted",
+        "target[a b].approval_lasts": "`0s` is no time at all",
         "target[a b].missing_grace": '`24` is not a duration such as "30s", "15m", "24h" or "90d"',
         "target[a b].delete_after": '`90x` is not a duration such as "30s", "15m", "24h" or "90d"',
         "target[a b].rate": "more than 0 is wanted",
@@ -342,7 +418,7 @@ def test_every_fault_is_said_at_once_with_its_key_and_the_nearest_known_one(file
         "target[a b].limits.deactivat": "no such key; did you mean `deactivate`?",
         "target[a b].limits.deactivate.percent": "at most 100 is wanted",
         "target[a b].limits.deactivate.cuont": "no such key; did you mean `count`?",
-        "target[a b].limits.delete_group": "give `percent`, `count` or both",
+        "target[a b].limits.delete_group": 'give `percent`, `count` or both, or hold = "always"',
         "target[a b].drift.default": 'must be "enforce" or "report"',
         "target[a b].drift.user_atributes": "no such key; did you mean `user_attributes`?",
         "target[two].base_url": "an address without a user's name and password is wanted",
