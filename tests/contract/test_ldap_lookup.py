@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import ldap3
@@ -176,7 +177,7 @@ attributetype ( 1.3.6.1.4.1.55555.1 NAME 'staffCode'
 """
     people = [
         ldif.person(uid, {"objectClass": ["inetOrgPerson", "extensibleObject"], "staffCode": code})
-        for uid, code in (("cy", "AB1"), ("eve", "cd2"))
+        for uid, code in (("cy", "AB1"), ("eve", "cd2"), *((f"u{number}", f"u{number}") for number in range(50)))
     ]
     with Slapd(tmp_path / "slapd", small(*people), top=exact) as server:
         source = LdapSource(options(server, key="staffCode", user_filter="(staffCode=*)", group_filter=""))
@@ -186,14 +187,17 @@ attributetype ( 1.3.6.1.4.1.55555.1 NAME 'staffCode'
 
 # -- scripted ------------------------------------------------------------------------------------
 
+CHILD = f"ldap://eu.example.com/dc=eu,{BASE}"
+
 Answer = Callable[[Request], Iterable[bytes]]
 
 
-def scripted(look_up: Answer, *, read: Iterable[int] = (1, 2)) -> Scripted:
+def scripted(look_up: Answer, *, read: Iterable[int] = (1, 2), references: Sequence[str] = ()) -> Scripted:
     """Return a server whose people are read as numbered, and that answers any other search as given."""
 
     def answer(request: Request) -> Iterator[bytes]:
         if wire.PAGED_RESULTS in request.content:
+            yield from (reference(request, url) for url in references)
             yield from (person(request, number) for number in read)
             yield done(request)
         else:
@@ -202,8 +206,8 @@ def scripted(look_up: Answer, *, read: Iterable[int] = (1, 2)) -> Scripted:
     return Scripted(answer)
 
 
-def source(server: Scripted) -> LdapSource:
-    return LdapSource(LdapOptions(urls=(server.url,), base_dn=BASE, group_filter=""))
+def source(server: Scripted, **changes: str) -> LdapSource:
+    return LdapSource(replace(LdapOptions(urls=(server.url,), base_dn=BASE, group_filter=""), **changes))
 
 
 def answers_with(*numbers: int, code: int = 0, references: Iterable[str] = ()) -> Answer:
@@ -236,6 +240,40 @@ def test_a_thousand_keys_are_five_searches() -> None:
         absent = [uuid(number) for number in range(1000, 2000)]
         assert look_up(source(server), *absent) == dict.fromkeys(absent, False)
         assert server.operations.count(wire.SEARCH) == 1 + 5
+
+
+@pytest.mark.parametrize(
+    ("base", "users", "groups", "searched"),
+    [
+        (BASE, PEOPLE, GROUPS, [BASE]),
+        (PEOPLE, BASE, GROUPS, [BASE]),
+        (PEOPLE, f"OU=People, {BASE}", f"ou=x,{PEOPLE}", [PEOPLE]),
+        (PEOPLE, APART, GROUPS, [PEOPLE, APART, GROUPS]),
+        (f"ou=x,{PEOPLE}", APART, BASE, [BASE]),
+    ],
+)
+def test_no_branch_is_searched_twice(base: str, users: str, groups: str, searched: list[str]) -> None:
+    with scripted(answers_with(1, 2)) as server:
+        beside = source(server, base_dn=base, user_base_dn=users, group_base_dn=groups)
+        assert look_up(beside, uuid(9)) == {uuid(9): False}
+        contents = [request.content for request in server.requests if request.operation == wire.SEARCH][1:]
+    # The base comes first in a search request (RFC 4511 section 4.5.1).
+    assert len(contents) == len(searched)
+    assert all(wire.ber(0x04, base.encode()) in content for base, content in zip(searched, contents, strict=True))
+
+
+def test_a_base_that_is_refused_leaves_nobody_proven_gone_whatever_the_others_say() -> None:
+    def answer(request: Request) -> Iterable[bytes]:
+        return answers_with(1, 2, code=50 if b"ou=people" in request.content else 0)(request)
+
+    with scripted(answer) as server:
+        beside = source(server, base_dn=PEOPLE, user_base_dn=APART)
+        assert look_up(beside, uuid(9)) == {uuid(9): None}
+
+
+def test_a_reference_met_while_reading_says_nothing_of_a_look_up_that_meets_none() -> None:
+    with scripted(answers_with(1, 2), references=[CHILD]) as server:
+        assert look_up(source(server), uuid(9)) == {uuid(9): False}
 
 
 def test_who_came_before_a_limit_was_reached_is_there() -> None:
@@ -293,7 +331,6 @@ def test_what_a_server_hides_for_good_after_its_first_page_looks_gone() -> None:
         assert look_up(source(server), uuid(2), uuid(3)) == {uuid(2): False, uuid(3): False}
 
 
-CHILD = f"ldap://eu.example.com/dc=eu,{BASE}"
 OWN = [
     "ldap://ForestDnsZones.example.com/DC=ForestDnsZones,DC=example,DC=com",
     "ldap://DomainDnsZones.example.com/DC=DomainDnsZones,DC=example,DC=com",
