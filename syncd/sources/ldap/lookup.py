@@ -110,7 +110,7 @@ def _outermost(layout: Layout) -> list[str]:
     outermost: list[str] = []
     for base in (layout.base, layout.user_base, layout.group_base):
         if not any(is_below(base, other) for other in outermost):
-            outermost = [base, *(other for other in outermost if not is_below(other, base))]
+            outermost = [*(other for other in outermost if not is_below(other, base)), base]
     return outermost
 
 
