@@ -36,7 +36,8 @@ def _requests(change: Change, target: TargetRules, snapshot: Snapshot, per_updat
             return ceil(count / target.profile.members_per_patch) * per_update
         case Action.ADOPT_USER | Action.ADOPT_GROUP:
             # A stranger's account is looked at once more before it is taken over.
-            looked_at = change.takes_over and snapshot.key_of(Kind.USER, change.resource) is None
+            kind = Kind.USER if change.action.about_user else Kind.GROUP
+            looked_at = change.takes_over and snapshot.key_of(kind, change.resource) is None
             return int(looked_at) + (per_update if change.differences[1] else 0)
         case _:
             return per_update if change.after else 0

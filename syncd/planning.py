@@ -336,5 +336,3 @@ def _part(change: Change, key: str) -> Change | None:
     if change.action in (Action.ADD_MEMBERS, Action.REMOVE_MEMBERS) and key in change.members:
         return change.with_members([key], [])
     return None
-
-

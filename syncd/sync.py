@@ -87,6 +87,7 @@ def carry_out(planned: Planned, state: StateFile, progress: Progress) -> Run:
     )
     return run
 
+
 def _remember(planned: Planned, state: StateFile) -> None:
     """Write down what was found; what may follow from it is then found again, whatever happens in between."""
     plan, target = planned.plan, planned.target.name
@@ -163,7 +164,6 @@ def _pushing(planned: Planned, state: StateFile, client: Client, progress: Progr
         concurrency=target.concurrency,
         on_outcome=progress.outcome,
         takeovers=limit.most(sum(counts.values())),
-        verified=rules.is_verified,
         adopt_groups=rules.adopt_groups,
         protected=protected,
     )

@@ -112,7 +112,7 @@ def user_drift(known: Known, seen: Observed | None, reactions: Reactions) -> Ite
     found: Flat = {}
     for path, value in known.attributes.items():
         there = seen.attributes.get(path)
-        if path != "active" and not _alike(path, value, there):
+        if path != "active" and not alike(path, value, there):
             expected[path], found[path] = value, there
     if expected:
         yield drift(DriftClass.USER_ATTRIBUTES, expected, found)
@@ -153,7 +153,7 @@ def _members(users: set[str], groups: set[str]) -> Flat:
     return {part: sorted(keys) for part, keys in (("members", users), ("groups", groups)) if keys}
 
 
-def _alike(path: str, expected: Json, found: Json) -> bool:
+def alike(path: str, expected: Json, found: Json) -> bool:
     """Return whether two values mean the same; the order of a list's elements means nothing (RFC 7643 section 2.4)."""
     if isinstance(expected, list) and isinstance(found, list):
         return _values(path, expected) == _values(path, found)

@@ -104,9 +104,10 @@ class Change:
 
     @property
     def takes_over(self) -> bool:
-        """Whether it makes an account ours that doesn't carry our mark yet."""
+        """Whether it makes an account or a group ours that doesn't carry our mark yet."""
         mark = self.after.get("externalId")
-        return self.action is Action.ADOPT_USER and (mark is None or self.before.get("externalId") != mark)
+        adopts = self.action in (Action.ADOPT_USER, Action.ADOPT_GROUP)
+        return adopts and (mark is None or self.before.get("externalId") != mark)
 
     @property
     def shuts_out(self) -> bool:
