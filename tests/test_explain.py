@@ -270,17 +270,27 @@ def test_a_stopped_target_is_the_gravest_reason(case: Case) -> None:
 
 def test_whom_a_later_reading_no_longer_returned_is_gone(case: Case) -> None:
     case.entry("1", at=NOON - HOUR, status="left")
-    case.run(plan())
+    case.run(plan())  # of a saved plan, say: nothing was read for it
+    assert LEFT in case.verdict("1")
+    case.entry("2", at=NOON)
     assert case.verdict("1") == (
         "Ada Lovelace (1) is not there at lucid: the source no longer had them on 2026-11-22 12:00 UTC, and who is"
         " off gets no account."
     )
 
 
-def test_a_run_that_read_nothing_says_nothing_of_who_is_gone(case: Case) -> None:
+def test_whose_row_could_not_be_read_is_not_said_to_be_gone(case: Case) -> None:
     case.entry("1", at=NOON - HOUR, status="left")
-    case.run(plan(evidence=None))
+    case.entry("2", at=NOON)
+    case.run(plan(problems=(Trouble("1", "ragged row"),)))
     assert LEFT in case.verdict("1")
+
+
+def test_who_has_an_account_and_does_not_differ_is_not_said_to_be_gone(case: Case) -> None:
+    case.entry("1", at=NOON - HOUR)
+    case.account("1")
+    case.entry("2", at=NOON)
+    assert case.verdict("1").endswith("is active at lucid, as the source has it.")
 
 
 def test_an_account_without_a_kept_entry_is_just_active(case: Case) -> None:

@@ -19,7 +19,7 @@ from syncd.report.explanation import Explanation, Part
 from syncd.report.text import counted, label, value_text
 from syncd.setup import Target
 from syncd.store import Snapshot, StateFile
-from syncd.store.lookup import groups_with
+from syncd.store.lookup import groups_with, last_kept
 from syncd.terms import SourceRules, TargetRules
 
 _GROUPS_SHOWN: Final = 20
@@ -131,14 +131,13 @@ class _Person:
 
     def _since_gone(self) -> str:
         """Say since when the source lacks them, "" where it has them or nobody can say."""
-        known, evaluation, last = self._known, self._evaluation, self._circumstances.last
+        known, evaluation = self._known, self._evaluation
         if known is not None and known.missing_since is not None:
             return f"the source has not had them since {spoken(known.missing_since)}"
-        # Whoever has no account is read anew in every run that reads.
-        if known is None and evaluation is not None and last is not None and last.read:
-            read = last.created
-            if evaluation.at < read and not self._circumstances.problems:
-                return f"the source no longer had them on {spoken(read)}"
+        # Who has no account differs in every reading, and is kept anew.
+        kept = last_kept(self._snapshot) if known is None and evaluation is not None else None
+        if kept and evaluation and evaluation.at < kept and not self._circumstances.problems:
+            return f"the source no longer had them on {spoken(kept)}"
         return ""
 
     def _following(self) -> list[Change]:

@@ -64,11 +64,9 @@ class PastOutcome:
 
 @dataclass(frozen=True, slots=True)
 class PastPlan:
-    """What the plan of a run says of who isn't changed. `read`: whether the source was read for it."""
+    """What the plan of a run says of who isn't changed."""
 
     run: int
-    created: datetime
-    read: bool
     problems: tuple[Trouble, ...]
     drift: tuple[Drift, ...]
 
@@ -202,8 +200,6 @@ class Journal:
         plan = orjson.loads(row[1])
         return PastPlan(
             row[0],
-            datetime.fromisoformat(plan["created"]),
-            plan.get("evidence") is not None,
             tuple(Trouble(**problem) for problem in plan["problems"]),
             tuple(map(Drift.from_json, plan["drift"])),
         )

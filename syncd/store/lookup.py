@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 import orjson
 
@@ -35,6 +36,12 @@ def unlinked_entries(snapshot: Snapshot, naming: str = "") -> Iterator[Entry]:
     )
     for key, attributes, place in rows:
         yield Entry(key, orjson.loads(attributes), place)
+
+
+def last_kept(snapshot: Snapshot) -> datetime | None:
+    """Return when entries were last kept: whoever has no account and was read then has an entry of that moment."""
+    (moment,) = snapshot._one("SELECT max(at) FROM entries WHERE target = ?", snapshot._target)
+    return datetime.fromisoformat(moment) if moment else None
 
 
 def holds_naming(holds: Holds, text: str) -> list[Hold]:
