@@ -363,6 +363,12 @@ def test_what_keeps_failing_is_quarantined(case: Case) -> None:
     )
 
 
+def test_whom_only_the_quarantine_knows_is_found(case: Case) -> None:
+    with case.state.atomic():
+        case.state.quarantine("lucid").failed(CREATE, 400, "userName is reserved", NOON)
+    assert "u1@x.org (1) is not there at lucid: creating the account is quarantined" in case.verdict("u1@x.org")
+
+
 def test_a_held_membership_is_shown_to_whom_it_concerns(case: Case) -> None:
     case.account("1")
     case.account("2")
@@ -455,6 +461,14 @@ def test_pending_says_who_keeps_them_out(case: Case, profile: str, said: str) ->
     case.account("1", State.PENDING)
     case.target = replace(case.target, rules=replace(case.target.rules, profile=PROFILES[profile]))
     assert case.sentences("1", "pending")[0] == said
+
+
+def test_pending_says_whether_they_are_in_their_groups_already(case: Case) -> None:
+    case.account("1", State.PENDING)
+    assert len(case.sentences("1", "pending")) == 1
+    waits = replace(case.target.rules.profile, pending_memberships=False)
+    case.target = replace(case.target, rules=replace(case.target.rules, profile=waits))
+    assert case.sentences("1", "pending")[1] == "they join their groups when they have accepted"
 
 
 def test_the_lock_says_which_drift_is_only_reported(case: Case) -> None:

@@ -211,8 +211,6 @@ class _Person:
             return f"{base}{colon} {self._off}, and who is off gets no account"
         held = self._circumstances.own_holds
         change = held[0].change if held else self._changes[0] if self._changes else None
-        if change is None and not self._circumstances.outcomes and not self._circumstances.problems:
-            return base
         subject = doing(change) if change else "creating the account"
         return f"{base}{colon} {subject} {self._circumstances.hindrance(change)}"
 
