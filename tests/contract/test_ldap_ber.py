@@ -87,3 +87,27 @@ _SN = wire.ber(0x04, b"sn")
 def test_lengths_and_tags_that_contradict_each_other_are_refused(content: bytes) -> None:
     with pytest.raises(ber.NotLdap):
         decoded(wire.message(7, wire.ber(ber.SEARCH_ENTRY, content)))
+
+
+def references(content: bytes) -> list[bytes]:
+    raw = wire.message(7, wire.ber(ber.SEARCH_REFERENCE, content))
+    return ber.references(raw, *ber.operation(raw, 0)[2:])
+
+
+def test_a_reference_names_every_server_that_holds_a_part() -> None:
+    long = b"ldap://b.example.com/" + b"x" * 300
+    assert references(wire.ber(0x04, b"ldap://a") + wire.ber(0x04, long)) == [b"ldap://a", long]
+    assert references(b"") == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(wire.ber(0x0A, b"ldap://a"), id="no string"),
+        pytest.param(b"\x04\x09ldap://a", id="longer than the message"),
+        pytest.param(b"\x04", id="no length"),
+    ],
+)
+def test_a_reference_that_is_no_list_of_urls_is_refused(content: bytes) -> None:
+    with pytest.raises(ber.NotLdap):
+        references(content)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ldap3.utils.dn import escape_rdn
 
 from syncd.sources.ldap.entries import AttributeReader, KeyAttribute, KeyUnreadable
-from syncd.sources.ldap.names import AMBIGUOUS, DnTable, UidTable, is_dn, normal
+from syncd.sources.ldap.names import AMBIGUOUS, DnTable, UidTable, is_below, is_dn, normal
 
 
 @pytest.mark.parametrize(
@@ -102,6 +102,23 @@ def test_a_long_run_of_spaces_takes_no_longer_than_other_text() -> None:
     # Quadratic, this would take minutes.
     assert is_dn("cn=a" + " " * 1_000_000 + "b,dc=example")
     assert not is_dn("cn=" + " " * 1_000_000 + '"')
+
+
+@pytest.mark.parametrize(
+    ("dn", "base", "below"),
+    [
+        ("ou=People, DC=Example,dc=com", "dc=example,dc=com", True),
+        ("dc=example,dc=com", "DC=example,DC=com", True),
+        ("dc=com", "dc=example,dc=com", False),
+        ("ou=x,dc=anexample,dc=com", "dc=example,dc=com", False),
+        # The comma belongs to a value: this is an entry of dc=com.
+        ("ou=x\\,dc=example,dc=com", "dc=example,dc=com", False),
+        ("dc=com", "", True),
+        ("", "dc=com", False),
+    ],
+)
+def test_what_lies_below_a_base(dn: str, base: str, below: bool) -> None:
+    assert is_below(dn, base) is below
 
 
 def test_a_name_of_two_entries_is_nobody_s() -> None:

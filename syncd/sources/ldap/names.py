@@ -46,7 +46,7 @@ def is_dn(text: str) -> bool:
 
 
 def is_below(dn: str, base: str) -> bool:
-    """Return whether an entry with this DN would be found below that base, or is it; neither, where one is no DN."""
+    """Return whether an entry with this DN would be found below that base, or is it; both are DNs."""
     name, above = normal(dn.encode()), normal(base.encode())
     if name is None or above is None:
         return False
