@@ -3,11 +3,11 @@
 Owns what counts as an answer. Whatever keeps the server from searching everything that we read makes it none:
 refusals, limits, parts of the tree on other servers, a key that it can't be asked for.
 
-What no directory tells is what it hides: to an access rule, an entry that we may not see is one that isn't there
-(RFC 4511 section 4.1.9 lets it say so), and neither hasSubordinates nor numSubordinates tells what was hidden
-yesterday from what is hidden since. So each question asks for a few of those who were just read as well, the
-witnesses: who can't find them can't prove anything. A rule that hid people before the reading began remains
-unseen: the grace for the missing and the limits on changes are there for that.
+What no directory tells is what it hides: an entry that our account may not see is answered for like one that isn't
+there, and hasSubordinates or numSubordinates don't tell what was always hidden from what is hidden since yesterday.
+So each question asks for a few of those who were just read as well, the witnesses: an answer without them proves
+nothing. A rule that hid people before the reading began remains unseen: the grace for the missing and the limits on
+changes are there for that.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _BATCH: Final = 200
 """Keys in one search: some 12 KB of filter, and fewer entries than any usual size limit even if all are there."""
 
 # A search of an Active Directory forest's root domain refers to these in any case. They hold its DNS, and its own
-# configuration ([MS-ADTS] 3.1.1.1.5): nobody moves there.
+# configuration: nobody moves there.
 _WITHOUT_PEOPLE: Final = frozenset({b"dc=domaindnszones", b"dc=forestdnszones", b"cn=configuration"})
 
 
