@@ -1,0 +1,91 @@
+"""The command line. Every command imports what it needs when it runs: `syncd --help` must be quick.
+
+Results go to stdout, logs and progress to stderr; an error is a sentence, never a traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from syncd import __version__
+from syncd.cli.decisions import accept, approve, holds, reject
+from syncd.cli.shared import ERROR, OK, USAGE
+from syncd.cli.standing import explain, runs, show, status
+from syncd.cli.trying import completion, demo, init
+from syncd.cli.working import apply, check, plan, relink, resync, sync
+from syncd.errors import SyncdError
+from syncd.sandbox.command import sandbox
+
+
+class Commands(click.Group):
+    """The commands in the order in which one meets them, not of the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with the contract's codes."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        code = USAGE
+    except click.Abort:
+        click.echo("syncd: interrupted", err=True)
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = ERROR
+    except SyncdError as error:
+        from syncd.report.text import visible
+
+        text = "\n".join(visible(line) for line in str(error).splitlines())
+        click.echo(click.style("syncd: ", fg="red", bold=True) + text, err=True)
+        code = error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ERROR
+    except Exception as error:
+        if os.environ.get("SYNCD_DEBUG"):
+            raise
+        click.echo(f"syncd: a fault of syncd itself: {type(error).__name__}: {error}", err=True)
+        click.echo("  please report it with what SYNCD_DEBUG=1 prints in addition", err=True)
+        code = ERROR
+    sys.exit(code if isinstance(code, int) else OK)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="syncd")
+def cli() -> None:
+    """Keep SCIM 2.0 endpoints in step with LDAP, Active Directory or CSV.
+
+    Begin with `syncd demo`, or with `syncd init`.
+    """
+
+
+for command in (
+    init,
+    check,
+    plan,
+    apply,
+    sync,
+    status,
+    explain,
+    runs,
+    show,
+    holds,
+    approve,
+    reject,
+    accept,
+    resync,
+    relink,
+    sandbox,
+    demo,
+    completion,
+):
+    cli.add_command(command)

@@ -1,0 +1,47 @@
+"""Commands to begin with, and to try things out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command(short_help="Write a starter configuration and sample files.")
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False), default=Path())
+def init(directory: Path) -> None:
+    """Write a commented configuration and sample CSV files into DIRECTORY; nothing is overwritten."""
+    from syncd.starter import write
+
+    for path, written in write(directory):
+        click.echo(f"{'wrote' if written else 'kept '} {path}")
+    config = directory / "syncd.toml"
+    click.echo(
+        f"\nNext: in one terminal  `syncd sandbox`   (a SCIM endpoint on this machine to try against)\n"
+        f"      in another       `export SYNCD_TOKEN=sandbox-token`, then `syncd plan -c {config}`"
+    )
+
+
+@click.command(short_help="See the whole thing at work on this machine.")
+@click.option("--no-pause", is_flag=True, help="Don't wait for a key between the steps.")
+@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Work in DIR, and leave it there.")
+def demo(no_pause: bool, keep: Path | None) -> None:
+    """The whole thing on this machine: sandbox, sample CSV, plan, apply, a change, a held removal that a person
+    decides about, a full resync that puts back what somebody changed, a quiet run."""
+    from syncd.demo import run
+
+    run(pause=not no_pause and sys.stdin.isatty(), keep=keep)
+
+
+@click.command(short_help="Print a shell's completion script.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell: `source <(syncd completion bash)`."""
+    from click.shell_completion import get_completion_class
+
+    from syncd.cli import cli
+
+    found = get_completion_class(shell)
+    assert found is not None
+    click.echo(found(cli, {}, "syncd", "_SYNCD_COMPLETE").source())

@@ -1,0 +1,311 @@
+"""Commands that look at source and targets, plan and push."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from syncd.cli.shared import (
+    CHANGES,
+    ERROR,
+    FAILED,
+    HELD,
+    OK,
+    answer,
+    config_option,
+    following,
+    json_option,
+    log_level_option,
+    opened,
+    show_lines,
+    state_of,
+    stop_sentence,
+    target_option,
+    user_option,
+    worst,
+)
+from syncd.errors import PlanFileError, SyncdError
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from syncd.core.plan import Plan, Run
+    from syncd.planning import Planned
+    from syncd.store import StateFile
+
+_full = click.option("--full", is_flag=True, help="Read the target too: what was changed there is shown as drift.")
+_output = click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write it to FILE: .json (for apply) or .txt.",
+)
+
+
+@click.command(short_help="Is everything right, does everything answer?")
+@config_option
+@target_option
+@json_option
+def check(config: Path, target: str | None, as_json: bool) -> int:
+    """Validate the configuration, reach source and targets, and print what each can do. Writes to neither."""
+    from syncd.check import check_all
+
+    setup = opened(config)
+    with state_of(setup) as state:
+        findings = check_all(setup, state, setup.chosen(target))
+    if as_json:
+        answer(
+            [
+                {
+                    finding.what: finding.facts | ({"error": finding.error} if finding.error else {})
+                    for finding in findings
+                }
+            ]
+        )
+    else:
+        for finding in findings:
+            mark = click.style("FAILED", fg="red", bold=True) if finding.error else click.style("ok", fg="green")
+            click.echo(f"{finding.what}: {mark}")
+            for label, text in finding.facts.items():
+                click.echo(f"    {label:<14} {text}")
+            if finding.error:
+                click.echo("    " + finding.error.replace("\n", "\n    "))
+    return ERROR if any(finding.error for finding in findings) else OK
+
+
+# -- plan, review, apply -----------------------------------------------------------------------------
+
+
+@click.command(short_help="The dry run: what would be done, and what would be held.")
+@config_option
+@target_option
+@_full
+@user_option
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print it.")
+@_output
+@json_option
+@log_level_option
+def plan(
+    config: Path,
+    target: str | None,
+    full: bool,
+    who: str | None,
+    form: str,
+    output: Path | None,
+    as_json: bool,
+    log_level: str,
+) -> int:
+    """The dry run: what would be done, and what would be held; nothing is written anywhere.
+
+    Exit code 0: nothing to do, 2: changes, 3: some are held, 1: a target could not be read (with --full).
+    """
+    from syncd.sync import make_plans
+
+    _check_ending(output)
+    setup = opened(config, log_level)
+    with state_of(setup) as state, following() as progress:
+        targets = setup.chosen(target)
+        planned = make_plans(setup, state, targets, progress, who, full=full)
+        return _show_plans(planned, state, output, as_json=as_json or form == "json")
+
+
+def _check_ending(output: Path | None) -> None:
+    if output is not None and output.suffix not in (".json", ".txt"):
+        raise click.UsageError(f"{output}: the ending says the format, and can be .json or .txt")
+
+
+def _show_plans(planned: Sequence[Planned], state: StateFile, output: Path | None, *, as_json: bool) -> int:
+    """Print plans, or write them to a file; return the exit code."""
+    from syncd.core.plan import dump
+    from syncd.report.text import plan_lines, render
+
+    usable = [each.plan for each in planned if each.failure is None]
+    if as_json:
+        answer([_plan_json(each) for each in planned])
+    elif output is None:
+        show_lines([line for each in planned for line in _plan_text(each, state)])
+    if output is not None and usable:
+        if output.suffix == ".json":
+            values = [each.to_json() for each in usable]
+            text = dump(values[0] if len(values) == 1 else values)
+        else:
+            text = render([line for each in usable for line in plan_lines(each)])
+        _write(output, text)
+    if output is not None and not as_json:
+        show_lines([line for each in planned for line in [*_plan_text(each, state)][:_SUMMARY]])
+        click.echo(f"written to {output}" if usable else f"{output} was not written")
+    return worst([_plan_code(each) for each in planned])
+
+
+_SUMMARY = 1
+"""Lines of a plan that are shown when the whole is written to a file."""
+
+
+def _plan_json(planned: Planned) -> dict[str, Any]:
+    """Return a plan as JSON; one that failed says why, and is none that `apply` takes."""
+    return planned.plan.to_json() | ({"error": str(planned.failure)} if planned.failure else {})
+
+
+def _plan_text(planned: Planned, state: StateFile) -> list[Text]:
+    from rich.text import Text
+
+    from syncd.report.text import plan_lines, visible
+
+    name = planned.plan.target
+    if planned.failure is not None:
+        lines = [visible(line) for line in str(planned.failure).splitlines()]
+        return [Text(f"{lines[0]}: nothing is planned", style="bold red"), *map(Text, lines[1:])]
+    lines_ = list(plan_lines(planned.plan))
+    stop = state.snapshot(name).stop
+    if stop is not None and planned.discovered is None:
+        lines_.append(Text(f"  {visible(stop_sentence(stop.cause, stop.reason, stop.since))}", style="bold red"))
+    return lines_
+
+
+def _plan_code(planned: Planned) -> int:
+    if planned.failure is not None:
+        return ERROR
+    return HELD if planned.plan.held else CHANGES if planned.plan.changes else OK
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    draft = path.with_name(path.name + ".draft")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise SyncdError(f"{path}: {error.strerror}", hint="nothing was written") from None
+
+
+@click.command(short_help="Carry out a reviewed plan: those changes and no others.")
+@click.argument("plan_file", metavar="PLAN.json", type=click.Path(path_type=Path, dir_okay=False))
+@config_option
+@target_option
+@json_option
+@log_level_option
+def apply(plan_file: Path, config: Path, target: str | None, as_json: bool, log_level: str) -> int:
+    """Carry out a reviewed plan: those changes and no others. What no longer holds is refused one by one."""
+    from syncd.sync import carry_out, saved_plan
+
+    plans = _read_plans(plan_file)
+    setup = opened(config, log_level)
+    names = {each.name for each in setup.chosen(target)}
+    ready = [saved_plan(setup, each, plan_file.name) for each in plans if target is None or each.target in names]
+    if not ready:
+        raise PlanFileError(f"{plan_file}: holds no plan for the target `{target}`")
+    with state_of(setup) as state, state.lease("apply"), following() as progress:
+        runs = [carry_out(planned, state, progress) for planned in ready]
+    return _report(runs, as_json)
+
+
+def _read_plans(file: Path) -> list[Plan]:
+    """Read one plan, or a list of them. Raises PlanFileError."""
+    import orjson
+
+    from syncd.core.plan import Plan
+
+    try:
+        data = orjson.loads(file.read_bytes())
+    except OSError as error:
+        raise PlanFileError(f"{file}: {error.strerror}") from None
+    except orjson.JSONDecodeError as error:
+        raise PlanFileError(
+            f"{file}: not JSON, or cut short: {error}", hint="make it anew with `syncd plan -o`"
+        ) from None
+    return [Plan.from_json(each, file.name) for each in (data if isinstance(data, list) else [data])]
+
+
+@click.command(short_help="Plan and push in one go.")
+@config_option
+@target_option
+@_full
+@user_option
+@json_option
+@log_level_option
+def sync(config: Path, target: str | None, full: bool, who: str | None, as_json: bool, log_level: str) -> int:
+    """Plan and push in one go. --user: one person, at once, also when their change is quarantined."""
+    return _sync(config, target, who, full=full, as_json=as_json, log_level=log_level)
+
+
+@click.command(short_help="A full resync now: read the targets whole, put back what was changed there.")
+@config_option
+@target_option
+@json_option
+@log_level_option
+def resync(config: Path, target: str | None, as_json: bool, log_level: str) -> int:
+    """A full resync now: read source and targets whole, and put back what was changed behind our back.
+
+    Links accounts that are there already instead of making them twice; with the state file lost, links everything.
+    """
+    return _sync(config, target, None, full=True, as_json=as_json, log_level=log_level)
+
+
+def _sync(config: Path, target: str | None, who: str | None, *, full: bool, as_json: bool, log_level: str) -> int:
+    from syncd.sync import carry_out, make_plans
+
+    setup = opened(config, log_level)
+    targets = setup.chosen(target)
+    for each in targets:
+        each.token()  # before anything is done
+    with state_of(setup) as state, state.lease("sync"), following() as progress:
+        plans = make_plans(setup, state, targets, progress, who, full=full)
+        runs = [carry_out(planned, state, progress) for planned in plans]
+    return _report(runs, as_json)
+
+
+def _report(runs: Sequence[Run], as_json: bool) -> int:
+    from syncd.report.text import run_lines
+
+    if as_json:
+        answer([run.to_json() for run in runs])
+    else:
+        show_lines([line for run in runs for line in run_lines(run)])
+    return worst([code for run in runs for code in _codes(run)])
+
+
+def _codes(run: Run) -> list[int]:
+    from syncd.core.plan import Result
+
+    codes = []
+    if run.error and not run.results[Result.APPLIED]:
+        codes.append(ERROR)
+    if any(outcome.result is not Result.APPLIED for outcome in run.outcomes):
+        codes.append(FAILED)
+    if run.plan.held:
+        codes.append(HELD)
+    return codes
+
+
+# -- after SSO or SCIM was removed -------------------------------------------------------------------
+
+
+@click.command(short_help="After SSO or SCIM was removed at a target: match again, show the plan.")
+@config_option
+@target_option
+@_output
+@json_option
+@log_level_option
+def relink(config: Path, target: str | None, output: Path | None, as_json: bool, log_level: str) -> int:
+    """After SSO or SCIM was removed at a target and set up again: forget dead links, match again, show the plan.
+
+    Reads the target and writes nothing to it. Exit codes as `plan`.
+    """
+    from syncd.sync import relink as match_again
+
+    _check_ending(output)
+    setup = opened(config, log_level)
+    targets = setup.chosen(target)
+    for each in targets:
+        each.token()
+    with state_of(setup) as state, state.lease("relink"):
+        with following() as progress:
+            planned = match_again(setup, state, targets, progress)
+        code = _show_plans(planned, state, output, as_json=as_json)
+    if code in (CHANGES, HELD):
+        saved = f", or `syncd apply {output}` for exactly what was saved" if output and output.suffix == ".json" else ""
+        click.echo(f"nothing was sent; `syncd resync` carries it out{saved}", err=True)
+    return code
