@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from syncd.core.model import Json, Kind
 from syncd.errors import ScimError, StateError, SyncdError, TargetError
-from syncd.scim.client import Client
+from syncd.scim.client import ENDPOINTS, Client
 from syncd.scim.resources import field as member
 from syncd.setup import Setup, Target
 from syncd.store import StateFile
+
+_LOOKED_AT: Final = 20
+"""Groups to look at for members."""
 
 
 @dataclass
@@ -77,8 +81,59 @@ async def _explore(target: Target, client: Client, state: StateFile, finding: Fi
         with state.atomic():
             snapshot.discover({**snapshot.discovery, "patch": patch})
         finding.facts["updates by"] = "PATCH" if patch else "reading, merging and PUT (it announces no PATCH)"
+    finding.facts["members"] = await _members(target, client)
+    finding.facts["own account"] = await _own_account(client)
+    _say_whom_it_concerns(target, state, finding)
     served = [name for name in ("Schemas", "ResourceTypes") if await _discover(client, name) is not None]
     finding.facts["discovery"] = ", ".join(served) or "neither Schemas nor ResourceTypes"
+
+
+async def _members(target: Target, client: Client) -> str:
+    """Say whether a group's members can be read: where they can't, a full resync says nothing about them."""
+    known = target.rules.profile.members_shown
+    if known is not None:
+        return "can be read" if known else "are never shown: a full resync leaves them as they are"
+    try:
+        listed = (await client.transport.send("GET", ENDPOINTS[Kind.GROUP], query={"count": str(_LOOKED_AT)})).body
+    except ScimError:
+        return "unknown: groups can't be listed"
+    groups = member(listed, "Resources")
+    if not isinstance(groups, list) or not groups:
+        return "unknown: there is no group yet"
+    if any(member(each, "members") for each in groups):
+        return "can be read"
+    return f"none shown in {len(groups)} groups: a full resync leaves them as they are until one shows some"
+
+
+async def _own_account(client: Client) -> str:
+    """Say whom the token belongs to (RFC 7644 section 3.11): that account is never switched off."""
+    try:
+        me = (await client.transport.send("GET", "Me")).body
+    except ScimError:
+        me = None
+    id_ = member(me, "id")
+    if not id_:
+        return "not told by the endpoint (no /Me); name it in `protect` if the source has it"
+    name = member(me, "userName")
+    return f"{name if isinstance(name, str) else id_}: never switched off"
+
+
+def _say_whom_it_concerns(target: Target, state: StateFile, finding: Finding) -> None:
+    """Say who is verified and who is protected, and which entries of `protect` mean nobody."""
+    domains = target.rules.selection.domains.patterns
+    finding.facts["verified"] = ", ".join(domains) or "no domains are listed: nobody is external"
+    if not target.rules.protect:
+        return
+    snapshot = state.snapshot(target.name)
+    unknown = {who for who in target.rules.protect if not snapshot.find(who)}
+    for batch in snapshot.all_users() if unknown else ():
+        unknown.difference_update(user.key.casefold() for user in batch)  # `find` wants a key as it is
+    if not any(snapshot.counts().values()):
+        finding.facts["protected"] = f"{len(target.rules.protect)} named; nobody is managed yet"
+    elif unknown:
+        finding.facts["protected"] = f"nobody who is managed is called {', '.join(sorted(unknown))}: see `protect`"
+    else:
+        finding.facts["protected"] = ", ".join(sorted(target.rules.protect))
 
 
 async def _discover(client: Client, endpoint: str) -> Json:

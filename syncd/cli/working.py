@@ -52,6 +52,7 @@ _output = click.option(
 def check(config: Path, target: str | None, as_json: bool) -> int:
     """Validate the configuration, reach source and targets, and print what each can do. Writes to neither."""
     from syncd.check import check_all
+    from syncd.report.text import visible
 
     setup = opened(config)
     with state_of(setup) as state:
@@ -70,9 +71,9 @@ def check(config: Path, target: str | None, as_json: bool) -> int:
             mark = click.style("FAILED", fg="red", bold=True) if finding.error else click.style("ok", fg="green")
             click.echo(f"{finding.what}: {mark}")
             for label, text in finding.facts.items():
-                click.echo(f"    {label:<14} {text}")
-            if finding.error:
-                click.echo("    " + finding.error.replace("\n", "\n    "))
+                click.echo(f"    {visible(label):<14} {visible(text)}")
+            for line in finding.error.splitlines():
+                click.echo(f"    {visible(line)}")
     return ERROR if any(finding.error for finding in findings) else OK
 
 
