@@ -11,15 +11,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from syncd.core.model import Flat, Kind
-from syncd.core.plan import Result
+from syncd.core.model import Flat, Json, Kind
+from syncd.core.plan import Change, Result
+from syncd.core.schema import quote
 from syncd.errors import ScimError, TargetGone
-from syncd.scim.client import Client, Found
+from syncd.scim.client import ENDPOINTS, Client, Found
+from syncd.scim.resources import field
 from syncd.store import Snapshot
 
 _GONE_AFTER: Final = 5
 """So many linked resources that are not there, and none that is: it is not they who are gone."""
 _SEAL: Final = object()
+_WHAT: Final = {Kind.USER: "account", Kind.GROUP: "group"}
 
 
 @dataclass(frozen=True)
@@ -38,15 +41,35 @@ class Lost(Exception):
     key: str
 
 
+class Taken(ScimError):
+    """A resource that belongs to somebody else."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(409, detail)
+
+
 class Link:
     """The right to write to one resource. Only the gate makes it."""
 
-    __slots__ = ("id", "key", "kind")
+    __slots__ = ("former", "id", "key", "kind")
 
-    def __init__(self, kind: Kind, key: str, id_: str, seal: object) -> None:
+    def __init__(self, kind: Kind, key: str, id_: str, seal: object, former: str = "") -> None:
+        """`former` is the key that a person takes the account from; "" where it was nobody's."""
         if seal is not _SEAL:
             raise TypeError("only the gate links a resource")
-        self.kind, self.key, self.id = kind, key, id_
+        self.kind, self.key, self.id, self.former = kind, key, id_, former
+
+
+def expect(change: Change, attributes: Flat) -> None:
+    """Raises Refusal where what a change would replace is no longer what it was."""
+    for path, value in change.before.items():
+        if attributes.get(path) != value:
+            raise moved(path, value, attributes.get(path))
+
+
+def moved(path: str, expected: Json, found: Json) -> Refusal:
+    """Return the refusal of a change because of one attribute."""
+    return Refusal(Result.REFUSED, f"{path} has changed since: the plan expects {expected!r}, it is {found!r}")
 
 
 class Gate:
@@ -63,7 +86,7 @@ class Gate:
         self._snapshot = snapshot
         self._protected = protected
         self._claimed: dict[tuple[Kind, str], str] = {}
-        self._answering = False
+        self._there: set[tuple[Kind, str]] = set()
         self._missing: list[Lost] = []
 
     @property
@@ -75,42 +98,76 @@ class Gate:
     def patch(self, patch: bool) -> None:
         self._client.patch = patch
 
-    @property
-    def missing(self) -> Sequence[Lost]:
-        """What turned out not to be there."""
-        return self._missing
-
     # -- links -----------------------------------------------------------------------------------
 
     def linked(self, kind: Kind, key: str) -> Link:
         """Return the link of a key that the snapshot knows. Raises Refusal."""
         known = self._snapshot.user(key) if kind is Kind.USER else self._snapshot.group(key)
-        what = "an account" if kind is Kind.USER else "a group"
         if known is None:
-            raise Refusal(Result.REFUSED, f"no longer linked to {what}")
+            article = "an" if kind is Kind.USER else "a"
+            raise Refusal(Result.REFUSED, f"no longer linked to {article} {_WHAT[kind]}")
         if known.lost:
-            raise Refusal(Result.REFUSED, f"the target no longer has the {what.split()[-1]}")
+            raise Refusal(Result.REFUSED, f"the target no longer has the {_WHAT[kind]}")
         return Link(kind, key, known.id, _SEAL)
 
-    def claim(self, kind: Kind, id_: str, key: str, said: str, former: str | None = None) -> Link:
-        """Link a resource that a create answered with or that is taken over, unless it is somebody else's.
+    def adopted(self, change: Change) -> Link:
+        """Link what a change takes over, unless it is somebody else's. Raises Refusal.
 
-        Two entries with one userName, or an endpoint that answers a create with what it has. `former` is the key that
-        a person takes the account from. Raises ScimError.
+        An account that is linked to another key was that of somebody hired again, and a person handed it over: as long
+        as the snapshot still says of it what the change expects. One that carries our mark is never handed over.
         """
+        kind, id_ = (Kind.USER if change.action.about_user else Kind.GROUP), change.resource
+        if not id_:
+            raise Refusal(Result.REFUSED, f"the change names no {_WHAT[kind]} to take over")
+        owner, former = self._snapshot.key_of(kind, id_), ""
+        if kind is Kind.USER and change.takes_over and owner not in (None, change.key):
+            account = self._snapshot.user(owner or "")
+            assert account is not None
+            expect(change, account.attributes)
+            former = account.key
+        try:
+            self._claim(kind, id_, change.key, former)
+        except Taken as error:
+            raise Refusal(Result.REFUSED, error.detail) from None
+        return Link(kind, change.key, id_, _SEAL, former)
+
+    def collided(self, kind: Kind, found: Found, key: str, external_id: str) -> Link:
+        """Link what a create collided with. Raises Taken when it is somebody else's, or carries another mark."""
+        mark = field(found.body, "externalId")
+        if mark not in (None, "", external_id):
+            raise Taken(f"the {_WHAT[kind]} carries another externalId ({mark})")
+        self._claim(kind, found.id, key)
+        return Link(kind, key, found.id, _SEAL)
+
+    def _claim(self, kind: Kind, id_: str, key: str, former: str = "") -> None:
+        """Reserve a resource for a key: two entries may match one account at the same moment. Raises Taken."""
         owner = self._snapshot.key_of(kind, id_)
-        if owner is None or owner == former:
+        if owner in (None, key, former):
             owner = self._claimed.setdefault((kind, id_), key)
         if owner != key:
-            what = "account" if kind is Kind.USER else "group"
-            raise ScimError(409, f"{said}; the {what} belongs to the source's key {owner}")
-        return Link(kind, key, id_, _SEAL)
+            raise Taken(f"the {_WHAT[kind]} belongs to the source's key {owner}")
 
     # -- asking ----------------------------------------------------------------------------------
 
     async def find(self, kind: Kind, attribute: str, value: str, *, exact: bool) -> list[Found]:
         """Return the resources whose attribute has a value. Raises ScimError."""
         return await self._client.find(kind, attribute, value, exact=exact)
+
+    async def find_by_email(self, address: str) -> list[Found]:
+        """Return the users with an e-mail, in any case; checked again here, for some endpoints ignore filters.
+
+        Raises ScimError.
+        """
+        query = {"filter": f"emails.value eq {quote(address)}", "startIndex": "1", "count": "10"}
+        answer = await self._client.transport.send("GET", ENDPOINTS[Kind.USER], query=query)
+        listed = field(answer.body, "Resources")
+        found: dict[str, Found] = {}
+        for body in listed if isinstance(listed, list) else []:
+            emails, id_ = field(body, "emails"), field(body, "id")
+            values = [field(each, "value") for each in emails] if isinstance(emails, list) else []
+            if id_ and address.casefold() in [str(value).casefold() for value in values]:
+                found[str(id_)] = Found(str(id_), body)
+        return list(found.values())
 
     async def read(self, kind: Kind, id_: str) -> Found:
         """Return one resource. Raises ScimError."""
@@ -119,30 +176,38 @@ class Gate:
     # -- writing ---------------------------------------------------------------------------------
 
     async def create(self, kind: Kind, key: str, attributes: Flat) -> tuple[Link, int]:
-        """Create a resource; returns its link and the HTTP status. Raises ScimError."""
+        """Create a resource; returns its link and the HTTP status.
+
+        Raises ScimError; Taken when the endpoint answers with what somebody else has already.
+        """
         id_, status = await self._client.create(kind, attributes)
-        what = "account" if kind is Kind.USER else "group"
-        return self.claim(kind, id_, key, f"the endpoint answered with another {what}"), status
+        try:
+            self._claim(kind, id_, key)
+        except Taken as error:
+            raise Taken(f"the endpoint answered with another {_WHAT[kind]}; {error.detail}") from None
+        return Link(kind, key, id_, _SEAL), status
 
     async def update(self, link: Link, before: Flat, after: Flat, owned: Flat, *, has_members: bool = False) -> int:
         """Change the paths of `after`; returns the HTTP status, 0 when nothing had to be asked.
 
         Raises Refusal, Lost, ScimError.
         """
-        if after.get("active") is False:
+        if any(_switches_off(path, value) for path, value in after.items()):
             self._refuse_protected(link)
         try:
             status = await self._client.update(link.kind, link.id, before, after, owned, has_members=has_members)
         except ScimError as error:
-            raise self._lost_or(link, error) from None
-        self._answering = self._answering or bool(status)
+            raise await self._lost_or(link, error) from None
+        if status:
+            self._note_there(link)
         return status
 
     async def delete(self, link: Link) -> int:
         """Delete a resource; that it is gone already (404) is what was wanted. Raises Refusal, ScimError."""
         self._refuse_protected(link)
         status = await self._client.delete(link.kind, link.id)
-        self._answering = self._answering or status != 404
+        if status != 404:
+            self._note_there(link)
         return status
 
     async def add_members(self, link: Link, ids: Sequence[str], *, has_members: bool) -> int:
@@ -150,8 +215,8 @@ class Gate:
         try:
             status = await self._client.add_members(link.id, ids, has_members=has_members)
         except ScimError as error:
-            raise await self._group_lost_or(link, error) from None
-        self._answering = True
+            raise await self._lost_or(link, error) from None
+        self._note_there(link)
         return status
 
     async def remove_members(self, link: Link, ids: Sequence[str]) -> int:
@@ -159,38 +224,59 @@ class Gate:
         try:
             status = await self._client.remove_members(link.id, ids)
         except ScimError as error:
-            raise await self._group_lost_or(link, error) from None
-        self._answering = True
+            raise await self._lost_or(link, error) from None
+        self._note_there(link)
         return status
 
     def _refuse_protected(self, link: Link) -> None:
         if link.kind is Kind.USER and (reason := self._protected(link.key, link.id)):
             raise Refusal(Result.REFUSED, f"protected: {reason}")
 
-    async def _group_lost_or(self, link: Link, error: ScimError) -> Exception:
-        """Find out whether it is the group that isn't there, or one of the members."""
-        if error.status != 404:
+    # -- what is not there -----------------------------------------------------------------------
+
+    def lost(self, *, ended: bool = False) -> list[Lost]:
+        """Return what turned out not to be there, each once; nothing while everything may be gone.
+
+        That doubt ends with the first linked resource that is there, or with the run (`ended`).
+        """
+        if not self._there and not ended:
+            return []
+        lost, self._missing = self._missing, []
+        return lost
+
+    def _note_there(self, link: Link) -> None:
+        """Remember that a linked resource is there; one that came in this run says nothing of the others."""
+        if (link.kind, link.id) not in self._claimed:
+            self._there.add((link.kind, link.id))
+
+    async def _lost_or(self, link: Link, error: ScimError) -> Exception:
+        """Find out whether it is the resource that isn't there, or something that the request names.
+
+        Raises TargetGone when that is all there is to be heard.
+        """
+        resource = link.kind, link.id
+        if error.status != 404 or resource in self._there or resource in self._claimed:
             return error
         try:
-            await self._client.read(Kind.GROUP, link.id)
+            await self._client.read(*resource)
         except ScimError as answer:
-            if answer.status == 404:
-                return self._lost_or(link, error)
-        return error
-
-    def _lost_or(self, link: Link, error: ScimError) -> Exception:
-        if error.status != 404:
+            if answer.status != 404:
+                return error
+        else:
+            self._note_there(link)
             return error
-        self._note_missing(link)
-        return Lost(link.kind, link.key)
-
-    def _note_missing(self, link: Link) -> None:
-        """Count what is not there. Raises TargetGone when that is all there is to be heard."""
-        self._missing.append(Lost(link.kind, link.key))
-        if not self._answering and len(self._missing) >= _GONE_AFTER:
+        lost = Lost(link.kind, link.key)
+        self._missing.append(lost)
+        if not self._there and len(self._missing) >= _GONE_AFTER:
             raise TargetGone(
                 self._client.transport.name,
                 f"has none of {len(self._missing)} managed resources that were written to",
                 hint="SSO or SCIM was probably removed at the target; `syncd plan --full` tells, and once it is set up "
                 "again, `syncd relink` brings it back",
             )
+        return lost
+
+
+def _switches_off(path: str, value: Json) -> bool:
+    """Return whether writing this keeps somebody out; names are without case (RFC 7643 section 2.1)."""
+    return path.rpartition(":")[2].casefold() == "active" and value is not True

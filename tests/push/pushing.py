@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from syncd.compare import TargetRules
 from syncd.core.mapping import MANAGER
+from syncd.core.model import Entry
 from syncd.core.plan import Action, Change, Plan, Result, Run
 from syncd.scim.profiles import Profile
 from syncd.setup import Target
@@ -87,6 +88,17 @@ def detail(run: Run, action: Action, key: str) -> str:
 def without(plan: Plan, dropped: Callable[[Change], bool]) -> Plan:
     """Return a plan without some of its changes."""
     return replace(plan, changes=tuple(change for change in plan.changes if not dropped(change)))
+
+
+def together(world: Pushing, *people: Entry) -> Plan:
+    """Return one plan for people of whom each was planned for alone, and let the source hold them all."""
+    plans = []
+    for each in people:
+        world.hold(each)
+        plans.append(world.plan())
+    world.hold(*people)
+    changes = [change for plan in plans for change in plan.changes]
+    return replace(plans[0], changes=tuple(changes))
 
 
 @contextmanager

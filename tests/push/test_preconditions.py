@@ -28,6 +28,7 @@ def test_a_plan_applied_twice_does_nothing_the_second_time(tmp_path: Path) -> No
         plan = world.plan()
         assert {change.action for change in plan.changes} == set(Action) - {
             Action.ADOPT_USER,
+            Action.ADOPT_GROUP,
             Action.DELETE_USER,
             Action.REACTIVATE_USER,
         }

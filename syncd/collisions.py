@@ -1,0 +1,167 @@
+"""What a create collides with: taken over where it is one, and the same person's or group's; else left for a person.
+
+Whose account it is, is decided as in a full resync (`core/matching.py`), from what the endpoint finds. What isn't ours
+yet is taken over so often and no more; a native group only where the configuration says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Final
+
+from syncd.core.mapping import email_of
+from syncd.core.matching import Doubt, judge
+from syncd.core.model import Flat, Json, Kind, Observed
+from syncd.core.plan import Change
+from syncd.errors import ScimError
+from syncd.gate import Gate, Link, Taken
+from syncd.scim.client import Found
+from syncd.scim.profiles import Profile
+from syncd.scim.resources import field
+from syncd.store import Snapshot
+
+_FINDS_NOTHING: Final = (400, 404, 500, 501)
+"""How endpoints answer a filter that they don't know, or that nothing matches."""
+
+
+class Collisions:
+    """Finds what a refused create, or one that told no id, is about."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        snapshot: Snapshot,
+        profile: Profile,
+        *,
+        takeovers: int | None,
+        adopt_groups: bool,
+        verified: Callable[[Flat], bool],
+    ) -> None:
+        self._gate = gate
+        self._snapshot = snapshot
+        self._profile = profile
+        self._takeovers = takeovers
+        self._adopt_groups = adopt_groups
+        self._verified = verified
+
+    async def account(self, change: Change, attributes: Flat, conflict: ScimError) -> tuple[Link, Found]:
+        """Return the account, when it is one and the same person's. Raises the conflict, with what was found."""
+        said = conflict.detail or "exists already"
+        external_id = _text(attributes.get("externalId"))
+        asked: list[str] = []
+        async for by, found in self._accounts(change, attributes, taken=conflict.status == 409):
+            asked.append(by)
+            match = judge(by, _observed(found), change.key, external_id, self._owner)
+            if match is None:
+                continue
+            if isinstance(match, Doubt):
+                raise unresolved(conflict, f"{said}; {match.reason}")
+            if not match.ours and conflict.status == 409:
+                self._count(conflict, said)
+            account = next(each for each in found if each.id == match.account.id)
+            return self._link(Kind.USER, account, change, said), account
+        raise unresolved(conflict, f"{said}; but {_neither(asked)} finds it")
+
+    async def _accounts(
+        self, change: Change, attributes: Flat, *, taken: bool
+    ) -> AsyncIterator[tuple[str, list[Found]]]:
+        """Yield what is found by each attribute that may be asked for; e-mail only for what was there before."""
+        if external_id := _text(attributes.get("externalId")):
+            yield "externalId", await self._find(Kind.USER, "externalId", external_id, exact=True)
+        yield "userName", await self._find(Kind.USER, "userName", attributes["userName"], exact=False)
+        if taken and self._profile.adopt_by_email and self._verified(change.after):
+            yield "e-mail", await _unless_unable(self._gate.find_by_email(email_of(change.after)))
+
+    def _owner(self, id_: str) -> str | None:
+        return self._snapshot.key_of(Kind.USER, id_)
+
+    def _count(self, conflict: ScimError, said: str) -> None:
+        """Raises the conflict once as many accounts as one run may take over were."""
+        if self._takeovers is None:
+            return
+        if self._takeovers <= 0:
+            hint = "more accounts would be taken over than `limits.adopt` allows: `syncd plan --full` shows them all"
+            raise unresolved(conflict, f"{said}; {hint}")
+        self._takeovers -= 1
+
+    def _link(self, kind: Kind, found: Found, change: Change, said: str) -> Link:
+        try:
+            return self._gate.collided(kind, found, change.key, _text(change.after.get("externalId")))
+        except Taken as error:
+            raise Taken(f"{said}; {error.detail}") from None
+
+    # -- groups ----------------------------------------------------------------------------------
+
+    async def own_group(self, change: Change, *, asked_for: bool) -> tuple[Link, Found] | None:
+        """Return the one group that carries our externalId and is linked to nothing, else None.
+
+        Raises ScimError when the endpoint can't say and the answer is needed (`asked_for`).
+        """
+        external_id = _text(change.after.get("externalId"))
+        if not external_id:
+            return None
+        try:
+            found = await self._find(Kind.GROUP, "externalId", external_id, exact=True)
+        except ScimError:
+            if asked_for:
+                raise
+            return None
+        if len(found) != 1 or not self._is_free(found[0], change.key):
+            return None
+        return self._link(Kind.GROUP, found[0], change, "can't be taken over"), found[0]
+
+    async def native_group(self, change: Change, conflict: ScimError) -> tuple[Link, Found]:
+        """Return the one group of that name that belongs to nobody, if such may be taken over. Raises ScimError."""
+        said = conflict.detail or "exists already"
+        if not self._adopt_groups:
+            hint = "rename one of the two, or set `adopt_groups = true`"
+            own = "a group of that name is the target's own and stays untouched"
+            raise unresolved(conflict, f"{said}; {own}: {hint}")
+        found: list[Found] = []
+        for suffix in dict.fromkeys(("", self._profile.group_suffix)):
+            found += await self._find(Kind.GROUP, "displayName", change.name + suffix, exact=True)
+        unmarked = [each for each in found if not _text(field(each.body, "externalId"))]
+        free = [each for each in unmarked if self._is_free(each, change.key)]
+        if len(free) != 1:
+            named = f"{len(free) or 'none'} of the target's own groups"
+            raise unresolved(conflict, f"{said}; {named} could be meant by that name")
+        return self._link(Kind.GROUP, free[0], change, said), free[0]
+
+    def _is_free(self, group: Found, key: str) -> bool:
+        return self._snapshot.key_of(Kind.GROUP, group.id) in (None, key)
+
+    async def _find(self, kind: Kind, attribute: str, value: str, *, exact: bool) -> list[Found]:
+        return await _unless_unable(self._gate.find(kind, attribute, value, exact=exact))
+
+
+async def _unless_unable(asked: Awaitable[list[Found]]) -> list[Found]:
+    """Return what was found; nothing where the endpoint can't filter by that. Raises ScimError."""
+    try:
+        return await asked
+    except ScimError as error:
+        if error.status not in _FINDS_NOTHING:
+            raise
+        return []
+
+
+def unresolved(conflict: ScimError, detail: str) -> ScimError:
+    """Return the conflict in other words."""
+    return ScimError(conflict.status, detail, conflict.scim_type)
+
+
+def _observed(found: Iterable[Found]) -> list[Observed]:
+    """Return accounts as the matching looks at them."""
+    return [
+        Observed(each.id, _text(field(each.body, "userName")), _text(field(each.body, "externalId")), (), {})
+        for each in found
+    ]
+
+
+def _neither(names: list[str]) -> str:
+    """Join what was asked for: `userName`, or `neither externalId nor userName`."""
+    *others, last = names
+    return f"neither {', '.join(others)} nor {last}" if others else f"no {last}"
+
+
+def _text(value: Json) -> str:
+    return str(value) if value is not None else ""
