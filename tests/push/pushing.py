@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from syncd.compare import TargetRules
 from syncd.core.mapping import MANAGER
 from syncd.core.model import Entry
-from syncd.core.plan import Action, Change, Plan, Result, Run
+from syncd.core.plan import Action, Change, Plan, Result, Run, ordered
 from syncd.scim.profiles import Profile
 from syncd.setup import Target
 from syncd.store import StateFile
@@ -90,15 +90,22 @@ def without(plan: Plan, dropped: Callable[[Change], bool]) -> Plan:
     return replace(plan, changes=tuple(change for change in plan.changes if not dropped(change)))
 
 
-def together(world: Pushing, *people: Entry) -> Plan:
-    """Return one plan for people of whom each was planned for alone, and let the source hold them all."""
-    plans = []
-    for each in people:
-        world.hold(each)
-        plans.append(world.plan())
+def planned_before(world: Pushing, *people: Entry) -> Plan:
+    """Return the plan of a source that held these people, as a file holds it that was saved then."""
     world.hold(*people)
-    changes = [change for plan in plans for change in plan.changes]
-    return replace(plans[0], changes=tuple(changes))
+    plan = world.plan()
+    world.hold()
+    return plan
+
+
+def plan_of(world: Pushing, *changes: Change) -> Plan:
+    """Return a plan of these changes, as a file holds it that was made from the target of then."""
+    return Plan(NAME, "resync", world.now, world.snapshot.serial, ordered(changes))
+
+
+def joined(*plans: Plan) -> Plan:
+    """Return one plan with the changes of all."""
+    return replace(plans[0], changes=ordered(change for plan in plans for change in plan.changes))
 
 
 @contextmanager

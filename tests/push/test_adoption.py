@@ -9,7 +9,7 @@ import pytest
 from syncd.core.model import State
 from syncd.core.plan import Action, Result
 from tests.endpoints import Endpoint, Gate, Json, Reply, error
-from tests.push.pushing import Pushing, detail, meanwhile, pushing, results, said, together
+from tests.push.pushing import Pushing, detail, joined, meanwhile, planned_before, pushing, results, said
 from tests.world import group, person
 
 ADOPTED = "was there already, and is managed from now on"
@@ -107,7 +107,7 @@ def test_an_external_id_is_compared_to_the_letter(tmp_path: Path) -> None:
         world.hold(person("key-a", "ada@example.com"))
         world.scim.add_user(userName="ada@example.com", externalId="KEY-A")
         run = world.push()
-        assert detail(run, Action.CREATE_USER, "key-a").endswith("(native1) carries another externalId (KEY-A)")
+        assert detail(run, Action.CREATE_USER, "key-a").endswith("carries another externalId (KEY-A)")
 
 
 def test_an_external_id_in_another_case_does_not_hide_the_right_account(tmp_path: Path) -> None:
@@ -135,8 +135,7 @@ def test_two_accounts_with_our_external_id_are_not_taken_either(tmp_path: Path) 
 
 def test_an_account_that_is_linked_to_another_key_stays_theirs(tmp_path: Path) -> None:
     with pushing(tmp_path, Endpoint(forgets=("externalId",))) as world:
-        world.hold(person("1001", "ADA@example.com"))
-        plan = world.plan()
+        plan = planned_before(world, person("1001", "ADA@example.com"))
         world.hold(person("1000", "ada@example.com"))
         world.settle()
         run = world.push(plan)
@@ -237,7 +236,9 @@ def test_ids_from_location_serve_as_well(tmp_path: Path) -> None:
 def test_two_people_with_one_user_name_never_share_an_account(tmp_path: Path, concurrency: int) -> None:
     with pushing(tmp_path, Endpoint(forgets=("externalId",))) as world:
         world.concurrency = concurrency
-        run = world.push(together(world, person("1", "same"), person("2", "same"), person("3")))
+        run = world.push(
+            joined(planned_before(world, person("1", "same"), person("3")), planned_before(world, person("2", "same")))
+        )
         assert run.results == {Result.APPLIED: 2, Result.FAILED: 1}
         assert results(run)["create_user 3"] == "applied"
         assert len(world.scim.users) == 2
@@ -254,7 +255,7 @@ def test_two_people_who_match_one_account_at_the_same_moment_do_not_both_take_it
 
     with pushing(tmp_path, Endpoint()) as world:
         native = world.scim.add_user(userName="same")
-        plan = together(world, person("1", "same"), person("2", "same"))
+        plan = joined(*(planned_before(world, person(key, "same")) for key in ("1", "2")))
         world.scim.held = both_have_asked.hold
         with meanwhile(let_them_find_it):
             run = world.push(plan)
@@ -288,8 +289,8 @@ def test_a_native_group_of_the_same_name_is_never_taken_over(tmp_path: Path) -> 
         world.hold(person("1"))
         world.groups = [group("a", members=["1"])]
         why = (
-            "displayName is taken; a group of that name is the target's own and stays untouched: rename one of the "
-            "two, or set `adopt_groups = true`"
+            "displayName is taken; a group of that name is the target's own and stays untouched: rename one of the two, "
+            "or set `adopt_groups = true`"
         )
         assert said(world.push())[1:] == [
             ("create_group", "a", "failed", 409, why),
