@@ -220,8 +220,10 @@ class Comparison:
 
     # -- who is gone -----------------------------------------------------------------------------
 
-    def vanished(self) -> list[str]:
-        """Return the keys of users whom nobody has seen, and from whose absence something would follow."""
+    def vanished(self, kind: Kind, groups: Collection[str]) -> list[str]:
+        """Return the keys that were not among those read (of groups: `groups`), where something would follow."""
+        if kind is Kind.GROUP:
+            return [key for key, known in self._groups.known.items() if key not in groups and not known.lost]
         due = {known.key for known in self._due()}
         return [
             known.key
@@ -239,25 +241,21 @@ class Comparison:
         groups: Mapping[str, GroupEntry],
         problems: Iterable[Problem],
         evidence: Evidence,
-        found: Mapping[str, bool | None],
+        found: Mapping[Kind, Mapping[str, bool | None]],
     ) -> None:
         """Compare all groups of the source; everybody has been seen by now.
 
-        `found` is what asking directly for the vanished brought: `vanished()`, and the groups likewise.
+        `found` is what asking directly for the `vanished` brought, by kind.
         """
         self._evidence = evidence
         problems = list(problems)
         for problem in problems:
             self._problem(problem)
-        self._vanished(evidence, found)
+        self._vanished(evidence, found[Kind.USER])
         self._expired()
         self._settle_claims()
-        self._groups.compare(groups, problems, evidence, found, self._gone, self._adopted)
+        self._groups.compare(groups, problems, evidence, found[Kind.GROUP], self._gone, self._adopted)
         self._problems += self._groups.problems
-
-    def missing_groups(self, groups: Collection[str]) -> list[str]:
-        """Return the keys of managed groups that are not among those read."""
-        return [key for key, known in self._snapshot.groups().items() if key not in groups and not known.lost]
 
     def _vanished(self, evidence: Evidence, found: Mapping[str, bool | None]) -> None:
         """Decide about the managed people whom the source no longer returns."""

@@ -109,8 +109,10 @@ def gather(setup: Setup, comparisons: Sequence[Comparison], progress: Progress) 
             else:
                 groups[item.key] = item
         evidence = pull.evidence()
-        vanished = {key for each in comparisons for key in (*each.vanished(), *each.missing_groups(groups))}
-        found = pull.look_up(sorted(vanished)) if vanished and evidence.absence else {}
+        found: dict[Kind, Mapping[str, bool | None]] = {}
+        for kind in Kind:
+            vanished = {key for each in comparisons for key in each.vanished(kind, groups)}
+            found[kind] = pull.look_up(sorted(vanished), kind) if vanished and evidence.absence else {}
     for comparison in comparisons:
         comparison.groups(groups, problems, evidence, found)
     log.info(

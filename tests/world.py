@@ -113,8 +113,9 @@ class MemoryPull:
     def groups(self) -> Iterator[GroupEntry | Problem]:
         return iter(self.source.groups)
 
-    def look_up(self, keys: Sequence[str]) -> Mapping[str, bool | None]:
-        read = {item.key for item in (*self.source.users, *self.source.groups) if not isinstance(item, Problem)}
+    def look_up(self, keys: Sequence[str], kind: Kind | None = None) -> Mapping[str, bool | None]:
+        items = {Kind.USER: self.source.users, Kind.GROUP: self.source.groups, None: ()}[kind]
+        read = {item.key for item in items if not isinstance(item, Problem)}
         return {key: self.source.elsewhere.get(key, key in read) for key in keys}
 
     def evidence(self) -> Evidence:

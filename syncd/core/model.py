@@ -111,8 +111,10 @@ class Pull(Protocol):
     def evidence(self) -> Evidence:
         """Return the proof that the reading was complete, after checking it a last time."""
 
-    def look_up(self, keys: Sequence[str]) -> Mapping[str, bool | None]:
+    def look_up(self, keys: Sequence[str], kind: Kind | None = None) -> Mapping[str, bool | None]:
         """Ask for users or groups by their keys, once everything has been read: the proof of absence.
+
+        `kind`: as which of the two; a file may have a person and a group of one key. None: as either.
 
         True: it is there, though the reading didn't return it (moved, or no longer matched by a filter); False: it
         is proven not to be there; None: not proven, because the source refuses to say. Every key is answered.

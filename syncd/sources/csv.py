@@ -190,13 +190,15 @@ class CsvPull:
                 self._memberships += len(group.members) + len(group.subgroups)
                 yield group
 
-    def look_up(self, keys: Sequence[str]) -> Mapping[str, bool | None]:
+    def look_up(self, keys: Sequence[str], kind: Kind | None = None) -> Mapping[str, bool | None]:
         """Say of every key whether a row has it; no other place is looked in than the files that were read.
 
         True: a good row has it. False: no row has it, in files that were read to their ends and stood still. None:
         a faulty row may have it. Raises SourceIncomplete when a file was not read to its end, or was changed.
         """
         keyed = self._demand_read()
+        if kind is not None:
+            keyed = keyed[:1] if kind is Kind.USER else keyed[1:]
         nameless = any(rows.nameless is not None for rows in keyed)
         found: dict[str, bool | None] = {}
         for key in keys:

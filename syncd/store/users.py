@@ -62,8 +62,9 @@ class Users(Rows):
     def all_users(self) -> Iterator[list[Known]]:
         """Yield everybody, a thousand at a time; rows may be updated meanwhile."""
         last = 0
+        # `+target`: by the primary key; the index of keys would mean sorting everybody anew for each batch.
         while rows := self._conn.execute(
-            f"SELECT ref, {_COLUMNS} FROM users WHERE target = ? AND ref > ? ORDER BY ref LIMIT ?",
+            f"SELECT ref, {_COLUMNS} FROM users WHERE +target = ? AND ref > ? ORDER BY ref LIMIT ?",
             [self._target, last, BATCH],
         ).fetchall():
             yield [_known(row[1:]) for row in rows]

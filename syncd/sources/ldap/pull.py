@@ -276,9 +276,10 @@ class LdapPull:
             absence=not self._keyless,
         )
 
-    def look_up(self, keys: Sequence[str]) -> dict[str, bool | None]:
+    def look_up(self, keys: Sequence[str], kind: Kind | None = None) -> dict[str, bool | None]:
         """Ask this server for entries by key, below every base and by no other filter, once everything was read.
 
+        `kind` means nothing here: no two entries have one key.
         True: it is there, and no longer what was to be read: moved out of the base, or not matched by the filter.
         False: the server searched everything, still found people who were just read, and found nothing; an entry
         that an access rule hides from our account looks the same. None: not proven (see `LookUp`), or there is
