@@ -341,7 +341,7 @@ class Comparison:
             return
         after: Flat = dict(chain.from_iterable(change.after.items() for change in changes))
         before = {path: account.attributes.get(path) for path in after}
-        left = "left" if former not in self._off else "is switched off"
+        left = "left" if former in self._gone else "was not seen" if former in self._unproven else "is switched off"
         reason = f"hired again? {former}, who {left}, has an account with this address"
         takes_over = replace(
             changes[-1],
