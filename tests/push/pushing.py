@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from syncd.compare import TargetRules
 from syncd.core.mapping import MANAGER
-from syncd.core.model import Entry
+from syncd.core.model import Entry, Flat, State
 from syncd.core.plan import Action, Change, Plan, Result, Run, ordered
 from syncd.scim.profiles import Profile
 from syncd.setup import Target
@@ -101,6 +101,12 @@ def planned_before(world: Pushing, *people: Entry) -> Plan:
 def plan_of(world: Pushing, *changes: Change) -> Plan:
     """Return a plan of these changes, as a file holds it that was made from the target of then."""
     return Plan(NAME, "resync", world.now, world.snapshot.serial, ordered(changes))
+
+
+def adoption(key: str, id_: str, before: Flat, after: Flat, reason: str = "") -> Change:
+    """Return the change that takes an account over, as a full resync plans it."""
+    action, name = Action.ADOPT_USER, str(after["userName"])
+    return Change(action, key, name, {**dict.fromkeys(after), **before}, after, reason, State.ACTIVE, resource=id_)
 
 
 def joined(*plans: Plan) -> Plan:

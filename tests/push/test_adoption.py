@@ -289,8 +289,8 @@ def test_a_native_group_of_the_same_name_is_never_taken_over(tmp_path: Path) -> 
         world.hold(person("1"))
         world.groups = [group("a", members=["1"])]
         why = (
-            "displayName is taken; a group of that name is the target's own and stays untouched: rename one of the two, "
-            "or set `adopt_groups = true`"
+            "displayName is taken; a group of that name is the target's own and stays untouched: rename one of the "
+            "two, or set `adopt_groups = true`"
         )
         assert said(world.push())[1:] == [
             ("create_group", "a", "failed", 409, why),
