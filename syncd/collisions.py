@@ -6,10 +6,9 @@ yet is taken over so often and no more; a native group only where the configurat
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
-from syncd.core.mapping import email_of
 from syncd.core.matching import Doubt, judge
 from syncd.core.model import Flat, Json, Kind, Observed
 from syncd.core.plan import Change
@@ -20,8 +19,11 @@ from syncd.scim.profiles import Profile
 from syncd.scim.resources import field
 from syncd.store import Snapshot
 
-_FINDS_NOTHING: Final = (400, 404, 500, 501)
-"""How endpoints answer a filter that they don't know, or that nothing matches."""
+_CANT_FILTER: Final = (400, 500, 501)
+"""How endpoints answer a filter that they don't know."""
+_ASKED_BY: Final = (("externalId", True), ("userName", False))
+"""Attributes that tell whose an account is, and whether case matters. Never the e-mail: only a full resync has seen
+enough to know that it is one account's alone."""
 
 
 class Collisions:
@@ -35,22 +37,20 @@ class Collisions:
         *,
         takeovers: int | None,
         adopt_groups: bool,
-        verified: Callable[[Flat], bool],
     ) -> None:
         self._gate = gate
         self._snapshot = snapshot
         self._profile = profile
         self._takeovers = takeovers
         self._adopt_groups = adopt_groups
-        self._verified = verified
 
     async def account(self, change: Change, attributes: Flat, conflict: ScimError) -> tuple[Link, Found]:
         """Return the account, when it is one and the same person's. Raises the conflict, with what was found."""
         said = conflict.detail or "exists already"
         external_id = _text(attributes.get("externalId"))
-        asked: list[str] = []
-        async for by, found in self._accounts(change, attributes, taken=conflict.status == 409):
-            asked.append(by)
+        for by, exact in _ASKED_BY:
+            value = _text(attributes.get(by))
+            found = await self._find(Kind.USER, by, value, exact=exact) if value else []
             match = judge(by, _observed(found), change.key, external_id, self._owner)
             if match is None:
                 continue
@@ -60,17 +60,7 @@ class Collisions:
                 self._count(conflict, said)
             account = next(each for each in found if each.id == match.account.id)
             return self._link(Kind.USER, account, change, said), account
-        raise unresolved(conflict, f"{said}; but {_neither(asked)} finds it")
-
-    async def _accounts(
-        self, change: Change, attributes: Flat, *, taken: bool
-    ) -> AsyncIterator[tuple[str, list[Found]]]:
-        """Yield what is found by each attribute that may be asked for; e-mail only for what was there before."""
-        if external_id := _text(attributes.get("externalId")):
-            yield "externalId", await self._find(Kind.USER, "externalId", external_id, exact=True)
-        yield "userName", await self._find(Kind.USER, "userName", attributes["userName"], exact=False)
-        if taken and self._profile.adopt_by_email and self._verified(change.after):
-            yield "e-mail", await _unless_unable(self._gate.find_by_email(email_of(change.after)))
+        raise unresolved(conflict, f"{said}; but neither externalId nor userName finds it")
 
     def _owner(self, id_: str) -> str | None:
         return self._snapshot.key_of(Kind.USER, id_)
@@ -131,17 +121,13 @@ class Collisions:
         return self._snapshot.key_of(Kind.GROUP, group.id) in (None, key)
 
     async def _find(self, kind: Kind, attribute: str, value: str, *, exact: bool) -> list[Found]:
-        return await _unless_unable(self._gate.find(kind, attribute, value, exact=exact))
-
-
-async def _unless_unable(asked: Awaitable[list[Found]]) -> list[Found]:
-    """Return what was found; nothing where the endpoint can't filter by that. Raises ScimError."""
-    try:
-        return await asked
-    except ScimError as error:
-        if error.status not in _FINDS_NOTHING:
-            raise
-        return []
+        """Find resources by one attribute; none where the endpoint can't filter by it. Raises ScimError."""
+        try:
+            return await self._gate.find(kind, attribute, value, exact=exact)
+        except ScimError as error:
+            if error.status not in _CANT_FILTER:
+                raise
+            return []
 
 
 def unresolved(conflict: ScimError, detail: str) -> ScimError:
@@ -155,12 +141,6 @@ def _observed(found: Iterable[Found]) -> list[Observed]:
         Observed(each.id, _text(field(each.body, "userName")), _text(field(each.body, "externalId")), (), {})
         for each in found
     ]
-
-
-def _neither(names: list[str]) -> str:
-    """Join what was asked for: `userName`, or `neither externalId nor userName`."""
-    *others, last = names
-    return f"neither {', '.join(others)} nor {last}" if others else f"no {last}"
 
 
 def _text(value: Json) -> str:

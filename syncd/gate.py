@@ -13,9 +13,8 @@ from typing import Final
 
 from syncd.core.model import Flat, Json, Kind
 from syncd.core.plan import Change, Result
-from syncd.core.schema import quote
 from syncd.errors import ScimError, TargetGone
-from syncd.scim.client import ENDPOINTS, Client, Found
+from syncd.scim.client import Client, Found
 from syncd.scim.resources import field
 from syncd.store import Snapshot
 
@@ -87,7 +86,7 @@ class Gate:
         self._protected = protected
         self._claimed: dict[tuple[Kind, str], str] = {}
         self._there: set[tuple[Kind, str]] = set()
-        self._missing: list[Lost] = []
+        self._lost: list[Lost] = []
 
     @property
     def patch(self) -> bool:
@@ -152,22 +151,6 @@ class Gate:
     async def find(self, kind: Kind, attribute: str, value: str, *, exact: bool) -> list[Found]:
         """Return the resources whose attribute has a value. Raises ScimError."""
         return await self._client.find(kind, attribute, value, exact=exact)
-
-    async def find_by_email(self, address: str) -> list[Found]:
-        """Return the users with an e-mail, in any case; checked again here, for some endpoints ignore filters.
-
-        Raises ScimError.
-        """
-        query = {"filter": f"emails.value eq {quote(address)}", "startIndex": "1", "count": "10"}
-        answer = await self._client.transport.send("GET", ENDPOINTS[Kind.USER], query=query)
-        listed = field(answer.body, "Resources")
-        found: dict[str, Found] = {}
-        for body in listed if isinstance(listed, list) else []:
-            emails, id_ = field(body, "emails"), field(body, "id")
-            values = [field(each, "value") for each in emails] if isinstance(emails, list) else []
-            if id_ and address.casefold() in [str(value).casefold() for value in values]:
-                found[str(id_)] = Found(str(id_), body)
-        return list(found.values())
 
     async def read(self, kind: Kind, id_: str) -> Found:
         """Return one resource. Raises ScimError."""
@@ -234,15 +217,10 @@ class Gate:
 
     # -- what is not there -----------------------------------------------------------------------
 
-    def lost(self, *, ended: bool = False) -> list[Lost]:
-        """Return what turned out not to be there, each once; nothing while everything may be gone.
-
-        That doubt ends with the first linked resource that is there, or with the run (`ended`).
-        """
-        if not self._there and not ended:
-            return []
-        lost, self._missing = self._missing, []
-        return lost
+    @property
+    def lost(self) -> Sequence[Lost]:
+        """What turned out not to be there."""
+        return self._lost
 
     def _note_there(self, link: Link) -> None:
         """Remember that a linked resource is there; one that came in this run says nothing of the others."""
@@ -266,11 +244,11 @@ class Gate:
             self._note_there(link)
             return error
         lost = Lost(link.kind, link.key)
-        self._missing.append(lost)
-        if not self._there and len(self._missing) >= _GONE_AFTER:
+        self._lost.append(lost)
+        if not self._there and len(self._lost) >= _GONE_AFTER:
             raise TargetGone(
                 self._client.transport.name,
-                f"has none of {len(self._missing)} managed resources that were written to",
+                f"has none of {len(self._lost)} managed resources that were written to",
                 hint="SSO or SCIM was probably removed at the target; `syncd plan --full` tells, and once it is set up "
                 "again, `syncd relink` brings it back",
             )

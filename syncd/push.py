@@ -59,12 +59,11 @@ class Push:
         concurrency: int = 8,
         on_outcome: Callable[[Outcome], None] = lambda _: None,
         takeovers: int | None = None,
-        verified: Callable[[Flat], bool] = lambda _: False,
         adopt_groups: bool = False,
         protected: Callable[[str, str], str] = lambda key, id_: "",
     ) -> None:
         """`takeovers`: how many accounts that creates collide with may be taken over in this run; None: all.
-        `verified`: whether somebody's address lies in a domain that is known to be ours. `protected` is the gate's.
+        `protected` is the gate's.
         """
         self._state = state
         self._snapshot = snapshot
@@ -73,9 +72,7 @@ class Push:
         self._config = client.service_provider_config
         self._profile = profile
         self._members = Members(self._gate, state, snapshot, profile.members_per_patch)
-        self._collisions = Collisions(
-            self._gate, snapshot, profile, takeovers=takeovers, adopt_groups=adopt_groups, verified=verified
-        )
+        self._collisions = Collisions(self._gate, snapshot, profile, takeovers=takeovers, adopt_groups=adopt_groups)
         self._holds, self._quarantine = state.holds(snapshot.name), state.quarantine(snapshot.name)
         self._approved = self._holds.approved(clock())
         self._quarantined = {each.id for each in self._quarantine.all()}
@@ -97,9 +94,7 @@ class Push:
             await self._prepare()
         for _, phase in groupby(plan.changes, key=lambda change: change.phase):
             await self._side_by_side(list(phase), run)
-        if self.stopped is None:
-            with self._state.atomic():
-                self._lose(self._gate.lost(ended=True))
+        self._lose()
         place = {change.id: index for index, change in enumerate(plan.changes)}
         return tuple(sorted(self._outcomes, key=lambda outcome: place[outcome.change.id]))
 
@@ -121,11 +116,13 @@ class Push:
         with self._state.atomic():
             self._snapshot.discover({**self._snapshot.discovery, "patch": self._gate.patch})
 
-    def _lose(self, lost: Iterable[Lost]) -> None:
-        """Write down what is not there any more: the next run makes it anew."""
-        for each in lost:
-            self._snapshot.lose(each.kind, each.key)
-            self._snapshot.bump()
+    def _lose(self) -> None:
+        """Write down what is not there any more: the next run makes it anew. Not where everything may be gone."""
+        if self.stopped is None and self._gate.lost:
+            with self._state.atomic():
+                for lost in self._gate.lost:
+                    self._snapshot.lose(lost.kind, lost.key)
+                self._snapshot.bump()
 
     async def _side_by_side(self, changes: Sequence[Change], run: int) -> None:
         """Execute the changes of one phase; each is of another resource, so none waits for another."""
@@ -147,7 +144,6 @@ class Push:
                     self._snapshot.bump()
                 self._journal.record(run, outcome, self._clock())
                 self._settle(outcome)
-                self._lose(self._gate.lost())
             if outcome.result is not Result.APPLIED and change.action.about_user:
                 self._failed.add(change.key)
             if outcome.result is not Result.APPLIED and change.action in (Action.CREATE_GROUP, Action.ADOPT_GROUP):
