@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
 from syncd.core.drift import Drift, Reaction, group_drift, user_drift
-from syncd.core.model import Flat, Json, Kind, Known, KnownGroup, Observed, ObservedGroup, State
+from syncd.core.model import Json, Kind, Known, KnownGroup, Observed, ObservedGroup, State
 from syncd.core.schema import MANAGER
 from syncd.errors import ScimError, TargetError, TargetGone, TargetUnusable
 from syncd.scim.client import ENDPOINTS, Body, Client
@@ -267,7 +267,7 @@ class _Reader:
     # -- whose token it is -----------------------------------------------------------------------
 
     async def _own_account(self) -> None:
-        """Find who must never be switched off: the token's own user (RFC 7644 section 3.11), and the account's owner."""
+        """Find who must never be switched off: the token's own user (RFC 7644 section 3.11), and the owner."""
         protected: dict[str, str] = dict(self._owners)
         known = self._snapshot.discovery
         own = known.get("me")

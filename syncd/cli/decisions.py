@@ -112,8 +112,12 @@ def approve(wanted: tuple[str, ...], config: Path, target: str | None, as_json: 
         targets = {each.name: each for each in setup.chosen(target)}
         meant = _meant(state, targets, wanted, rejected_too=False)
         refused = {name: [hold for hold in found if _never(hold)] for name, found in meant.items()}
-        _refuse_what_was_named([hold for found in refused.values() for hold in found], wanted)
         released = {name: [hold for hold in found if not _never(hold)] for name, found in meant.items()}
+        never = [hold for found in refused.values() for hold in found]
+        if not any(released.values()):
+            raise _never_released(never)
+        if named := [hold for hold in never if any(text == hold.limit or _is_id(text, hold) for text in wanted)]:
+            raise _never_released(named)
         by, lasts = _person(), {name: targets[name].approval_lasts for name in released}
         with state.atomic():
             for name, found in released.items():
@@ -133,11 +137,11 @@ def approve(wanted: tuple[str, ...], config: Path, target: str | None, as_json: 
         )
         return
     for name, found in done.items():
-        _say(name, f"{_counted(found)} approved by {by}, good until {minute(now + lasts[name])}", found)
+        if found:
+            _say(name, f"{_counted(found)} approved by {by}, good until {minute(now + lasts[name])}", found)
         if refused[name]:
             _say(name, f"{_counted(refused[name])} not approved, for no approval releases that", refused[name])
-    if any(done.values()):
-        click.echo("the next run does it; `syncd sync` to do it now")
+    click.echo("the next run does it; `syncd sync` to do it now")
 
 
 @click.command(short_help="Drop what is held, until the source changes.")
@@ -173,15 +177,12 @@ def _never(hold: Hold) -> bool:
     return hold.limit in NEVER_RELEASED
 
 
-def _refuse_what_was_named(holds: Sequence[Hold], wanted: Iterable[str]) -> None:
-    """Raise SyncdError for what no approval releases, unless it is only among `all` that is held."""
+def _never_released(holds: Sequence[Hold]) -> SyncdError:
+    """Return the error that says why no approval releases something, and what does instead."""
     from syncd.core.policy import PROTECTED
 
-    named = [hold for hold in holds if any(text == hold.limit or _is_id(text, hold) for text in wanted)]
-    if not named:
-        return
-    reasons = sorted({hold.reason for hold in named})
-    protected = any(hold.limit == PROTECTED for hold in named)
+    reasons = sorted({hold.reason for hold in holds})
+    protected = any(hold.limit == PROTECTED for hold in holds)
     hint = (
         "whoever is meant to lose access has to leave `protect` first; a token's own account and the account's owner "
         "never do"
@@ -189,7 +190,7 @@ def _refuse_what_was_named(holds: Sequence[Hold], wanted: Iterable[str]) -> None
         else "mend the source: what is held then follows from what it says"
     )
     more = f" (and {len(reasons) - _LISTED} more)" if len(reasons) > _LISTED else ""
-    raise SyncdError(
+    return SyncdError(
         f"no approval releases this: {'; '.join(reasons[:_LISTED])}{more}", hint=f"{hint}; nothing was approved"
     )
 

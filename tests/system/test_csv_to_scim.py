@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
-from syncd.starter import write
 from tests.sandbox.process import Sandbox
 from tests.system.commands import Administrator, person
 
-TOKEN = "sandbox-token"
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
-
-
-@pytest.fixture
-def admin(tmp_path: Path, sandbox: Sandbox) -> Administrator:
-    """Six people in one group, one of whom has left, and the starter configuration pointed at the sandbox."""
-    folder = tmp_path / "syncd"
-    list(write(folder))
-    admin = Administrator(folder, SYNCD_TOKEN=TOKEN, SYNCD__TARGET__SANDBOX__BASE_URL=sandbox.base_url)
-    admin.people([*(person(key) for key in range(1, 6)), person(6, status="left")])
-    admin.write("groups.csv", "id,name\neng,Engineering\n")
-    admin.members([("eng", "1"), ("eng", "2")])
-    return admin
 
 
 def changes_sent(sandbox: Sandbox) -> list[str]:
