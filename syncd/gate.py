@@ -86,7 +86,7 @@ class Gate:
         self._protected = protected
         self._claimed: dict[tuple[Kind, str], str] = {}
         self._there: set[tuple[Kind, str]] = set()
-        self._lost: list[Lost] = []
+        self._lost: dict[tuple[Kind, str], Lost] = {}
 
     @property
     def patch(self) -> bool:
@@ -100,13 +100,15 @@ class Gate:
     # -- links -----------------------------------------------------------------------------------
 
     def linked(self, kind: Kind, key: str) -> Link:
-        """Return the link of a key that the snapshot knows. Raises Refusal."""
+        """Return the link of a key that the snapshot knows. Raises Refusal; Lost for what this run has found gone."""
         known = self._snapshot.user(key) if kind is Kind.USER else self._snapshot.group(key)
         if known is None:
             article = "an" if kind is Kind.USER else "a"
             raise Refusal(Result.REFUSED, f"no longer linked to {article} {_WHAT[kind]}")
         if known.lost:
             raise Refusal(Result.REFUSED, f"the target no longer has the {_WHAT[kind]}")
+        if (kind, known.id) in self._lost:
+            raise Lost(kind, key)
         return Link(kind, key, known.id, _SEAL)
 
     def adopted(self, change: Change) -> Link:
@@ -219,8 +221,8 @@ class Gate:
 
     @property
     def lost(self) -> Sequence[Lost]:
-        """What turned out not to be there."""
-        return self._lost
+        """What turned out not to be there, each once."""
+        return list(self._lost.values())
 
     def _note_there(self, link: Link) -> None:
         """Remember that a linked resource is there; one that came in this run says nothing of the others."""
@@ -243,8 +245,7 @@ class Gate:
         else:
             self._note_there(link)
             return error
-        lost = Lost(link.kind, link.key)
-        self._lost.append(lost)
+        self._lost[resource] = lost = Lost(link.kind, link.key)
         if not self._there and len(self._lost) >= _GONE_AFTER:
             raise TargetGone(
                 self._client.transport.name,
