@@ -9,6 +9,8 @@ import pytest
 
 from syncd.core.model import Kind
 from syncd.core.plan import Action, Change, Result
+from syncd.gate import Gate, Taken
+from syncd.scim.client import Found
 from tests.endpoints import Endpoint, Reply, Request, error
 from tests.push.pushing import PROFILE, Pushing, adoption, detail, plan_of, pushing, results, said
 from tests.world import group, person, target_rules
@@ -168,6 +170,15 @@ def test_an_adoption_that_names_no_account_is_refused(tmp_path: Path) -> None:
     with pushing(tmp_path, Endpoint()) as world:
         plan = plan_of(world, adoption("1", "", {}, {"userName": "ada", "active": True}))
         assert detail(world.push(plan), Action.ADOPT_USER, "1") == "the change names no account to take over"
+
+
+@pytest.mark.parametrize("mark", ["2", "K1", 1])
+def test_the_gate_links_nothing_that_carries_another_mark_whatever_matched(tmp_path: Path, mark: object) -> None:
+    with pushing(tmp_path, Endpoint()) as world:
+        gate = Gate(None, world.snapshot)  # type: ignore[arg-type]  # nothing is asked for
+        with pytest.raises(Taken, match=f"carries another externalId \\({mark}\\)"):
+            gate.collided(Kind.USER, Found("native1", {"externalId": mark}), "k1", "k1")
+        assert gate.collided(Kind.USER, Found("native1", {"externalId": "k1"}), "k1", "k1").id == "native1"
 
 
 def test_a_member_who_is_not_linked_is_not_written_down_with_an_adopted_group(tmp_path: Path) -> None:
