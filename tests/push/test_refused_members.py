@@ -1,0 +1,161 @@
+"""Members whom the endpoint doesn't take: found by halving, named, and the others are in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from math import ceil, log2
+from pathlib import Path
+
+import pytest
+
+from syncd.core.plan import Action, Result
+from tests.endpoints import Endpoint, Reply, Request, error
+from tests.push.pushing import NAME, PROFILE, Pushing, detail, pushing, results, said
+from tests.world import group, person, target_rules
+
+
+class Choosy(Endpoint):
+    """Refuses every request that adds one of the unwanted (userNames) to a group, whoever else it adds."""
+
+    def __init__(self, status: int = 400, *, patch: bool = True) -> None:
+        super().__init__(patch=patch, announces_patch=patch)
+        self.status = status
+        self.unwanted: Collection[str] = ()
+
+    def answer(self, request: Request) -> Reply:
+        if request.method in ("PATCH", "PUT") and "/Groups/" in request.path:
+            added = {name for id_, name in self._names() if f'"value":"{id_}"' in request.content.decode()}
+            if added.intersection(self.unwanted):
+                return error(self.status, "a member is not known")
+        return super().answer(request)
+
+    def _names(self) -> list[tuple[str, str]]:
+        return [(id_, user["userName"]) for id_, user in self.users.items()]
+
+
+def keys(count: int) -> list[str]:
+    return [f"{number:02}" for number in range(count)]
+
+
+@contextmanager
+def joining(folder: Path, scim: Choosy, count: int, per_request: int, unwanted: Collection[str]) -> Iterator[Pushing]:
+    """Yield a world in which so many people are about to join a group, some of whom the endpoint doesn't take."""
+    rules = target_rules(NAME, profile=replace(PROFILE, members_per_patch=per_request))
+    with pushing(folder, scim, rules) as world:
+        world.hold(*(person(key) for key in keys(count)))
+        world.groups = [group("a")]
+        world.settle()
+        world.groups = [group("a", members=keys(count))]
+        scim.unwanted = [f"u{key}" for key in unwanted]
+        yield world
+
+
+def changes_sent(world: Pushing) -> int:
+    return sum(request.method == "PATCH" for request in world.scim.requests)
+
+
+@pytest.mark.parametrize("bad", ["00", "06", "15"])
+def test_one_who_is_refused_keeps_nobody_else_out(tmp_path: Path, bad: str) -> None:
+    with joining(tmp_path, Choosy(), 16, 16, [bad]) as world:
+        run = world.push()
+        why = f"refuses 1 of the members ({bad}): a member is not known"
+        assert said(run) == [("add_members", "a", "failed", 400, why)]
+        others = set(keys(16)) - {bad}
+        assert world.scim.members("Group a") == {f"u{key}" for key in others}
+        assert world.snapshot.members("a")[0] == others
+        # All sixteen; and then two for each halving: 8, 4, 2, 1.
+        assert changes_sent(world) == len(world.scim.requests) == 1 + 2 * 4
+        (change,) = world.plan().changes
+        assert change.members == [bad]
+
+
+@pytest.mark.parametrize("status", [400, 404])
+@pytest.mark.parametrize("count", [2, 3, 7, 16, 33])
+@pytest.mark.parametrize("number_of_bad", [1, 2, 5])
+def test_finding_them_takes_no_more_requests_than_halving_does(
+    tmp_path: Path, count: int, status: int, number_of_bad: int
+) -> None:
+    bad = keys(count)[:: max(1, count // number_of_bad)][:number_of_bad]
+    with joining(tmp_path, Choosy(status), count, count, bad) as world:
+        run = world.push()
+        assert run.outcomes[0].status == status
+        assert detail(run, Action.ADD_MEMBERS, "a").startswith(f"refuses {len(bad)} of the members ({', '.join(bad)}):")
+        assert world.scim.members("Group a") == {f"u{key}" for key in keys(count) if key not in bad}
+        assert len(world.scim.requests) <= 1 + len(bad) * (2 * ceil(log2(count)) + 2)
+        # A 404 may be the group's own: that is asked once.
+        assert world.scim.log().count("GET /Groups/" + next(iter(world.scim.groups))) <= (status == 404)
+
+
+def test_only_the_chunk_with_the_refused_is_halved(tmp_path: Path) -> None:
+    with joining(tmp_path, Choosy(), 12, 4, ["05"]) as world:
+        world.push()
+        sizes = [len(request.body["Operations"][0]["value"]) for request in world.scim.requests]
+        assert sizes == [4, 4, 2, 1, 1, 2, 4]
+        assert len(world.scim.members("Group a")) == 11
+
+
+def test_five_who_are_refused_are_five(tmp_path: Path) -> None:
+    bad = ["01", "03", "08", "09", "15"]
+    with joining(tmp_path, Choosy(), 16, 8, bad) as world:
+        run = world.push()
+        why = "refuses 5 of the members (01, 03, 08, 09, 15): a member is not known"
+        assert detail(run, Action.ADD_MEMBERS, "a") == why
+        assert len(world.scim.members("Group a")) == 11
+
+
+def test_six_who_are_refused_are_not_at_fault_and_no_more_are_tried(tmp_path: Path) -> None:
+    with joining(tmp_path, Choosy(), 32, 8, keys(32)) as world:
+        run = world.push()
+        why = "refuses 6 of the members (00, 01, 02, 03, 04, 05): a member is not known; 26 more were not tried"
+        assert said(run) == [("add_members", "a", "failed", 400, why)]
+        # 8, 4, 2, 00, 01, 2, 02, 03, 4, 2, 04, 05
+        assert len(world.scim.requests) == 12
+        assert world.snapshot.members("a") == (set(), set())
+
+
+@pytest.mark.parametrize("status", [409, 412, 413, 422, 424, 429, 500, 503])
+def test_other_refusals_are_about_no_single_member(tmp_path: Path, status: int) -> None:
+    with joining(tmp_path, Choosy(status), 8, 8, ["03"]) as world:
+        world.learnt(patch=True)
+        run = world.push()
+        assert said(run) == [("add_members", "a", "failed", status, "a member is not known")]
+        assert len(world.scim.requests) == 1
+
+
+def test_a_removal_is_not_halved(tmp_path: Path) -> None:
+    with joining(tmp_path, Choosy(), 8, 8, []) as world:
+        world.push()
+        world.scim.requests.clear()
+        world.groups = [group("a")]
+        world.scim.instead("PATCH", "/Groups/", error(400, "no"))
+        assert said(world.push()) == [("remove_members", "a", "failed", 400, "no")]
+        assert len(world.scim.requests) == 1
+
+
+def test_a_group_that_is_gone_is_not_halved(tmp_path: Path) -> None:
+    with joining(tmp_path, Choosy(), 8, 8, []) as world:
+        world.scim.groups.clear()
+        (outcome,) = world.push().outcomes
+        assert (outcome.status, outcome.detail) == (404, "the target no longer has it; the next run makes it anew")
+        assert len(world.scim.requests) == 2
+
+
+def test_without_patch_they_are_found_as_well(tmp_path: Path) -> None:
+    with joining(tmp_path, Choosy(patch=False), 8, 8, ["06"]) as world:
+        assert results(world.push()) == {"add_members a": "failed"}
+        assert world.scim.members("Group a") == {f"u{key}" for key in keys(8) if key != "06"}
+        assert world.snapshot.members("a")[0] == set(keys(8)) - {"06"}
+
+
+def test_what_is_refused_for_good_is_quarantined_without_the_others(tmp_path: Path) -> None:
+    with joining(tmp_path, Choosy(), 8, 8, ["06"]) as world:
+        world.push()
+        world.push()
+        kept = [(each.change.members, each.status, each.failures) for each in world.state.quarantine(NAME).all()]
+        assert kept == [(keys(8), 400, 1), (["06"], 400, 1)]
+        assert world.scim.members("Group a") == {f"u{key}" for key in keys(8) if key != "06"}
+        world.scim.unwanted = ()
+        assert world.push().results == {Result.APPLIED: 1}
+        assert not world.plan().changes
