@@ -394,12 +394,12 @@ class Comparison:
             scheme=self._scheme.hex(),
         )
 
-    def unchanged(self) -> Plan:
-        """Return the plan of a source that is what it was when everything was in line: nothing to do."""
+    def nothing(self, kind: str = "sync") -> Plan:
+        """Return the plan where nothing is compared: nothing to do."""
         counts = self._counts
         return Plan(
             target=self.name,
-            kind="sync",
+            kind=kind,
             created=self._now,
             base_serial=self._serial,
             changes=(),

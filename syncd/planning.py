@@ -186,11 +186,11 @@ def make_plans(
         plans = []
         for target in targets:
             comparison, seen = comparisons[target.name], found[target.name]
+            kind = "resync" if full else "sync"
             if target in waiting:
-                kind = "resync" if full else "sync"
                 plan = comparison.plan(kind, drift=seen.drift, accepted=seen.accepted, doubts=seen.doubts)
             else:
-                plan = comparison.unchanged()
+                plan = comparison.nothing(kind)
             plans.append(
                 Planned(target, plan, comparison.bookkeeping, mark, who is None, seen.discovered, seen.failure)
             )

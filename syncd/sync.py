@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from syncd.core.drift import Reaction
-from syncd.core.model import Kind
+from syncd.core.model import Kind, State
 from syncd.core.plan import Outcome, Plan, Result, Run
 from syncd.core.policy import DEFAULT_LIMITS, Class
 from syncd.errors import PlanFileError, ScimError, TargetError, TargetGone, TargetRefused
@@ -38,7 +38,9 @@ def carry_out(planned: Planned, state: StateFile, progress: Progress) -> Run:
     stop = snapshot.stop
     failure = planned.failure
     if stop is not None and stop.cause == "gone" and planned.discovered is None:
-        failure = failure or TargetGone(target.name, f"stopped since {stop.since:%Y-%m-%d %H:%M} UTC: {stop.reason}")
+        since = f"stopped since {stop.since:%Y-%m-%d %H:%M} UTC"
+        hint = "nothing is pushed until `syncd relink` has matched everything anew"
+        failure = failure or TargetGone(target.name, f"{since}: {stop.reason}", hint=hint)
     transport = None
     if failure is None and (plan.changes or (stop is not None and stop.cause == "refused")):
         transport = target.transport()  # reads the token: before anything is written down
@@ -108,35 +110,43 @@ def _remember(planned: Planned, state: StateFile) -> None:
     if planned.complete:
         kept = () if planned.discovered is not None else _RESYNC_ONLY
         for hold in state.holds(target).refresh(plan, moment, kept):
-            log.warning("held", target=target, hold=hold.id, limit=hold.limit, reason=hold.reason)
+            log.info("held", target=target, hold=hold.id, limit=hold.limit, reason=hold.reason)
         everything = (*plan.changes, *(each.change for each in (*plan.held, *plan.rejected)))
         state.quarantine(target).refresh({change.id for change in everything})
 
 
 def _stop(snapshot: Snapshot, failure: TargetError) -> None:
     """Remember that a target as a whole is not to be written to: one incident, however long it lasts."""
-    if isinstance(failure, TargetGone | TargetRefused) and snapshot.stop is None:
-        snapshot.set_stop(Stop("gone" if isinstance(failure, TargetGone) else "refused", failure.problem, now()))
+    stop, gone = snapshot.stop, isinstance(failure, TargetGone)
+    if stop is None or (gone and stop.cause == "refused"):
+        if gone or isinstance(failure, TargetRefused):
+            snapshot.set_stop(Stop("gone" if gone else "refused", failure.problem, now()))
 
 
 async def _probe(client: Client, snapshot: Snapshot, target: Target) -> None:
     """See whether a target that refused the token takes it again, and still has what is managed.
 
-    With another token may come another account. Raises TargetError.
+    With another token may come another account; and where SSO was removed and set up again, the groups are gone while
+    the people stay, managed by nobody. Then a person has to look. Raises TargetError.
     """
-    known = [user for user in next(snapshot.all_users(), []) if not user.lost][:_PROBED]
-    if not known:
+    people = [user.id for user in next(snapshot.all_users(), []) if not user.lost and user.state is State.ACTIVE]
+    groups = [group.id for group in snapshot.groups().values() if not group.lost]
+    if not people and not groups:
         await client.count(Kind.USER)
-        return
-    for user in known:
-        try:
-            await client.read(Kind.USER, user.id)
-        except ScimError as error:
-            if error.status != 404:
-                return  # it answers, and to this token
-        else:
-            return
-    raise TargetGone(target.name, f"none of {len(known)} managed users asked for is there any more")
+    for kind, ids in ((Kind.USER, people[:_PROBED]), (Kind.GROUP, groups[:_PROBED])):
+        missing = 0
+        for id_ in ids:
+            try:
+                await client.read(kind, id_)
+            except ScimError as error:
+                missing += error.status == 404
+        if ids and missing == len(ids):
+            what = "users" if kind is Kind.USER else "groups"
+            raise TargetGone(
+                target.name,
+                f"takes the token again, and none of {len(ids)} managed {what} asked for is there any more",
+                hint="another account, or SSO was removed and set up again: `syncd relink` matches everything anew",
+            )
 
 
 def _pushing(planned: Planned, state: StateFile, client: Client, progress: Progress) -> Push:
