@@ -118,9 +118,10 @@ def _remember(planned: Planned, state: StateFile) -> None:
 def _stop(snapshot: Snapshot, failure: TargetError) -> None:
     """Remember that a target as a whole is not to be written to: one incident, however long it lasts."""
     stop, gone = snapshot.stop, isinstance(failure, TargetGone)
-    if stop is None or (gone and stop.cause == "refused"):
-        if gone or isinstance(failure, TargetRefused):
-            snapshot.set_stop(Stop("gone" if gone else "refused", failure.problem, now()))
+    if gone and (stop is None or stop.cause == "refused"):
+        snapshot.set_stop(Stop("gone", failure.problem, now()))
+    elif stop is None and isinstance(failure, TargetRefused):
+        snapshot.set_stop(Stop("refused", failure.problem, now()))
 
 
 async def _probe(client: Client, snapshot: Snapshot, target: Target) -> None:
