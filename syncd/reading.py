@@ -177,30 +177,37 @@ class _Reader:
         return unlisted
 
     async def _see_that_something_is_there(self, unlisted: dict[Kind, list[tuple[str, str]]]) -> None:
-        """Raise TargetGone when nothing that is managed is there: SSO or SCIM was removed at the target.
+        """Raise TargetGone when all users or all groups that are managed are gone at once: SSO or SCIM was removed.
 
-        Where none is listed, a few are asked for by id. Accounts that are switched off say nothing: some endpoints
-        hide them.
+        LucidLink then deletes the groups, and leaves the people there, unmanaged. Where none is listed, a few are
+        asked for by id. Accounts that are switched off say nothing: some endpoints hide them.
         """
-        users = sum(self._snapshot.counts()[state] for state in (State.ACTIVE, State.PENDING))
         off: set[str] = set()
+        linked = {Kind.USER: 0, Kind.GROUP: sum(not known.lost for known in self._snapshot.groups().values())}
         for batch in self._snapshot.all_users():
             off.update(known.key for known in batch if known.state is State.DEACTIVATED)
-            users -= sum(known.lost and known.state is not State.DEACTIVATED for known in batch)
-        expected = users + sum(not known.lost for known in self._snapshot.groups().values())
-        missing = [(Kind.USER, id_) for key, id_ in unlisted[Kind.USER] if key not in off]
-        missing += [(Kind.GROUP, id_) for _, id_ in unlisted[Kind.GROUP]]
-        if expected < _ENOUGH_TO_BE_EVERYTHING or len(missing) < expected:
-            return
-        for kind, id_ in [*missing[: _ASKED_FIRST // 2], *missing[-_ASKED_FIRST // 2 :]]:
-            if await self._is_there(kind, id_) is not False:
-                return
-        raise TargetGone(
-            self._client.transport.name,
-            f"none of the {expected} managed users and groups is there any more",
-            hint="SSO or SCIM was probably removed at the target: nothing was changed, and nothing is pushed; once it "
-            "is set up again, run `syncd relink`",
-        )
+            linked[Kind.USER] += sum(not known.lost and known.state is not State.DEACTIVATED for known in batch)
+        missing = {kind: [id_ for key, id_ in unlisted[kind] if kind is Kind.GROUP or key not in off] for kind in Kind}
+        for kinds, what in (
+            ((Kind.USER, Kind.GROUP), "users and groups"),
+            ((Kind.USER,), "users"),
+            ((Kind.GROUP,), "groups"),
+        ):
+            expected = sum(linked[kind] for kind in kinds)
+            ids = [(kind, id_) for kind in kinds for id_ in missing[kind]]
+            if expected >= _ENOUGH_TO_BE_EVERYTHING and len(ids) == expected and await self._all_gone(ids):
+                raise TargetGone(
+                    self._client.transport.name,
+                    f"none of the {expected} managed {what} is there any more",
+                    hint="SSO or SCIM was probably removed at the target: nothing was changed, and nothing is pushed; "
+                    "once it is set up again, run `syncd relink`",
+                )
+
+    async def _all_gone(self, ids: Sequence[tuple[Kind, str]]) -> bool:
+        """Ask for a few from the beginning and the end."""
+        few = _ASKED_FIRST // 2
+        chosen = dict.fromkeys([*ids[:few], *ids[-few:]])
+        return not any([await self._is_there(kind, id_) is not False for kind, id_ in chosen])
 
     async def _is_there(self, kind: Kind, id_: str) -> bool | None:
         """Ask for a resource by id and observe it; None when the endpoint doesn't say."""
