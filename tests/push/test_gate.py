@@ -215,6 +215,7 @@ def test_an_endpoint_that_answers_with_a_native_resource_for_another_key_gives_n
         team = world.scim.add_group(displayName="Theirs", members=[{"value": native}])
         world.scim.instead("POST", "/Users$", error(409, "taken"))
         world.scim.instead("POST", "/Groups$", error(409, "taken"))
+        world.concurrency = 1
         run = world.push()
         assert detail(run, Action.CREATE_USER, "3") == "taken; but neither externalId nor userName finds it"
         assert world.scim.users[native] == {
