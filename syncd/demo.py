@@ -7,17 +7,19 @@ against what it should be.
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -38,6 +40,8 @@ class Demo:
     folder: Path
     environment: dict[str, str]
     pause: bool
+    page: str
+    """What the people at the other end see; their API is below it."""
 
     def say(self, text: str) -> None:
         click.echo("\n" + click.style(text, bold=True))
@@ -58,6 +62,25 @@ class Demo:
             raise SyncdError(
                 f"not as it should be: `syncd {shlex.join(arguments)}` ended with {done.returncode}, not {expected}"
             )
+
+    def asked(self, *arguments: str) -> Any:
+        """Run one command unseen, and return its JSON."""
+        done = subprocess.run(
+            [sys.executable, "-m", "syncd", *arguments, "--json"],
+            cwd=self.folder,
+            env=self.environment,
+            check=False,
+            capture_output=True,
+        )
+        return json.loads(done.stdout)
+
+    def at_the_target(self, method: str, path: str, body: Any = None) -> Any:
+        """Do something as support at the other end, which is how drift comes about; returns what it answers."""
+        data = json.dumps(body).encode() if body is not None else None
+        request = urllib.request.Request(f"{self.page}admin/{path}", data, method=method)  # noqa: S310  # loopback
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=30) as answer:
+            return json.loads(answer.read() or b"null")
 
     def edit(self, name: str, change: Callable[[list[Row]], list[Row]]) -> None:
         """Replace a CSV file by a changed one, as an export should: whole, by a rename."""
@@ -95,7 +118,7 @@ def run(*, pause: bool, keep: Path | None) -> None:
             "SYNCD__TARGET__SANDBOX__PROFILE": _PROFILE,
             "SYNCD__TARGET__SANDBOX__VERIFIED_DOMAINS": f'["{_DOMAIN}"]',
         }
-        demo = Demo(folder, environment, pause)
+        demo = Demo(folder, environment, pause, address.removesuffix("scim/v2"))
         _show(demo, address)
         done = click.style("\nEvery step went as it should.", fg="green", bold=True)
         click.echo(f"{done} Your turn: `syncd init`")
@@ -122,7 +145,7 @@ def _sandbox(folder: Path) -> Iterator[str]:
 
 
 def _show(demo: Demo, address: str) -> None:
-    page = address.removesuffix("scim/v2")
+    page = demo.page
     demo.say("1. An organisation in three CSV files, and an empty workspace that behaves as LucidLink's documents say")
     click.echo(f"   files in {demo.folder}\n   SCIM at {address}\n   what its people see: {page}")
     demo.run("check", expected=0)
@@ -153,9 +176,26 @@ def _show(demo: Demo, address: str) -> None:
     click.echo("   Over the limit, so nobody was locked out: it is held until a person decides.")
     demo.wait()
 
-    demo.say("6. The export is mended, and the next run is quiet: not a single request")
-    demo.edit("people.csv", _all_back)
+    left = demo.asked("holds")["holds"][0]
+    demo.say(f"6. A person decides: {left['change']['name']} did leave, the others did not")
+    demo.run("approve", left["id"][:8], expected=0)
+    demo.run("sync", expected=3)
+    click.echo("   Exactly that one change. The export is mended for the others: nothing is held any more.")
+    demo.edit("people.csv", lambda rows: _back_but(rows, left["change"]["key"]))
     demo.run("sync", expected=0)
+    demo.run("holds", expected=0)
+    demo.wait()
+
+    demo.say("7. Meanwhile somebody changed things at the workspace; a full resync reads it and finds out")
+    for line in _drift(demo):
+        click.echo(f"   {line}")
+    demo.run("plan", "--full", expected=2)
+    demo.run("resync", expected=0)
+    demo.wait()
+
+    demo.say("8. Everything is in line again, so the next run is quiet: not a single request")
+    demo.run("sync", expected=0)
+    demo.run("status", expected=0)
     demo.run("runs", expected=0)
 
 
@@ -211,7 +251,21 @@ def _mass_leave(rows: list[Row]) -> list[Row]:
     return rows
 
 
-def _all_back(rows: list[Row]) -> list[Row]:
+def _back_but(rows: list[Row], leaver: str) -> list[Row]:
     for row in rows:
-        row["status"] = "active" if row["status"] == "LEFT?" else row["status"]
+        if row["status"] == "LEFT?":
+            row["status"] = "left" if row["employee_id"] == leaver else "active"
     return rows
+
+
+def _drift(demo: Demo) -> Iterator[str]:
+    """Change a few things at the target, and say which."""
+    group = demo.at_the_target("GET", "groups")[0]
+    member = next(each for each in group["members"] if each["type"] == "User")
+    demo.at_the_target("DELETE", f"groups/{group['id']}/members/{member['id']}?force=1")
+    yield f"{member['name']} was taken out of {group['name']}"
+    users = [user for user in demo.at_the_target("GET", "users?state=active") if user["id"] != member["id"]]
+    demo.at_the_target("PATCH", f"users/{users[0]['id']}", {"title": "Emperor", "force": True})
+    yield f"{users[0]['userName']} got the title Emperor"
+    demo.at_the_target("PATCH", f"users/{users[1]['id']}", {"active": False, "force": True})
+    yield f"{users[1]['userName']} was switched off"
