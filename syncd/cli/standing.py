@@ -146,7 +146,8 @@ def _attention(row: dict[str, Any]) -> Iterator[Text]:
     if row["pending_since"]:
         since = _moment(row["pending_since"])
         days = (datetime.now(UTC) - since).days
-        yield line(f"invited and pending for up to {days} day{'' if days == 1 else 's'}, since {minute(since)}")
+        long = f" ({days} day{'' if days == 1 else 's'})" if days else ""
+        yield line(f"{row['users']['pending']} invited and pending, the longest since {minute(since)}{long}")
     if last := row["last_resync"]:
         drift = ", ".join(f"{count} {class_}" for class_, count in last["drift"].items())
         found = f"stopped: {last['error'].splitlines()[0]}" if last["error"] else f"drift: {drift or 'none'}"

@@ -220,7 +220,7 @@ def test_status_says_since_when_invitations_are_out(admin: Administrator, sandbo
     standing = admin.syncd("status", "--json").json
     assert standing["users"] == {"active": 1, "pending": 1, "deactivated": 0}
     assert standing["pending_since"] >= standing["last_run"]["started"]
-    assert "invited and pending for up to 0 days, since 20" in admin.syncd("status").out
+    assert "sandbox: 1 invited and pending, the longest since 20" in admin.syncd("status").out
 
 
 def test_explain_says_why_without_a_request(admin: Administrator, sandbox: Sandbox) -> None:
