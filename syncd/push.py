@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from itertools import groupby
+from typing import Final
 
 from syncd.collisions import Collisions
 from syncd.core.diff import differing
@@ -30,6 +31,8 @@ from syncd.scim.resources import field, flatten
 from syncd.store import Journal, Snapshot, StateFile
 
 Clock = Callable[[], datetime]
+
+_PARTS: Final = ((Kind.USER, "members"), (Kind.GROUP, "groups"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class Push:
         self._on_outcome = on_outcome
         self._failed: set[str] = set()
         self._unmade_groups: set[str] = set()
+        self._found_in: dict[str, list[str]] = {}  # keys of groups not linked yet -> groups that they were found in
         self._outcomes: list[Outcome] = []
         self.stopped: TargetError | None = None
 
@@ -244,6 +248,10 @@ class Push:
             if not _is_to_be_looked_up(error):
                 raise
             link, found = await self._collisions.account(change, attributes, error)
+            if error.status == 409 and change.state is State.PENDING and _is_on(field(found.body, "active")):
+                # Whom we would keep out has been let in already: that is no invitation (as `core/diff.py` adopts).
+                change = replace(change, state=State.ACTIVE, after={**change.after, "active": True})
+                attributes = {**attributes, "active": True}
             status = await self._bring_into_line(link, found, attributes)
             remark = "was there already, and is managed from now on" if error.status == 409 else "its id was looked up"
         return Done(status, remark, partial(self._snapshot.put_user, self._made(change, link)))
@@ -374,17 +382,22 @@ class Push:
             await self._look_again(Kind.GROUP, change)
         before, after = change.differences
         owned = {path: value for path, value in change.before.items() if path in change.after and value is not None}
-        there = {part: list(change.before.get(part, [])) for part in ("members", "groups")}
+        there = {part: list(change.before.get(part, [])) for _, part in _PARTS}
         status = 0
         if after:
             status = await self._gate.update(link, before, after, owned, has_members=any(there.values()))
 
         def acknowledge() -> None:
             self._snapshot.put_group(self._made_group(change, link))
-            for kind, keys in ((Kind.USER, there["members"]), (Kind.GROUP, there["groups"])):
-                # Whoever could not be taken over after all is no managed member.
-                linked = self._snapshot.ids(kind, keys)
-                self._snapshot.change_members(change.key, kind, [key for key in keys if key in linked])
+            for parent in self._found_in.pop(change.key, []):
+                self._snapshot.change_members(parent, Kind.GROUP, [change.key])
+            # Whoever could not be taken over after all is no managed member; of a group, the turn may be yet to come.
+            people, groups = (self._snapshot.ids(kind, there[part]) for kind, part in _PARTS)
+            self._snapshot.change_members(change.key, Kind.USER, list(people))
+            self._snapshot.change_members(change.key, Kind.GROUP, list(groups))
+            for key in there["groups"]:
+                if key not in groups:
+                    self._found_in.setdefault(key, []).append(change.key)
 
         return Done(status, acknowledge=acknowledge)
 

@@ -41,8 +41,11 @@ class Pushing(World):
     def push(self, plan: Plan | None = None) -> Run:
         """Carry out a plan, or what is to be done now."""
         made = plan if plan is not None else self.plan()
-        target = Target(self.target, self.scim.url, self._read_token, None, self.concurrency)
-        return carry_out(Planned(target, made, self.bookkeeping), self.state, self.progress)
+        return carry_out(Planned(self.reached(), made, self.bookkeeping), self.state, self.progress)
+
+    def reached(self) -> Target:
+        """Return the target as it is reached over the network."""
+        return Target(self.target, self.scim.url, self._read_token, None, self.concurrency)
 
     def _read_token(self) -> SecretStr:
         self.tokens_read += 1
