@@ -37,7 +37,7 @@ def _requests(change: Change, target: TargetRules, snapshot: Snapshot, per_updat
         case Action.ADOPT_USER | Action.ADOPT_GROUP:
             # A stranger's account is looked at once more before it is taken over.
             kind = Kind.USER if change.action.about_user else Kind.GROUP
-            looked_at = change.takes_over and snapshot.key_of(kind, change.resource) is None
+            looked_at = change.takes_over and snapshot.key_of(kind, change.resource) in (None, change.key)
             return int(looked_at) + (per_update if change.differences[1] else 0)
         case _:
             return per_update if change.after else 0
