@@ -449,17 +449,12 @@ class Comparison:
 
     def _protected(self, changes: Iterable[Change]) -> dict[str, str]:
         """Return who is never switched off, among those whom a change would shut out."""
-        accounts: dict[str, str] = self._snapshot.discovery.get("protected") or {}
-        if not accounts and not self._target.protect:
+        if not self._snapshot.discovery.get("protected") and not self._target.protect:
             return {}
         keys = [change.key for change in changes if change.shuts_out]
-        found = {}
-        for key, known in self._snapshot.users(keys).items():
-            if named := {key.casefold(), *known.addresses} & self._target.protect:
-                found[key] = f"the configuration names {min(named)} in `protect`"
-            elif known.id in accounts:
-                found[key] = accounts[known.id]
-        return found
+        known = self._snapshot.users(keys)
+        reasons = {key: self._target.protection(self._snapshot, key, user.id, user) for key, user in known.items()}
+        return {key: reason for key, reason in reasons.items() if reason}
 
     def _absences(self, managed: int) -> dict[Kind, Doubt]:
         """Return why nothing may follow from what the source lacks: it is empty, or much smaller than last time."""

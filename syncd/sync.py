@@ -155,16 +155,6 @@ def _pushing(planned: Planned, state: StateFile, client: Client, progress: Progr
     rules, snapshot = target.rules, state.snapshot(target.name)
     counts = snapshot.counts()
     limit = rules.policy.limits.get(Class.ADOPT, DEFAULT_LIMITS[Class.ADOPT])
-    accounts: dict[str, str] = snapshot.discovery.get("protected") or {}
-
-    def protected(key: str, id_: str) -> str:
-        """Return why somebody is never switched off, "" where they may be."""
-        if id_ in accounts:
-            return accounts[id_]
-        known = snapshot.user(key) if rules.protect else None
-        named = {key.casefold(), *(known.addresses if known else ())} & rules.protect
-        return f"the configuration names {min(named)} in `protect`" if named else ""
-
     return Push(
         state,
         snapshot,
@@ -176,7 +166,7 @@ def _pushing(planned: Planned, state: StateFile, client: Client, progress: Progr
         on_outcome=progress.outcome,
         takeovers=limit.most(sum(counts.values())),
         adopt_groups=rules.adopt_groups,
-        protected=protected,
+        protected=lambda key, id_: rules.protection(snapshot, key, id_, snapshot.user(key)),
     )
 
 

@@ -11,7 +11,7 @@ from syncd.core.digest import fingerprint
 from syncd.core.drift import Reactions
 from syncd.core.groups import Nesting
 from syncd.core.mapping import EntryUnusable, GroupMapping, Selection, UserMapping, email_of
-from syncd.core.model import Evidence, Flat, Json, Kind
+from syncd.core.model import Evidence, Flat, Json, Kind, Known
 from syncd.core.policy import Policy
 from syncd.core.rules import Rule
 from syncd.scim.profiles import Profile
@@ -63,6 +63,14 @@ class TargetRules:
             return bool(domains.patterns) and not domains.is_external(email_of(flat))
         except EntryUnusable:
             return False
+
+    def protection(self, snapshot: Snapshot, key: str, id_: str, known: Known | None) -> str:
+        """Return why an account is never switched off, "" where it may be: the configuration or the target names it."""
+        named = {key.casefold(), *(known.addresses if known is not None else ())} & self.protect
+        if named:
+            return f"the configuration names {min(named)} in `protect`"
+        accounts: dict[str, str] = snapshot.discovery.get("protected") or {}
+        return accounts.get(id_, "")
 
     @property
     def pending(self) -> PendingRule:

@@ -404,13 +404,8 @@ class _Person:
         known = self._known
         if known is None:
             return
-        accounts: dict[str, str] = self._snapshot.discovery.get("protected") or {}
-        named = {self._key.casefold(), *known.addresses} & self._target.protect
-        if named:
-            reason = f"the configuration names {min(named)} in `protect`"
-        elif known.id in accounts:
-            reason = accounts[known.id]
-        else:
+        reason = self._target.protection(self._snapshot, self._key, known.id, known)
+        if not reason:
             return
         yield Part("protection", "Protected", (f"never switched off: {reason}",), {"reason": reason})
 
