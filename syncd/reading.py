@@ -7,14 +7,14 @@ once is one incident, not thousands of deletions.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Final, NoReturn
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple, NoReturn, TypeVar
 
-from syncd.core.drift import Drift, Reaction, group_drift, user_drift
+from syncd.core.drift import Drift, DriftClass, Reaction, group_drift, user_drift
 from syncd.core.model import Json, Kind, Known, KnownGroup, Observed, ObservedGroup, State
 from syncd.core.schema import MANAGER
-from syncd.errors import ScimError, TargetError, TargetGone, TargetUnusable
+from syncd.errors import ScimError, TargetError, TargetGone, TargetRefused, TargetUnusable
 from syncd.scim.client import ENDPOINTS, Body, Client
 from syncd.scim.listing import Listing
 from syncd.scim.resources import field as member
@@ -25,8 +25,12 @@ from syncd.terms import TargetRules
 _ENOUGH_TO_BE_EVERYTHING: Final = 3
 """From this many managed resources on, all of them gone is an incident; below it, somebody may have deleted one."""
 _ASKED_FIRST: Final = 20
-_NOT_SERVED: Final = (404, 405, 501)
+_NOT_SERVED: Final = (403, 404, 405, 501)
+_NO_ME: Final = (400, 403, 404, 405, 501)
+"""How endpoints say that they have no /Me, or none for this token (RFC 7644 section 3.11)."""
 _OWNERS: Final = frozenset({"owner", "accountowner", "workspaceowner"})
+_NAMED: Final = 3
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,18 @@ async def read_target(
     return await _Reader(client, rules, paths, snapshot, observation, concurrency).read(expect_gone=expect_gone)
 
 
+class _Link(NamedTuple):
+    """A linked resource."""
+
+    kind: Kind
+    key: str
+    id: str
+    off: bool = False
+    """We switched the account off, and some endpoints hide those."""
+    must: bool = True
+    """It must be there, unless somebody deleted it: neither off nor waiting for anybody to accept."""
+
+
 class _Reader:
     def __init__(
         self,
@@ -87,7 +103,16 @@ class _Reader:
         self._snapshot = snapshot
         self._observation = observation
         self._concurrency = concurrency
-        self._owners: dict[str, str] = {}
+        self._protected: dict[str, str] = {}
+        """Ids of the accounts that must never be switched off, and why."""
+        self._linked = dict.fromkeys(Kind, 0)
+        """How many are linked and must be there, besides those protected: these outlive the integration."""
+        self._there = dict.fromkeys(Kind, 0)
+        """How many of those are."""
+        self._shows_off = False
+        """Whether an account that we switched off was shown as being off."""
+        self._asked: set[str] = set()
+        """Ids of the groups that were asked for by id."""
         self._reading = Reading()
 
     async def read(self, *, expect_gone: bool) -> Reading:
@@ -95,14 +120,34 @@ class _Reader:
             self._observation.put_users([self._user(body) for body in users])
         async for groups in self._listed(Kind.GROUP):
             self._observation.put_groups([self._group(body) for body in groups])
-        unlisted = {kind: self._unlisted(kind) for kind in Kind}
-        if not expect_gone:
-            await self._see_that_something_is_there(unlisted)
-        for kind in Kind:
-            await self._ask_for(kind, unlisted[kind])
-        await self._members()
+        listed_with_members = self._reading.shows_members
         await self._own_account()
+        unlisted = self._unlisted()
+        if not expect_gone:
+            await self._ask_for_a_few(unlisted)
+        await self._each(self._ask_for, unlisted)
+        if not expect_gone:
+            self._see_that_something_is_there(unlisted)
+        self._believe_of_the_switched_off(unlisted, expected=expect_gone and not any(self._there.values()))
+        self._say_what_is_unclear()
+        await self._members(listed=listed_with_members)
+        self._reading.discovered["protected"] = self._protected
         return self._reading
+
+    async def _each(self, work: Callable[[_T], Awaitable[object]], items: Sequence[_T]) -> None:
+        """Do the work for each item, a few at a time. Raises what the first failure was."""
+        waiting = iter(items)
+
+        async def worker() -> None:
+            for item in waiting:
+                await work(item)
+
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(min(self._concurrency, len(items))):
+                    tasks.create_task(worker())
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
 
     # -- lists -----------------------------------------------------------------------------------
 
@@ -111,13 +156,15 @@ class _Reader:
         try:
             async for page in listing.pages():
                 yield page
-        except ScimError as error:
-            if kind is Kind.GROUP and error.status in _NOT_SERVED and not self._snapshot.groups():
+        except (ScimError, TargetRefused) as error:
+            if kind is Kind.GROUP and error.status in _NOT_SERVED and not any(self._groups()):
                 return
+            if isinstance(error, TargetRefused):
+                raise
             self._unreadable(kind, error)
         if listing.doubt:
-            what = "users" if kind is Kind.USER else "groups"
-            self._reading.doubts.append(f"{listing.doubt} {what}: nobody counts as deleted for not being listed")
+            nobody = "nobody counts" if kind is Kind.USER else "no group counts"
+            self._reading.doubts.append(f"{listing.doubt}: {nobody} as deleted for not being listed")
 
     def _unreadable(self, kind: Kind, error: ScimError) -> NoReturn:
         raise TargetUnusable(
@@ -129,166 +176,210 @@ class _Reader:
 
     def _user(self, body: Body) -> Observed:
         attributes = flatten(Kind.USER, body, self._paths.user | {"active"})
-        active = attributes.get("active")
-        if isinstance(active, str):
-            attributes["active"] = active.strip().casefold() != "false"
-        emails = member(body, "emails")
-        addresses = [member(each, "value") for each in emails] if isinstance(emails, list) else []
-        id_ = str(member(body, "id"))
-        roles = member(body, "roles")
+        if "active" in attributes:
+            attributes["active"] = _is_on(attributes["active"])
+        emails, roles = member(body, "emails"), member(body, "roles")
+        addresses = [_value(each) for each in emails] if isinstance(emails, list) else []
+        id_ = _text(member(body, "id"))
         if isinstance(roles, list) and any(_role(each) in _OWNERS for each in roles):
-            self._owners[id_] = "the owner of the account at the target"
-        name = member(body, "userName")
+            self._protected[id_] = "the owner of the account at the target"
         return Observed(
             id_,
-            str(name) if name is not None else "",
+            _text(member(body, "userName")),
             _text(member(body, "externalId")),
-            tuple(each for each in addresses if isinstance(each, str)),
+            tuple(filter(None, addresses)),
             attributes,
         )
 
     def _group(self, body: Body) -> ObservedGroup:
-        name, suffix = _text(member(body, "displayName")), self._profile.group_suffix
+        name = _text(member(body, "displayName")).removesuffix(self._profile.group_suffix)
         members = member(body, "members")
-        ids = [str(member(each, "value")) for each in members] if isinstance(members, list) else []
+        ids = [id_ for each in members if (id_ := _value(each))] if isinstance(members, list) else []
         self._reading.shows_members = self._reading.shows_members or bool(ids)
-        attributes = flatten(Kind.GROUP, body, self._paths.group)
-        plain = name.removesuffix(suffix) if suffix else name
         return ObservedGroup(
-            str(member(body, "id")),
-            plain,
+            _text(member(body, "id")),
+            name,
             _text(member(body, "externalId")),
-            attributes | {"displayName": plain},
+            flatten(Kind.GROUP, body, self._paths.group) | {"displayName": name},
             ids if self._profile.members_shown is not False else None,
         )
 
     # -- what the lists don't show ---------------------------------------------------------------
 
-    def _unlisted(self, kind: Kind) -> list[tuple[str, str]]:
-        """Return key and id of every linked resource that was not listed."""
-        linked: Iterable[Sequence[Known] | Sequence[KnownGroup]]
-        seen = self._observation.users if kind is Kind.USER else self._observation.groups
-        linked = self._snapshot.all_users() if kind is Kind.USER else [list(self._snapshot.groups().values())]
+    def _groups(self) -> Iterator[KnownGroup]:
+        return (known for known in self._snapshot.groups().values() if not known.lost)
+
+    def _unlisted(self) -> list[_Link]:
+        """Return every linked resource that was not listed; count those that must be there, and those that are."""
         unlisted = []
-        for batch in linked:
-            pairs = [(known.key, known.id) for known in batch if not known.lost]
-            found = seen([id_ for _, id_ in pairs])
-            unlisted += [(key, id_) for key, id_ in pairs if id_ not in found]
-        return unlisted
+        for users in self._snapshot.all_users():
+            links = [self._link(known) for known in users if not known.lost]
+            seen = self._observation.users([link.id for link in links])
+            unlisted += self._missing(links, seen)
+            self._shows_off = self._shows_off or any(
+                link.off and link.id in seen and not seen[link.id].active for link in links
+            )
+        groups = [_Link(Kind.GROUP, known.key, known.id) for known in self._groups()]
+        return unlisted + self._missing(groups, self._observation.groups([link.id for link in groups]))
 
-    async def _see_that_something_is_there(self, unlisted: dict[Kind, list[tuple[str, str]]]) -> None:
-        """Raise TargetGone when all users or all groups that are managed are gone at once: SSO or SCIM was removed.
+    def _link(self, known: Known) -> _Link:
+        off = known.state is State.DEACTIVATED or known.attributes.get("active") is False
+        must = known.state is State.ACTIVE and not off and known.id not in self._protected
+        return _Link(Kind.USER, known.key, known.id, off, must)
 
-        LucidLink then deletes the groups, and leaves the people there, unmanaged. Where none is listed, a few are
-        asked for by id. Accounts that are switched off say nothing: some endpoints hide them.
+    def _missing(self, links: Sequence[_Link], seen: Container[str]) -> list[_Link]:
+        for link in links:
+            self._linked[link.kind] += link.must
+            self._there[link.kind] += link.must and link.id in seen
+        return [link for link in links if link.id not in seen]
+
+    def _nothing_there(self, unlisted: Sequence[_Link]) -> Iterator[tuple[TargetGone, list[_Link]]]:
+        """Yield the incident, and whom it is about, where no user or no group that is managed was found.
+
+        SSO or SCIM was removed; LucidLink then deletes the groups, and leaves the people there, unmanaged. Accounts
+        that are off, or wait for somebody to accept, say nothing: some endpoints hide them.
         """
-        off: set[str] = set()
-        linked = {Kind.USER: 0, Kind.GROUP: sum(not known.lost for known in self._snapshot.groups().values())}
-        for batch in self._snapshot.all_users():
-            off.update(known.key for known in batch if known.state is State.DEACTIVATED)
-            linked[Kind.USER] += sum(not known.lost and known.state is not State.DEACTIVATED for known in batch)
-        missing = {kind: [id_ for key, id_ in unlisted[kind] if kind is Kind.GROUP or key not in off] for kind in Kind}
         for kinds, what in (
-            ((Kind.USER, Kind.GROUP), "users and groups"),
+            (tuple(Kind), "users and groups"),
             ((Kind.USER,), "users"),
             ((Kind.GROUP,), "groups"),
         ):
-            expected = sum(linked[kind] for kind in kinds)
-            ids = [(kind, id_) for kind in kinds for id_ in missing[kind]]
-            if expected >= _ENOUGH_TO_BE_EVERYTHING and len(ids) == expected and await self._all_gone(ids):
-                raise TargetGone(
-                    self._client.transport.name,
-                    f"none of the {expected} managed {what} is there any more",
-                    hint="SSO or SCIM was probably removed at the target: nothing was changed, and nothing is pushed; "
-                    "once it is set up again, run `syncd relink`",
-                )
+            expected = sum(self._linked[kind] for kind in kinds)
+            if expected < _ENOUGH_TO_BE_EVERYTHING or any(self._there[kind] for kind in kinds):
+                continue
+            incident = TargetGone(
+                self._client.transport.name,
+                f"none of the {expected:,} managed {what} is there any more",
+                hint="SSO or SCIM was probably removed at the target: nothing was changed, and nothing is pushed; once "
+                "it is set up again, run `syncd relink`",
+            )
+            yield incident, [link for link in unlisted if link.must and link.kind in kinds]
 
-    async def _all_gone(self, ids: Sequence[tuple[Kind, str]]) -> bool:
-        """Ask for a few from the beginning and the end."""
+    async def _ask_for_a_few(self, unlisted: Sequence[_Link]) -> None:
+        """Where nothing is listed, ask for some of the first and some of the last. Raises TargetGone."""
         few = _ASKED_FIRST // 2
-        chosen = dict.fromkeys([*ids[:few], *ids[-few:]])
-        return not any([await self._is_there(kind, id_) is not False for kind, id_ in chosen])
+        for incident, links in self._nothing_there(unlisted):
+            chosen = dict.fromkeys([*links[:few], *links[-few:]])
+            if not any([await self._is_there(link) is not False for link in chosen]):
+                raise incident
 
-    async def _is_there(self, kind: Kind, id_: str) -> bool | None:
-        """Ask for a resource by id and observe it; None when the endpoint doesn't say."""
+    def _see_that_something_is_there(self, unlisted: Sequence[_Link]) -> None:
+        """Raise TargetGone where everything was asked for, and nothing found."""
+        for incident, links in self._nothing_there(unlisted):
+            if any(link.key in self._reading.gone[link.kind] for link in links):
+                raise incident
+
+    async def _is_there(self, link: _Link) -> bool | None:
+        """Ask for a resource by id and observe it; None when the endpoint doesn't say. Raises TargetError."""
         try:
-            found = await self._client.read(kind, id_)
+            body = (await self._client.read(link.kind, link.id)).body
         except ScimError as error:
             return False if error.status == 404 else None
-        body = {**found.body, "id": id_}
-        if kind is Kind.USER:
-            self._observation.put_users([self._user(body)])
+        except TargetRefused as error:
+            if error.status == 403:  # this one is refused: the list was not
+                return None
+            raise
+        if _text(member(body, "id")).casefold() != link.id.casefold():
+            return None  # an error with a status of success, or somebody else
+        body = {**body, "id": link.id}
+        if link.kind is Kind.USER:
+            seen = self._user(body)
+            self._observation.put_users([seen])
+            self._shows_off = self._shows_off or (link.off and not seen.active)
         else:
             self._observation.put_groups([self._group(body)])
+            self._asked.add(link.id)
         return True
 
-    async def _ask_for(self, kind: Kind, unlisted: Sequence[tuple[str, str]]) -> None:
-        """Ask for everything that is linked and was not listed, by id."""
-        waiting = iter(unlisted)
+    async def _ask_for(self, link: _Link) -> None:
+        there = await self._is_there(link)
+        self._there[link.kind] += link.must and there is True
+        if there is None:
+            self._reading.unclear[link.kind].add(link.key)
+        elif not there:
+            self._reading.gone[link.kind].add(link.key)
 
-        async def work() -> None:
-            for key, id_ in waiting:
-                there = await self._is_there(kind, id_)
-                if there is None:
-                    self._reading.unclear[kind].add(key)
-                elif not there:
-                    self._reading.gone[kind].add(key)
+    def _believe_of_the_switched_off(self, unlisted: Sequence[_Link], *, expected: bool) -> None:
+        """Take no account that we switched off for deleted where the endpoint shows none of those.
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(self._concurrency, len(unlisted))):
-                    group.create_task(work())
-        except* TargetError as errors:
-            raise errors.exceptions[0] from None
-        if unclear := self._reading.unclear[kind]:
-            what = "users" if kind is Kind.USER else "groups"
-            some = ", ".join(sorted(unclear)[:3])
-            self._reading.doubts.append(
-                f"of {len(unclear)} {what} the endpoint doesn't say whether they exist ({some})"
-            )
+        Some endpoints answer 404 for what is deactivated (Atlassian): who comes back is to get the same account.
+        `expected`: a person says that everything is gone, and nothing was found.
+        """
+        if self._shows_off or expected:
+            return
+        gone = self._reading.gone[Kind.USER]
+        hidden = sorted(link.key for link in unlisted if link.off and link.key in gone)
+        gone.difference_update(hidden)
+        self._reading.unclear[Kind.USER].update(hidden)
+
+    def _say_what_is_unclear(self) -> None:
+        for kind, keys in self._reading.unclear.items():
+            if keys:
+                some = ", ".join(sorted(keys)[:_NAMED])
+                self._reading.doubts.append(
+                    f"{_count(len(keys), kind)} neither shown nor known to be gone ({some}): left as before"
+                )
 
     # -- members ---------------------------------------------------------------------------------
 
-    async def _members(self) -> None:
-        """Ask once more for groups that have members and are listed with none; some lists leave them out."""
+    async def _members(self, *, listed: bool) -> None:
+        """Ask for the groups themselves where their members may be missing: some lists leave them out, or shorten them.
+
+        `listed`: the list showed the members of some group.
+        """
         if self._profile.members_shown is False:
             return
-        empty = []
-        for known in self._snapshot.groups().values():
-            seen = self._observation.groups([known.id]).get(known.id) if not known.lost else None
-            if seen is not None and seen.members == [] and any(self._snapshot.members(known.key)):
-                empty.append(known)
-        for known in empty:
-            await self._is_there(Kind.GROUP, known.id)
-        if self._profile.members_shown or self._reading.shows_members or not empty:
+        short: list[_Link] = []
+        empty: list[_Link] = []
+        for known in self._groups():
+            seen = self._observation.groups([known.id]).get(known.id)
+            if seen is None or seen.members is None:
+                continue
+            people, subgroups = self._snapshot.members(known.key)
+            link = _Link(Kind.GROUP, known.key, known.id)
+            if len(seen.members) < len(people) + len(subgroups):
+                short.append(link)
+            elif not seen.members:
+                empty.append(link)
+        await self._each(self._ask_for_members, [link for link in short if link.id not in self._asked])
+        if self._reading.shows_members and not listed:
+            await self._each(self._ask_for_members, [link for link in empty if link.id not in self._asked])
+        if self._profile.members_shown or self._reading.shows_members or not short:
             return
-        for known in empty:
-            for seen in self._observation.groups([known.id]).values():
-                seen.members = None
-                self._observation.put_groups([seen])
+        for link in short:
+            self._forget_members(link)
         self._reading.doubts.append(
-            f"{len(empty)} groups that have members show none, as no group does: this endpoint may not show members "
-            "at all, so they are left as they are"
+            f"{_count(len(short), Kind.GROUP)} with members shown without any, as every group is: this endpoint may "
+            "not show members at all, so they are left as they are"
         )
 
-    # -- whose token it is -----------------------------------------------------------------------
+    async def _ask_for_members(self, link: _Link) -> None:
+        if not await self._is_there(link):
+            self._forget_members(link)
+
+    def _forget_members(self, link: _Link) -> None:
+        """Let it be unknown who is in a group."""
+        seen = self._observation.groups([link.id])[link.id]
+        self._observation.put_groups([replace(seen, members=None)])
+
+    # -- who must never be switched off ----------------------------------------------------------
 
     async def _own_account(self) -> None:
-        """Find who must never be switched off: the token's own user (RFC 7644 section 3.11), and the owner."""
-        protected: dict[str, str] = dict(self._owners)
+        """Add whose token it is (RFC 7644 section 3.11) to the owner, and who was protected and is not listed."""
         known = self._snapshot.discovery
         own = known.get("me")
-        if own is None:
+        if own != "":
             try:
-                body = (await self._client.transport.send("GET", "Me")).body
-                own = _text(member(body, "id"))
-            except ScimError:
-                own = ""
-            self._reading.discovered["me"] = own
+                own = _text(member((await self._client.transport.send("GET", "Me")).body, "id"))
+                self._reading.discovered["me"] = own
+            except (ScimError, TargetError) as error:
+                if error.status in _NO_ME:
+                    own = self._reading.discovered["me"] = ""
+        before: dict[str, str] = known.get("protected") or {}
+        unseen = before.keys() - self._observation.users(list(before)).keys()
+        self._protected = {id_: before[id_] for id_ in sorted(unseen)} | self._protected
         if own:
-            protected[own] = "the account that the token belongs to"
-        if protected or known.get("protected"):
-            self._reading.discovered["protected"] = protected
+            self._protected[own] = "the account that the token belongs to"
 
 
 def reconcile(
@@ -300,21 +391,20 @@ def reconcile(
     """
     drift: list[Drift] = []
     pending: list[tuple[Known, Observed]] = []
+    # Where a manager's account is made again it has another id: references to the former one mean nobody.
+    remade = reading.gone[Kind.USER] if rules.drift.to(DriftClass.USER_DELETED) is Reaction.ENFORCE else set()
     for batch in snapshot.all_users():
         seen = observation.users([known.id for known in batch])
-        _name_managers(seen.values(), snapshot)
+        _name_managers(seen.values(), snapshot, remade)
         for known in batch:
-            if known.lost or known.key in reading.unclear[Kind.USER]:
-                continue
             found = seen.get(known.id)
-            if found is None and known.key not in reading.gone[Kind.USER]:
+            if known.lost or (found is None and known.key not in reading.gone[Kind.USER]):
                 continue
             drift += user_drift(known, found, rules.drift)
             if found is not None and known.state is State.PENDING and not known.accepted:
                 pending.append((known, found))
     accepted = _accepted(rules, reading, snapshot, pending)
-    for known_group in snapshot.groups().values():
-        drift += _group_drift(known_group, rules, reading, snapshot, observation)
+    drift += _Groups(rules, reading, snapshot, observation).drift()
     for each in drift:
         if each.reaction is Reaction.ENFORCE:
             snapshot.observe(each)
@@ -327,7 +417,7 @@ def _accepted(
     rules: TargetRules, reading: Reading, snapshot: Snapshot, pending: Sequence[tuple[Known, Observed]]
 ) -> list[str]:
     """Return who accepted: whom we keep out and who is in; or, where the endpoint shows the pending as inactive, who
-    is shown as active. Where it never showed one so, nothing can be told."""
+    is shown as active. Where it never showed one so, nothing can be told; nor of one that doesn't say."""
     if rules.profile.pending_by_endpoint:
         shown = snapshot.discovery.get("pending_shown") == "inactive"
         if not shown and any(not found.active for _, found in pending):
@@ -335,38 +425,100 @@ def _accepted(
             shown = True
         if not shown:
             return []
-    return [known.key for known, found in pending if found.active]
+    return [known.key for known, found in pending if found.attributes.get("active") is True]
 
 
-def _group_drift(
-    known: KnownGroup, rules: TargetRules, reading: Reading, snapshot: Snapshot, observation: Observation
-) -> Iterable[Drift]:
-    if known.lost or known.key in reading.unclear[Kind.GROUP]:
-        return ()
-    found = observation.groups([known.id]).get(known.id)
-    if found is None and known.key not in reading.gone[Kind.GROUP]:
-        return ()
-    members = None
-    if found is not None and found.members is not None:
-        people = snapshot.keys_of(Kind.USER, found.members)
-        groups = snapshot.keys_of(Kind.GROUP, found.members)
-        members = set(people.values()), set(groups.values())
-    return group_drift(known, snapshot.members(known.key), found, members, rules.drift)
-
-
-def _name_managers(seen: Iterable[Observed], snapshot: Snapshot) -> None:
+def _name_managers(seen: Iterable[Observed], snapshot: Snapshot, remade: Set[str]) -> None:
     """Put the source's key in the place of a manager's id, as the snapshot has it; a stranger's id stays."""
     managed = [each for each in seen if each.attributes.get(MANAGER) is not None]
     keys = snapshot.keys_of(Kind.USER, [str(each.attributes[MANAGER]) for each in managed])
     for each in managed:
         id_ = str(each.attributes[MANAGER])
-        each.attributes[MANAGER] = keys.get(id_, id_)
+        key = keys.get(id_, id_)
+        each.attributes[MANAGER] = id_ if key in remade else key
+
+
+class _Groups:
+    """The groups of a snapshot beside what was found of them."""
+
+    def __init__(self, rules: TargetRules, reading: Reading, snapshot: Snapshot, observation: Observation) -> None:
+        self._rules = rules
+        self._reading = reading
+        self._snapshot = snapshot
+        self._observation = observation
+        self._strange: list[str] = []
+        """Names of groups whose members can't be recognised."""
+
+    def drift(self) -> list[Drift]:
+        """Return all drift; what can't be told is said in the reading's doubts."""
+        drift: list[Drift] = []
+        for known in self._snapshot.groups().values():
+            found = self._observation.groups([known.id]).get(known.id)
+            if known.lost or (found is None and known.key not in self._reading.gone[Kind.GROUP]):
+                continue
+            members = self._still_there(self._snapshot.members(known.key))
+            there = None
+            if found is not None:
+                there = self._members(found, known, any(members))
+                found = self._without_suffix(found, known)
+            drift += group_drift(known, members, found, there, self._rules.drift)
+        if self._strange:
+            some = ", ".join(sorted(self._strange)[:_NAMED])
+            self._reading.doubts.append(
+                f"{_count(len(self._strange), Kind.GROUP)} shown with members that are neither users nor groups "
+                f"({some}): the members are left as they are"
+            )
+        return drift
+
+    def _members(self, found: ObservedGroup, known: KnownGroup, expected: bool) -> tuple[set[str], set[str]] | None:
+        """Return the keys of the managed members; None where the endpoint doesn't say who they are.
+
+        Some endpoints show other values than ids: then none of them is a managed one, nor anybody at all.
+        """
+        ids = found.members
+        if ids is None:
+            return None
+        users, groups = (self._snapshot.keys_of(kind, ids) for kind in (Kind.USER, Kind.GROUP))
+        if ids and expected and not (users or groups or self._observed(ids)):
+            self._strange.append(known.name)
+            return None
+        live = (
+            self._snapshot.ids(kind, list(keys.values())) for kind, keys in ((Kind.USER, users), (Kind.GROUP, groups))
+        )
+        people, subgroups = map(set, live)
+        return self._still_there((people, subgroups))
+
+    def _observed(self, ids: Sequence[str]) -> bool:
+        return bool(self._observation.users(ids) or self._observation.groups(ids))
+
+    def _still_there(self, members: tuple[set[str], set[str]]) -> tuple[set[str], set[str]]:
+        """Leave out who is gone: that is a drift of its own, and its groups follow from it."""
+        return members[0] - self._reading.gone[Kind.USER], members[1] - self._reading.gone[Kind.GROUP]
+
+    def _without_suffix(self, found: ObservedGroup, known: KnownGroup) -> ObservedGroup:
+        """Undo the removal of a suffix that the source's own name ends with."""
+        name = str(known.attributes.get("displayName", known.name))
+        return replace(found, name=name) if found.name + self._rules.profile.group_suffix == name else found
+
+
+def _count(number: int, kind: Kind) -> str:
+    """Return a number with its noun and verb: `1 group is`, `2 users are`."""
+    return f"{number:,} {kind.value} is" if number == 1 else f"{number:,} {kind.value}s are"
 
 
 def _text(value: Json) -> str:
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
+def _value(element: Json) -> str:
+    """Return what an element of a list says; some endpoints have bare texts there."""
+    return _text(element if isinstance(element, str) else member(element, "value"))
+
+
+def _is_on(active: Json) -> bool:
+    """Read a boolean, which some endpoints give as text ("False") or as a number."""
+    return str(active).strip().casefold() not in ("false", "0", "no")
+
+
 def _role(role: Json) -> str:
-    value = role if isinstance(role, str) else member(role, "value")
-    return str(value).casefold().replace(" ", "").replace("_", "").replace("-", "")
+    return _value(role).casefold().replace(" ", "").replace("_", "").replace("-", "")

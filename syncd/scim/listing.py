@@ -14,11 +14,14 @@ from syncd.errors import ScimError
 from syncd.scim.resources import field
 from syncd.scim.transport import Transport
 
-_MOST_PAGES: Final = 100_000
-_COUNT_REFUSED: Final = (400, 500, 501)
-"""How endpoints answer a `count` that they don't take."""
+_MOST_RESOURCES: Final = 2_000_000
+_MOST_EMPTY_PAGES: Final = 100
+"""So many pages in a row with another cursor each and nobody on them: they won't end."""
+_REFUSED: Final = (400, 500, 501)
+"""How endpoints answer a `count`, or a `startIndex`, that they don't take."""
 _CURSOR_LOST: Final = ("invalidcursor", "expiredcursor", "invalidcount")
 """RFC 9865 section 2.3."""
+_DIGITS: Final = 18
 
 
 class Listing:
@@ -27,58 +30,65 @@ class Listing:
     def __init__(self, transport: Transport, endpoint: str, page_size: int) -> None:
         self._transport = transport
         self._endpoint = endpoint
+        self._noun = endpoint.casefold()
         self._page_size = page_size
-        self._counted = True
+        self._parameters: tuple[str, ...] = ("startIndex", "count")
         self._ids: set[str] = set()
         self._total: int | None = None
+        self._total_before: int | None = None
         self.doubt = ""
-        """Why it may lack some, "" where it is complete."""
+        """Why it may lack some, as a clause; "" where it is complete."""
 
     async def pages(self) -> AsyncIterator[list[dict[str, Json]]]:
         """Yield the resources, each id once. Raises ScimError or TargetError: then nothing may be inferred."""
-        start, cursor = 1, ""
-        for _ in range(_MOST_PAGES):
+        start, cursor, empty = 1, "", 0
+        followed: set[str] = set()
+        while len(self._ids) <= _MOST_RESOURCES and empty <= _MOST_EMPTY_PAGES:
             try:
-                body = await self._page(start, cursor)
+                listed, following = await self._page(start, cursor)
             except ScimError as error:
                 if cursor and error.scim_type.casefold() in _CURSOR_LOST:
-                    self.doubt = f"the endpoint lost its place in the list after {len(self._ids)}"
-                    return
-                raise
-            listed = field(body, "Resources") or []
-            fresh = self._fresh(listed if isinstance(listed, list) else [])
-            yield fresh
-            following = field(body, "nextCursor")
-            if isinstance(following, str) and following and following != cursor:
-                cursor = following
+                    self.doubt = f"the endpoint lost its place after {len(self._ids):,} {self._noun}"
+                elif cursor or self._total is None or len(self._ids) < self._total:
+                    raise
+                return  # of what it announced nothing is missing; it was asked whether there is more
+            fresh = self._fresh(listed)
+            if fresh:
+                yield fresh
+            again = bool(listed) and not fresh
+            if following and following not in followed and not again:
+                followed.add(following)
+                cursor, empty = following, 0 if listed else empty + 1
                 continue
-            if cursor or self._is_whole() or not fresh:
-                self._judge(repeated=bool(listed) and not fresh)
+            if following or cursor or not fresh or self._is_whole(len(listed)):
+                self._judge(again=again or bool(following))
                 return
             start += len(listed)
-        self.doubt = f"the list has no end: {len(self._ids)} were read"
+        self.doubt = f"the list has no end: {len(self._ids):,} {self._noun} were read"
 
-    async def _page(self, start: int, cursor: str) -> Json:
-        query = {"cursor": cursor} if cursor else {"startIndex": str(start)}
-        if self._counted:
+    async def _page(self, start: int, cursor: str) -> tuple[list[Json], str]:
+        """Return a page and the cursor of the next one; the first is asked again without what is refused."""
+        values = {"startIndex": str(start), "count": str(self._page_size)}
+        while True:
+            query = {name: values[name] for name in self._parameters if not (cursor and name == "startIndex")}
             try:
-                return await self._ask(query | {"count": str(self._page_size)})
+                return await self._ask({"cursor": cursor, **query} if cursor else query)
             except ScimError as error:
-                if self._ids or error.status not in _COUNT_REFUSED:
+                if start > 1 or cursor or not self._parameters or error.status not in _REFUSED:
                     raise
-                self._counted = False
-        return await self._ask(query)
+                self._parameters = self._parameters[:-1]
 
-    async def _ask(self, query: dict[str, str]) -> Json:
+    async def _ask(self, query: dict[str, str]) -> tuple[list[Json], str]:
         answer = await self._transport.send("GET", self._endpoint, query=query)
-        if not isinstance(answer.body, dict):
+        listed, total, following = (field(answer.body, name) for name in ("Resources", "totalResults", "nextCursor"))
+        if not isinstance(listed, list | None) or (listed is None and total is None and following is None):
             raise ScimError(answer.status, "the answer is no list of SCIM resources")
-        total = field(answer.body, "totalResults")
-        if total is None and field(answer.body, "Resources") is None and field(answer.body, "nextCursor") is None:
-            raise ScimError(answer.status, "the answer is no list of SCIM resources")
-        if isinstance(total, int | str) and not isinstance(total, bool) and str(total).isdecimal():
-            self._total = int(total)
-        return answer.body
+        self._total_before, self._total = self._total, _number(total)
+        if self._total_before not in (None, self._total):
+            self.doubt = (
+                f"the endpoint's number of {self._noun} changed from {self._total_before:,} while they were read"
+            )
+        return listed or [], following if isinstance(following, str) else ""
 
     def _fresh(self, listed: list[Json]) -> list[dict[str, Json]]:
         """Return the resources that were not listed before."""
@@ -86,22 +96,33 @@ class Listing:
         for body in listed:
             id_ = field(body, "id")
             if not isinstance(id_, str | int) or isinstance(id_, bool) or id_ == "":
-                self.doubt = "the endpoint lists a resource without an id"
+                self.doubt = f"the endpoint lists {self._noun} without an id"
             elif str(id_) not in self._ids:
                 self._ids.add(str(id_))
                 fresh.append(body)
         return fresh
 
-    def _is_whole(self) -> bool:
-        return self._total is not None and len(self._ids) >= self._total
+    def _is_whole(self, listed: int) -> bool:
+        """Return whether everything that was announced has come.
 
-    def _judge(self, *, repeated: bool) -> None:
-        """Say what is missing. Without a total, only a page that came again shows that `startIndex` is ignored."""
+        Not after a page that is exactly full: many an endpoint says there how many are on the page.
+        """
+        full = "count" in self._parameters and listed == self._page_size
+        return not full and self._total == len(self._ids)
+
+    def _judge(self, *, again: bool) -> None:
+        """Say what is missing; where totals say nothing, what came again shows that paging doesn't work."""
         count = len(self._ids)
         if self._total is not None and count < self._total:
-            self.doubt = f"the endpoint lists {count} of {self._total}"
-        elif self._total is None and repeated:
-            self.doubt = f"the endpoint gives the same {count} again and again, and no total"
+            self.doubt = f"the endpoint lists {count:,} of {self._total:,} {self._noun}"
+        elif again and self._total != count:
+            self.doubt = f"the endpoint gives the same {count:,} {self._noun} again and again"
+
+
+def _number(total: Json) -> int | None:
+    """Return a total, which some endpoints give as text; None for what is none."""
+    text = str(total)
+    return int(text) if isinstance(total, int | str) and text.isdecimal() and len(text) <= _DIGITS else None
 
 
 __all__ = ["Listing"]
