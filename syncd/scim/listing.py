@@ -48,7 +48,7 @@ class Listing:
                 listed, following = await self._page(start, cursor)
             except ScimError as error:
                 if cursor and error.scim_type.casefold() in _CURSOR_LOST:
-                    self.doubt = f"the endpoint lost its place after {len(self._ids):,} {self._noun}"
+                    self.doubt = f"the endpoint lost its place in the list of {self._noun} after {len(self._ids):,}"
                 elif cursor or self._total is None or len(self._ids) < self._total:
                     raise
                 return  # of what it announced nothing is missing; it was asked whether there is more
