@@ -197,9 +197,12 @@ class Users(Rows):
         )
 
     def accept(self, key: str, *, seen: bool) -> None:
-        """Write that somebody invited has accepted; `seen`: the target shows the account as active."""
+        """Write that somebody invited has accepted; `seen`: the target shows the account as active.
+
+        Nothing, where they are not invited any more: a plan may be carried out days after it was made.
+        """
         user = self.user(key)
-        if user is not None:
+        if user is not None and user.state is State.PENDING and not user.lost:
             shown = {"active": True} if seen else {}
             self.put_user(replace(user, accepted=True, digest=b"", attributes={**user.attributes, **shown}))
 

@@ -253,3 +253,10 @@ def test_who_takes_an_account_over_has_no_other(state: StateFile, snapshot: Snap
     with pytest.raises(sqlite3.IntegrityError), state.atomic():
         snapshot.rekey_user("1002", replace(ADA, id="id-2"))
     assert snapshot.users(["1001", "1002"]) == {"1001": replace(ADA, id="id-3"), "1002": BOB}
+
+
+def test_an_acceptance_that_comes_too_late_brings_nobody_back(snapshot: Snapshot) -> None:
+    gone = replace(BOB, state=State.DEACTIVATED, attributes={**BOB.attributes, "active": False})
+    snapshot.put_user(gone)
+    snapshot.accept(gone.key, seen=True)
+    assert snapshot.user(gone.key) == gone
