@@ -349,8 +349,8 @@ class _Reader:
         for link in short:
             self._forget_members(link)
         self._reading.doubts.append(
-            f"{_count(len(short), Kind.GROUP)} with members shown without any, as every group is: this endpoint may "
-            "not show members at all, so they are left as they are"
+            f"{_count(len(short), Kind.GROUP)} shown without any member, and so is every other: this endpoint may not "
+            "show members at all, so they are left as they are"
         )
 
     async def _ask_for_members(self, link: _Link) -> None:
