@@ -370,7 +370,8 @@ class TargetSettings(Section):
     """Who is never switched off or deleted, whatever the source says: keys, userNames or e-mails. The token's own
     account and the account's owner, where the endpoint names them, are protected anyway."""
     adopt_groups: bool = False
-    """Whether a group that was at the target before is taken over when its name is the same; else that is held."""
+    """Whether a group that was at the target before is taken over when its name is the same. Else it is left alone, and
+    another is made; where groups have no externalId to tell them apart (Lucid), that is held."""
     overlapping_groups: list[Name] = Field(default_factory=list)
     """Where a user can be in one group at most (`lucid-admin`): names, with `*` and `?`, of groups that everybody may
     be in beside their own, such as Lucid's `All users`."""

@@ -141,7 +141,16 @@ def approve(wanted: tuple[str, ...], config: Path, target: str | None, as_json: 
             _say(name, f"{_counted(found)} approved by {by}, good until {minute(now + lasts[name])}", found)
         if refused[name]:
             _say(name, f"{_counted(refused[name])} not approved, for no approval releases that", refused[name])
-    click.echo("the next run does it; `syncd sync` to do it now")
+    click.echo(_what_does_it([hold for found in done.values() for hold in found]))
+
+
+def _what_does_it(approved: Sequence[Hold]) -> str:
+    """Say which run carries out what was released: only a full resync sees whose account may be taken over."""
+    from syncd.core.matching import ADOPT
+
+    if any(hold.limit == ADOPT for hold in approved):
+        return "the next full resync does it; `syncd resync` to do it now"
+    return "the next run does it; `syncd sync` to do it now"
 
 
 @click.command(short_help="Drop what is held, until the source changes.")
@@ -247,7 +256,10 @@ def _there_is(withheld: Mapping[str, Sequence[Hold]]) -> str:
     limits = sorted({hold.limit for hold in everything})
     shown = [f"{hold.id[:8]} ({hold.change.action.value} {visible(hold.change.name)})" for hold in everything]
     more = f" and {len(shown) - _SUGGESTED} more (`syncd holds`)" if len(shown) > _SUGGESTED else ""
-    return f"there is {', '.join(shown[:_SUGGESTED])}{more}; or by a limit's name: {', '.join(limits)}; or {_ALL}"
+    return (
+        f"there is {', '.join(shown[:_SUGGESTED])}{more}; or by a limit's name: {', '.join(limits)}; or {_ALL}\n"
+        "  what only a plan has shown is known here once a run has met it: `syncd sync`"
+    )
 
 
 def _again(state: StateFile, meant: Mapping[str, Sequence[Hold]]) -> dict[str, list[Hold]]:
@@ -264,7 +276,7 @@ def _say(target: str, sentence: str, found: Sequence[Hold]) -> None:
     """Print a sentence about some changes, and which those are."""
     from syncd.report.text import visible
 
-    click.echo(f"{visible(target)}: {sentence}")
+    click.echo(visible(f"{target}: {sentence}"))
     for hold in found[:_LISTED]:
         change = hold.change
         key = f" ({visible(change.key)})" if change.key != change.name else ""
