@@ -11,10 +11,12 @@ import pytest
 
 from syncd.core.model import State
 from syncd.core.plan import Action, Change, Held, Plan, Result
-from syncd.errors import StateError
+from syncd.errors import StateError, StateUnwritable
 from syncd.planning import now
+from syncd.store import Holds
+from syncd.store.quarantine import Quarantine
 from syncd.sync import Progress
-from tests.endpoints import Endpoint, error
+from tests.endpoints import Endpoint, Reply, error
 from tests.push.pushing import NAME, Pushing, detail, plan_of, pushing, results, without
 from tests.world import group, person
 
@@ -224,6 +226,42 @@ def test_nothing_is_let_out_of_quarantine_without_the_outcome(tmp_path: Path) ->
         assert (outcomes(world), quarantined(world)) == (0, [("1", 400, 1, "no")])
         world.push(plan)
         assert quarantined(world) == []
+
+
+@pytest.mark.parametrize(
+    ("kept", "method", "reply"),
+    [
+        (Holds, "spend", None),
+        (Holds, "spend", error(400, "no")),
+        (Quarantine, "failed", error(400, "no")),
+        (Quarantine, "succeeded", None),
+    ],
+)
+def test_there_is_no_outcome_without_what_follows_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: type, method: str, reply: Reply | None
+) -> None:
+    followed = getattr(kept, method)
+
+    def follow_and_stop(*args: object) -> None:
+        followed(*args)
+        raise StateUnwritable("the machine stops here")
+
+    with pushing(tmp_path, Endpoint()) as world:
+        plan = leaving(world, "1", "2")
+        world.scim.instead("PATCH", "/Users/", error(400, "no"))
+        world.push(without(plan, lambda change: change.key == "2"))
+        approve(world, *plan.changes)
+        before = quarantined(world)
+        if reply is not None:
+            world.scim.instead("PATCH", "/Users/", reply)
+        with monkeypatch.context() as patch:
+            patch.setattr(kept, method, follow_and_stop)
+            with pytest.raises(StateUnwritable):
+                world.push(plan)
+        known = world.snapshot.user("1")
+        assert known is not None
+        assert known.state is State.ACTIVE
+        assert (outcomes(world), quarantined(world), withheld(world)) == (0, before, ["1", "2"])
 
 
 # -- in which state, and since when ------------------------------------------------------------------

@@ -475,6 +475,16 @@ def test_of_two_groups_of_one_name_none_is_taken_over(tmp_path: Path) -> None:
         assert not [each for each in world.scim.groups.values() if "externalId" in each]
 
 
+def test_of_two_groups_of_one_name_the_one_that_belongs_to_nobody_is_taken_over(tmp_path: Path) -> None:
+    with pushing(tmp_path, Endpoint(forgets=("externalId",)), taking_groups()) as world:
+        world.groups = [group("b", "Group a")]
+        world.settle()
+        native = world.scim.add_group(displayName="Group a")
+        world.groups = [group("a"), group("b", "Group a")]
+        assert results(world.push()) == {"create_group a": "applied"}
+        assert world.snapshot.key_of(Kind.GROUP, native) == "a"
+
+
 def test_a_group_that_is_linked_to_another_key_is_not_taken_over_by_name(tmp_path: Path) -> None:
     with pushing(tmp_path, Endpoint(forgets=("externalId",)), taking_groups()) as world:
         world.groups = [group("b", "Group a")]
