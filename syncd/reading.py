@@ -7,6 +7,7 @@ once is one incident, not thousands of deletions.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, NoReturn, TypeVar
@@ -25,6 +26,8 @@ from syncd.terms import TargetRules
 _ENOUGH_TO_BE_EVERYTHING: Final = 3
 """From this many managed resources on, all of them gone is an incident; below it, somebody may have deleted one."""
 _ASKED_FIRST: Final = 20
+_ENOUGH_TO_SHOW: Final = 3
+"""Where so many have an attribute and the endpoint never showed it of anybody, it doesn't keep it, or doesn't say."""
 _NOT_SERVED: Final = (403, 404, 405, 501)
 _NO_ME: Final = (400, 403, 404, 405, 501)
 """How endpoints say that they have no /Me, or none for this token (RFC 7644 section 3.11)."""
@@ -45,12 +48,16 @@ class Paths:
 class Reading:
     """What was found, beside the resources themselves."""
 
+    compared: dict[Kind, frozenset[str]]
+    """The paths that syncd writes, and the endpoint shows."""
     doubts: list[str] = field(default_factory=list)
     """Why something may not be what it seems, in sentences for a person."""
     gone: dict[Kind, set[str]] = field(default_factory=lambda: {kind: set() for kind in Kind})
     """Keys of linked resources that are proven not to be there."""
     unclear: dict[Kind, set[str]] = field(default_factory=lambda: {kind: set() for kind in Kind})
     """Keys of linked resources of which the endpoint doesn't say whether they are there."""
+    hidden: set[str] = field(default_factory=set)
+    """Keys of users whose accounts are off and not listed: groups may not show them either."""
     discovered: dict[str, Json] = field(default_factory=dict)
     """What is to be remembered of the endpoint."""
     shows_members: bool = False
@@ -113,7 +120,12 @@ class _Reader:
         """Whether an account that we switched off was shown as being off."""
         self._asked: set[str] = set()
         """Ids of the groups that were asked for by id."""
-        self._reading = Reading()
+        shown = snapshot.discovery.get("shown") or {}
+        self._shown = {kind: set(shown.get(kind.value, ())) for kind in Kind}
+        """The paths that the endpoint ever showed of anybody."""
+        self._acknowledged: dict[Kind, Counter[str]] = {kind: Counter() for kind in Kind}
+        """How many of those listed are known to have something at a path."""
+        self._reading = Reading({Kind.USER: paths.user, Kind.GROUP: paths.group})
 
     async def read(self, *, expect_gone: bool) -> Reading:
         async for users in self._listed(Kind.USER):
@@ -131,6 +143,7 @@ class _Reader:
         self._believe_of_the_switched_off(unlisted, expected=expect_gone and not any(self._there.values()))
         self._say_what_is_unclear()
         await self._members(listed=listed_with_members)
+        self._leave_out_what_is_never_shown()
         self._reading.discovered["protected"] = self._protected
         return self._reading
 
@@ -178,6 +191,7 @@ class _Reader:
         attributes = flatten(Kind.USER, body, self._paths.user | {"active"})
         if "active" in attributes:
             attributes["active"] = _is_on(attributes["active"])
+        self._shown[Kind.USER].update(attributes)
         emails, roles = member(body, "emails"), member(body, "roles")
         addresses = [_value(each) for each in emails] if isinstance(emails, list) else []
         id_ = _text(member(body, "id"))
@@ -196,11 +210,13 @@ class _Reader:
         members = member(body, "members")
         ids = [id_ for each in members if (id_ := _value(each))] if isinstance(members, list) else []
         self._reading.shows_members = self._reading.shows_members or bool(ids)
+        attributes = flatten(Kind.GROUP, body, self._paths.group)
+        self._shown[Kind.GROUP].update(attributes)
         return ObservedGroup(
             _text(member(body, "id")),
             name,
             _text(member(body, "externalId")),
-            flatten(Kind.GROUP, body, self._paths.group) | {"displayName": name},
+            attributes | {"displayName": name},
             ids if self._profile.members_shown is not False else None,
         )
 
@@ -213,14 +229,24 @@ class _Reader:
         """Return every linked resource that was not listed; count those that must be there, and those that are."""
         unlisted = []
         for users in self._snapshot.all_users():
-            links = [self._link(known) for known in users if not known.lost]
+            linked = [known for known in users if not known.lost]
+            links = [self._link(known) for known in linked]
             seen = self._observation.users([link.id for link in links])
             unlisted += self._missing(links, seen)
+            self._count_acknowledged(Kind.USER, [known for known in linked if known.id in seen])
             self._shows_off = self._shows_off or any(
                 link.off and link.id in seen and not seen[link.id].active for link in links
             )
+        self._reading.hidden.update(link.key for link in unlisted if link.off)
         groups = [_Link(Kind.GROUP, known.key, known.id) for known in self._groups()]
-        return unlisted + self._missing(groups, self._observation.groups([link.id for link in groups]))
+        listed = self._observation.groups([link.id for link in groups])
+        self._count_acknowledged(Kind.GROUP, [known for known in self._groups() if known.id in listed])
+        return unlisted + self._missing(groups, listed)
+
+    def _count_acknowledged(self, kind: Kind, listed: Sequence[Known] | Sequence[KnownGroup]) -> None:
+        for known in listed:
+            if not isinstance(known, Known) or known.state is not State.DEACTIVATED:
+                self._acknowledged[kind].update(known.attributes.keys() - self._shown[kind])
 
     def _link(self, known: Known) -> _Link:
         off = known.state is State.DEACTIVATED or known.attributes.get("active") is False
@@ -335,7 +361,7 @@ class _Reader:
             seen = self._observation.groups([known.id]).get(known.id)
             if seen is None or seen.members is None:
                 continue
-            people, subgroups = self._snapshot.members(known.key)
+            people, subgroups = _to_be_shown(self._snapshot.members(known.key), self._reading)
             link = _Link(Kind.GROUP, known.key, known.id)
             if len(seen.members) < len(people) + len(subgroups):
                 short.append(link)
@@ -344,7 +370,10 @@ class _Reader:
         await self._each(self._ask_for_members, [link for link in short if link.id not in self._asked])
         if self._reading.shows_members and not listed:
             await self._each(self._ask_for_members, [link for link in empty if link.id not in self._asked])
-        if self._profile.members_shown or self._reading.shows_members or not short:
+        if self._reading.shows_members:
+            self._reading.discovered["shows_members"] = True
+        showed = self._reading.shows_members or bool(self._snapshot.discovery.get("shows_members"))
+        if self._profile.members_shown or showed or not short:
             return
         for link in short:
             self._forget_members(link)
@@ -361,6 +390,22 @@ class _Reader:
         """Let it be unknown who is in a group."""
         seen = self._observation.groups([link.id])[link.id]
         self._observation.put_groups([replace(seen, members=None)])
+
+    # -- attributes ------------------------------------------------------------------------------
+
+    def _leave_out_what_is_never_shown(self) -> None:
+        """Compare no path that the endpoint never showed of anybody, though several have something there.
+
+        Some endpoints drop attributes without a word: putting them back would have no end.
+        """
+        for kind in Kind:
+            acknowledged = {path for path, count in self._acknowledged[kind].items() if count >= _ENOUGH_TO_SHOW}
+            if unshown := (self._reading.compared[kind] | {"active"}) & acknowledged - self._shown[kind]:
+                self._reading.compared[kind] -= unshown
+                names = " and no ".join(sorted(path.rpartition(":")[2] for path in unshown))
+                self._reading.doubts.append(f"the endpoint shows no {names} of any {kind.value}: that is not compared")
+        if any(self._shown.values()):
+            self._reading.discovered["shown"] = {kind.value: sorted(paths) for kind, paths in self._shown.items()}
 
     # -- who must never be switched off ----------------------------------------------------------
 
@@ -400,9 +445,9 @@ def reconcile(
             found = seen.get(known.id)
             if known.lost or (found is None and known.key not in reading.gone[Kind.USER]):
                 continue
-            drift += user_drift(known, found, rules.drift)
             if found is not None and known.state is State.PENDING and not known.accepted:
                 pending.append((known, found))
+            drift += user_drift(*_comparable(known, found, reading), rules.drift)
     accepted = _accepted(rules, reading, snapshot, pending)
     drift += _Groups(rules, reading, snapshot, observation).drift()
     for each in drift:
@@ -411,6 +456,24 @@ def reconcile(
     for key in accepted:
         snapshot.accept(key, seen=True)
     return drift, accepted
+
+
+def _comparable(known: Known, found: Observed | None, reading: Reading) -> tuple[Known, Observed | None]:
+    """Return both with what the endpoint shows and the mapping speaks of; an `active` that it doesn't show is as
+    acknowledged."""
+    paths = reading.compared[Kind.USER] | {"active"}
+    compared = {path: value for path, value in known.attributes.items() if path in paths}
+    if found is not None and "active" not in found.attributes:
+        found = replace(found, attributes={**found.attributes, "active": known.attributes.get("active") is not False})
+    return replace(known, attributes=compared), found
+
+
+def _to_be_shown(members: tuple[set[str], set[str]], reading: Reading) -> tuple[set[str], set[str]]:
+    """Leave out of a group's members those who are gone, and those of whom the endpoint doesn't show as much as that
+    they are there: that their groups don't show them says nothing."""
+    gone, unclear = reading.gone, reading.unclear
+    people = members[0] - gone[Kind.USER] - unclear[Kind.USER] - reading.hidden
+    return people, members[1] - gone[Kind.GROUP] - unclear[Kind.GROUP]
 
 
 def _accepted(
@@ -457,11 +520,16 @@ class _Groups:
             if known.lost or (found is None and known.key not in self._reading.gone[Kind.GROUP]):
                 continue
             members = self._still_there(self._snapshot.members(known.key))
+            shown = _to_be_shown(members, self._reading)
             there = None
             if found is not None:
-                there = self._members(found, known, any(members))
+                there = self._members(found, known, any(shown))
                 found = self._without_suffix(found, known)
-            drift += group_drift(known, members, found, there, self._rules.drift)
+            if there is not None:
+                there = there[0] | (members[0] - shown[0]), there[1] | (members[1] - shown[1])
+            compared = self._reading.compared[Kind.GROUP]
+            attributes = {path: value for path, value in known.attributes.items() if path in compared}
+            drift += group_drift(replace(known, attributes=attributes), members, found, there, self._rules.drift)
         if self._strange:
             some = ", ".join(sorted(self._strange)[:_NAMED])
             self._reading.doubts.append(
