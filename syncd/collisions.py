@@ -85,7 +85,7 @@ class Collisions:
     async def own_group(self, change: Change, *, asked_for: bool) -> tuple[Link, Found] | None:
         """Return the one group that carries our externalId and is linked to nothing, else None.
 
-        Raises ScimError when the endpoint can't say and the answer is needed (`asked_for`).
+        Raises ScimError for several, and when the endpoint can't say and the answer is needed (`asked_for`).
         """
         external_id = _text(change.after.get("externalId"))
         if not external_id:
@@ -96,7 +96,10 @@ class Collisions:
             if asked_for:
                 raise
             return None
-        if len(found) != 1 or not self._is_free(found[0], change.key):
+        if len(found) > 1:
+            ids = ", ".join(sorted(each.id for each in found))
+            raise ScimError(409, f"{len(found)} groups at the target carry its externalId ({ids}); keep one of them")
+        if not found or not self._is_free(found[0], change.key):
             return None
         return self._link(Kind.GROUP, found[0], change, "can't be taken over"), found[0]
 

@@ -306,6 +306,17 @@ def test_a_native_group_of_the_same_name_is_never_taken_over(tmp_path: Path) -> 
         }
 
 
+def test_of_two_groups_that_carry_our_external_id_none_is_taken_and_no_third_is_made(tmp_path: Path) -> None:
+    with pushing(tmp_path, Endpoint()) as world:
+        for name in ("Old name", "Older name"):
+            world.scim.add_group(displayName=name, externalId="a")
+        world.groups = [group("a")]
+        why = "2 groups at the target carry its externalId (native1, native2); keep one of them"
+        assert said(world.push()) == [("create_group", "a", "failed", 409, why)]
+        assert sorted(world.scim.groups) == ["native1", "native2"]
+        assert {each["displayName"] for each in world.scim.groups.values()} == {"Old name", "Older name"}
+
+
 @pytest.mark.parametrize("their_key", ["b", "A", ""])
 def test_a_group_with_another_external_id_is_native_too(tmp_path: Path, their_key: str) -> None:
     with pushing(tmp_path, Endpoint(filters="ignored")) as world:

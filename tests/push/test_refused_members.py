@@ -150,12 +150,13 @@ def test_without_patch_they_are_found_as_well(tmp_path: Path) -> None:
 
 
 def test_what_is_refused_for_good_is_quarantined_without_the_others(tmp_path: Path) -> None:
-    with joining(tmp_path, Choosy(), 8, 8, ["06"]) as world:
+    scim = Choosy()
+    with joining(tmp_path, scim, 8, 8, ["06"]) as world:
         world.push()
         world.push()
         kept = [(each.change.members, each.status, each.failures) for each in world.state.quarantine(NAME).all()]
         assert kept == [(keys(8), 400, 1), (["06"], 400, 1)]
         assert world.scim.members("Group a") == {f"u{key}" for key in keys(8) if key != "06"}
-        world.scim.unwanted = ()
+        scim.unwanted = ()
         assert world.push().results == {Result.APPLIED: 1}
         assert not world.plan().changes

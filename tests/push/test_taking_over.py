@@ -15,9 +15,10 @@ from syncd.core.policy import Class, Limit
 from syncd.estimate import estimate
 from syncd.planning import Progress, make_plans
 from syncd.scim.profiles import Profile
+from syncd.terms import Decisions
 from tests.endpoints import Endpoint, Json, error
 from tests.push.pushing import NAME, PROFILE, Pushing, adoption, detail, plan_of, pushing, results, said
-from tests.world import WORK_MAIL, Decisions, group, person, target_rules
+from tests.world import WORK_MAIL, group, person, target_rules
 
 MINE = {"userName": "ada@example.com", "externalId": "1", "title": "Dr", "active": True}
 """What the account is to be."""
