@@ -279,6 +279,21 @@ class Life(RuleBasedStateMachine):
     def resyncs(self) -> None:
         self.world.cycle(full=True)
 
+    @rule()
+    def runs_again(self) -> None:
+        """The same, so that it happens as often as that matters."""
+        self.world.cycle()
+
+    @rule()
+    def runs_late(self) -> None:
+        self.world.later(hours=25)
+        self.world.cycle()
+
+    @rule()
+    def is_released_and_runs(self) -> None:
+        self.world.approve()
+        self.world.cycle(full=True)
+
     @rule(instant=st.integers(0, 40), full=st.booleans())
     def is_killed(self, instant: int, full: bool) -> None:
         self.world.cycle(full=full, kill_at=instant)

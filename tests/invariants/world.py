@@ -427,7 +427,7 @@ class World:
     def accept(self, key: str) -> None:
         """Tell syncd that an external user accepted."""
         with self.state() as state, state.atomic():
-            state.snapshot(TARGET).accept(key)
+            state.snapshot(TARGET).accept(key, seen=False)
             state.snapshot(TARGET).bump()
 
     # -- until all is well -----------------------------------------------------------------------
@@ -451,6 +451,8 @@ class World:
         """End every fault, mend every row, and let nobody share an address."""
         self.break_down()
         self.source.torn.clear()
+        if not self.source.people:  # nothing ever follows from an empty source
+            self.source.people["1"] = Person(f"u1@{VERIFIED}", "Person 1")
         taken: set[str] = set()
         for key, person in self.source.people.items():
             if not person.mail or person.mail in taken:
@@ -465,8 +467,8 @@ class World:
             if stopped := self.is_stopped():
                 self.relink()
             event = self.cycle(full=True)
-            released = self.approve()
             self.later(hours=25)
+            released = self.approve()
             assert event.planned is not None, event.error
             assert event.planned.failure is None, event.planned.failure
             plan = event.planned.plan

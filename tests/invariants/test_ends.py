@@ -1,0 +1,132 @@
+"""The invariants that say where everything ends: whatever happened, syncd comes to rest at what the source says."""
+
+from __future__ import annotations
+
+from tests.invariants import laws
+from tests.invariants.life import Life, live
+from tests.invariants.service import Service
+from tests.invariants.world import Person, World
+
+
+def as_the_source_says(world: World) -> None:
+    """Fail unless everybody in the source has one account, and nobody else who is managed is in."""
+    sight = world.sight()
+    links, group_links = world.links()
+    ids = {key: id_ for id_, key in links.items() if id_ in sight.users}
+    for key, person in world.source.people.items():
+        if person.active:
+            assert key in ids, f"{key} has no account"
+            _is_as_wanted(world, key, person, sight.users[ids[key]].attributes)
+        elif key in ids:
+            assert not sight.users[ids[key]].active, f"{key} is disabled, and in"
+    for key, id_ in ids.items():
+        if key not in world.source.people:
+            assert not sight.users[id_].active, f"{key} is gone, and in"
+    groups = {key: id_ for id_, key in group_links.items() if id_ in sight.groups}
+    assert set(groups) == set(world.source.groups)
+    for key, id_ in groups.items():
+        assert sight.groups[id_].name == world.source.groups[key]
+        wanted = {
+            ids[who]
+            for group, who in world.source.members
+            if group == key and who in world.source.people and world.source.people[who].active
+        }
+        managed = {each for each in sight.members[id_] if each in links}
+        switched_off = {each for each in managed if not sight.users[each].active and each not in world.invited}
+        assert wanted - switched_off <= managed <= wanted | switched_off, f"group {key}"
+
+
+def _is_as_wanted(world: World, key: str, person: Person, attributes: dict[str, object]) -> None:
+    assert str(attributes["userName"]).lower() == person.mail
+    assert attributes.get("title", "") == person.title
+    assert attributes.get("displayName", "") == person.name
+    if not person.external or world.profile == "lucidlink":
+        assert attributes["active"] is True, f"{key} is wanted, and off"
+
+
+class Restless(Life):
+    """A life that ends well."""
+
+    laws = (laws.nothing_is_made_twice,)
+    ends = True
+
+    def at_the_end(self) -> None:
+        self.world.converge()
+        as_the_source_says(self.world)
+
+
+def test_03_policy_drops_nothing(service: Service) -> None:
+    class Guarded(Life):
+        laws = (laws.policy_drops_nothing,)
+        faults = Life.faults[:2]
+
+    live(Guarded, service)
+
+
+def test_04_killed_at_any_instant_the_next_run_converges(service: Service) -> None:
+    class Killed(Restless):
+        pass
+
+    live(Killed, service)
+
+
+def test_05_quiet_when_nothing_changed(service: Service) -> None:
+    class Quiet(Restless):
+        def at_the_end(self) -> None:
+            self.world.converge()
+            self.world.cycle()
+            event = self.world.cycle()
+            assert not event.requests, [(each.method, each.path) for each in event.requests]
+            assert event.run is not None
+            assert not event.run.plan.changes
+
+    live(Quiet, service)
+
+
+def test_08_state_can_be_lost(service: Service) -> None:
+    class Forgetful(Restless):
+        def at_the_end(self) -> None:
+            world = self.world
+            world.converge()
+            before = world.links()
+            world.lose_state()
+            event = world.cycle(full=True)
+            writes = [(each.method, each.path, each.body) for each in event.writes]
+            assert not writes
+            # Groups without an externalId can be known by their name alone, and that is for a person to say.
+            world.converge()
+            there = world.sight()
+            wanted = {id_: key for id_, key in before[0].items() if key in world.source.people and id_ in there.users}
+            assert {id_: key for id_, key in world.links()[0].items() if id_ in wanted} == wanted
+            assert world.links()[1] == before[1]
+            as_the_source_says(world)
+
+    live(Forgetful, service)
+
+
+def test_09_one_bad_record_stops_nobody_else(service: Service) -> None:
+    class Poisoned(Restless):
+        laws = ()
+        faults = ({"fault": "status", "status": 400, "contains": "u2@"},)
+
+        def at_the_end(self) -> None:
+            """The endpoint never takes one address; everybody else is as wanted, and that one is asked for rarely."""
+            world = self.world
+            world.converge()
+            world.break_down(*self.faults)
+            world.source.people["6"] = Person("u2@example.com" if self._is_free() else "u2@sub.example.com", "Six")
+            world.source.people["7"] = Person("u7@example.com", "Seven")
+            tries = 0
+            for _ in range(12):
+                event = world.cycle()
+                asked = [each for each in event.writes if "u2@" in str(each.body)]
+                tries += bool(asked)
+                world.later(minutes=15)
+            # At once, after 15 minutes, after 30 more and 60 more: four times in three hours, never each time.
+            assert tries in (0, 3, 4), tries
+            assert "u7@example.com" in {each.name for each in world.sight().users.values() if each.active}
+
+        def _is_free(self) -> bool:
+            return all(each.mail != "u2@example.com" for each in self.world.source.people.values())
+
+    live(Poisoned, service)
