@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from syncd.core.model import Kind, Observed, ObservedGroup, State
 from syncd.core.schema import MANAGER
 from syncd.errors import TargetError, TargetGone, TargetRefused, TargetUnreachable, TargetUnusable
-from tests.endpoints import Reply, error
+from tests.endpoints import PATIENCE_SECONDS, Reply, error
 from tests.targets import PROFILE, Managed, managed
 from tests.world import WORK_MAIL
 
@@ -177,9 +178,11 @@ def test_ids_are_asked_for_a_few_at_a_time(world: Managed) -> None:
     world.users("0", *(f"x{n}" for n in range(30)))
     world.scim.unlisted = {f"id-x{n}" for n in range(30)}
     world.concurrency = 3
+    three = Barrier(3, timeout=PATIENCE_SECONDS)
+    world.scim.held = lambda request: request.path.startswith("/scim/v2/Users/") and three.wait()
     assert world.read().drift == []
     assert len(world.scim.asked()) == 30
-    assert world.scim.most_at_once <= 3
+    assert world.scim.most_at_once == 3
 
 
 def test_who_is_known_to_be_lost_is_not_asked_for(world: Managed) -> None:

@@ -153,6 +153,12 @@ def test_a_total_that_is_too_small_hides_nobody(total: int) -> None:
     assert listed(indexed(["a", "b", "c", "d"], total))[:2] == (["a", "b", "c", "d"], "")
 
 
+def test_a_total_that_was_passed_is_not_to_be_believed() -> None:
+    everybody = ["a", "b", "c", "d"]
+    ids, doubt, queries = listed(indexed(everybody, 1, most=3), page_size=50)
+    assert (ids, doubt, starts(queries)) == (everybody, "", ["1", "4", "5"])
+
+
 def test_one_that_fails_when_asked_for_more_than_it_announced_is_complete() -> None:
     ids, doubt, queries = listed(in_turn(page(["a", "b"], 2), error(400, "startIndex is out of range")))
     assert (ids, doubt, starts(queries)) == (["a", "b"], "", ["1", "3"])
@@ -212,7 +218,9 @@ def test_a_start_index_that_is_refused_is_left_out() -> None:
     assert (ids, doubt, queries[2:]) == (["a", "b"], "", [{}, {"cursor": "x"}])
 
 
-@pytest.mark.parametrize("failure", [error(500), error(400), error(503), error(429), error(404)])
+@pytest.mark.parametrize(
+    "failure", [error(500), error(400), error(400, "", "invalidCursor"), error(503), error(429), error(404)]
+)
 def test_a_failure_in_the_middle_is_no_end(failure: Reply) -> None:
     with pytest.raises(ScimError) as caught:
         listed(in_turn(page(["a", "b"], 3), failure))
