@@ -35,7 +35,6 @@ class Listing:
         self._parameters: tuple[str, ...] = ("startIndex", "count")
         self._ids: set[str] = set()
         self._total: int | None = None
-        self._total_before: int | None = None
         self.doubt = ""
         """Why it may lack some, as a clause; "" where it is complete."""
 
@@ -62,9 +61,24 @@ class Listing:
                 continue
             if following or cursor or not fresh or self._is_whole(len(listed)):
                 self._judge(again=again or bool(following))
-                return
+                if not again or following or cursor or not (doubt := self.doubt):
+                    return
+                listed, cursor = await self._first_by_cursor()
+                self.doubt = "" if cursor else doubt
+                if not cursor:
+                    return
+                yield self._fresh(listed)
+                continue
             start += len(listed)
         self.doubt = f"the list has no end: {len(self._ids):,} {self._noun} were read"
+
+    async def _first_by_cursor(self) -> tuple[list[Json], str]:
+        """Return the first page once more, with a cursor if the endpoint has any: some ignore `startIndex`, and give
+        cursors only to those who ask with an empty one (RFC 9865; AWS)."""
+        try:
+            return await self._ask({"cursor": "", "count": str(self._page_size)})
+        except ScimError:
+            return [], ""
 
     async def _page(self, start: int, cursor: str) -> tuple[list[Json], str]:
         """Return a page and the cursor of the next one; the first is asked again without what is refused."""
@@ -83,11 +97,11 @@ class Listing:
         listed, total, following = (field(answer.body, name) for name in ("Resources", "totalResults", "nextCursor"))
         if not isinstance(listed, list | None) or (listed is None and total is None and following is None):
             raise ScimError(answer.status, "the answer is no list of SCIM resources")
-        self._total_before, self._total = self._total, _number(total)
-        if self._total_before not in (None, self._total):
-            self.doubt = (
-                f"the endpoint's number of {self._noun} changed from {self._total_before:,} while they were read"
-            )
+        before, now = self._total, _number(total)
+        if now is not None:  # a page by cursor need not say it (RFC 9865)
+            self._total = now
+        if before is not None and before != self._total:
+            self.doubt = f"the endpoint's number of {self._noun} changed from {before:,} while they were read"
         return listed or [], following if isinstance(following, str) else ""
 
     def _fresh(self, listed: list[Json]) -> list[dict[str, Json]]:

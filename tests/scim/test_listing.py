@@ -114,12 +114,13 @@ def test_a_repeated_row_is_one_resource_and_the_one_it_displaced_is_missed() -> 
 
 def test_a_start_index_that_is_ignored_ends_the_list_in_doubt() -> None:
     ids, doubt, queries = listed(lambda _: page(["a", "b"], 5))
-    assert (ids, doubt, starts(queries)) == (["a", "b"], "the endpoint lists 2 of 5 users", ["1", "3"])
+    assert (ids, doubt) == (["a", "b"], "the endpoint lists 2 of 5 users")
+    assert [query.get("startIndex") for query in queries] == ["1", "3", None]
 
 
 def test_a_first_page_that_comes_again_past_the_end_adds_nothing() -> None:
     def answer(request: Request) -> Reply:
-        return page({"1": ["a", "b"], "3": ["c"]}.get(request.query["startIndex"], ["a", "b"]))
+        return page({"1": ["a", "b"], "3": ["c"]}.get(request.query.get("startIndex", ""), ["a", "b"]))
 
     assert listed(answer)[:2] == (["a", "b", "c"], "the endpoint gives the same 3 users again and again")
 
@@ -306,6 +307,47 @@ def test_another_failure_on_a_cursor_is_no_end() -> None:
             listed(in_turn(page(["a"], 1, "x"), failure))
 
 
+def on_demand(ids: Sequence[str], total: Json = None) -> Answer:
+    """Return an endpoint that pages by cursors alone, and only where it is asked for them (AWS IAM Identity Center)."""
+
+    def answer(request: Request) -> Reply:
+        if "cursor=" not in request.target:
+            return page(ids[: PAGE - 1], total)
+        start = int(request.query.get("cursor", "0"))
+        following = str(start + PAGE) if start + PAGE < len(ids) else None
+        return page(ids[start : start + PAGE], cursor=following)
+
+    return answer
+
+
+@pytest.mark.parametrize("total", [None, 5])
+def test_where_the_start_index_is_ignored_cursors_are_asked_for(total: Json) -> None:
+    ids, doubt, queries = listed(on_demand("abcde", total))
+    assert (ids, doubt) == (["a", "b", "c", "d", "e"], "")
+    assert queries[2:] == [{"count": "2"}, {"cursor": "2", "count": "2"}, {"cursor": "4", "count": "2"}]
+
+
+def test_cursors_are_not_asked_for_where_the_list_is_whole() -> None:
+    with Server(on_demand("a", 1)) as server:
+        assert read(server) == (["a"], "")
+    assert len(server.requests) == 1
+    ids, doubt, queries = listed(lambda _: page(["a", "b"], 2))
+    assert (ids, doubt, starts(queries)) == (["a", "b"], "", ["1", "3"])
+
+
+@pytest.mark.parametrize("refusal", [error(400, "", "invalidCursor"), error(501), page(["a", "b"], 5)])
+def test_an_endpoint_without_cursors_leaves_the_doubt(refusal: Reply) -> None:
+    ids, doubt, queries = listed(lambda request: refusal if "cursor=" in request.target else page(["a", "b"], 5))
+    assert (ids, doubt, len(queries)) == (["a", "b"], "the endpoint lists 2 of 5 users", 3)
+
+
+def test_cursors_on_demand_that_are_lost_leave_a_doubt() -> None:
+    answer = on_demand("abcde")
+    lost = error(400, "", "expiredCursor")
+    ids, doubt, _ = listed(lambda request: lost if request.query.get("cursor") == "4" else answer(request))
+    assert (ids, doubt) == (["a", "b", "c", "d"], "the endpoint lost its place in the list of users after 4")
+
+
 def test_cursors_that_lead_in_a_circle_end() -> None:
     pages = {None: page(["a"], cursor="x"), "x": page(["b"], cursor="y"), "y": page(["c"], cursor="x")}
     ids, doubt, queries = listed(lambda request: pages[request.query.get("cursor")])
@@ -339,4 +381,4 @@ def test_an_endless_list_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_doubt_names_what_is_listed() -> None:
     with Server(lambda _: page(["a", "b"], 5)) as server:
         assert read(server, endpoint="Groups") == (["a", "b"], "the endpoint lists 2 of 5 groups")
-    assert [str(request) for request in server.requests] == ["GET /scim/v2/Groups"] * 2
+    assert [str(request) for request in server.requests] == ["GET /scim/v2/Groups"] * 3
