@@ -327,12 +327,13 @@ def test_where_the_start_index_is_ignored_cursors_are_asked_for(total: Json) -> 
     assert queries[2:] == [{"count": "2"}, {"cursor": "2", "count": "2"}, {"cursor": "4", "count": "2"}]
 
 
-def test_cursors_are_not_asked_for_where_the_list_is_whole() -> None:
+def test_cursors_are_not_asked_for_where_the_list_is_whole_or_the_index_goes_on() -> None:
     with Server(on_demand("a", 1)) as server:
         assert read(server) == (["a"], "")
     assert len(server.requests) == 1
     ids, doubt, queries = listed(lambda _: page(["a", "b"], 2))
     assert (ids, doubt, starts(queries)) == (["a", "b"], "", ["1", "3"])
+    assert starts(listed(indexed("abc", 5))[2]) == ["1", "3", "4"]
 
 
 @pytest.mark.parametrize("refusal", [error(400, "", "invalidCursor"), error(501), page(["a", "b"], 5)])
