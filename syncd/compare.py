@@ -95,6 +95,7 @@ class Comparison:
         glances = self._snapshot.glances([entry.key for entry in entries])
         differing: list[tuple[Entry, bytes]] = []
         unchanged: list[str] = []
+        undecided = self._decisions.undecided
         for entry in entries:
             digest = entry_digest(entry.attributes, self._scheme)
             glance = glances.get(entry.key)
@@ -104,6 +105,8 @@ class Comparison:
                     self.bookkeeping.back.append(entry.key)
                 if glance.digest == digest:
                     unchanged.append(entry.key)
+                    if entry.key in undecided:
+                        self._remember([entry])
                     continue
             differing.append((entry, digest))
         self._accounts.have_unchanged(unchanged)
@@ -425,6 +428,7 @@ class Comparison:
             protected=self._protected(changes),
             absences=self._absences(managed),
             quarantined=self._decisions.quarantined,
+            doubted=self._decisions.doubted,
             approved=self._decisions.approved,
             rejected=self._decisions.rejected,
             groups_of=self._groups_of(changes, members_of, managed),

@@ -17,6 +17,7 @@ import structlog
 
 from syncd.compare import Comparison
 from syncd.core.drift import Drift, DriftClass, Reaction
+from syncd.core.matching import Doubt
 from syncd.core.model import Evidence, GroupEntry, Json, Kind, Problem
 from syncd.core.plan import Action, Change, Outcome, Plan
 from syncd.core.schema import MANAGER
@@ -28,6 +29,8 @@ from syncd.store import Observation, Snapshot, StateFile
 from syncd.terms import Bookkeeping, Decisions
 
 log = structlog.get_logger()
+RESYNC_ONLY: Final = frozenset({"adopt"})
+"""The limits of which only a full resync can tell, for only it knows what is at the target."""
 _BATCH: Final = 1000
 _T = TypeVar("_T")
 
@@ -210,10 +213,17 @@ def _comparison(
     """Return the comparison of one target, with what people decided; who is asked for by name is tried at once."""
     snapshot, holds = state.snapshot(target.name), state.holds(target.name)
     snapshot.begin_staging()
+    known = holds.all()
     decisions = Decisions(
         holds.approved(moment),
         holds.rejected(),
         state.quarantine(target.name).waiting(moment) if everybody else {},
+        doubted={
+            hold.id: Doubt(hold.limit, hold.reason)
+            for hold in known
+            if hold.limit in RESYNC_ONLY and found.observation is None
+        },
+        undecided=frozenset(hold.change.key for hold in known if hold.change.action.about_user),
     )
     return Comparison(
         setup.rules,

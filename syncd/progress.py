@@ -31,7 +31,10 @@ class TerminalProgress(Progress):
         self._bar.stop()
 
     def pulled(self, people: int) -> None:
-        self._bar.update(self._task, completed=people)
+        self._bar.update(self._task, description="reading the source", completed=people)
+
+    def reading(self, target: str) -> None:
+        self._bar.update(self._task, description=f"reading {target}")
 
     def pushing(self, target: str, changes: int) -> None:
         self._bar.remove_task(self._task)

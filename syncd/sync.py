@@ -15,7 +15,7 @@ from syncd.core.model import Kind, State
 from syncd.core.plan import Outcome, Plan, Result, Run
 from syncd.core.policy import DEFAULT_LIMITS, Class
 from syncd.errors import PlanFileError, ScimError, TargetError, TargetGone, TargetRefused
-from syncd.planning import Planned, Progress, gather, make_plans, now
+from syncd.planning import RESYNC_ONLY, Planned, Progress, gather, make_plans, now
 from syncd.push import Push
 from syncd.scim.client import Client
 from syncd.scim.transport import Transport
@@ -25,8 +25,6 @@ from syncd.terms import Bookkeeping
 
 log = structlog.get_logger()
 _PROBED: Final = 3
-_RESYNC_ONLY: Final = frozenset({"adopt"})
-"""What only a full resync can hold, for only it knows what is at the target."""
 
 
 def carry_out(planned: Planned, state: StateFile, progress: Progress) -> Run:
@@ -108,7 +106,7 @@ def _remember(planned: Planned, state: StateFile) -> None:
             snapshot.set_stop(None)  # it was read, and what is managed is there
     planned.bookkeeping.write(snapshot, moment)
     if planned.complete:
-        kept = () if planned.discovered is not None else _RESYNC_ONLY
+        kept = () if planned.discovered is not None else RESYNC_ONLY
         for hold in state.holds(target).refresh(plan, moment, kept):
             log.info("held", target=target, hold=hold.id, limit=hold.limit, reason=hold.reason)
         everything = (*plan.changes, *(each.change for each in (*plan.held, *plan.rejected)))

@@ -11,6 +11,7 @@ from syncd.core.digest import fingerprint
 from syncd.core.drift import Reactions
 from syncd.core.groups import Nesting
 from syncd.core.mapping import EntryUnusable, GroupMapping, Selection, UserMapping, email_of
+from syncd.core.matching import Doubt
 from syncd.core.model import Evidence, Flat, Json, Kind, Known
 from syncd.core.policy import Policy
 from syncd.core.rules import Rule
@@ -84,6 +85,10 @@ class Decisions:
     approved: frozenset[str] = frozenset()
     rejected: Mapping[str, str] = field(default_factory=dict)
     quarantined: Mapping[str, str] = field(default_factory=dict)
+    doubted: Mapping[str, Doubt] = field(default_factory=dict)
+    """What a full resync held, and only a full resync can tell of."""
+    undecided: frozenset[str] = frozenset()
+    """Keys of whom something was held: what is read of them is to be kept even where nothing differs any more."""
 
 
 @dataclass

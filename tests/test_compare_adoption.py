@@ -11,6 +11,7 @@ import pytest
 
 from syncd.compare import Comparison
 from syncd.core.drift import Drift, DriftClass
+from syncd.core.matching import Doubt
 from syncd.core.model import Kind, Observed, ObservedGroup
 from syncd.core.plan import Change, Plan
 from syncd.core.policy import Class, Limit
@@ -18,7 +19,7 @@ from syncd.core.schema import MANAGER
 from syncd.planning import Progress, gather
 from syncd.scim.profiles import Profile
 from syncd.store import StateFile
-from syncd.terms import TargetRules
+from syncd.terms import Decisions, TargetRules
 from tests.world import WORK_MAIL, World, brief, group, person, target_rules, withheld
 
 MINE = "example.com"
@@ -330,3 +331,24 @@ def test_what_happened_to_a_group_is_put_back(
     world.groups = [group("g", "Design", ["1"])]
     world.sync()
     assert brief(resync(world, drift=[Drift(class_, Kind.GROUP, "g", "Design", expected, found)])) == put_back
+
+
+def test_a_lost_account_that_is_there_again_is_taken_over(state: StateFile) -> None:
+    world = World(state)
+    world.hold(person("1", "ada"))
+    world.sync()
+    with state.atomic():
+        world.snapshot.lose(Kind.USER, "1")
+    assert brief(resync(world, [account("u7", "ada", "1")])) == ["adopt_user 1"]
+    assert brief(resync(world)) == ["create_user 1"]
+
+
+def test_what_a_full_resync_held_is_not_tried_by_the_runs_that_cannot_see_why(state: StateFile) -> None:
+    world = world_of(state)
+    found = [account("u7", "ada@example.com"), account("u8", "ADA@example.com")]
+    (held,) = resync(world, found).held
+    world.decisions = Decisions(doubted={held.id: Doubt(held.limit, held.reason)})
+    plan = world.plan()
+    assert (brief(plan), withheld(plan)) == ([], ["adopt: create_user 1"])
+    world.decisions = replace(world.decisions, approved=frozenset({held.id}))
+    assert brief(world.plan()) == ["create_user 1"]

@@ -64,7 +64,9 @@ def user_changes(
     says = _says(desired, known)
     found = match if isinstance(match, Match) else None
     following = Following()
-    match step(known.state if known else None, says, _shows(known, found)):
+    # A lost account that is there again, perhaps under another id, is taken over like one that was never linked.
+    state = None if known is None or (known.lost and found is not None) else known.state
+    match step(state, says, _shows(known, found)):
         case Step.NOTHING | Step.IMPOSSIBLE:
             pass
         case Step.FORGET:
@@ -123,7 +125,7 @@ def _says(desired: Desired | None, known: Known | None) -> Says:
 def _shows(known: Known | None, match: Match | None) -> Shows:
     if known is not None and not known.lost:
         return Shows.OFF if known.attributes.get("active") is False else Shows.ON
-    if match is None or known is not None:
+    if match is None:
         return Shows.NOTHING
     return Shows.ON if match.account.active else Shows.OFF
 
