@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Final
 
 import orjson
@@ -17,7 +18,7 @@ from syncd.core.model import Kind
 from syncd.core.plan import Action, Plan, Result
 from syncd.sandbox.requestlog import Entry
 from tests.invariants.service import TOKEN
-from tests.invariants.world import GRACE, TARGET, Event, World, described
+from tests.invariants.world import GRACE, Event, World, described
 
 _RESOURCE: Final = re.compile(r"/(Users|Groups)/([^/?]+)$")
 _LEAVING: Final = (Action.DEACTIVATE_USER, Action.DELETE_USER)
@@ -165,7 +166,9 @@ def pending_is_respected(world: World, event: Event) -> None:
         if person is None or not person.external or key in event.source.torn:
             continue
         for request in _writes_of(event, id_):
-            assert _says_active(request) is not True or world.profile == "lucidlink", f"{key} was let in: {request.body}"
+            assert _says_active(request) is not True or world.profile == "lucidlink", (
+                f"{key} was let in: {request.body}"
+            )
         if world.profile == "lucidlink" and id_ in event.after.users:
             before, after = event.before.users[id_], event.after.users[id_]
             assert after.accepted is before.accepted
@@ -218,7 +221,7 @@ def order_is_kept(world: World, event: Event) -> None:
         if named is not None and not any("delay" in each.faults for each in event.requests):
             assert request.in_flight_here == 1, f"{request.method} {request.path} beside another one"
     stages = [(stage, request) for request in event.writes if (stage := _stage(event, request)) is not None]
-    for (earlier, first), (later, second) in zip(stages, stages[1:], strict=False):
+    for (earlier, first), (later, second) in pairwise(stages):
         assert earlier <= later, f"{first.method} {first.path} {first.body} before {second.method} {second.path}"
 
 
@@ -239,11 +242,6 @@ def _stage(event: Event, request: Entry) -> int | None:
         return 3
     emptied = any(each.method == "DELETE" and each.path == request.path for each in event.requests)
     return 5 if emptied else 4
-
-
-def kept(world: World) -> str:
-    """Return the target's name, for who wants its rows."""
-    return TARGET
 
 
 ALL = (

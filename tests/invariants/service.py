@@ -62,7 +62,13 @@ class Service:
         self._listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._listening.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
-            self._answer, interface="asgi3", http=AbortableProtocol, ws="none", lifespan="off", log_level="error", access_log=False
+            self._answer,
+            interface="asgi3",
+            http=AbortableProtocol,
+            ws="none",
+            lifespan="off",
+            log_level="error",
+            access_log=False,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, daemon=True)

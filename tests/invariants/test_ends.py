@@ -38,7 +38,8 @@ def as_the_source_says(world: World) -> None:
 
 def _is_as_wanted(world: World, key: str, person: Person, attributes: dict[str, object]) -> None:
     assert str(attributes["userName"]).lower() == person.mail
-    assert attributes.get("title", "") == person.title
+    # What the source doesn't say is the target's own.
+    assert not person.title or attributes.get("title") == person.title
     assert attributes.get("displayName", "") == person.name
     if not person.external or world.profile == "lucidlink":
         assert attributes["active"] is True, f"{key} is wanted, and off"
@@ -48,6 +49,8 @@ class Restless(Life):
     """A life that ends well."""
 
     laws = (laws.nothing_is_made_twice,)
+    native_groups = ("Natives",)  # of one name with ours, they are for a person to tell apart
+    adopting = ("lucid-admin", "lucid-content")
     ends = True
 
     def at_the_end(self) -> None:

@@ -68,6 +68,7 @@ token = {{ env = "INVARIANTS_TOKEN" }}
 verified_domains = [{verified}]
 delete_after = "{delete_after}"
 concurrency = 4
+adopt_groups = {adopt_groups}
 {limits}
 """
 LIMITS = """
@@ -225,6 +226,7 @@ class World:
         verified: bool = True,
         limits: str = LIMITS,
         delete_after: str = "never",
+        adopt_groups: bool = False,
         settings: Mapping[str, str] | None = None,
     ) -> None:
         self.service, self.folder, self.profile = service, folder, profile
@@ -255,6 +257,7 @@ class World:
                 url=service.url,
                 verified=f'"{VERIFIED}"' if verified else "",
                 delete_after=delete_after,
+                adopt_groups="true" if adopt_groups else "false",
                 limits=limits,
             )
         )
@@ -448,15 +451,22 @@ class World:
             return snapshot.stop is not None
 
     def heal(self) -> None:
-        """End every fault, mend every row, and let nobody share an address."""
+        """End every fault, mend every row, and let nobody share an address, not even with who was there before."""
         self.break_down()
         self.source.torn.clear()
         if not self.source.people:  # nothing ever follows from an empty source
             self.source.people["1"] = Person(f"u1@{VERIFIED}", "Person 1")
         taken: set[str] = set()
+        owners = {
+            address: self.links()[0].get(user.id) or user.attributes.get("externalId")
+            for user in self.sight().users.values()
+            for address in {user.name.lower(), *user.emails}
+        }
         for key, person in self.source.people.items():
-            if not person.mail or person.mail in taken:
-                person.mail = f"own{key}@{VERIFIED}"
+            # Who has the address of an account that another one keeps waits for a person, and one that stays so.
+            if not person.mail or person.mail in taken or owners.get(person.mail) not in (None, key):
+                self._changed += 1
+                person.mail = f"own{key}-{self._changed}@{VERIFIED}"
             taken.add(person.mail)
 
     def converge(self, *, most: int = 8) -> None:
@@ -517,6 +527,3 @@ def described(plan: Plan) -> str:
     lines += [f"drift {each.class_} {each.key} {each.expected} {each.found}" for each in plan.drift]
     lines += [f"problem {each.key}: {each.problem}" for each in plan.problems]
     return "\n".join(lines)
-
-
-__all__ = ["Event", "Kind", "Killed", "Person", "Sight", "Source", "World", "described"]
