@@ -353,8 +353,6 @@ class _Reader:
 
         `listed`: the list showed the members of some group.
         """
-        if self._profile.members_shown is False:
-            return
         short: list[_Link] = []
         empty: list[_Link] = []
         for known in self._groups():

@@ -287,8 +287,12 @@ def test_who_is_off_and_answered_404_may_be_there(world: Managed) -> None:
     assert found.snapshot.ids(Kind.USER, ["2", "3"]) == {"2": "id-2", "3": "id-3"}
 
 
-def test_who_is_off_and_shown_as_on_does_not_prove_that_the_others_would_be_shown(world: Managed) -> None:
+@pytest.mark.parametrize("unlisted", [set(), {"id-3"}])
+def test_who_is_off_and_shown_as_on_does_not_prove_that_the_others_would_be_shown(
+    world: Managed, unlisted: set[str]
+) -> None:
     world.scim.off = "nowhere"
+    world.scim.unlisted = unlisted
     world.user("2", OFF)
     world.user("3", OFF)
     world.scim.users["id-3"]["active"] = True
@@ -366,6 +370,13 @@ def test_a_list_that_shows_nobody_is_no_incident_while_the_ids_answer(world: Man
     world.scim.unlisted = set(world.scim.users)
     found = world.read()
     assert (found.drift, found.observation.count(Kind.USER)) == ([], 4)
+
+
+def test_a_list_that_shows_nobody_and_some_who_are_gone_is_ordinary(world: Managed) -> None:
+    world.users("1", "2", "3", "4")
+    world.scim.unlisted = set(world.scim.users)
+    world.goes("1", "2", "3")
+    assert world.read().classes() == ["user_deleted 1", "user_deleted 2", "user_deleted 3"]
 
 
 def test_ids_that_are_not_answered_are_no_incident(world: Managed) -> None:

@@ -1,0 +1,163 @@
+"""A full resync of real servers, each a process of its own: nothing that is right is drift, nor is any of it sent."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from syncd import log
+from syncd.core.plan import Plan, Run
+from syncd.setup import read
+from syncd.store import StateFile
+from syncd.sync import Progress, carry_out, make_plans
+from tests.contract.endpoint_contract import TOKEN, Endpoint, World, person
+from tests.sandbox.process import Sandbox
+from tests.servers.slapd import free_port
+
+PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+
+
+@dataclass
+class Kind:
+    """A server to be tried, and what it does otherwise."""
+
+    name: str
+    profile: str = "generic"
+    emails: str = "'emails[type eq \"work\"].value'"
+    settings: dict[str, str] = field(default_factory=dict)
+    suffix: str = ""
+
+    @contextmanager
+    def running(self) -> Iterator[Endpoint]:
+        if self.name == "scim2-server":
+            with _scim2_server() as endpoint:
+                yield endpoint
+            return
+        with Sandbox(self.profile, settings=self.settings) as sandbox:
+            yield Endpoint(sandbox.base_url, sandbox.token)
+
+
+KINDS = [
+    Kind("generic"),
+    Kind("lucidlink", "lucidlink"),
+    Kind("lucidlink-suffix", "lucidlink", settings={"suffix-in-api": "yes"}, suffix=" (SCIM)"),
+    Kind("lucid-content", "lucid-content", emails="emails"),
+    Kind("lucid-admin", "lucid-admin", emails="emails"),
+    Kind("scim2-server"),
+]
+
+
+@contextmanager
+def _scim2_server() -> Iterator[Endpoint]:
+    command = [sys.executable, "-m", "scim2_server.testserver.cli", "--port", str(free_port())]
+    process = subprocess.Popen(
+        [*command, "--bearer-token", "secret"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        assert process.stdout is not None
+        found = re.search(r"http://\S+", process.stdout.readline())
+        assert found is not None
+        yield Endpoint(found[0], "secret")
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+class Resyncing(World):
+    """A world that also reads its endpoint whole."""
+
+    def resync(self, *, push: bool = True) -> Run | Plan:
+        setup = read(self.folder / "syncd.toml")
+        with StateFile(setup.state) as state:
+            (planned,) = make_plans(setup, state, setup.targets, Progress(), full=True)
+            assert planned.failure is None
+            return carry_out(planned, state, Progress()) if push else planned.plan
+
+    def plan(self) -> Plan:
+        plan = self.resync(push=False)
+        assert isinstance(plan, Plan)
+        return plan
+
+    def run(self) -> Run:
+        run = self.resync()
+        assert isinstance(run, Run)
+        assert {outcome.result.value for outcome in run.outcomes} <= {"applied"}
+        assert run.error == ""
+        return run
+
+    def edit(self, path: str, *operations: dict[str, Any]) -> None:
+        """Change a resource as somebody else does."""
+        headers = {"Authorization": f"Bearer {self.endpoint.token}", "Content-Type": "application/scim+json"}
+        with httpx.Client(headers=headers, timeout=30, trust_env=False) as client:
+            url = f"{self.endpoint.base_url}/{path}"
+            if operations:
+                answer = client.patch(url, json={"schemas": [PATCH], "Operations": list(operations)})
+            else:
+                answer = client.delete(url)
+            answer.raise_for_status()
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Resyncing]:
+    kind: Kind = request.param
+    with kind.running() as endpoint:
+        monkeypatch.setenv(TOKEN, endpoint.token)
+        log.configure("error")
+        yield Resyncing(tmp_path, endpoint, kind.profile, kind.emails, kind.suffix)
+
+
+def drift(plan: Plan) -> list[tuple[str, str, Any]]:
+    return [(each.class_.value, each.key, each.found) for each in plan.drift]
+
+
+def test_what_was_just_written_is_no_drift(world: Resyncing) -> None:
+    world.people.append(person(4))
+    world.sync()
+    world.people[3] = person(4, status="left")  # some hide those who are off
+    world.sync()
+    run = world.run()
+    assert (drift(run.plan), run.plan.problems, run.outcomes, run.requests) == ([], (), (), 0)
+
+
+def test_what_somebody_changed_is_found_and_put_back(world: Resyncing) -> None:
+    world.sync()
+    ids = {name: user["id"] for name, user in world.users().items()}
+    (group,) = world.endpoint.listed("Groups")
+    world.edit(f"Users/{ids['p1@example.com']}", {"op": "replace", "path": "title", "value": "Chief"})
+    world.edit(f"Users/{ids['p2@example.com']}", {"op": "replace", "path": "active", "value": False})
+    joining = {"op": "add", "path": "members", "value": [{"value": ids["p3@example.com"]}]}
+    world.edit(f"Groups/{group['id']}", joining)
+    assert sorted(drift(world.plan())) == [
+        ("member_added", "g1", {"members": ["3"]}),
+        ("user_activation", "2", {"active": False}),
+        ("user_attributes", "1", {"title": "Chief"}),
+    ]
+    assert world.run().plan.problems == ()
+    users = world.users()
+    assert (users["p1@example.com"]["title"], users["p2@example.com"]["active"]) == ("Engineer", True)
+    assert world.members_of("Engineering") == {"p1@example.com", "p2@example.com"}
+    again = world.run()
+    assert (drift(again.plan), again.requests) == ([], 0)
+
+
+def test_with_the_state_file_gone_everything_is_linked_again_and_nothing_written(world: Resyncing) -> None:
+    world.people.append(person(4))
+    world.sync()
+    ids = {name: user["id"] for name, user in world.users().items()}
+    for file in world.folder.glob("syncd.db*"):
+        file.unlink()
+    run = world.run()
+    linked = {change.key: change.resource for change in run.plan.changes if change.action.about_user}
+    assert linked == {str(key): ids[f"p{key}@example.com"] for key in (1, 2, 3, 4)}
+    # Nothing was sent; a group without our mark waits for a person.
+    assert {outcome.status for outcome in run.outcomes} == {0}
+    assert drift(world.plan()) == []
