@@ -169,7 +169,9 @@ def _adopt(desired: Desired, match: Match, pending: PendingRule, digest: str) ->
     if state is State.DEACTIVATED:
         reason = f"{desired.reason}, and its account carries our externalId"
     before = {path: account.attributes.get(path) for path in after}
-    before["active"] = account.active
+    # Where the endpoint keeps the pending out, what `active` shows of them is its own affair.
+    shown = after["active"] if state is State.PENDING and pending.by_endpoint else account.active
+    before["active"] = shown
     return Change(Action.ADOPT_USER, desired.key, name, before, after, reason, state, digest, account.id)
 
 

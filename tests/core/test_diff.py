@@ -348,6 +348,9 @@ def test_whom_neither_side_has_is_forgotten(wanted: Desired | None, state: State
         pytest.param(desired(PENDING), account(), BY_US, ACTIVE, True, True, id="outsider, on: accepted long ago"),
         pytest.param(desired(PENDING), account(active=False), BY_US, PENDING, False, False, id="outsider, off"),
         pytest.param(desired(PENDING), account(), BY_ENDPOINT, PENDING, True, True, id="outsider, who can tell"),
+        pytest.param(
+            desired(PENDING), account(active=False), BY_ENDPOINT, PENDING, True, True, id="outsider, kept out by them"
+        ),
         pytest.param(desired(DEACTIVATED, "disabled"), account(), BY_US, DEACTIVATED, True, False, id="left: off"),
         pytest.param(
             desired(DEACTIVATED, "disabled"),
