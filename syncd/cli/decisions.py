@@ -124,12 +124,16 @@ def approve(wanted: tuple[str, ...], config: Path, target: str | None, as_json: 
                 ids = [hold.id for hold in found]
                 state.holds(name).approve(ids, by, now, now + lasts[name])
         done = _again(state, released)
+        awaited = {name: _awaited(found, _unapproved(state, name, now)) for name, found in done.items()}
     if as_json:
         answer(
             [
                 {
                     "target": name,
-                    "approved": [hold.to_json() for hold in found],
+                    "approved": [
+                        hold.to_json() | {"waits_for": [each.id for each in awaited[name].get(hold.id, ())]}
+                        for hold in found
+                    ],
                     "not_approved": [hold.to_json() for hold in refused[name]],
                 }
                 for name, found in done.items()
@@ -141,7 +145,38 @@ def approve(wanted: tuple[str, ...], config: Path, target: str | None, as_json: 
             _say(name, f"{_counted(found)} approved by {by}, good until {minute(now + lasts[name])}", found)
         if refused[name]:
             _say(name, f"{_counted(refused[name])} not approved, for no approval releases that", refused[name])
-    click.echo(_what_does_it([hold for found in done.values() for hold in found]))
+        for id_, others in awaited[name].items():
+            _say(name, f"{id_[:8]} waits until this is approved as well", others)
+    if ready := [hold for name, found in done.items() for hold in found if hold.id not in awaited[name]]:
+        click.echo(_what_does_it(ready))
+
+
+def _unapproved(state: StateFile, target: str, now: datetime) -> list[Hold]:
+    approved = state.holds(target).approved(now)
+    return [hold for hold in state.holds(target).all() if hold.id not in approved]
+
+
+def _awaited(found: Iterable[Hold], withheld: Iterable[Hold]) -> dict[str, list[Hold]]:
+    """Return by id what some changes of members still wait for, of what is withheld: who keeps the account keeps the
+    groups, and who has none yet, or a group that isn't there, can't be joined."""
+    from syncd.core.plan import Action
+
+    hindering = {
+        Action.REMOVE_MEMBERS: ((Action.DEACTIVATE_USER, Action.DELETE_USER), (Action.DELETE_GROUP,)),
+        Action.ADD_MEMBERS: ((Action.CREATE_USER, Action.ADOPT_USER), (Action.CREATE_GROUP, Action.ADOPT_GROUP)),
+    }
+    of = {(hold.change.action, hold.change.key): hold for hold in withheld}
+    awaited = {}
+    for hold in found:
+        change = hold.change
+        people, groups = hindering.get(change.action, ((), ()))
+        hinders = [
+            *((action, key) for action in people for key in change.members),
+            *((action, key) for action in groups for key in (change.key, *change.subgroups)),
+        ]
+        if waiting := [of[each] for each in hinders if each in of]:
+            awaited[hold.id] = waiting
+    return awaited
 
 
 def _what_does_it(approved: Sequence[Hold]) -> str:

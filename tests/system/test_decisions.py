@@ -116,6 +116,34 @@ def test_a_limit_s_name_releases_all_that_it_holds(held: Administrator, sandbox:
     assert held.syncd("holds").out == "sandbox: nothing is held\n"
 
 
+def test_what_hangs_on_something_still_held_says_so_when_it_is_approved(held: Administrator, sandbox: Sandbox) -> None:
+    held.people(staff())
+    held.members([("eng", "1"), ("eng", "2"), ("eng", "30")])
+    assert held.syncd("sync").code == 0
+    held.people(staff(*LEAVERS))
+    held.members([("eng", "30")])
+    assert held.syncd("sync").code == 3
+    holds = held.syncd("holds", "--json").json["holds"]
+    (removal,) = (hold["id"] for hold in holds if hold["change"]["action"] == "remove_members")
+
+    alone = held.syncd("approve", removal)
+    assert alone.code == 0, alone.err
+    assert f"sandbox: {removal[:8]} waits until this is approved as well\n" in alone.out
+    assert f"  {id_of(held, 1)[:8]}  deactivate_user p1@example.com (1)" in alone.out
+    assert f"  {id_of(held, 3)[:8]}" not in alone.out
+    assert "the next run does it" not in alone.out
+    assert held.syncd("sync").code == 3
+    answer = held.syncd("approve", removal, id_of(held, 1), "--json").json["approved"]
+    assert {hold["id"]: hold["waits_for"] for hold in answer} == {removal: [id_of(held, 2)], id_of(held, 1): []}
+
+    assert "waits until" not in held.syncd("approve", "all").out
+    assert held.syncd("sync").code == 0
+    assert off(sandbox) == {"1", "2", "3", "4"}
+    (group,) = sandbox.groups()
+    (member,) = group["members"]
+    assert member["value"] == next(user["id"] for user in sandbox.users() if user["externalId"] == "30")
+
+
 def test_who_decided_is_the_person_behind_sudo(held: Administrator) -> None:
     held.syncd("approve", "all", environment={"SUDO_USER": "ada"})
     (by,) = {hold["by"] for hold in held.syncd("holds", "--json").json["holds"]}
