@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from syncd.core.model import Json, Kind
-from syncd.errors import ScimError, StateError, SyncdError, TargetError
+from syncd.errors import ScimError, StateError, SyncdError, TargetError, TargetRefused, TargetUnusable
 from syncd.scim.client import ENDPOINTS, Client
 from syncd.scim.resources import field as member
 from syncd.setup import Setup, Target
 from syncd.store import StateFile
 
+_NOT_SERVED: Final = (ScimError, TargetRefused, TargetUnusable)
+"""How endpoints say that they don't have something optional, once users were listed: 404, 403 or a web page."""
 _LOOKED_AT: Final = 20
 """Groups to look at for members."""
 
@@ -109,7 +111,7 @@ async def _own_account(client: Client) -> str:
     """Say whom the token belongs to (RFC 7644 section 3.11): that account is never switched off."""
     try:
         me = (await client.transport.send("GET", "Me")).body
-    except ScimError:
+    except _NOT_SERVED:
         me = None
     id_ = member(me, "id")
     if not id_:
@@ -139,7 +141,7 @@ def _say_whom_it_concerns(target: Target, state: StateFile, finding: Finding) ->
 async def _discover(client: Client, endpoint: str) -> Json:
     try:
         return await client.discovery(endpoint)
-    except ScimError:
+    except _NOT_SERVED:
         return None
 
 

@@ -249,3 +249,22 @@ def test_check_says_who_is_protected_and_who_of_them_is_nobody(admin: Administra
     assert found["verified"] == "example.com"
     assert found["members"] == "can be read"
     assert "protect" in found["own account"]
+
+
+def test_check_takes_a_page_or_a_refusal_in_place_of_something_optional_for_its_absence(
+    admin: Administrator, sandbox: Sandbox
+) -> None:
+    sandbox.faults(
+        {"fault": "status", "status": 403, "method": "GET", "path": "/Me"},
+        {"fault": "not_json", "method": "GET", "path": "/ServiceProviderConfig"},
+    )
+    done = admin.syncd("check", "--json")
+    assert done.code == 0, done.out
+    found = done.json["target sandbox"]
+    assert "not told by the endpoint" in found["own account"]
+    assert found["announces"].startswith("nothing")
+
+    sandbox.faults({"fault": "status", "status": 403, "method": "GET", "path": "/Users"})
+    done = admin.syncd("check", "--json")
+    assert done.code == 1
+    assert "refuses the token (403" in done.json["target sandbox"]["error"]
