@@ -170,7 +170,7 @@ def _target(
 def _limit(class_: Class, settings: LimitSettings) -> Limit:
     always = settings.hold == "always"
     if settings.percent is None and settings.count is None:
-        return replace(DEFAULT_LIMITS[class_], always=always)
+        return replace(DEFAULT_LIMITS[class_], base=settings.base, always=always)
     return Limit(settings.percent, settings.count, settings.base, always)
 
 

@@ -211,6 +211,7 @@ def test_an_approval_is_good_for_a_day_unless_said_otherwise(file: Path) -> None
     [
         ("", Limit(percent=10, count=50, base=20)),
         ('{ hold = "always" }', Limit(percent=10, count=50, base=20, always=True)),
+        ('{ hold = "always", from = 5 }', Limit(percent=10, count=50, base=5, always=True)),
         ('{ hold = "always", count = 3 }', Limit(count=3, always=True)),
         ("{ percent = 5, from = 100 }", Limit(percent=5, base=100)),
     ],
