@@ -1,0 +1,336 @@
+"""Every rule that protects people, and how it is switched off: a line of the product, and what would stand there
+without the rule. The tests named must notice. A line that is no longer there makes the switch itself fail.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`line` of `file` is the rule; `without` stands in its place when it is switched off."""
+
+    name: str
+    file: str
+    line: str
+    without: str
+    noticed_by: tuple[str, ...]
+
+
+_POLICY, _ABSENCE = "tests/core/test_policy.py", "tests/test_compare_absence.py"
+_ADOPTION, _CLAIMS = "tests/test_compare_adoption.py", "tests/test_compare_claims.py"
+_GATE, _LOST, _TAKING_OVER = "tests/push/test_gate.py", "tests/push/test_lost.py", "tests/push/test_taking_over.py"
+_SETTLING, _PRECONDITIONS = "tests/push/test_settling.py", "tests/push/test_preconditions.py"
+_READING, _DRIFT = "tests/test_reading.py", "tests/test_reading_drift.py"
+
+RULES: Final = (
+    # -- absence is proven -----------------------------------------------------------------------
+    Rule(
+        "who is not seen counts as gone only where absence means something",
+        "compare.py",
+        "            if not evidence.absence:\n                unread",
+        "            if False:\n                unread",
+        ("tests/test_compare.py", _ABSENCE),
+    ),
+    Rule(
+        "who may be there after all is not gone",
+        "compare.py",
+        "            if there is None:",
+        "            if False:",
+        (_ABSENCE,),
+    ),
+    Rule(
+        "a group that may be there after all is not gone",
+        "compare_groups.py",
+        "        return leaving - unproven",
+        "        return leaving",
+        (_ABSENCE, "tests/test_compare_groups.py"),
+    ),
+    Rule(
+        "who vanished waits out the grace",
+        "core/policy.py",
+        "if since is not None and situation.now - since < policy.missing_grace:",
+        "if False:",
+        (_POLICY,),
+    ),
+    Rule(
+        "from an empty source nothing follows",
+        "compare.py",
+        "        if evidence.users == 0 and managed:",
+        "        if False:",
+        (_ABSENCE,),
+    ),
+    Rule(
+        "a source that shrank to less than half is not believed",
+        "compare.py",
+        "    return before >= _ENOUGH_TO_JUDGE and now * 2 < before",
+        "    return False",
+        (_ABSENCE,),
+    ),
+    Rule(
+        "a faulty row protects whoever it may belong to",
+        "compare.py",
+        "            self._leave_alone(key)\n            self._accounts.discard(key)",
+        "            pass",
+        ("tests/test_compare.py",),
+    ),
+    # -- limits, and what people decide ----------------------------------------------------------
+    Rule(
+        "a class over its limit is held",
+        "core/policy.py",
+        "        if exceeded := limit.exceeded(len(keys), managed):",
+        "        if exceeded := '':",
+        (_POLICY,),
+    ),
+    Rule(
+        "who is removed from everything counts as deactivated",
+        "core/policy.py",
+        "    if losing and _people_removed(change, situation) & set(losing):",
+        "    if False:",
+        (_POLICY,),
+    ),
+    Rule(
+        "a class may always wait for a person",
+        "core/policy.py",
+        "    if class_ is not None and policy.limits.get(class_, DEFAULT_LIMITS[class_]).always:",
+        "    if False:",
+        (_POLICY,),
+    ),
+    Rule(
+        "who keeps the account keeps the groups",
+        "core/policy.py",
+        "    staying = {each.change.key: each for each in held if each.change.action in _LEAVING}",
+        "    staying = {}",
+        (_POLICY,),
+    ),
+    Rule(
+        "an approval releases one change",
+        "core/policy.py",
+        "        if over is None or change.id in situation.approved:",
+        "        if over is None or situation.approved:",
+        (_POLICY,),
+    ),
+    Rule(
+        "some things no approval releases",
+        "core/policy.py",
+        "(doubt.limit not in NEVER_RELEASED and change.id in situation.approved)",
+        "(change.id in situation.approved)",
+        (_POLICY,),
+    ),
+    Rule(
+        "what was rejected is not done",
+        "core/policy.py",
+        "        reason = situation.rejected.get(change.id) if situation.rejected else None",
+        "        reason = None",
+        (_POLICY,),
+    ),
+    Rule(
+        "an approval expires",
+        "store/holds.py",
+        "WHERE target = ? AND decision = ? AND expires > ?",
+        "WHERE target = ? AND decision = ? AND '' < ?",
+        ("tests/store/test_holds.py",),
+    ),
+    Rule(
+        "an approval is spent",
+        "push.py",
+        "            self._holds.spend(id_)",
+        "            pass",
+        (_SETTLING,),
+    ),
+    Rule(
+        "who is protected is not switched off by a plan",
+        "core/policy.py",
+        "    if about_user and change.key in situation.protected and change.shuts_out:",
+        "    if False:",
+        (_POLICY, _ABSENCE),
+    ),
+    Rule(
+        "who is protected is not switched off by the gate",
+        "gate.py",
+        "        if link.kind is Kind.USER and (reason := self._protected(link.key, link.id)):",
+        "        if reason := '':",
+        (_GATE,),
+    ),
+    # -- people from outside ---------------------------------------------------------------------
+    Rule(
+        "who is pending is kept out",
+        "core/diff.py",
+        "        return state is State.ACTIVE or (state is State.PENDING and self.by_endpoint)",
+        "        return state is not State.DEACTIVATED",
+        ("tests/core/test_diff.py",),
+    ),
+    Rule(
+        "who is pending is never activated by an update",
+        "core/diff.py",
+        'desired, known, known.state, pending, digest, ""))',
+        'desired, known, State.ACTIVE, pending, digest, ""))',
+        ("tests/core/test_diff.py",),
+    ),
+    Rule(
+        "nobody is invited twice",
+        "core/lifecycle.py",
+        "(State.PENDING, Says.EXTERNAL): (Step.UPDATE, Step.UPDATE, Step.INVITE_AGAIN)",
+        "(State.PENDING, Says.EXTERNAL): (Step.UPDATE, Step.UPDATE, Step.INVITE)",
+        ("tests/core/test_lifecycle.py", _ABSENCE),
+    ),
+    Rule(
+        "an active person whose address moves outside is looked at",
+        "compare.py",
+        '                self._doubts.setdefault(key, Doubt("external_domain", reason))',
+        "                pass",
+        ("tests/test_compare_states.py", "tests/test_compare.py"),
+    ),
+    # -- whose account ---------------------------------------------------------------------------
+    Rule(
+        "of several accounts none is taken",
+        "core/matching.py",
+        "    if len(found) > 1:",
+        "    if False:",
+        (_ADOPTION,),
+    ),
+    Rule(
+        "an account that is linked to another key is not taken",
+        "core/matching.py",
+        "    if linked is not None and linked != key:",
+        "    if False:",
+        (_ADOPTION,),
+    ),
+    Rule(
+        "an account with another mark is not taken",
+        "core/matching.py",
+        '    if by != "externalId" and account.external_id not in ("", external_id):',
+        "    if False:",
+        (_ADOPTION,),
+    ),
+    Rule(
+        "an e-mail hands over an account in a verified domain alone",
+        "compare.py",
+        "self._target.profile.adopt_by_email and self._target.is_verified(desired.attributes):",
+        "self._target.profile.adopt_by_email:",
+        (_ADOPTION,),
+    ),
+    Rule(
+        "a native group is not taken over for its name",
+        "compare_groups.py",
+        "        if not self._target.adopt_groups:",
+        "        if False:",
+        (_ADOPTION,),
+    ),
+    Rule(
+        "takeovers by colliding creates are limited",
+        "collisions.py",
+        "        if self._takeovers <= 0:",
+        "        if False:",
+        (_TAKING_OVER,),
+    ),
+    Rule(
+        "what is taken over is looked at once more",
+        "core/drift.py",
+        "    return bool(expected == found)",
+        "    return True",
+        (_TAKING_OVER,),
+    ),
+    Rule(
+        "two keys with one address are both left alone",
+        "claims.py",
+        "                self._clashes.append(Clash(address, (owner, key)))",
+        "                pass",
+        (_CLAIMS,),
+    ),
+    Rule(
+        "an account is handed to another key by a person alone",
+        "compare.py",
+        '        self._doubts[key] = Doubt(\n            "rehire",',
+        '        str(\n            "rehire",',
+        (_CLAIMS,),
+    ),
+    Rule(
+        "a user is in one group where there is room for one",
+        "compare_groups.py",
+        "            if place.setdefault(member, name) != name:".replace("            if", "                if"),
+        "                if False:",
+        (_ABSENCE,),
+    ),
+    # -- writing ---------------------------------------------------------------------------------
+    Rule(
+        "only the gate makes links",
+        "gate.py",
+        "if seal is not _SEAL:",
+        "if False:",
+        (_GATE,),
+    ),
+    Rule(
+        "a change whose precondition no longer holds is refused",
+        "gate.py",
+        "        if attributes.get(path) != value:",
+        "        if False:",
+        (_PRECONDITIONS,),
+    ),
+    Rule(
+        "where everything is gone the target stops",
+        "gate.py",
+        "        if not self._there and len(self._lost) >= _GONE_AFTER:",
+        "        if False:",
+        (_LOST,),
+    ),
+    Rule(
+        "what is refused for good is quarantined",
+        "core/quarantine.py",
+        "    return 400 <= status < 500 and status not in _PASSING",
+        "    return False",
+        (_SETTLING,),
+    ),
+    Rule(
+        "a plan that was changed by hand is refused",
+        "core/plan.py",
+        "        if claimed != fingerprint(",
+        "        if False and claimed != fingerprint(",
+        ("tests/core/test_plan.py",),
+    ),
+    # -- reading the target ----------------------------------------------------------------------
+    Rule(
+        "who is not listed is asked for by id",
+        "reading.py",
+        "            return False if error.status == 404 else None",
+        "            return False",
+        (_READING,),
+    ),
+    Rule(
+        "everything gone is one incident",
+        "reading.py",
+        "            if expected < _ENOUGH_TO_BE_EVERYTHING or any(self._there[kind] for kind in kinds):",
+        "            if True:",
+        (_READING,),
+    ),
+    Rule(
+        "a suffix of the endpoint's own is no rename",
+        "reading.py",
+        ".removesuffix(self._profile.group_suffix)\n        members",
+        "\n        members",
+        (_READING, _DRIFT),
+    ),
+    Rule(
+        "native members are no drift",
+        "core/drift.py",
+        "    if came := _members(seen_members[0] - members[0], seen_members[1] - members[1]):",
+        "    if came := {'members': ['somebody']}:",
+        (_DRIFT,),
+    ),
+    Rule(
+        "one process at a time",
+        "store/lease.py",
+        "            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)",
+        ("tests/store/test_lease.py",),
+    ),
+    Rule(
+        "a token does not follow a redirect to another host",
+        "scim/transport.py",
+        "        if (there.scheme, there.host, there.port) != (url.scheme, url.host, url.port):",
+        "        if False:",
+        ("tests/scim/test_transport.py",),
+    ),
+)
