@@ -9,10 +9,12 @@ import asyncio
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import orjson
 import uvicorn
 
 from syncd.sandbox.application import handler
@@ -51,6 +53,29 @@ class Account:
         self.endpoint = Interference(scim, self.database, self.log, self.faults)
 
 
+class Hold:
+    """Requests that wait until who sent them is dead."""
+
+    def __init__(self, number: int, answered: bool) -> None:
+        self.left, self.answered = number, answered
+        self.came = threading.Event()
+        self.over = asyncio.Event()
+
+    async def pass_by(self, scope: Any, receive: Any, endpoint: Any) -> None:
+        """Return at once for the first requests; for the others, when all is over."""
+        self.left -= 1
+        if self.left > 0:
+            return
+        if self.answered and self.left == 0:
+            await endpoint(scope, receive, _to_nobody)
+        self.came.set()
+        await self.over.wait()
+
+
+async def _to_nobody(message: Any) -> None:
+    return
+
+
 class Service:
     """A server on loopback that answers for one account at a time. A context manager."""
 
@@ -58,6 +83,9 @@ class Service:
         self._folder = tempfile.TemporaryDirectory(prefix="syncd-invariants-")
         self._number = 0
         self._account: Account | None = None
+        self.tells_tales = False
+        """Whether a POST is refused with a message that repeats the request's headers, the token among them."""
+        self._hold: Hold | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._listening.bind(("127.0.0.1", 0))
@@ -84,7 +112,12 @@ class Service:
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         assert self._account is not None
-        await self._account.endpoint(scope, receive, send)
+        if self._hold is not None:
+            await self._hold.pass_by(scope, receive, self._account.endpoint)
+        if self.tells_tales and scope["method"] == "POST":
+            await _repeat(scope, send)
+        else:
+            await self._account.endpoint(scope, receive, send)
 
     def __enter__(self) -> Self:
         self._listening.listen(64)
@@ -112,6 +145,7 @@ class Service:
         self._close_account()
         self._number += 1
         path = Path(self._folder.name) / f"{self._number}.db"
+        self.tells_tales = False
         self._account = Account(profile, verified_domains, settings or {}, path)
         return self._account
 
@@ -176,6 +210,17 @@ class Service:
     def clear_requests(self) -> None:
         self.do(lambda it: it.log.clear())
 
+    @contextmanager
+    def holding(self, number: int, *, answered: bool) -> Iterator[threading.Event]:
+        """Let the n-th request and all after it wait, before or after it took effect; the event says that it came."""
+        hold = Hold(number, answered)
+        self._hold = hold
+        try:
+            yield hold.came
+        finally:
+            self._hold = None
+            self.do(lambda _: hold.over.set())
+
     def break_down(self, *rules: Mapping[str, Any]) -> None:
         """Let these faults, and no others, happen from now on."""
         faults = parse(list(rules), "the test")
@@ -184,6 +229,14 @@ class Service:
             account.faults.rules = faults
 
         self.do(replace)
+
+
+async def _repeat(scope: Any, send: Any) -> None:
+    told = " ".join(value.decode("latin-1") for _, value in scope["headers"])
+    body = orjson.dumps({"status": "400", "detail": f"no: {told}", "scimType": told})
+    headers = [(b"content-type", b"application/scim+json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 400, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 __all__ = ["TOKEN", "Account", "Service", "tab_of"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from syncd.report.text import render_plan
+from syncd.report.text import plan_lines, render
 from tests.invariants.service import Service
 from tests.invariants.world import Person, World, described
 
@@ -53,7 +53,7 @@ def test_12_source_text_is_hostile(service: Service, name: str, group: str, loca
         world.source.members = {("g", "1")}
         world.write_source()
         planned = world.plan()
-        shown = render_plan(planned.plan)
+        shown = render(plan_lines(planned.plan), width=200)
         # Terminals obey control and bidi characters: none may be shown as it is.
         obeyed = [each for each in shown if unicodedata.category(each) in ("Cc", "Cf") and each != "\n"]
         assert not obeyed, obeyed

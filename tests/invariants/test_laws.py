@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
+
 from tests.invariants import laws
 from tests.invariants.life import Life, live
 from tests.invariants.service import Service
@@ -38,6 +41,10 @@ def test_07_pending_is_respected(service: Service) -> None:
 def test_10_secrets_stay_secret(service: Service) -> None:
     class Secrets(Life):
         laws = (laws.secrets_stay_secret,)
+
+        @rule(telling=st.booleans())
+        def the_service_tells_tales(self, telling: bool) -> None:
+            self.service.tells_tales = telling
 
     live(Secrets, service)
 

@@ -25,10 +25,9 @@ import structlog
 import syncd.planning
 import syncd.scim.transport
 import syncd.sync
-from syncd.core.model import Kind
 from syncd.core.plan import Plan, Run
 from syncd.core.policy import NEVER_RELEASED
-from syncd.errors import SyncdError
+from syncd.errors import SyncdError, TargetGone
 from syncd.sandbox.requestlog import Entry
 from syncd.sandbox.resources import Document
 from syncd.scim.transport import Transport
@@ -456,6 +455,10 @@ class World:
         self.source.torn.clear()
         if not self.source.people:  # nothing ever follows from an empty source
             self.source.people["1"] = Person(f"u1@{VERIFIED}", "Person 1")
+        if not self.source.groups:
+            self.source.groups["a"] = "Design"
+        if not self.source.members:
+            self.source.members.add((min(self.source.groups), min(self.source.people)))
         taken: set[str] = set()
         owners = {
             address: self.links()[0].get(user.id) or user.attributes.get("externalId")
@@ -480,6 +483,8 @@ class World:
             self.later(hours=25)
             released = self.approve()
             assert event.planned is not None, event.error
+            if isinstance(event.planned.failure, TargetGone):
+                continue  # one incident: to be linked again
             assert event.planned.failure is None, event.planned.failure
             plan = event.planned.plan
             if not (plan.changes or plan.held or released or stopped or plan.drift):
