@@ -100,7 +100,7 @@ def test_08_state_can_be_lost(service: Service) -> None:
             # Groups without an externalId can be known by their name alone, and that is for a person to say.
             world.converge()
             there = world.sight()
-            wanted = {id_: key for id_, key in before[0].items() if key in world.source.people and id_ in there.users}
+            wanted = {id_: key for id_, key in before[0].items() if key in world.source.people and there.is_on(id_)}
             assert {id_: key for id_, key in world.links()[0].items() if id_ in wanted} == wanted
             assert world.links()[1] == before[1]
             as_the_source_says(world)
