@@ -181,9 +181,9 @@ def _awaited(found: Iterable[Hold], withheld: Iterable[Hold]) -> dict[str, list[
 
 def _what_does_it(approved: Sequence[Hold]) -> str:
     """Say which run carries out what was released: only a full resync sees whose account may be taken over."""
-    from syncd.core.matching import ADOPT
+    from syncd.core.plan import Action
 
-    if any(hold.limit == ADOPT for hold in approved):
+    if any(hold.change.action in (Action.ADOPT_USER, Action.ADOPT_GROUP) for hold in approved):
         return "the next full resync does it; `syncd resync` to do it now"
     return "the next run does it; `syncd sync` to do it now"
 

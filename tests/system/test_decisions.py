@@ -144,6 +144,24 @@ def test_what_hangs_on_something_still_held_says_so_when_it_is_approved(held: Ad
     assert member["value"] == next(user["id"] for user in sandbox.users() if user["externalId"] == "30")
 
 
+def test_an_account_that_waits_for_a_person_is_taken_over_by_the_full_resync_after_the_approval(
+    admin: Administrator, sandbox: Sandbox
+) -> None:
+    always = {"SYNCD__TARGET__SANDBOX__LIMITS__ADOPT": '{ hold = "always" }'}
+    native = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "p1@example.com"}
+    there = sandbox.scim("POST", "/Users", native).json()
+    assert admin.syncd("resync", environment=always).code == 3
+
+    approved = admin.syncd("approve", id_of(admin, 1), environment=always)
+    assert approved.code == 0, approved.err
+    assert "the next full resync does it; `syncd resync` to do it now" in approved.out
+
+    done = admin.syncd("resync", environment=always)
+    assert done.code == 0, done.out
+    assert "externalId" not in there
+    assert {user["externalId"]: user["id"] for user in sandbox.users()}["1"] == there["id"]
+
+
 def test_who_decided_is_the_person_behind_sudo(held: Administrator) -> None:
     held.syncd("approve", "all", environment={"SUDO_USER": "ada"})
     (by,) = {hold["by"] for hold in held.syncd("holds", "--json").json["holds"]}
