@@ -156,6 +156,16 @@ def test_who_may_be_there_or_not_is_left_as_before(world: Managed, answer: Reply
     assert found.reading.doubts == ["1 user is neither shown nor known to be gone (2): left as before"]
 
 
+def test_a_group_that_may_be_there_or_not_is_left_as_before(world: Managed) -> None:
+    world.users("1")
+    world.group("g", ["1"])
+    world.scim.unlisted = {"id-g"}
+    world.scim.by_id = {"id-g": error(500)}
+    found = world.read()
+    assert (found.drift, found.reading.unclear[Kind.GROUP], found.snapshot.members("g")) == ([], {"g"}, ({"1"}, set()))
+    assert found.reading.doubts == ["1 group is neither shown nor known to be gone (g): left as before"]
+
+
 def test_an_id_that_comes_back_in_another_case_is_the_same(world: Managed) -> None:
     world.users("1", "2")
     world.scim.unlisted = {"id-2"}
