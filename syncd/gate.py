@@ -209,9 +209,24 @@ class Gate:
         try:
             status = await self._client.remove_members(link.id, ids)
         except ScimError as error:
-            raise await self._lost_or(link, error) from None
+            doubt = await self._lost_or(link, error)
+            if doubt is not error or error.status != 404:
+                raise doubt from None
+            status = await self._remove_whoever_is_left(link, ids, error)
         self._note_there(link)
         return status
+
+    async def _remove_whoever_is_left(self, link: Link, ids: Sequence[str], error: ScimError) -> int:
+        """Remove those who are still members, where the endpoint answers 404 for one who isn't any more.
+
+        Raises the error where it must be about something else, or the endpoint doesn't show who is a member.
+        """
+        members = field((await self._client.read(Kind.GROUP, link.id)).body, "members")
+        there = {field(each, "value") for each in members} if isinstance(members, list) else set()
+        left = [id_ for id_ in ids if id_ in there]
+        if not there or len(left) == len(ids):
+            raise error
+        return await self._client.remove_members(link.id, left) if left else 404
 
     def _refuse_protected(self, link: Link) -> None:
         if link.kind is Kind.USER and (reason := self._protected(link.key, link.id)):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from syncd.core.model import Kind
 from syncd.core.plan import Action, Result
 from tests.endpoints import Endpoint, Reply, Request, error
 from tests.push.pushing import NAME, PROFILE, Pushing, detail, pushing, results, said
@@ -160,3 +161,46 @@ def test_what_is_refused_for_good_is_quarantined_without_the_others(tmp_path: Pa
         scim.unwanted = ()
         assert world.push().results == {Result.APPLIED: 1}
         assert not world.plan().changes
+
+
+class Pedantic(Endpoint):
+    """Answers 404 to the removal of anybody who is no member."""
+
+    def answer(self, request: Request) -> Reply:
+        if request.method == "PATCH" and "/Groups/" in request.path:
+            held = self.groups[request.path.rpartition("/")[2]]
+            ids = {member["value"] for member in held.get("members") or []}
+            removed = [each["path"].split('"')[1] for each in request.body["Operations"] if each["op"] == "remove"]
+            if not ids.issuperset(removed):
+                return error(404, "no such member")
+        return super().answer(request)
+
+
+@pytest.mark.parametrize("gone", [["1"], ["1", "2"]], ids=["one of them", "all of them"])
+def test_who_has_left_a_group_already_keeps_nobody_else_in(tmp_path: Path, gone: list[str]) -> None:
+    with pushing(tmp_path, scim := Pedantic()) as world:
+        world.hold(person("1"), person("2"), person("3"))
+        world.groups = [group("a", members=["1", "2", "3"])]
+        world.settle()
+        (held,) = scim.groups.values()
+        dead = {world.snapshot.ids(Kind.USER, [key])[key] for key in gone}
+        held["members"] = [each for each in held["members"] if each["value"] not in dead]
+        world.groups = [group("a", members=["3"])]
+        run = world.push()
+        assert set(run.results) == {Result.APPLIED}
+        assert scim.members("Group a") == {"u3"}
+        assert not world.plan().changes
+
+
+def test_where_members_are_not_shown_nobody_is_believed_to_have_left(tmp_path: Path) -> None:
+    with pushing(tmp_path, scim := Pedantic()) as world:
+        world.hold(person("1"), person("2"))
+        world.groups = [group("a", members=["1", "2"])]
+        world.settle()
+        (held,) = scim.groups.values()
+        held["members"] = held["members"][1:]
+        scim.shows_members = False
+        world.groups = [group("a", members=["2"])]
+        run = world.push()
+        assert set(run.results) == {Result.FAILED}
+        assert world.snapshot.members("a")[0] == {"1", "2"}
