@@ -110,22 +110,34 @@ def stop_sentence(cause: str, reason: str, since: datetime) -> str:
     return f"stopped since {minute(since)}: {reason}; nothing is sent {back}"
 
 
+_PASSING: Final = ("missing_grace", "quarantine")
+"""Limits that hold for a time, and then no longer."""
+
+
 def tally(holds: Iterable[Hold], now: datetime) -> dict[str, int]:
-    """Count what is held by what was decided; an approval that has expired counts no longer."""
+    """Count what is held by what was decided; an approval that has expired counts no longer.
+
+    `passing`: what is held for a time, unless somebody decides before. `waiting`: what only a person ends.
+    """
     from syncd.store import Decision
 
-    counts = {"waiting": 0, "approved": 0, "rejected": 0}
+    counts = {"waiting": 0, "passing": 0, "approved": 0, "rejected": 0}
     for hold in holds:
         if hold.decision is Decision.REJECTED:
             counts["rejected"] += 1
         elif hold.decision is Decision.APPROVED and hold.expires is not None and hold.expires > now:
             counts["approved"] += 1
         else:
-            counts["waiting"] += 1
+            counts["passing" if hold.limit in _PASSING else "waiting"] += 1
     return counts
 
 
 def decided_sentence(counts: Mapping[str, int]) -> str:
     """Say such a count; "" where there is nothing."""
-    words = {"waiting": "held until a person decides", "approved": "approved for the next run", "rejected": "rejected"}
+    words = {
+        "waiting": "held until a person decides",
+        "passing": "held for a time",
+        "approved": "approved and not done yet",
+        "rejected": "rejected",
+    }
     return ", ".join(f"{counts[name]} {text}" for name, text in words.items() if counts[name])

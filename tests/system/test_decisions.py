@@ -71,6 +71,17 @@ def test_what_is_held_is_listed_with_ids_reason_and_since_when(held: Administrat
     assert sandbox.requests() == []
 
 
+def test_what_is_held_for_a_time_is_not_said_to_wait_for_a_person(held: Administrator, sandbox: Sandbox) -> None:
+    held.people(row for row in staff(*LEAVERS) if row["employee_id"] != "7")
+    assert held.syncd("sync").code == 3
+    counts = {"waiting": 4, "passing": 1, "approved": 0, "rejected": 0}
+    assert held.syncd("status", "--json").json["holds"] == counts
+    assert "sandbox: 4 held until a person decides, 1 held for a time\n" in held.syncd("holds").out
+    assert held.syncd("approve", "missing_grace").code == 0
+    assert held.syncd("sync").code == 3
+    assert off(sandbox) == {"7"}
+
+
 def test_where_nothing_is_held_that_is_said(admin: Administrator) -> None:
     assert admin.syncd("holds").out == "sandbox: nothing is held\n"
     assert admin.syncd("holds", "--json").json == {"target": "sandbox", "holds": []}
@@ -86,7 +97,7 @@ def test_an_approval_releases_exactly_that_change_once(held: Administrator, sand
     assert "deactivate_user p2@example.com (2)" in approved.out
     assert "the next run does it; `syncd sync` to do it now" in approved.out
     assert sandbox.requests() == []
-    assert "1 approved for the next run" in held.syncd("holds").out
+    assert "1 approved and not done yet" in held.syncd("holds").out
 
     assert held.syncd("sync").code == 3
     assert off(sandbox) == {"2"}
@@ -180,7 +191,7 @@ def test_an_approval_that_has_expired_releases_nothing(held: Administrator, sand
         db.execute("UPDATE holds SET expires = '2026-01-01T00:00:00+00:00'")
     db.close()
     assert "is no longer)" in held.syncd("holds").out
-    assert held.syncd("status", "--json").json["holds"] == {"waiting": 4, "approved": 0, "rejected": 0}
+    assert held.syncd("status", "--json").json["holds"] == {"waiting": 4, "passing": 0, "approved": 0, "rejected": 0}
     assert held.syncd("sync").code == 3
     assert off(sandbox) == set()
 
