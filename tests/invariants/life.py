@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from syncd.sandbox.people import Refused
 from tests.invariants.service import Account, Service
-from tests.invariants.world import LATE_MILLISECONDS, PROFILES, VERIFIED, Event, Person, World
+from tests.invariants.world import LATE_MILLISECONDS, LIMITS, PROFILES, VERIFIED, Event, Person, World
 
 KEYS: Final = tuple("12345")
 GROUPS: Final = tuple("abc")
@@ -62,6 +62,9 @@ class Life(RuleBasedStateMachine):
     adopting: ClassVar[Sequence[str]] = ()
     """Profiles whose groups bear no mark of ours: only by their names are they found again without a state file; and
     who is switched off only where a filter finds them."""
+    limits: ClassVar[str] = LIMITS
+    outsiders: ClassVar[bool] = False
+    """Whether somebody is outside the verified domains from the beginning in every life."""
     ends: ClassVar[bool] = False
     """Whether, in the end, everything must come to rest as the source says."""
 
@@ -79,13 +82,14 @@ class Life(RuleBasedStateMachine):
                 self.service,
                 folder,
                 profile,
+                limits=self.limits,
                 adopt_groups=profile in self.adopting,
                 settings={"deactivated-by-filter": "found"} if profile in self.adopting else {},
             )
         )
         world = self.world
         for number, key in enumerate(KEYS[:4]):
-            mail = "out@example.org" if outside and number == 3 else f"u{key}@{VERIFIED}"
+            mail = "out@example.org" if (outside or self.outsiders) and number == 3 else f"u{key}@{VERIFIED}"
             world.source.people[key] = Person(mail, f"Person {key}", boss="1" if number else "")
         world.source.groups.update(zip(GROUPS[:2], NAMES, strict=False))
         for number, key in enumerate(KEYS[:4]):
@@ -93,6 +97,8 @@ class Life(RuleBasedStateMachine):
         world.write_source()
         if everybody & 64:
             self._people(lambda it: it.people.invite(NATIVES[everybody % len(NATIVES)]), native=True)
+        if everybody & 128:
+            self.a_native_group_is_made(2)
         world.cycle()
         world.laws = self.laws
 
@@ -311,9 +317,40 @@ class Life(RuleBasedStateMachine):
     def is_killed(self, instant: int, full: bool) -> None:
         self.world.cycle(full=full, kill_at=instant)
 
+    @rule(instant=st.integers(0, 14), key=group_keys, chosen=several)
+    def is_killed_and_runs(self, instant: int, key: str, chosen: int) -> None:
+        """Something new is made when the process dies, and what is not known of it is made up for by a normal run."""
+        world = self.world
+        free = sorted(set(NAMES) - set(world.source.groups.values()))
+        if free:
+            world.source.groups.setdefault(key, free[0])
+        self.group_has(key, chosen)
+        world.cycle(kill_at=instant)
+        world.cycle()
+
+    @rule()
+    def an_outsider_changes(self) -> None:
+        """Something else of who is pending changes: no reason to let them in."""
+        for person in self.world.source.people.values():
+            if person.external:
+                person.title = "Guest" if person.title != "Guest" else "Visitor"
+        self.world.cycle()
+
+    @rule()
+    def a_native_group_has_the_name(self) -> None:
+        """A group comes whose name the target's own has."""
+        source, there = self.world.source, self.world.service.groups()
+        names = {there[id_].name for id_ in self.world.native_groups & there.keys()} & set(NAMES)
+        for name in sorted(names - set(source.groups.values())):
+            source.groups["d"] = name
+        self.world.cycle(full=True)
+
     @rule()
     def loses_the_state_file(self) -> None:
+        """The way back is a full resync: who was given another userName meanwhile is known by externalId alone."""
+        self.world.break_down()
         self.world.lose_state()
+        self.world.cycle(full=True)
 
     @rule()
     @precondition(lambda self: self.world.is_stopped())

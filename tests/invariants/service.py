@@ -84,7 +84,7 @@ class Service:
         self._number = 0
         self._account: Account | None = None
         self.tells_tales = False
-        """Whether a POST is refused with a message that repeats the request's headers, the token among them."""
+        """Whether a write is refused with a message that repeats the request's headers, the token among them."""
         self._hold: Hold | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -114,7 +114,7 @@ class Service:
         assert self._account is not None
         if self._hold is not None:
             await self._hold.pass_by(scope, receive, self._account.endpoint)
-        if self.tells_tales and scope["method"] == "POST":
+        if self.tells_tales and scope["method"] != "GET":
             await _repeat(scope, send)
         else:
             await self._account.endpoint(scope, receive, send)

@@ -7,6 +7,13 @@ from tests.invariants.life import Life, live
 from tests.invariants.service import Service
 from tests.invariants.world import Person, World
 
+ALMOST_NOTHING = """
+[target.limits]
+deactivate = { count = 0 }
+remove_members = { count = 1 }
+rename = { count = 0 }
+"""
+
 
 def as_the_source_says(world: World) -> None:
     """Fail unless everybody in the source has one account, and nobody else who is managed is in."""
@@ -61,6 +68,7 @@ class Restless(Life):
 def test_03_policy_drops_nothing(service: Service) -> None:
     class Guarded(Life):
         laws = (laws.policy_drops_nothing,)
+        limits = ALMOST_NOTHING
         faults = Life.faults[:2]
 
     live(Guarded, service)

@@ -34,6 +34,7 @@ def test_06_the_plan_tells_the_truth(service: Service) -> None:
 def test_07_pending_is_respected(service: Service) -> None:
     class Outsiders(Life):
         laws = (laws.pending_is_respected,)
+        outsiders = True
 
     live(Outsiders, service)
 
@@ -42,9 +43,14 @@ def test_10_secrets_stay_secret(service: Service) -> None:
     class Secrets(Life):
         laws = (laws.secrets_stay_secret,)
 
-        @rule(telling=st.booleans())
-        def the_service_tells_tales(self, telling: bool) -> None:
-            self.service.tells_tales = telling
+        @rule(title=st.sampled_from(["Chief", "Intern"]))
+        def the_service_tells_tales(self, title: str) -> None:
+            """What it is asked for comes back in its error, the token with it."""
+            self.service.tells_tales = True
+            for person in self.world.source.people.values():
+                person.title = title
+            self.world.cycle()
+            self.service.tells_tales = False
 
     live(Secrets, service)
 

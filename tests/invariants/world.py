@@ -460,8 +460,15 @@ class World:
         if not self.source.members:
             self.source.members.add((min(self.source.groups), min(self.source.people)))
         taken: set[str] = set()
+        links, group_links = self.links()
+        for id_, group in self.service.groups().items():
+            # A name that another group still has, or an archived team keeps (Lucid), can't be given to a group.
+            for key, name in self.source.groups.items():
+                if name == group.name and (group.archived or group_links.get(id_) not in (None, key)):
+                    self._changed += 1
+                    self.source.groups[key] = f"Group {key} {self._changed}"
         owners = {
-            address: self.links()[0].get(user.id) or user.attributes.get("externalId")
+            address: links.get(user.id) or user.attributes.get("externalId")
             for user in self.sight().users.values()
             for address in {user.name.lower(), *user.emails}
         }
