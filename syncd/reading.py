@@ -62,6 +62,8 @@ class Reading:
     """What is to be remembered of the endpoint."""
     shows_members: bool = False
     """Whether any group showed any member."""
+    active_as: set[bool] = field(default_factory=set)
+    """What the endpoint ever said of anybody's being active."""
 
 
 async def read_target(
@@ -126,6 +128,7 @@ class _Reader:
         self._acknowledged: dict[Kind, Counter[str]] = {kind: Counter() for kind in Kind}
         """How many of those listed are known to have something at a path."""
         self._reading = Reading({Kind.USER: paths.user, Kind.GROUP: paths.group})
+        self._reading.active_as.update(snapshot.discovery.get("active_as") or ())
 
     async def read(self, *, expect_gone: bool) -> Reading:
         async for users in self._listed(Kind.USER):
@@ -144,7 +147,7 @@ class _Reader:
         self._say_what_is_unclear()
         await self._members(listed=listed_with_members)
         self._leave_out_what_is_never_shown()
-        self._reading.discovered["protected"] = self._protected
+        self._reading.discovered |= {"protected": self._protected, "active_as": sorted(self._reading.active_as)}
         return self._reading
 
     async def _each(self, work: Callable[[_T], Awaitable[object]], items: Sequence[_T]) -> None:
@@ -191,6 +194,7 @@ class _Reader:
         attributes = flatten(Kind.USER, body, self._paths.user | {"active"})
         if "active" in attributes:
             attributes["active"] = _is_on(attributes["active"])
+            self._reading.active_as.add(attributes["active"])
         self._shown[Kind.USER].update(attributes)
         emails, roles = member(body, "emails"), member(body, "roles")
         addresses = [_value(each) for each in emails] if isinstance(emails, list) else []
@@ -457,12 +461,16 @@ def reconcile(
 
 
 def _comparable(known: Known, found: Observed | None, reading: Reading) -> tuple[Known, Observed | None]:
-    """Return both with what the endpoint shows and the mapping speaks of; an `active` that it doesn't show is as
-    acknowledged."""
+    """Return both with what the endpoint shows and the mapping speaks of.
+
+    An `active` that isn't shown is as acknowledged; but where only false is ever said, whoever is on is left out, and
+    that somebody is on again whom we switched off must not be missed.
+    """
     paths = reading.compared[Kind.USER] | {"active"}
     compared = {path: value for path, value in known.attributes.items() if path in paths}
     if found is not None and "active" not in found.attributes:
-        found = replace(found, attributes={**found.attributes, "active": known.attributes.get("active") is not False})
+        active = reading.active_as == {False} or known.attributes.get("active") is not False
+        found = replace(found, attributes={**found.attributes, "active": active})
     return replace(known, attributes=compared), found
 
 

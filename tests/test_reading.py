@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from threading import Barrier
 from typing import Any
 
 import pytest
@@ -13,7 +12,8 @@ import pytest
 from syncd.core.model import Kind, Observed, ObservedGroup, State
 from syncd.core.schema import MANAGER
 from syncd.errors import TargetError, TargetGone, TargetRefused, TargetUnreachable, TargetUnusable
-from tests.endpoints import PATIENCE_SECONDS, Reply, error
+from syncd.scim.client import Client
+from tests.endpoints import Reply, error
 from tests.targets import PROFILE, Managed, managed
 from tests.world import WORK_MAIL
 
@@ -184,15 +184,25 @@ def test_a_failure_of_the_target_ends_the_reading(world: Managed, answer: Reply,
         world.read()
 
 
-def test_ids_are_asked_for_a_few_at_a_time(world: Managed) -> None:
+def test_ids_are_asked_for_a_few_at_a_time(world: Managed, monkeypatch: pytest.MonkeyPatch) -> None:
     world.users("0", *(f"x{n}" for n in range(30)))
     world.scim.unlisted = {f"id-x{n}" for n in range(30)}
     world.concurrency = 3
-    three = Barrier(3, timeout=PATIENCE_SECONDS)
-    world.scim.held = lambda request: request.path.startswith("/scim/v2/Users/") and three.wait()
+    under_way: list[str] = []
+    most = 0
+
+    async def read(client: Client, kind: Kind, id_: str, read: Any = Client.read) -> Any:
+        nonlocal most
+        under_way.append(id_)
+        most = max(most, len(under_way))
+        try:
+            return await read(client, kind, id_)
+        finally:
+            under_way.remove(id_)
+
+    monkeypatch.setattr(Client, "read", read)
     assert world.read().drift == []
-    assert len(world.scim.asked()) == 30
-    assert world.scim.most_at_once == 3
+    assert (len(world.scim.asked()), most) == (30, 3)
 
 
 def test_who_is_known_to_be_lost_is_not_asked_for(world: Managed) -> None:
@@ -467,7 +477,7 @@ def test_the_tokens_own_account_is_protected_and_asked_for_once(world: Managed) 
 def test_an_endpoint_without_me_is_not_asked_again(world: Managed, status: int) -> None:
     world.scim.me = error(status)
     found = world.read()
-    assert found.reading.discovered == {"me": "", "protected": {}}
+    assert found.reading.discovered == {"me": "", "protected": {}, "active_as": []}
     world.discovered(**found.reading.discovered)
     world.scim.requests.clear()
     world.read()
@@ -479,7 +489,10 @@ def test_a_me_that_fails_now_says_nothing_and_may_be_asked_again(world: Managed,
     world.discovered(me="id-7")
     world.scim.me = answer
     found = world.read()
-    assert found.reading.discovered == {"protected": {"id-7": "the account that the token belongs to"}}
+    assert found.reading.discovered == {
+        "protected": {"id-7": "the account that the token belongs to"},
+        "active_as": [],
+    }
 
 
 def test_another_token_is_another_account(world: Managed) -> None:

@@ -45,6 +45,18 @@ def test_whoever_is_not_said_to_be_on_or_off_is_as_acknowledged(world: Managed) 
     assert world.read().drift == []
 
 
+def test_where_only_false_is_ever_said_who_is_on_again_is_found(world: Managed) -> None:
+    """Some endpoints leave out what is RFC 7643's default: a leaver who was let in again looks like that."""
+    world.users("1")
+    world.user("2", OFF)
+    without({"id-1": world.scim.users["id-1"]}, "active")
+    found = world.read()
+    assert found.drift == []
+    world.discovered(**found.reading.discovered)
+    without(world.scim.users, "active")
+    assert world.read().said() == [("user_activation", "2", {"active": False}, {"active": True})]
+
+
 def test_other_differences_of_whom_is_not_said_to_be_on_or_off_are_drift(world: Managed) -> None:
     world.user("1", title="Countess")
     world.scim.users["id-1"] |= {"title": "Baroness"}
