@@ -417,20 +417,30 @@ class Comparison:
             for change in changes
             if change.action is Action.DELETE_GROUP
         }
+        making = {
+            change.id: ((Kind.USER if change.action.about_user else Kind.GROUP), change.key)
+            for change in changes
+            if change.action in (Action.CREATE_USER, Action.CREATE_GROUP)
+        }
+        declined = {
+            id_: self._decisions.declined[who] for id_, who in making.items() if who in self._decisions.declined
+        }
+        asked = {who: self._decisions.doubted[who] for who in making.values() if who in self._decisions.doubted}
+        doubts = {key: doubt for (kind, key), doubt in asked.items() if kind is Kind.USER}
+        group_doubts = {key: doubt for (kind, key), doubt in asked.items() if kind is Kind.GROUP}
         return Situation(
             now=self._now,
             managed_users=managed,
             managed_groups=len(self._groups.known),
             missing=self._missing,
             missing_groups=self._groups.missing,
-            doubts=self._doubts,
-            group_doubts=self._groups.doubts,
+            doubts=doubts | self._doubts,
+            group_doubts=group_doubts | self._groups.doubts,
             protected=self._protected(changes),
             absences=self._absences(managed),
             quarantined=self._decisions.quarantined,
-            doubted=self._decisions.doubted,
             approved=self._decisions.approved,
-            rejected=self._decisions.rejected,
+            rejected={**self._decisions.rejected, **declined},
             groups_of=self._groups_of(changes, members_of, managed),
             members_of=members_of,
         )

@@ -269,7 +269,7 @@ class GroupComparison:
             name = str(flat["displayName"])
             if any(fnmatchcase(name, pattern) for pattern in self._target.overlapping_groups):
                 continue
-            for member in set(self._desired_members(groups[key], groups, ())[0]):
+            for member in sorted(set(self._desired_members(groups[key], groups, ())[0])):
                 if member not in self._accounts:
                     continue
                 if place.setdefault(member, name) != name:

@@ -25,7 +25,7 @@ from syncd.errors import SyncdError, TargetError
 from syncd.estimate import estimate
 from syncd.reading import Paths, Reading, read_target, reconcile
 from syncd.setup import Setup, Target
-from syncd.store import Observation, Snapshot, StateFile
+from syncd.store import Decision, Hold, Observation, Snapshot, StateFile
 from syncd.terms import Bookkeeping, Decisions
 
 log = structlog.get_logger()
@@ -213,15 +213,24 @@ def _comparison(
     """Return the comparison of one target, with what people decided; who is asked for by name is tried at once."""
     snapshot, holds = state.snapshot(target.name), state.holds(target.name)
     snapshot.begin_staging()
-    known = holds.all()
+    known, rejected = holds.all(), holds.rejected()
+    making = (Action.CREATE_USER, Action.CREATE_GROUP, Action.ADOPT_USER, Action.ADOPT_GROUP)
+    unseen = [
+        hold
+        for hold in known
+        if found.observation is None and hold.limit in RESYNC_ONLY and hold.change.action in making
+    ]
     decisions = Decisions(
         holds.approved(moment),
-        holds.rejected(),
+        rejected,
         state.quarantine(target.name).waiting(moment) if everybody else {},
         doubted={
-            hold.id: Doubt(hold.limit, hold.reason)
-            for hold in known
-            if hold.limit in RESYNC_ONLY and found.observation is None
+            _who(hold): Doubt(hold.limit, hold.reason) for hold in unseen if hold.decision is not Decision.REJECTED
+        },
+        declined={
+            _who(hold): rejected[hold.id]
+            for hold in unseen
+            if hold.decision is Decision.REJECTED and hold.change.action in (Action.ADOPT_USER, Action.ADOPT_GROUP)
         },
         undecided=frozenset(hold.change.key for hold in known if hold.change.action.about_user),
     )
@@ -234,6 +243,10 @@ def _comparison(
         observation=found.observation,
         remember=snapshot.stage_entries,
     )
+
+
+def _who(hold: Hold) -> tuple[Kind, str]:
+    return (Kind.USER if hold.change.action.about_user else Kind.GROUP), hold.change.key
 
 
 def _read(setup: Setup, target: Target, scratch: StateFile, progress: Progress, *, expect_gone: bool) -> _Found:

@@ -85,8 +85,10 @@ class Decisions:
     approved: frozenset[str] = frozenset()
     rejected: Mapping[str, str] = field(default_factory=dict)
     quarantined: Mapping[str, str] = field(default_factory=dict)
-    doubted: Mapping[str, Doubt] = field(default_factory=dict)
-    """What a full resync held, and only a full resync can tell of."""
+    doubted: Mapping[tuple[Kind, str], Doubt] = field(default_factory=dict)
+    """Of whom a full resync held that they be made or taken over: a run that can't see why doesn't make them either."""
+    declined: Mapping[tuple[Kind, str], str] = field(default_factory=dict)
+    """The same where a person said no."""
     undecided: frozenset[str] = frozenset()
     """Keys of whom something was held: what is read of them is to be kept even where nothing differs any more."""
 

@@ -347,8 +347,17 @@ def test_what_a_full_resync_held_is_not_tried_by_the_runs_that_cannot_see_why(st
     world = world_of(state)
     found = [account("u7", "ada@example.com"), account("u8", "ADA@example.com")]
     (held,) = resync(world, found).held
-    world.decisions = Decisions(doubted={held.id: Doubt(held.limit, held.reason)})
+    world.decisions = Decisions(doubted={(Kind.USER, "1"): Doubt(held.limit, held.reason)})
     plan = world.plan()
     assert (brief(plan), withheld(plan)) == ([], ["adopt: create_user 1"])
     world.decisions = replace(world.decisions, approved=frozenset({held.id}))
     assert brief(world.plan()) == ["create_user 1"]
+
+
+def test_who_may_not_be_taken_over_is_not_made_instead(state: StateFile) -> None:
+    world = world_of(state)
+    world.decisions = Decisions(doubted={(Kind.USER, "1"): Doubt("adopt", "2 accounts would be taken over")})
+    assert withheld(world.plan()) == ["adopt: create_user 1"]
+    world.decisions = Decisions(declined={(Kind.USER, "1"): "rejected by eve"})
+    plan = world.plan()
+    assert (brief(plan), plan.held, [each.limit for each in plan.rejected]) == ([], (), ["rejected"])

@@ -106,8 +106,6 @@ class Situation:
     """Why nothing may follow from who or what the source no longer returns, by kind."""
     quarantined: Mapping[str, str] = field(default_factory=dict)
     """Ids of changes that keep failing and are not tried now, with the reason."""
-    doubted: Mapping[str, Doubt] = field(default_factory=dict)
-    """Ids of changes about which a person decides."""
     approved: Collection[str] = ()
     """Ids of changes that a person released."""
     rejected: Mapping[str, str] = field(default_factory=dict)
@@ -216,8 +214,6 @@ def _doubt(change: Change, policy: Policy, situation: Situation) -> Doubt | None
     if about_user and (doubt := situation.doubts.get(change.key)) is not None:
         return doubt
     if change.action in _ARRIVING_GROUPS and (doubt := situation.group_doubts.get(change.key)) is not None:
-        return doubt
-    if situation.doubted and (doubt := situation.doubted.get(change.id)) is not None:
         return doubt
     if since is not None and situation.now - since < policy.missing_grace:
         until = since + policy.missing_grace

@@ -66,7 +66,7 @@ class Holds(Rows):
     def refresh(self, plan: Plan, now: datetime, unseen: Collection[str] = ()) -> list[Hold]:
         """Take over what a complete plan withholds; return what is withheld for the first time.
 
-        `unseen` names the limits that this kind of plan can't tell of: what they withhold stays as it is.
+        `unseen` names the limits that this kind of plan can't tell of: what they withhold stays, and nothing is added.
 
         #  in the plan      known as                      -> row
         #  held             -                                new, undecided
@@ -80,7 +80,8 @@ class Holds(Rows):
         kept = {each.id for each in plan.rejected}
         planned = {change.id for change in plan.changes}
         kept |= planned & self.approved(now)
-        shown = {each.id: (dumped(each.change.to_json()), each.limit, each.reason) for each in plan.held}
+        held = {each.id: each for each in plan.held}
+        shown = {id_: (dumped(each.change.to_json()), each.limit, each.reason) for id_, each in held.items()}
         known = {
             id_: tuple(row)
             for id_, *row in self._conn.execute(
@@ -98,11 +99,11 @@ class Holds(Rows):
             "UPDATE holds SET change = ?, limit_name = ?, reason = ? WHERE target = ? AND id = ?",
             [(*row, self._target, id_) for id_, row in shown.items() if id_ in known and known[id_] != row],
         )
+        new = {id_: each for id_, each in held.items() if id_ not in known and each.limit not in unseen}
         self._conn.executemany(
             "INSERT INTO holds (target, id, change, limit_name, reason, since) VALUES (?, ?, ?, ?, ?, ?)",
-            [(self._target, id_, *row, text_of(now)) for id_, row in shown.items() if id_ not in known],
+            [(self._target, id_, *shown[id_], text_of(now)) for id_ in new],
         )
-        new = {each.id: each for each in plan.held if each.id not in known}
         return [Hold(id_, each.change, each.limit, each.reason, now) for id_, each in new.items()]
 
     def all(self) -> list[Hold]:

@@ -22,7 +22,7 @@ from syncd.store.quarantine import Quarantine
 from syncd.store.snapshot import Snapshot
 
 _REBUILD = (
-    "move it away (keep it) and run `syncd sync`: accounts that exist already at the target are matched again by "
+    "move it away (keep it) and run `syncd resync`: accounts that exist already at the target are matched again by "
     "externalId and userName, never made twice"
 )
 _COMPARED: Final = ("targets", "users", "groups", "members", "holds", "quarantine")

@@ -225,3 +225,25 @@ def test_native_people_and_groups_are_never_written_to_in_a_whole_life(tmp_path:
         assert {each["name"] for each in it.group("Natives")["members"]} >= {"native@example.com", "p1@example.com"}
         again = it.sandbox.admin("GET", f"/groups/{managed['id']}")
         assert "native@example.com" in {each["name"] for each in again["members"]}
+
+
+def test_accounts_that_a_person_would_not_have_taken_over_are_not_taken_by_a_plain_run(tmp_path: Path) -> None:
+    with house(tmp_path, more="[target.limits]\nadopt = { count = 1 }") as it:
+        for key in (1, 2):
+            it.sandbox.admin("POST", "/users", {"email": f"p{key}@example.com", "name": "Somebody"})
+        natives = {it.user(key)["id"] for key in (1, 2)}
+        assert it.syncd("resync").code == 3
+        assert it.syncd("reject", "all").code == 0
+        assert it.syncd("sync").code == 0
+        assert len(it.users()) == 30
+        assert not any(id_ in write for write in it.writes() for id_ in natives)
+        assert all(not it.user(key)["managed"] for key in (1, 2))
+        # Nor while nobody has decided; and once somebody approves, the full resync does it.
+        it.change(1, title="Director")
+        it.change(2, title="Director")
+        assert it.syncd("resync").code == 3
+        assert it.syncd("sync").code == 3
+        assert not any(id_ in write for write in it.writes() for id_ in natives)
+        assert it.syncd("approve", "adopt").code == 0
+        assert it.syncd("resync").code == 0
+        assert it.user(1)["managed"]
