@@ -77,6 +77,8 @@ class Planned:
     """Whether it was made just now, of everybody: what it doesn't hold is no longer to be done."""
     discovered: Mapping[str, Json] | None = None
     """What reading the target whole taught of it; None where it wasn't read."""
+    proven: bool = False
+    """Whether reading the target left no doubt about whether what is managed is there."""
     failure: TargetError | None = None
     """Why the target could not be read; the plan is empty then."""
 
@@ -91,6 +93,7 @@ class _Found:
     accepted: Sequence[str] = ()
     doubts: Sequence[str] = ()
     discovered: Mapping[str, Json] | None = None
+    proven: bool = False
     failure: TargetError | None = None
 
 
@@ -195,7 +198,9 @@ def make_plans(
             else:
                 plan = comparison.nothing(kind)
             plans.append(
-                Planned(target, plan, comparison.bookkeeping, mark, who is None, seen.discovered, seen.failure)
+                Planned(
+                    target, plan, comparison.bookkeeping, mark, who is None, seen.discovered, seen.proven, seen.failure
+                )
             )
         if who is not None:
             plans = [_only(planned, who, state) for planned in plans]
@@ -292,7 +297,8 @@ def _read(setup: Setup, target: Target, scratch: StateFile, progress: Progress, 
         doubts=len(reading.doubts),
         seconds=round(monotonic() - started, 3),
     )
-    return _Found(snapshot, observation, drift, accepted, reading.doubts, discovered)
+    proven = not any(reading.unclear.values())
+    return _Found(snapshot, observation, drift, accepted, reading.doubts, discovered, proven)
 
 
 def _is_in_line(target: Target, state: StateFile, mark: bytes | None, moment: datetime) -> bool:

@@ -35,7 +35,7 @@ def carry_out(planned: Planned, state: StateFile, progress: Progress) -> Run:
     bound = log.bind(target=target.name)
     stop = snapshot.stop
     failure = planned.failure
-    if stop is not None and stop.cause == "gone" and planned.discovered is None:
+    if stop is not None and stop.cause == "gone" and not planned.proven:
         since = f"stopped since {stop.since:%Y-%m-%d %H:%M} UTC"
         hint = "nothing is pushed until `syncd relink` has matched everything anew"
         failure = failure or TargetGone(target.name, f"{since}: {stop.reason}", hint=hint)
@@ -56,7 +56,7 @@ def carry_out(planned: Planned, state: StateFile, progress: Progress) -> Run:
         async def push(transport: Transport) -> tuple[TargetError | None, tuple[Outcome, ...]]:
             async with transport:
                 client = target.client(transport, patch=snapshot.discovery.get("patch"))
-                if stop is not None:
+                if stop is not None and not planned.proven:
                     await _probe(client, snapshot, target)
                     with state.atomic():
                         snapshot.set_stop(None)
@@ -99,11 +99,10 @@ def _remember(planned: Planned, state: StateFile) -> None:
         snapshot.accept(key, seen=True)
     if written or plan.accepted:
         snapshot.bump()
-    if planned.discovered is not None:
-        if planned.discovered != snapshot.discovery:
-            snapshot.discover(planned.discovered)
-        if snapshot.stop is not None:
-            snapshot.set_stop(None)  # it was read, and what is managed is there
+    if planned.discovered is not None and planned.discovered != snapshot.discovery:
+        snapshot.discover(planned.discovered)
+    if planned.proven and snapshot.stop is not None:
+        snapshot.set_stop(None)  # it was read, and what is managed is there
     planned.bookkeeping.write(snapshot, moment)
     if planned.complete:
         kept = () if planned.discovered is not None else RESYNC_ONLY
@@ -205,6 +204,7 @@ def relink(setup: Setup, state: StateFile, targets: Sequence[Target], progress: 
     with state.atomic():
         for planned in plans:
             _remember(replace(planned, bookkeeping=Bookkeeping(), complete=False), state)
+            state.snapshot(planned.target.name).set_stop(None)
             log.info("relinked", target=planned.target.name, lost=len(planned.plan.drift))
     return plans
 
