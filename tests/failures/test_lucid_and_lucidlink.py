@@ -66,9 +66,11 @@ def test_everything_gone_at_the_target_is_one_incident(tmp_path: Path) -> None:
         done = it.syncd("resync")
         assert done.code == 1
         assert "none of the 30 managed users is there any more" in done.out
+        assert it.writes() == []
+        it.sandbox.clear_requests()
         it.change(1, title="Director")
         assert it.syncd("sync").code == 1
-        assert it.writes() == []
+        assert it.sandbox.requests() == []
         assert "relink" in it.syncd("status").out
         assert it.syncd("relink").code == 2
         assert it.writes() == []

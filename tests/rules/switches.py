@@ -24,6 +24,12 @@ _ADOPTION, _CLAIMS = "tests/test_compare_adoption.py", "tests/test_compare_claim
 _GATE, _LOST, _TAKING_OVER = "tests/push/test_gate.py", "tests/push/test_lost.py", "tests/push/test_taking_over.py"
 _SETTLING, _PRECONDITIONS = "tests/push/test_settling.py", "tests/push/test_preconditions.py"
 _READING, _DRIFT = "tests/test_reading.py", "tests/test_reading_drift.py"
+_CSV, _LOOKUP, _CLIENT = (
+    "tests/contract/test_source_csv.py",
+    "tests/contract/test_ldap_lookup.py",
+    "tests/scim/test_client.py",
+)
+_OBSERVING, _LUCIDLINK = "tests/store/test_observing_drift.py", "tests/failures/test_lucid_and_lucidlink.py"
 
 RULES: Final = (
     # -- absence is proven -----------------------------------------------------------------------
@@ -75,6 +81,48 @@ RULES: Final = (
         "            self._leave_alone(key)\n            self._accounts.discard(key)",
         "            pass",
         ("tests/test_compare.py",),
+    ),
+    Rule(
+        "a row that may be anybody's proves nobody gone",
+        "sources/csv_keys.py",
+        "        if self.nameless is not None:\n            where",
+        "        if False:\n            where",
+        (f"{_CSV}::test_a_row_that_may_be_anyones_makes_the_file_incomplete",),
+    ),
+    Rule(
+        "who may have a faulty row is not proven gone",
+        "sources/csv.py",
+        "None if nameless or any(key in rows.suspected for rows in keyed) else False",
+        "None if nameless else False",
+        (f"{_CSV}::test_who_may_have_a_faulty_row_is_not_proven_gone",),
+    ),
+    Rule(
+        "a page of a directory that doesn't say whether it is the last is no end",
+        "sources/ldap/session.py",
+        "            if control is None:",
+        "            if control is None:\n                yield page\n                return\n            if False:",
+        ("tests/contract/test_ldap_safety.py::test_a_page_without_its_control_is_refused",),
+    ),
+    Rule(
+        "a directory's error is no end of the list",
+        "sources/ldap/session.py",
+        '            if result["result"] != answers.SUCCESS:\n                raise',
+        '            if result["result"] != answers.SUCCESS:\n                return\n                raise',
+        ("tests/contract/test_ldap_safety.py::test_any_other_result_refuses_the_reading",),
+    ),
+    Rule(
+        "a look-up that was refused proves nobody gone",
+        "sources/ldap/lookup.py",
+        '        whole = result["result"] == answers.SUCCESS and',
+        "        whole =",
+        (f"{_LOOKUP}::test_a_refused_look_up_is_no_proof",),
+    ),
+    Rule(
+        "who cannot find those just read proves nobody gone",
+        "sources/ldap/lookup.py",
+        "            proven = proven and present.issuperset(self._witnesses)\n",
+        "",
+        (f"{_LOOKUP}::test_without_the_witnesses_nothing_is_proven",),
     ),
     # -- limits, and what people decide ----------------------------------------------------------
     Rule(
@@ -183,6 +231,27 @@ RULES: Final = (
         "                pass",
         ("tests/test_compare_states.py", "tests/test_compare.py"),
     ),
+    Rule(
+        "who doesn't say whether they are in has not accepted",
+        "reading.py",
+        'if found.attributes.get("active") is True]',
+        "if found.active]",
+        (_DRIFT,),
+    ),
+    Rule(
+        "where everybody is shown as in, nobody is known to have accepted",
+        "reading.py",
+        "        if not shown:\n            return []",
+        "        if False:\n            return []",
+        (_DRIFT,),
+    ),
+    Rule(
+        "an acceptance that comes too late brings nobody back",
+        "store/users.py",
+        "        if user is not None and user.state is State.PENDING and not user.lost:",
+        "        if user is not None:",
+        ("tests/store/test_links.py",),
+    ),
     # -- whose account ---------------------------------------------------------------------------
     Rule(
         "of several accounts none is taken",
@@ -220,6 +289,27 @@ RULES: Final = (
         (_ADOPTION,),
     ),
     Rule(
+        "a native group that a create collides with is not taken over for its name",
+        "collisions.py",
+        "        if not self._adopt_groups:",
+        "        if False:",
+        ("tests/push/test_adoption.py",),
+    ),
+    Rule(
+        "what a filter finds is looked at again",
+        "scim/client.py",
+        "            if id_ and there is not None and same:",
+        "            if id_ and there is not None:",
+        (_CLIENT,),
+    ),
+    Rule(
+        "what an endpoint answers a create with is not taken from its owner",
+        "gate.py",
+        "        if owner != key:\n            raise Taken",
+        "        if False:\n            raise Taken",
+        ("tests/push/test_adoption.py::test_an_endpoint_that_answers_a_create_with_what_it_has_links_nobody_twice",),
+    ),
+    Rule(
         "takeovers by colliding creates are limited",
         "collisions.py",
         "        if self._takeovers <= 0:",
@@ -244,7 +334,7 @@ RULES: Final = (
         "an account is handed to another key by a person alone",
         "compare.py",
         '        self._doubts[key] = Doubt(\n            "rehire",',
-        '        str(\n            "rehire",',
+        '        _ = Doubt(\n            "rehire",',
         (_CLAIMS,),
     ),
     Rule(
@@ -290,6 +380,27 @@ RULES: Final = (
         "        if False and claimed != fingerprint(",
         ("tests/core/test_plan.py",),
     ),
+    Rule(
+        "one member is removed by a path that means nobody else",
+        "scim/client.py",
+        '[{"op": "remove", "path": member_filter(id_)} for id_ in ids]',
+        '[{"op": "remove", "path": "members"} for id_ in ids]',
+        (f"{_CLIENT}::test_removing_sends_a_filter_per_member_never_the_bare_attribute",),
+    ),
+    Rule(
+        "a dead id is never sent again",
+        "store/users.py",
+        "WHERE target = ? AND lost = 0 AND key IN",
+        "WHERE target = ? AND key IN",
+        ("tests/store/test_links.py",),
+    ),
+    Rule(
+        "leavers come first",
+        "push.py",
+        "groupby(plan.changes, key=lambda change: change.phase)",
+        "[(0, plan.changes)]",
+        ("tests/push/test_order.py",),
+    ),
     # -- reading the target ----------------------------------------------------------------------
     Rule(
         "who is not listed is asked for by id",
@@ -304,6 +415,69 @@ RULES: Final = (
         "            if expected < _ENOUGH_TO_BE_EVERYTHING or any(self._there[kind] for kind in kinds):",
         "            if True:",
         (_READING,),
+    ),
+    Rule(
+        "a target that was stopped stays so until a person says otherwise",
+        "sync.py",
+        '    if stop is not None and stop.cause == "gone" and planned.discovered is None:',
+        "    if False:",
+        (f"{_LUCIDLINK}::test_everything_gone_at_the_target_is_one_incident",),
+    ),
+    Rule(
+        "a token that is taken again says nothing of what is behind it",
+        "sync.py",
+        "                    await _probe(client, snapshot, target)\n",
+        "",
+        (f"{_LUCIDLINK}::test_sso_removed_is_one_incident_and_nothing_is_made_anew_until_a_person_says_so",),
+    ),
+    Rule(
+        "from an incomplete list nobody is absent",
+        "scim/listing.py",
+        "        if self._total is not None and count < self._total:",
+        "        if False:",
+        ("tests/scim/test_listing.py",),
+    ),
+    Rule(
+        "members that are never shown are unknown",
+        "reading.py",
+        "        if self._profile.members_shown or showed or not short:",
+        "        if True:",
+        (_DRIFT,),
+    ),
+    Rule(
+        "attributes that are never shown are unknown",
+        "reading.py",
+        "            if unshown := (",
+        "            if unshown := set() and (",
+        ("tests/test_reading_unshown.py",),
+    ),
+    Rule(
+        "who is off and hidden is not taken for deleted",
+        "reading.py",
+        "        if self._shows_off or expected:",
+        "        if True:",
+        (_READING,),
+    ),
+    Rule(
+        "whose token it is, is protected",
+        "reading.py",
+        "        if own:\n            self._protected[own]",
+        "        if False:\n            self._protected[own]",
+        (_READING,),
+    ),
+    Rule(
+        "what is only to be reported is not put back",
+        "reading.py",
+        "        if each.reaction is Reaction.ENFORCE:\n            snapshot.observe(each)",
+        "        if True:\n            snapshot.observe(each)",
+        (_DRIFT,),
+    ),
+    Rule(
+        "what has moved since it was seen is left alone",
+        "store/snapshot.py",
+        'user.lost or not _still({"userName": user.name, **user.attributes}, drift.expected):',
+        "user.lost:",
+        (_OBSERVING,),
     ),
     Rule(
         "a suffix of the endpoint's own is no rename",
@@ -332,5 +506,34 @@ RULES: Final = (
         "        if (there.scheme, there.host, there.port) != (url.scheme, url.host, url.port):",
         "        if False:",
         ("tests/scim/test_transport.py",),
+    ),
+    # -- secrets, and text from outside ----------------------------------------------------------
+    Rule(
+        "a secret that others can read is refused",
+        "settings.py",
+        "        if private and wider:",
+        "        if False:",
+        ("tests/test_secrets.py",),
+    ),
+    Rule(
+        "a secret written into the configuration is refused and not repeated",
+        "settings.py",
+        '        raise PydanticCustomError("secret_written", "{wanted}", {"wanted": _NAME_IT})',
+        "        pass",
+        ("tests/test_secrets.py",),
+    ),
+    Rule(
+        "no text from outside moves the cursor",
+        "report/text.py",
+        "    if text.isprintable():\n        return text",
+        "    if True:\n        return text",
+        ("tests/test_explain.py::test_hostile_text_moves_no_cursor",),
+    ),
+    Rule(
+        "a state file of a newer version is refused",
+        "store/statefile.py",
+        "        if newer := known - mine:",
+        "        if newer := set():",
+        ("tests/store/test_statefile.py::test_a_file_of_a_newer_version_is_refused_and_left_alone",),
     ),
 )
