@@ -225,7 +225,7 @@ def test_a_damaged_header_is_named_with_what_to_do(path: Path) -> None:
     error = refused(path)
     assert isinstance(error, StateCorrupt)
     assert "not readable as a state file" in str(error)
-    assert "syncd sync" in error.hint
+    assert "syncd resync" in error.hint
 
 
 def look_at_everything(path: Path) -> None:
@@ -242,7 +242,7 @@ def test_a_truncated_file_is_named_with_what_to_do(path: Path, keep: float) -> N
     with pytest.raises(StateCorrupt) as error:
         look_at_everything(path)
     assert str(path) in str(error.value)
-    assert "syncd sync" in error.value.hint
+    assert "syncd resync" in error.value.hint
 
 
 def test_a_page_of_rubbish_is_found_and_named(path: Path) -> None:
