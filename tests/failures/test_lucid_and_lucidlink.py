@@ -78,6 +78,21 @@ def test_everything_gone_at_the_target_is_one_incident(tmp_path: Path) -> None:
         assert len(it.users()) == 30
 
 
+def test_a_stopped_target_does_not_go_on_because_ids_are_not_answered(tmp_path: Path) -> None:
+    with house(tmp_path) as it:
+        it.settle()
+        for user in it.users().values():
+            it.support("DELETE", f"/users/{user['id']}")
+        assert it.syncd("resync").code == 1
+        it.sandbox.clear_requests()
+        # Neither shown nor known to be gone: that proves nothing, and above all not that all is well.
+        it.sandbox.faults({"fault": "status", "status": 400, "method": "GET", "path": "/Users/*"})
+        it.change(1, title="Director")
+        assert it.syncd("resync").code == 1
+        assert it.writes() == []
+        assert "relink" in it.syncd("status").out
+
+
 # -- people from outside -----------------------------------------------------------------------------
 
 

@@ -243,7 +243,7 @@ RULES: Final = (
         "reading.py",
         "        if not shown:\n            return []",
         "        if False:\n            return []",
-        (_DRIFT,),
+        (f"{_DRIFT}::test_where_the_endpoint_shows_everybody_as_active_nothing_can_be_told",),
     ),
     Rule(
         "an acceptance that comes too late brings nobody back",
@@ -293,7 +293,7 @@ RULES: Final = (
         "collisions.py",
         "        if not self._adopt_groups:",
         "        if False:",
-        ("tests/push/test_adoption.py",),
+        ("tests/push/test_adoption.py::test_a_native_group_of_the_same_name_is_never_taken_over",),
     ),
     Rule(
         "what a filter finds is looked at again",
@@ -314,7 +314,7 @@ RULES: Final = (
         "collisions.py",
         "        if self._takeovers <= 0:",
         "        if False:",
-        (_TAKING_OVER,),
+        (f"{_TAKING_OVER}::test_no_more_accounts_are_taken_over_in_a_run_than_the_limit_says",),
     ),
     Rule(
         "what is taken over is looked at once more",
@@ -364,7 +364,7 @@ RULES: Final = (
         "gate.py",
         "        if not self._there and len(self._lost) >= _GONE_AFTER:",
         "        if False:",
-        (_LOST,),
+        (f"{_LOST}::test_five_that_are_gone_and_nothing_else_stop_the_target",),
     ),
     Rule(
         "what is refused for good is quarantined",
@@ -414,14 +414,21 @@ RULES: Final = (
         "reading.py",
         "            if expected < _ENOUGH_TO_BE_EVERYTHING or any(self._there[kind] for kind in kinds):",
         "            if True:",
-        (_READING,),
+        (f"{_READING}::test_all_users_and_groups_gone_is_one_incident",),
     ),
     Rule(
         "a target that was stopped stays so until a person says otherwise",
         "sync.py",
-        '    if stop is not None and stop.cause == "gone" and planned.discovered is None:',
+        '    if stop is not None and stop.cause == "gone" and not planned.proven:',
         "    if False:",
-        (f"{_LUCIDLINK}::test_everything_gone_at_the_target_is_one_incident",),
+        ("tests/push/test_stopped.py",),
+    ),
+    Rule(
+        "a stopped target goes on only after a reading that left no doubt",
+        "planning.py",
+        "    proven = not any(reading.unclear.values())",
+        "    proven = True",
+        (f"{_LUCIDLINK}::test_a_stopped_target_does_not_go_on_because_ids_are_not_answered",),
     ),
     Rule(
         "a token that is taken again says nothing of what is behind it",
@@ -442,7 +449,7 @@ RULES: Final = (
         "reading.py",
         "        if self._profile.members_shown or showed or not short:",
         "        if True:",
-        (_DRIFT,),
+        (f"{_DRIFT}::test_members_that_are_never_shown_are_unknown",),
     ),
     Rule(
         "attributes that are never shown are unknown",
@@ -456,14 +463,14 @@ RULES: Final = (
         "reading.py",
         "        if self._shows_off or expected:",
         "        if True:",
-        (_READING,),
+        (f"{_READING}::test_who_is_off_and_answered_404_may_be_there",),
     ),
     Rule(
         "whose token it is, is protected",
         "reading.py",
         "        if own:\n            self._protected[own]",
         "        if False:\n            self._protected[own]",
-        (_READING,),
+        (f"{_READING}::test_the_tokens_own_account_is_protected_and_asked_for_once",),
     ),
     Rule(
         "what is only to be reported is not put back",
