@@ -418,7 +418,7 @@ class Comparison:
             if change.action is Action.DELETE_GROUP
         }
         making = {
-            change.id: ((Kind.USER if change.action.about_user else Kind.GROUP), change.key)
+            change.id: (change.action.kind, change.key)
             for change in changes
             if change.action in (Action.CREATE_USER, Action.CREATE_GROUP)
         }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil
 
-from syncd.core.model import Kind
 from syncd.core.plan import Action, Change, Estimate
 from syncd.store import Snapshot
 from syncd.terms import TargetRules
@@ -36,8 +35,8 @@ def _requests(change: Change, target: TargetRules, snapshot: Snapshot, per_updat
             return ceil(count / target.profile.members_per_patch) * per_update
         case Action.ADOPT_USER | Action.ADOPT_GROUP:
             # A stranger's account is looked at once more before it is taken over.
-            kind = Kind.USER if change.action.about_user else Kind.GROUP
-            looked_at = change.takes_over and snapshot.key_of(kind, change.resource) in (None, change.key)
+            owner = snapshot.key_of(change.action.kind, change.resource)
+            looked_at = change.takes_over and owner in (None, change.key)
             return int(looked_at) + (per_update if change.differences[1] else 0)
         case _:
             return per_update if change.after else 0

@@ -117,7 +117,7 @@ class Gate:
         An account that is linked to another key was that of somebody hired again, and a person handed it over: as long
         as the snapshot still says of it what the change expects. One that carries our mark is never handed over.
         """
-        kind, id_ = (Kind.USER if change.action.about_user else Kind.GROUP), change.resource
+        kind, id_ = change.action.kind, change.resource
         if not id_:
             raise Refusal(Result.REFUSED, f"the change names no {_WHAT[kind]} to take over")
         owner, former = self._snapshot.key_of(kind, id_), ""

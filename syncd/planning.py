@@ -251,7 +251,7 @@ def _comparison(
 
 
 def _who(hold: Hold) -> tuple[Kind, str]:
-    return (Kind.USER if hold.change.action.about_user else Kind.GROUP), hold.change.key
+    return hold.change.action.kind, hold.change.key
 
 
 def _read(setup: Setup, target: Target, scratch: StateFile, progress: Progress, *, expect_gone: bool) -> _Found:
@@ -285,7 +285,7 @@ def _read(setup: Setup, target: Target, scratch: StateFile, progress: Progress, 
             discovered = {**snapshot.discovery, **reading.discovered}
             snapshot.discover(discovered)
     except TargetError as error:
-        log.warning("target_unreadable", target=target.name, error=error.problem)
+        log.info("target_unreadable", target=target.name, error=error.problem)
         return _Found(snapshot, failure=error)
     log.info(
         "target_read",

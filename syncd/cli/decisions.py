@@ -70,16 +70,14 @@ def holds(config: Path, target: str | None, as_json: bool) -> None:
 
 def _lines(found: Sequence[Hold]) -> Iterator[Text]:
     """Yield holds as plans show them: each reason once, and below it whom it concerns."""
-    from syncd.core.plan import Held, Plan
-    from syncd.report.text import plan_lines
+    from syncd.core.plan import Held
+    from syncd.report.text import withheld_lines
 
     held, rejected = (
         tuple(Held(each.change, each.limit, _circumstances(each)) for each in found if _is_rejected(each) is which)
         for which in (False, True)
     )
-    lines = plan_lines(Plan("", "", datetime.now(UTC), 0, (), held=held, rejected=rejected))
-    next(lines)  # what a plan is for and would do
-    yield from lines
+    yield from withheld_lines(held, rejected)
 
 
 def _circumstances(hold: Hold) -> str:
@@ -181,9 +179,9 @@ def _awaited(found: Iterable[Hold], withheld: Iterable[Hold]) -> dict[str, list[
 
 def _what_does_it(approved: Sequence[Hold]) -> str:
     """Say which run carries out what was released: only a full resync sees whose account may be taken over."""
-    from syncd.core.plan import Action
+    from syncd.core.matching import ADOPT
 
-    if any(hold.change.action in (Action.ADOPT_USER, Action.ADOPT_GROUP) for hold in approved):
+    if any(hold.limit == ADOPT and hold.change.resource for hold in approved):
         return "the next full resync does it; `syncd resync` to do it now"
     return "the next run does it; `syncd sync` to do it now"
 

@@ -18,7 +18,7 @@ import orjson
 
 from syncd.core.digest import fingerprint
 from syncd.core.drift import Drift
-from syncd.core.model import Evidence, Flat, Json, State
+from syncd.core.model import Evidence, Flat, Json, Kind, State
 from syncd.core.schema import MANAGER
 from syncd.errors import PlanFileError
 
@@ -44,6 +44,11 @@ class Action(StrEnum):
     @property
     def about_user(self) -> bool:
         return self.value.endswith("_user")
+
+    @property
+    def kind(self) -> Kind:
+        """Which sort of resource it is done to."""
+        return Kind.USER if self.about_user else Kind.GROUP
 
 
 class Phase(IntEnum):

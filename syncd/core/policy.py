@@ -268,11 +268,14 @@ def _hold_classes(changes: Sequence[Change], policy: Policy, situation: Situatio
         if over is None or change.id in situation.approved:
             allowed.append(change)
         elif over is Class.DEACTIVATE and change.action is Action.REMOVE_MEMBERS:
-            stay = [key for key in change.members if key in losing]
+            stay = change.with_members([key for key in change.members if key in losing], [])
             go = [key for key in change.members if key not in losing]
+            if stay.id in situation.approved:
+                allowed.append(change)
+                continue
             if go or change.subgroups:
                 allowed.append(change.with_members(go, change.subgroups))
-            held.append(Held(change.with_members(stay, []), over.value, reasons[over]))
+            held.append(Held(stay, over.value, reasons[over]))
         else:
             held.append(Held(change, over.value, reasons[over]))
     return allowed, held

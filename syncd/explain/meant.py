@@ -89,7 +89,7 @@ def _called(users: UserMapping, entries: Iterable[Entry], who: str) -> list[Entr
 
 
 def _of(change: Change) -> Meant:
-    return (Kind.USER if change.action.about_user else Kind.GROUP), change.key
+    return change.action.kind, change.key
 
 
 def _state(known: Known) -> str:

@@ -140,6 +140,8 @@ def _id_length(changes: Iterable[Change]) -> int:
 
 def _held(held: Sequence[Held], id_length: int) -> Iterator[Text]:
     """Yield what is withheld, each reason once and below it whom it concerns, with the id to approve it by."""
+    if held:
+        yield Text(f"Held ({len(held)}):", style="magenta")
     reasons: dict[tuple[str, str], list[Change]] = {}
     for each in held:
         reasons.setdefault((each.limit, each.reason), []).append(each.change)
@@ -151,7 +153,9 @@ def _held(held: Sequence[Held], id_length: int) -> Iterator[Text]:
                 yield Text(" " * (id_length + 2)).append_text(detail)
 
 
-def _rejected(rejected: Iterable[Held], id_length: int) -> Iterator[Text]:
+def _rejected(rejected: Sequence[Held], id_length: int) -> Iterator[Text]:
+    if rejected:
+        yield Text(f"Rejected ({len(rejected)}), not asked again until the source changes:", style="dim")
     for each in rejected:
         line = Text(f"  {each.id[:id_length]}", style="dim").append_text(_line(each.change))
         yield line.append(f"; {visible(each.reason)}")
@@ -239,9 +243,7 @@ def _apart(plan: Plan) -> Iterator[Text]:
         yield Text(f"Drift ({len(plan.drift)}), changed at the target and not by syncd:", style="cyan")
         yield from _drift(plan.drift)
     id_length = _id_length(each.change for each in (*plan.held, *plan.rejected))
-    if plan.held:
-        yield Text(f"Held ({len(plan.held)}):", style="magenta")
-        yield from _held(plan.held, id_length)
+    yield from _held(plan.held, id_length)
     doubts = [problem for problem in plan.problems if problem.kind == "target"]
     problems = [problem for problem in plan.problems if problem.kind != "target"]
     if problems:
@@ -252,9 +254,14 @@ def _apart(plan: Plan) -> Iterator[Text]:
         yield from map(_problem, doubts)
     if plan.accepted:
         yield Text(f"Accepted the invitation ({len(plan.accepted)}): {_names(plan.accepted)}", style="green")
-    if plan.rejected:
-        yield Text(f"Rejected ({len(plan.rejected)}), not asked again until the source changes:", style="dim")
-        yield from _rejected(plan.rejected, id_length)
+    yield from _rejected(plan.rejected, id_length)
+
+
+def withheld_lines(held: Sequence[Held], rejected: Sequence[Held]) -> Iterator[Text]:
+    """Yield what is withheld and what was rejected, as plans show them."""
+    id_length = _id_length(each.change for each in (*held, *rejected))
+    yield from _held(held, id_length)
+    yield from _rejected(rejected, id_length)
 
 
 def run_lines(run: Run) -> Iterator[Text]:
@@ -321,4 +328,15 @@ def render(lines: Iterable[Text | Table], *, width: int = 0, color: bool = False
     return capture.get()
 
 
-__all__ = ["counted", "drift_details", "label", "plan_lines", "render", "run_lines", "table", "value_text", "visible"]
+__all__ = [
+    "counted",
+    "drift_details",
+    "label",
+    "plan_lines",
+    "render",
+    "run_lines",
+    "table",
+    "value_text",
+    "visible",
+    "withheld_lines",
+]

@@ -95,13 +95,6 @@ class Quarantine(Rows):
         known = self._conn.execute("SELECT id FROM quarantine WHERE target = ?", [self._target]).fetchall()
         self._delete(id_ for (id_,) in known if id_ not in ids)
 
-    def release(self, ids: Iterable[str]) -> None:
-        """Let these be tried at once; their failures still count for the time after that."""
-        self._conn.executemany(
-            "UPDATE quarantine SET next_try = since WHERE target = ? AND id = ?",
-            [(self._target, id_) for id_ in ids],
-        )
-
     def _delete(self, ids: Iterable[str]) -> None:
         self._conn.executemany(
             "DELETE FROM quarantine WHERE target = ? AND id = ?", [(self._target, id_) for id_ in ids]

@@ -456,6 +456,11 @@ def test_only_those_who_lose_everything_stay_with_a_class_over_its_limit() -> No
     allowed, held = decide(changes, policy(deactivate=Limit(count=1)), situation(groups_of={"2": 1, "3": 5}))
     assert allowed == [remove("g", "3", groups=["sub"])]
     assert [each.change for each in held] == [deactivate("1"), remove("g", "2")]
+    # What was shown by itself can be released by itself.
+    given = situation(groups_of={"2": 1, "3": 5}, approved={held[1].id})
+    allowed, held = decide(changes, policy(deactivate=Limit(count=1)), given)
+    assert allowed == changes[1:]
+    assert [each.change for each in held] == [deactivate("1")]
 
 
 def test_deleting_a_group_takes_it_from_everybody_in_it() -> None:

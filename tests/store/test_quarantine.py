@@ -84,15 +84,6 @@ def test_a_person_is_not_a_group_of_the_same_key(quarantine: Quarantine) -> None
     assert quarantine.of("2", about_user=True) == []
 
 
-def test_what_is_released_is_tried_at_once_and_waits_longer_after_that(quarantine: Quarantine) -> None:
-    for change in (USER, GROUP):
-        quarantine.failed(change, 400, "bad", NOON)
-    quarantine.release([USER.id])
-    assert list(quarantine.waiting(after(1))) == [GROUP.id]
-    assert list(quarantine.waiting(NOON)) == [GROUP.id]
-    assert quarantine.failed(USER, 400, "bad", after(1)).next_try == after(31)
-
-
 def test_a_quarantined_change_is_told_as_json(quarantine: Quarantine) -> None:
     each = quarantine.failed(USER, 400, "bad", NOON)
     assert each.to_json() == {
