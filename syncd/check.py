@@ -92,9 +92,9 @@ async def _explore(target: Target, client: Client, state: StateFile, finding: Fi
 
 async def _members(target: Target, client: Client) -> str:
     """Say whether a group's members can be read: where they can't, a full resync says nothing about them."""
-    known = target.rules.profile.members_shown
+    known = target.rules.profile.members_read
     if known is not None:
-        return "can be read" if known else "are never shown: a full resync leaves them as they are"
+        return "are never shown: a full resync leaves them as they are" if known == "nothing" else "can be read"
     try:
         listed = (await client.transport.send("GET", ENDPOINTS[Kind.GROUP], query={"count": str(_LOOKED_AT)})).body
     except ScimError:

@@ -150,7 +150,7 @@ class LeaseHeld(SyncdError):
 class ScimError(Exception):
     """What a target answered to one request: RFC 7644 section 3.12, as far as the endpoint keeps to it.
 
-    `status` is the HTTP status (0: no answer, the request may or may not have taken effect).
+    `status` is the HTTP status (0: no answer came, or it was not sent).
     """
 
     def __init__(self, status: int, detail: str, scim_type: str = "") -> None:
@@ -158,3 +158,7 @@ class ScimError(Exception):
         self.status = status
         self.detail = detail
         self.scim_type = scim_type
+
+
+class OutcomeUnclear(ScimError):
+    """A request that may or may not have taken effect, and must not be sent again before somebody has looked."""

@@ -221,7 +221,7 @@ class _Reader:
             name,
             _text(member(body, "externalId")),
             attributes | {"displayName": name},
-            ids if self._profile.members_shown is not False else None,
+            ids if self._profile.members_read in (None, "group") else None,
         )
 
     # -- what the lists don't show ---------------------------------------------------------------
@@ -375,7 +375,7 @@ class _Reader:
         if self._reading.shows_members:
             self._reading.discovered["shows_members"] = True
         showed = self._reading.shows_members or bool(self._snapshot.discovery.get("shows_members"))
-        if self._profile.members_shown or showed or not short:
+        if self._profile.members_read == "group" or showed or not short:
             return
         for link in short:
             self._forget_members(link)

@@ -250,7 +250,7 @@ def test_no_members_are_believed_of_an_endpoint_that_has_shown_some(world: Manag
 
 
 def test_no_members_are_believed_of_an_endpoint_that_is_known_to_show_them(world: Managed) -> None:
-    world.profile = replace(PROFILE, members_shown=True)
+    world.profile = replace(PROFILE, members_read="group")
     world.users("1")
     world.group("g", ["1"])
     leaves(world.scim, "id-g", "id-1")
@@ -259,7 +259,7 @@ def test_no_members_are_believed_of_an_endpoint_that_is_known_to_show_them(world
 
 
 def test_members_are_not_looked_for_where_they_are_known_not_to_be_shown(world: Managed) -> None:
-    world.profile = replace(PROFILE, members_shown=False)
+    world.profile = replace(PROFILE, members_read="nothing")
     world.users("1", "2")
     world.group("g", ["1", "2"])
     leaves(world.scim, "id-g", "id-1")

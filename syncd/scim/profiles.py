@@ -1,47 +1,110 @@
-"""Profiles: how a kind of endpoint behaves, as data. The sources of the values stand beside them."""
+"""Profiles: how a kind of endpoint behaves, as data. The sources of the values stand beside them.
+
+What an endpoint announces is a hint: announced capabilities were found wrong in both directions. So a profile's value
+goes before what is announced, and what a configuration overrides goes before the profile.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
+
+Removal = Literal["filter", "values"]
+MembersRead = Literal["group", "filter", "nothing"]
+Paging = Literal["index", "cursor", "single"]
+Deletes = Literal["deletes", "deactivates", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What is known of a kind of endpoint before it is asked. The defaults are RFC 7644's."""
+    """What is known of a kind of endpoint before it is asked. The defaults are RFC 7644's.
+
+    Where None is a value it means: as the endpoint announces it, or shows by what it does.
+    """
 
     name: str
+
+    # -- how changes are written
     patch: bool | None = None
-    """Whether PATCH works; None: as its ServiceProviderConfig says, until it proves otherwise."""
+    """Whether PATCH works; else what is there is read, merged and PUT."""
+    put_groups: bool = True
+    """Whether groups take PUT. Where they don't, nothing is tried after a refused PATCH."""
+    patch_paths: bool = True
+    """Whether an operation of a PATCH carries a path; else its value is an object of the attributes."""
+    member_removal: Removal = "filter"
+    """How a PATCH removes members: `members[value eq "…"]`, or the path `members` with a list of values. A strict
+    endpoint reads the second as "remove all" (RFC 7644 section 3.5.2.2)."""
     members_per_patch: int = 100
     """Member changes per request. AWS allows 100; few others say."""
-    pending_by_endpoint: bool = False
-    """Whether the endpoint itself keeps invited people out until they accept."""
+    body_bytes: int = 1_000_000
+    """The largest body of a request. 413 beyond 800,000 was seen at Miro; few others say."""
+    etags: bool | None = None
+    """Whether a PUT says with If-Match which version it replaces (RFC 7644 section 3.14)."""
+    bulk: bool | None = None
+    """Whether many changes may go into one request (RFC 7644 section 3.7)."""
     group_external_id: bool = True
     """Whether groups have an externalId (RFC 7643 section 3.1 gives one to every resource)."""
     group_emptied_first: bool = False
     """Whether a group must have no members to be deleted."""
-    group_suffix: str = ""
-    """What the endpoint may add to the name of a pushed group: no rename."""
+    group_rename: bool = True
+    """Whether a group's displayName can be changed."""
+    deletes: Deletes = "deletes"
+    """What DELETE does to a user. Where it doesn't delete, nobody is ever deleted."""
     one_group_per_user: bool = False
     """Whether a user can be in one group at most."""
+
+    # -- how things are read
+    members_read: MembersRead | None = None
+    """Where a group's members can be read: from the group; by a filter over users (`groups.value eq`); or not at all.
+    None: from the group, and believed only of an endpoint that has shown some."""
+    paging: Paging | None = None
+    """How a list goes on: by startIndex, by a cursor (RFC 9865), or not at all. None: as its answers show."""
+    page_size: int = 100
+    """Resources per page of a list."""
+    user_filters: tuple[str, ...] | None = None
+    """Attributes by which users can be looked up; None: all are tried."""
+    group_filters: tuple[str, ...] | None = None
+    """The same of groups."""
+    group_name_case: bool = False
+    """Whether group names that differ in case alone are different names (RFC 7643 section 8.7.1: they aren't)."""
+    group_suffix: str = ""
+    """What the endpoint may add to the name of a pushed group: no rename."""
     adopt_by_email: bool = False
     """Whether an account whose e-mail matches may be taken over, in a verified domain; else userName must match."""
+
+    # -- who is invited
+    pending_by_endpoint: bool = False
+    """Whether the endpoint itself keeps invited people out until they accept."""
     pending_memberships: bool = True
     """Whether invited people are put into their groups before they accept."""
     withdrawn_by_delete: bool = False
     """Whether an invitation is withdrawn by DELETE; else by `active: false`."""
-    members_shown: bool | None = None
-    """Whether a group's members can be read; None: believed only of an endpoint that has shown some."""
-    page_size: int = 100
-    """Resources per page of a list."""
+
+    # -- how fast
     requests_per_second: float = 10.0
-    """For estimates."""
+    """All requests together."""
+    reads_per_second: float | None = None
+    """GET alone; None: only the rate of all counts."""
+    user_writes_per_second: float | None = None
+    group_writes_per_second: float | None = None
+    burst: int = 1
+    """So many writes to users, and to groups, may go at once after a rest. Counts only for the two rates above."""
 
 
 # Lucid's own OpenAPI description (developer.lucid.co/reference/overview-scim): PATCH is announced; a group has no
-# externalId; the token alone decides which integration answers. No rate limit is published: a cautious one.
-_LUCID: Final = Profile("lucid", patch=True, group_external_id=False)
+# externalId; only `eq` filters, of groups on displayName alone, and that case-sensitive; the token alone decides which
+# integration answers; DELETE of a user is final; no bulk. No rate limit is published: a cautious one.
+_LUCID: Final = Profile(
+    "lucid",
+    patch=True,
+    bulk=False,
+    group_external_id=False,
+    members_read="group",
+    paging="index",
+    user_filters=("userName", "externalId", "emails.value"),
+    group_filters=("displayName",),
+    group_name_case=True,
+)
 
 PROFILES: Final[dict[str, Profile]] = {
     profile.name: profile
@@ -49,11 +112,51 @@ PROFILES: Final[dict[str, Profile]] = {
         Profile("generic", requests_per_second=50.0),
         # DELETE of an organizational group that still has members may be answered 400.
         # "A user can only be in one organizational group" (community.lucid.co, Azure org groups best practices).
-        replace(_LUCID, name="lucid-admin", group_emptied_first=True, one_group_per_user=True, members_shown=True),
-        replace(_LUCID, name="lucid-content", members_shown=True),
+        replace(_LUCID, name="lucid-admin", group_emptied_first=True, one_group_per_user=True),
+        replace(_LUCID, name="lucid-content"),
         # "Understanding SCIM Integration in LucidLink" (support.lucidlink.com, article 38861860730637): a user outside
         # the verified domain is pending until the invitation is accepted; a user becomes managed when the e-mail
         # matches; pushed groups carry the suffix. Everything else is undocumented.
         Profile("lucidlink", pending_by_endpoint=True, adopt_by_email=True, group_suffix=" (SCIM)"),
+        # docs.aws.amazon.com/singlesignon/latest/developerguide: patchgroup (100 member changes a request, no
+        # replace-all; value lists as awslabs/ssosync sends them), supported-apis (no PUT of groups, no bulk),
+        # listgroups (members are never returned), listusers (cursors, no startIndex, pages of 100; filters).
+        # Rates are not published there: a cautious one.
+        Profile(
+            "aws-identity-center",
+            patch=True,
+            put_groups=False,
+            member_removal="values",
+            etags=False,
+            bulk=False,
+            members_read="filter",
+            paging="cursor",
+            user_filters=("userName", "externalId", "groups.value"),
+            group_filters=("displayName", "externalId"),
+        ),
+        # docs.github.com, "Provisioning users and groups with SCIM using the REST API": at most 1,000 users an hour
+        # are assigned, one writer; deleting a user can't be undone. github.apidog.io/api-3488945: path filters of a
+        # PATCH are not supported in older versions, so whole lists of values.
+        Profile(
+            "github-emu",
+            patch=True,
+            bulk=False,
+            user_writes_per_second=0.25,
+            group_writes_per_second=1.0,
+            burst=100,
+        ),
+        # docs.slack.dev/reference/scim-api/rate-limits: of users 300 reads and 180 writes a minute, writes in bursts of
+        # 20; 600 writes a minute of all kinds. DELETE of a user deactivates.
+        Profile(
+            "slack",
+            bulk=False,
+            deletes="deactivates",
+            reads_per_second=5.0,
+            user_writes_per_second=3.0,
+            burst=20,
+        ),
+        # developer.okta.com, "SCIM 2.0" guides: apps made with the App Integration Wizard are updated by PUT alone.
+        # Here the other way round: an endpoint that was built for those, and knows no PATCH.
+        Profile("okta-style", patch=False, bulk=False, paging="index", user_filters=("userName", "externalId", "id")),
     )
 }

@@ -83,9 +83,19 @@ class Transport:
             await client.aclose()
 
     async def send(
-        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Json = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Json = None,
+        repeatable: bool | None = None,
+        if_match: str = "",
     ) -> Answer:
         """Send one request and return a successful (2xx) answer.
+
+        `repeatable`: whether sending it twice does what sending it once does; None: as its method says (RFC 9110
+        section 9.2.2), so POST and PATCH are not. `if_match`: the version that it is meant for.
 
         Raises ScimError for an answer about this resource (4xx, 5xx; status 0 when none came and the request may
         have taken effect). About the target as a whole: TargetRefused for 401 and 403, TargetUnusable for a web page,
@@ -94,6 +104,8 @@ class Transport:
         url = self._url(path, query)
         content = None if body is None else orjson.dumps(body)
         headers = {} if content is None else {"Content-Type": MEDIA_TYPE}
+        if if_match:
+            headers["If-Match"] = if_match
         for _ in range(_MAX_REDIRECTS):
             status, answer_headers, data = await self._exchange(method, url, content, headers)
             if status not in (301, 302, 303, 307, 308):
