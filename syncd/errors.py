@@ -9,6 +9,7 @@ SyncdError                      exit code
 │   └── SourceIncomplete              it was read in part: a partial directory must never be compared
 ├── TargetError                   1   the target as a whole
 │   ├── TargetUnreachable             no answer
+│   ├── TargetFailing                 it keeps failing, or asks to be left alone for long
 │   ├── TargetRefused                 401, 403: the token is not (or no longer) accepted
 │   ├── TargetGone                    everything managed is gone at once: SSO or SCIM was removed there
 │   ├── TargetRedirected              it sends us to another host, where the token must not go
@@ -103,6 +104,10 @@ class TargetError(SyncdError):
 
 class TargetUnreachable(TargetError):
     """The target did not answer: name, network, TLS or time-out."""
+
+
+class TargetFailing(TargetError):
+    """The target has kept failing for longer than anybody should wait, or asks to be left alone for so long."""
 
 
 class TargetRefused(TargetError):

@@ -1,77 +1,122 @@
-"""One request to one target: authentication, time-outs, bounds, and what an answer means. No retries here.
+"""Requests to one target: authentication, pace, patience, and what an answer means. The only place that sends again.
 
+What may have taken effect and would take effect twice is never sent again here: `OutcomeUnclear`, and somebody looks.
 Refuses to follow a redirect to another origin: the token must not go there.
 """
 
 from __future__ import annotations
 
-import ssl
+import asyncio
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
-from urllib.parse import quote, urlencode, urljoin
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
-import httpx
 import orjson
 
 from syncd import __version__
-from syncd.core.model import Json
-from syncd.errors import ScimError, TargetRedirected, TargetRefused, TargetUnreachable, TargetUnusable
+from syncd.core.model import Json, Kind
+from syncd.errors import (
+    OutcomeUnclear,
+    ScimError,
+    TargetFailing,
+    TargetRedirected,
+    TargetRefused,
+    TargetUnreachable,
+    TargetUnusable,
+)
+from syncd.scim.pace import Pace, back_off, retry_after
+from syncd.scim.profiles import PROFILES
 from syncd.scim.resources import field
 
+if TYPE_CHECKING:
+    from syncd.scim.wire import Raw
+
 MEDIA_TYPE: Final = "application/scim+json"
-MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
+USER_AGENT: Final = f"syncd/{__version__} (directory to SCIM; Python {platform.python_version()})"
 _MAX_REDIRECTS: Final = 3
 _MAX_DETAIL_CHARACTERS: Final = 500
-_TIMEOUT: Final = httpx.Timeout(connect=10, read=60, write=30, pool=None)
+_IDEMPOTENT: Final = ("GET", "PUT", "DELETE")
+"""RFC 9110 section 9.2.2."""
+_AGAIN: Final = (429, 502, 503, 504)
+_MOST_GIVEN_UP: Final = 5
+"""So many requests failed for good, and no write succeeded in between: it isn't they who are at fault."""
+_KINDS: Final = {"Users": Kind.USER, "Groups": Kind.GROUP}
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: HTTP status, the parsed body (None when it is empty or no JSON), and the Location header."""
+    """What came back: HTTP status, the parsed body (None when it is empty or no JSON), Location and ETag headers."""
 
     status: int
     body: Json
     location: str = ""
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long it is tried again. All times are seconds."""
+
+    attempts: int = 6
+    """Of one request, while others succeed."""
+    outage: float = 30.0
+    """A target that has failed for so long, without one good answer, is left alone."""
+    base: float = 0.5
+    cap: float = 20.0
+    longest_pause: float = 300.0
+    """A target that asks for more is left alone too."""
 
 
 class Transport:
     """The connection to one target. An async context manager; `requests` counts what was sent."""
 
-    def __init__(self, name: str, base_url: str, token: str, *, ca_file: Path | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        token: str,
+        *,
+        ca_file: Path | None = None,
+        proxy: str = "",
+        proxy_auth: tuple[str, str] | None = None,
+        http2: bool = True,
+        timeout: float = 60.0,
+        pace: Pace | None = None,
+        patience: Patience | None = None,
+    ) -> None:
         """`base_url` is the endpoint's root, such as `https://users.lucid.app/scim/v2`, with or without a slash.
 
-        Raises TargetUnreachable when `ca_file` can't be used.
+        `timeout`: seconds that one request may take from beginning to end. Raises TargetUnreachable when `ca_file`
+        can't be used.
         """
+        # Here, for it takes a while, and a run that has nothing to send needs none of it.
+        from syncd.scim.wire import Wire
+
         self.name = name
-        self._token = token
-        self._base = httpx.URL(base_url.rstrip("/") + "/")
+        self.pace = pace or Pace(PROFILES["generic"])
         self.requests = 0
-        try:
-            verify = ssl.create_default_context(cafile=ca_file)
-        except OSError as error:  # ssl.SSLError is one
-            hint = "`ca_file` is to be a file of certificates in PEM form"
-            raise TargetUnreachable(name, f"{ca_file}: {error.strerror or error}", hint=hint) from None
-        self._new_client = partial(
-            httpx.AsyncClient,
-            verify=verify,
-            timeout=_TIMEOUT,
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
-            follow_redirects=False,
-            trust_env=False,
-            headers={
-                "Authorization": f"Bearer {token}",
-                "Accept": f"{MEDIA_TYPE}, application/json;q=0.9",
-                "User-Agent": f"syncd/{__version__}",
-            },
-        )
-        # One connection each, as many as there ever are requests at a time: httpx's own pool looks at all its
-        # connections for every request, and that costs more than the request where there are many.
-        self._clients: list[httpx.AsyncClient] = []
-        self._idle: list[httpx.AsyncClient] = []
+        self._token = token
+        self._base = base_url.rstrip("/") + "/"
+        self._host = urlsplit(base_url).hostname or base_url
+        self._patience = patience or Patience()
+        self._wire = Wire(name, ca_file=ca_file, proxy=proxy, proxy_auth=proxy_auth, http2=http2, deadline=timeout)
+        self._headers = {
+            "Authorization": f"Bearer {token}",
+            "Accept": f"{MEDIA_TYPE}, application/json;q=0.9",
+            "Accept-Encoding": "gzip, deflate",
+            "User-Agent": USER_AGENT,
+        }
+        self._headers_of_body = {**self._headers, "Content-Type": MEDIA_TYPE}
+        self._reached = False
+        self._good = 0
+        self._given_up = 0
+        self._failing_since: tuple[float, datetime] | None = None
+        self._failed: TargetFailing | None = None
 
     async def __aenter__(self) -> Transport:
         return self
@@ -79,8 +124,7 @@ class Transport:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for client in self._clients:
-            await client.aclose()
+        await self._wire.close()
 
     async def send(
         self,
@@ -91,119 +135,252 @@ class Transport:
         body: Json = None,
         repeatable: bool | None = None,
         if_match: str = "",
+        weight: int = 1,
     ) -> Answer:
-        """Send one request and return a successful (2xx) answer.
+        """Send one request, again where it was certainly not carried out or may be repeated; return a 2xx answer.
 
         `repeatable`: whether sending it twice does what sending it once does; None: as its method says (RFC 9110
-        section 9.2.2), so POST and PATCH are not. `if_match`: the version that it is meant for.
+        section 9.2.2), so POST and PATCH are not. `if_match`: the version that it is meant for. `weight`: as how many
+        requests it counts for the rate.
 
-        Raises ScimError for an answer about this resource (4xx, 5xx; status 0 when none came and the request may
-        have taken effect). About the target as a whole: TargetRefused for 401 and 403, TargetUnusable for a web page,
-        TargetRedirected, and TargetUnreachable when it is certain that the target never got the request.
+        Raises ScimError for an answer about this resource (4xx, 5xx; status 0 when none came), OutcomeUnclear where
+        it may have taken effect. About the target as a whole: TargetRefused for 401 and 403, TargetUnusable for a web
+        page, TargetRedirected, TargetUnreachable, and TargetFailing when patience is at an end.
         """
-        url = self._url(path, query)
+        url = self._base + path
+        if query:
+            # A blank is `%20`, which everybody reads, not `+`, which many take as it is.
+            url += "?" + urlencode(query, quote_via=quote)
         content = None if body is None else orjson.dumps(body)
-        headers = {} if content is None else {"Content-Type": MEDIA_TYPE}
+        headers = self._headers if content is None else self._headers_of_body
         if if_match:
-            headers["If-Match"] = if_match
+            headers = {**headers, "If-Match": if_match}
+        again = repeatable if repeatable is not None else method in _IDEMPOTENT
         for _ in range(_MAX_REDIRECTS):
-            status, answer_headers, data = await self._exchange(method, url, content, headers)
-            if status not in (301, 302, 303, 307, 308):
-                return self._answer(method, path, status, answer_headers, data)
-            url = self._redirected(method, url, status, answer_headers.get("Location", ""))
-        raise TargetRedirected(self.name, f"{url.host} redirects in circles", hint="check base_url")
+            raw = await self._exchange(method, url, content, headers, again, weight)
+            if raw.status not in (301, 302, 303, 307, 308):
+                return self._answer(method, path, raw, again)
+            url = self._redirected(method, url, raw.status, raw.headers.get("Location", ""))
+        raise TargetRedirected(self.name, f"{self._host} redirects in circles", hint="check base_url")
 
-    def _url(self, path: str, query: Mapping[str, str] | None) -> httpx.URL:
-        """Put an address together; a blank is `%20`, which everybody reads, not `+`, which many take as it is."""
-        try:
-            url = self._base.join(path)
-            return url.copy_with(query=urlencode(query, quote_via=quote).encode()) if query else url
-        except httpx.InvalidURL:
-            raise ScimError(0, "not sent: the address would be longer than any server takes") from None
+    # -- patience --------------------------------------------------------------------------------
 
     async def _exchange(
-        self, method: str, url: httpx.URL, content: bytes | None, headers: Mapping[str, str]
-    ) -> tuple[int, httpx.Headers, bytes]:
-        self.requests += 1
-        if not self._idle:
-            self._clients.append(self._new_client())
-            self._idle.append(self._clients[-1])
-        client = self._idle.pop()
-        try:
-            async with client.stream(method, url, content=content, headers=headers) as response:
-                data = bytearray()
-                async for chunk in response.aiter_bytes():
-                    data += chunk
-                    if len(data) > MAX_ANSWER_BYTES:
-                        raise ScimError(0, f"an answer of more than {MAX_ANSWER_BYTES >> 20} MiB was cut off")
-                return response.status_code, response.headers, bytes(data)
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise TargetUnreachable(
-                self.name, f"{url.host} can't be reached: {self._told(_reason(error))}", hint=_connect_hint(error)
-            ) from None
-        except httpx.UnsupportedProtocol:
-            raise TargetUnreachable(self.name, f"{url} is no http(s) address", hint="check base_url") from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ScimError(0, f"no complete answer: {self._told(_reason(error))}") from None
-        finally:
-            self._idle.append(client)
+        self, method: str, url: str, content: bytes | None, headers: Mapping[str, str], again: bool, weight: int
+    ) -> Raw:
+        """Send one request until it has an answer that is final.
 
-    def _answer(self, method: str, path: str, status: int, headers: httpx.Headers, data: bytes) -> Answer:
+        Raises ScimError, OutcomeUnclear, TargetUnreachable or TargetFailing.
+        """
+        attempt, good = 0, self._good
+        while True:
+            attempt += 1
+            answer = await self._attempt(method, url, content, headers, weight)
+            if not isinstance(answer, ScimError) and answer.status not in _AGAIN:
+                self._note_good(method)
+                return answer
+            certain, pause = self._judge(answer)
+            if pause is not None:
+                self.pace.pause(pause)
+            if not (again or certain):
+                self._note_failing()
+                raise _unclear(self._error(answer))
+            await self._give_up(answer, attempt, others_succeed=self._good > good)
+            self.pace.waits.retries += 1
+            if pause is None:
+                await self.back_off(attempt, everybody=certain and not isinstance(answer, ScimError))
+
+    async def back_off(self, attempt: int, *, everybody: bool = False) -> None:
+        """Wait before sending something again that was sent so many times; `everybody`: nothing else goes either."""
+        seconds = back_off(attempt, self._patience.base, self._patience.cap)
+        if everybody:
+            self.pace.pause(seconds)
+        else:
+            self.pace.waits.seconds += seconds
+            await asyncio.sleep(seconds)
+
+    @property
+    def attempts(self) -> int:
+        """How often something is tried whose outcome was unclear, and then found not to have taken effect."""
+        return self._patience.attempts
+
+    async def _attempt(
+        self, method: str, url: str, content: bytes | None, headers: Mapping[str, str], weight: int
+    ) -> Raw | ScimError:
+        """Send it once, in its turn; no answer is a ScimError of status 0, and `_NotSent` where it was not sent."""
+        from syncd.scim.wire import Broken, NotSent, TooLarge, Unsendable
+
+        kind = _KINDS.get(url[len(self._base) :].partition("/")[0].partition("?")[0])
+        window, clock = self.pace.window, asyncio.get_running_loop().time
+        async with window:
+            await self.pace.turn(method, kind, weight)
+            if self._failed is not None:
+                raise self._failed
+            self.requests += 1
+            started = clock()
+            try:
+                raw = await self._wire.exchange(method, url, content, headers)
+            except NotSent as error:
+                return _NotSent(0, self._told(str(error)))
+            except Broken as error:
+                self._reached = True
+                return ScimError(0, f"no complete answer: {self._told(str(error))}")
+            except TooLarge as error:
+                raise (ScimError if method == "GET" else OutcomeUnclear)(0, str(error)) from None
+            except Unsendable as error:
+                raise ScimError(0, f"not sent: no server takes this address: {self._told(str(error))}") from None
+            self._reached = True
+            if raw.status == 429 or (raw.status == 503 and "Retry-After" in raw.headers):
+                window.cut(started, clock())
+            elif raw.status not in _AGAIN:
+                window.answered(f"{method} {kind}", started, clock())
+            return raw
+
+    def _judge(self, answer: Raw | ScimError) -> tuple[bool, float | None]:
+        """Return whether a request was certainly not carried out, and for how long the target asks to be left alone.
+
+        Raises TargetFailing where that is too long to wait.
+        """
+        if isinstance(answer, ScimError):
+            return isinstance(answer, _NotSent), None
+        said = retry_after(answer.headers.get("Retry-After", ""), datetime.now(UTC))
+        if said is not None and said > self._patience.longest_pause:
+            raise self._fail(f"answers {answer.status} and asks to be left alone for {said:.0f} s")
+        return answer.status == 429, said
+
+    def _note_good(self, method: str) -> None:
+        self._good += 1
+        self._failing_since = None
+        if method != "GET":
+            self._given_up = 0
+
+    def _note_failing(self) -> tuple[float, datetime]:
+        if self._failing_since is None:
+            self._failing_since = asyncio.get_running_loop().time(), datetime.now(UTC)
+        return self._failing_since
+
+    async def _give_up(self, answer: Raw | ScimError, attempt: int, *, others_succeed: bool) -> None:
+        """Raises ScimError where this request alone fails, TargetUnreachable or TargetFailing where the target does."""
+        error = self._error(answer)
+        if isinstance(answer, _NotSent) and not self._reached and attempt > 1:
+            problem = f"{self._host} can't be reached: {answer.detail}"
+            raise TargetUnreachable(self.name, problem, hint=_connect_hint(answer.detail))
+        since, moment = self._note_failing()
+        patience = self._patience.longest_pause if error.status == 429 else self._patience.outage
+        if others_succeed:
+            if attempt < self._patience.attempts:
+                return
+        elif attempt == 1 or asyncio.get_running_loop().time() - since < patience:
+            return
+        elif not await self._answers():
+            raise self._fail(f"has failed since {moment:%H:%M:%S} UTC without one good answer; the last: {error}")
+        self._given_up += 1
+        if self._given_up >= _MOST_GIVEN_UP:
+            raise self._fail(f"fails {self._given_up} requests in a row, each tried again and again; the last: {error}")
+        raise error
+
+    async def _answers(self) -> bool:
+        """Ask for something small: is it the target that fails, or one request alone?"""
+        answer = await self._attempt("GET", f"{self._base}Users?startIndex=1&count=1", None, self._headers, 1)
+        good = not isinstance(answer, ScimError) and answer.status not in _AGAIN
+        if good:
+            self._note_good("GET")
+        return good
+
+    def _fail(self, problem: str) -> TargetFailing:
+        """Open the circuit: nothing more is sent."""
+        self._failed = self._failed or TargetFailing(
+            self.name, problem, hint="nothing more is sent now; what is left is done by the next run"
+        )
+        return self._failed
+
+    # -- what an answer means --------------------------------------------------------------------
+
+    def _answer(self, method: str, path: str, raw: Raw, again: bool) -> Answer:
+        """Return what a final answer says. Raises ScimError, OutcomeUnclear, TargetRefused or TargetUnusable."""
+        if not 200 <= raw.status < 300:
+            error = self._error(raw)
+            if raw.status in (401, 403):
+                raise TargetRefused(
+                    self.name,
+                    f"refuses the token ({raw.status}{f': {error.detail}' if error.detail else ''})",
+                    hint="see whether the token has expired or lacks rights, and make a new one",
+                    status=raw.status,
+                )
+            # Whoever fails with 500 may have done it; 501 says that it can't be done.
+            raise _unclear(error) if raw.status >= 500 and raw.status != 501 and not again else error
         try:
-            body: Any = orjson.loads(data) if data.strip() else None
-            readable = True
+            body: Any = orjson.loads(raw.data) if raw.data.strip() else None
         except orjson.JSONDecodeError:
-            body, readable = None, False
-        if 200 <= status < 300:
-            if not readable and "html" in headers.get("Content-Type", ""):
+            if "html" in raw.headers.get("Content-Type", ""):
                 raise TargetUnusable(
                     self.name,
-                    f"{self._base.host} answers with an HTML page, not with SCIM",
+                    f"{self._host} answers with an HTML page, not with SCIM",
                     hint="check base_url, and whether a proxy or a sign-in page stands in between",
-                )
-            if not readable:
-                raise ScimError(0, f"{method} {path} was answered {status} with something that is no JSON")
-            return Answer(status, body, headers.get("Location", ""))
-        detail = self._told(str(field(body, "detail") or "") or _plain(data, headers))
-        if status in (401, 403):
-            raise TargetRefused(
-                self.name,
-                f"refuses the token ({status}{f': {detail}' if detail else ''})",
-                hint="see whether the token has expired or lacks rights, and make a new one",
-                status=status,
-            )
-        raise ScimError(status, detail, self._told(str(field(body, "scimType") or "")))
+                ) from None
+            unreadable = f"{method} {path} was answered {raw.status} with something that is no JSON"
+            raise (ScimError if again else OutcomeUnclear)(0, unreadable) from None
+        return Answer(raw.status, body, raw.headers.get("Location", ""), raw.headers.get("ETag", ""))
+
+    def _error(self, raw: Raw | ScimError) -> ScimError:
+        """Return what an answer that is no success says (RFC 7644 section 3.12, as far as the endpoint keeps to it)."""
+        if isinstance(raw, ScimError):
+            return raw
+        try:
+            body: Any = orjson.loads(raw.data)
+        except orjson.JSONDecodeError:
+            body = None
+        detail = self._told(str(field(body, "detail") or "") or _plain(raw))
+        return ScimError(raw.status, detail, self._told(str(field(body, "scimType") or "")))
 
     def _told(self, text: str) -> str:
         """Return what an endpoint said, fit to be passed on: not endless, and without the token if it repeats that."""
         return text.replace(self._token, "(the token)")[:_MAX_DETAIL_CHARACTERS]
 
-    def _redirected(self, method: str, url: httpx.URL, status: int, location: str) -> httpx.URL:
+    def _redirected(self, method: str, url: str, status: int, location: str) -> str:
         hint = "put the final address into base_url"
-        there = httpx.URL(urljoin(str(url), location))  # one that is no address didn't come through httpx
-        if (there.scheme, there.host, there.port) != (url.scheme, url.host, url.port):
-            origin = self._told(f"{there.scheme}://{there.host}{f':{there.port}' if there.port else ''}")
-            problem = f"{url.host} redirects to {origin}; the token must not go there"
+        try:
+            there = urlsplit(urljoin(url, location))
+            here, port = urlsplit(url), there.port
+        except ValueError:
+            raise TargetRedirected(self.name, f"{self._host} redirects to no address", hint=hint) from None
+        if (there.scheme, there.hostname, port or _PORTS.get(there.scheme)) != (
+            here.scheme,
+            here.hostname,
+            here.port or _PORTS.get(here.scheme),
+        ):
+            origin = self._told(f"{there.scheme}://{there.hostname}{f':{port}' if port else ''}")
+            problem = f"{self._host} redirects to {origin}; the token must not go there"
             raise TargetRedirected(self.name, problem, hint=hint)
         if method != "GET" and status in (301, 302, 303):
             # Clients of these three turn the request into a GET (RFC 9110 section 15.4): it would be lost.
-            problem = f"{url.host} answers {method} with a redirect ({status})"
+            problem = f"{self._host} answers {method} with a redirect ({status})"
             raise TargetRedirected(self.name, problem, hint=hint)
-        return there
+        return there.geturl()
 
 
-def _plain(data: bytes, headers: httpx.Headers) -> str:
+class _NotSent(ScimError):
+    """No connection could be made."""
+
+
+def _unclear(error: ScimError) -> OutcomeUnclear:
+    return OutcomeUnclear(error.status, error.detail, error.scim_type)
+
+
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+def _plain(raw: Raw) -> str:
     """Return an answer that is no SCIM error as text, or say what it is."""
-    if "html" in headers.get("Content-Type", ""):
+    if "html" in raw.headers.get("Content-Type", ""):
         return "an HTML page instead of a SCIM error"
-    return data.decode(errors="replace").strip()
+    return raw.data.decode(errors="replace").strip()
 
 
-def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__
-
-
-def _connect_hint(error: Exception) -> str:
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+def _connect_hint(reason: str) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
         return "its certificate is not trusted: name its CA with `ca_file` in the [[target]]"
     return "check base_url, the network and any firewall"
+
+
+__all__ = ["MEDIA_TYPE", "USER_AGENT", "Answer", "Patience", "Transport"]

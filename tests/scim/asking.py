@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from syncd.scim.client import Client
-from syncd.scim.transport import Transport
+from syncd.scim.transport import Patience, Transport
 from tests.endpoints import TOKEN
 
 T = TypeVar("T")
+IMPATIENT = Patience(attempts=3, outage=0.05, base=0.01, cap=0.02)
+"""For endpoints that keep failing: what takes half a minute with patience shows in a moment."""
 
 
 def ask(
@@ -25,7 +27,7 @@ def ask(
     """Return what `question` gets from the endpoint at `url`."""
 
     async def conversation() -> T:
-        async with Transport("lucid", url, TOKEN, ca_file=ca_file) as transport:
+        async with Transport("lucid", url, TOKEN, ca_file=ca_file, patience=IMPATIENT) as transport:
             return await question(Client(transport, patch=patch, patch_open=patch_open))
 
     return asyncio.run(conversation())

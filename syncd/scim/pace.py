@@ -1,0 +1,170 @@
+"""How fast one target is asked: rates as configured, as many requests at a time as it bears, pauses that it asks for.
+
+A pause for one request is a pause for the whole target. Nothing here knows what is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Final
+
+from syncd.core.model import Kind
+from syncd.scim.profiles import Profile
+
+_MARGIN: Final = 1.02
+"""Clocks differ: an endpoint that counts the same requests a little faster must not find one too many."""
+_SLOW_SECONDS: Final = 1.0
+_SLOW_TIMES: Final = 4.0
+_DRIFT: Final = 1.02
+"""By so much per answer the usual time grows, lest one quick answer make all others slow for ever."""
+
+
+class Pacer:
+    """So many per second, evenly, and up to `burst` at once after a rest (the generic cell rate algorithm).
+
+    A bucket that lets a whole second's worth go at once, as rate limiters for clients do, is met by a 429 of every
+    endpoint that counts by the second.
+    """
+
+    def __init__(self, per_second: float, burst: int = 1) -> None:
+        self._interval = _MARGIN / per_second
+        # Half a place may be made up for: what a late timer loses would be lost for good otherwise.
+        self._credit = (burst - 0.5) * self._interval
+        self._next = 0.0
+
+    async def place(self) -> float:
+        """Wait for a place in the order of coming; returns the seconds waited."""
+        now = asyncio.get_running_loop().time()
+        place = max(self._next, now - self._credit)
+        self._next = place + self._interval
+        if place > now:
+            await asyncio.sleep(place - now)
+        return max(place - now, 0.0)
+
+
+class Window:
+    """How many requests may be in flight: fewer after a 429 or slow answers, one more after as many good ones.
+
+    Additive increase, multiplicative decrease (RFC 5681's congestion avoidance). An async context manager.
+    """
+
+    def __init__(self, most: int, limit: float = 0.0) -> None:
+        """`limit`: where to begin, as an earlier run ended; 0: with all."""
+        self.most = most
+        self.limit = min(max(limit, 1.0), float(most)) if limit else float(most)
+        self._in_flight = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._cut_at = 0.0
+        self._usual: dict[str, float] = {}
+
+    async def __aenter__(self) -> None:
+        if self._in_flight >= int(self.limit) or self._waiting:
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():
+                    self._leave()
+                raise
+        else:
+            self._in_flight += 1
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        self._in_flight -= 1
+        while self._waiting and self._in_flight < int(self.limit):
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self._in_flight += 1
+                turn.set_result(None)
+
+    def answered(self, sort: str, started: float, ended: float) -> None:
+        """Learn from a good answer; `sort` names requests that take about as long as each other."""
+        seconds = ended - started
+        usual = min(self._usual.get(sort, seconds) * _DRIFT, max(seconds, 0.001))
+        self._usual[sort] = usual
+        if seconds > _SLOW_SECONDS and seconds > usual * _SLOW_TIMES:
+            self.cut(started, ended)
+        else:
+            self.limit = min(self.limit + 1 / self.limit, float(self.most))
+
+    def cut(self, started: float, now: float) -> None:
+        """Halve what may be in flight; only once for all requests that were in flight at the same time."""
+        if started >= self._cut_at:
+            self.limit = max(self.limit / 2, 1.0)
+            self._cut_at = now
+
+
+@dataclass
+class Waits:
+    """What politeness cost: requests sent again, and seconds waited between asking and sending, of all together."""
+
+    retries: int = 0
+    seconds: float = 0.0
+
+
+class Pace:
+    """When the next request to one target may go."""
+
+    def __init__(self, profile: Profile, *, rate: float | None = None, most: int = 8, limit: float = 0.0) -> None:
+        """`rate`: requests per second of all kinds, else the profile's. `most` in flight, beginning with `limit`."""
+        self.window = Window(most, limit)
+        self.waits = Waits()
+        self._all = Pacer(rate or profile.requests_per_second)
+        self._reads = Pacer(profile.reads_per_second) if profile.reads_per_second else None
+        writes = {Kind.USER: profile.user_writes_per_second, Kind.GROUP: profile.group_writes_per_second}
+        self._writes: Mapping[Kind, Pacer] = {
+            kind: Pacer(per_second, profile.burst) for kind, per_second in writes.items() if per_second
+        }
+        self._resume_at = 0.0
+
+    async def turn(self, method: str, kind: Kind | None, weight: int = 1) -> None:
+        """Wait until a request may be sent; belongs inside the window. `weight`: as how many it counts."""
+        pacers = [self._all, self._reads if method == "GET" else self._writes.get(kind) if kind else None]
+        for pacer in filter(None, pacers):
+            for _ in range(weight):
+                self.waits.seconds += await pacer.place()
+        loop = asyncio.get_running_loop()
+        while (left := self._resume_at - loop.time()) > 0:
+            self.waits.seconds += left
+            # Not all at the same instant: an endpoint that was overwhelmed would be again.
+            await asyncio.sleep(left + random.uniform(0, min(left, 1.0) / 4))  # noqa: S311
+
+    def pause(self, seconds: float) -> None:
+        """Let nobody send anything for so long."""
+        self._resume_at = max(self._resume_at, asyncio.get_running_loop().time() + seconds)
+
+
+def retry_after(text: str, now: datetime) -> float | None:
+    """Return the seconds that a Retry-After header asks for (RFC 9110 section 10.2.3), None where it says nothing.
+
+    Both forms: seconds, and a date. Okta's own client knows seconds alone, so some endpoints send only those.
+    """
+    text = text.strip()
+    if text.isascii() and text.replace(".", "", 1).isdecimal():
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max((moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds(), 0.0)
+
+
+def back_off(attempt: int, base: float, cap: float) -> float:
+    """Return how long to wait before trying again after so many attempts: full jitter, doubling up to a cap."""
+    return random.uniform(0, min(base * float(2 ** min(attempt - 1, 20)), cap))  # noqa: S311
+
+
+__all__ = ["Pace", "Pacer", "Waits", "Window", "back_off", "retry_after"]

@@ -1,0 +1,196 @@
+"""What carries a request under httpx's transport API: HTTP/2 where it is offered, else HTTP/1.1 by aiohttp.
+
+httpx's own carrier of HTTP/1.1 costs five times as much CPU per request, and looks at all its connections for each.
+aiohttp speaks HTTP/1.1 alone. So the first request over TLS asks what is offered, and decides.
+
+TLS is verified, no proxy but a configured one is used, no cookie is kept, no redirect followed here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+from aiohttp import BasicAuth, ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp.client_exceptions import ClientConnectorError, ClientHttpProxyError, ConnectionTimeoutError
+from yarl import URL
+
+from syncd.errors import TargetUnreachable
+
+MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
+_CONNECT_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """An answer as it came: status, headers, and the decoded body."""
+
+    status: int
+    headers: httpx.Headers
+    data: bytes
+
+
+class Broken(Exception):
+    """No complete answer came; the request may have taken effect."""
+
+
+class TooLarge(Exception):
+    """An answer larger than anybody should send."""
+
+
+class NotSent(Exception):
+    """No connection could be made: the request can't have taken effect."""
+
+
+class Unsendable(Exception):
+    """The address can't be one."""
+
+
+class Http1(httpx.AsyncBaseTransport):
+    """HTTP/1.1 by aiohttp. Raises aiohttp's own exceptions, for they tell what was never sent."""
+
+    def __init__(self, tls: ssl.SSLContext, timeout: ClientTimeout, proxy: str, proxy_auth: tuple[str, str] | None):
+        connector = TCPConnector(limit=0, ssl=tls)
+        self._session = ClientSession(
+            connector=connector, cookie_jar=DummyCookieJar(), trust_env=False, timeout=timeout, auto_decompress=False
+        )
+        self._proxy = proxy or None
+        self._proxy_auth = BasicAuth(*proxy_auth) if proxy_auth else None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self._session.request(
+            request.method,
+            # As it is: an id in the path must not be read as anything else.
+            URL(str(request.url), encoded=True),
+            headers=request.headers.multi_items(),
+            data=request.content or None,
+            allow_redirects=False,
+            proxy=self._proxy,
+            proxy_auth=self._proxy_auth,
+        )
+        return httpx.Response(response.status, headers=response.raw_headers, stream=_Stream(response), request=request)
+
+    async def aclose(self) -> None:
+        await self._session.close()
+
+
+class _Stream(httpx.AsyncByteStream):
+    def __init__(self, response: ClientResponse) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._response.content.iter_any():
+            yield chunk
+
+    async def aclose(self) -> None:
+        self._response.release()
+
+
+class Wire:
+    """Sends single requests. `deadline`: seconds that one may take from beginning to end."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        ca_file: Path | None = None,
+        proxy: str = "",
+        proxy_auth: tuple[str, str] | None = None,
+        http2: bool = True,
+        deadline: float = 60.0,
+    ) -> None:
+        """Raises TargetUnreachable when `ca_file` can't be used."""
+        try:
+            self._tls = ssl.create_default_context(cafile=ca_file)
+        except OSError as error:  # ssl.SSLError is one
+            hint = "`ca_file` is to be a file of certificates in PEM form"
+            raise TargetUnreachable(name, f"{ca_file}: {error.strerror or error}", hint=hint) from None
+        self._proxy, self._proxy_auth = proxy, proxy_auth
+        self._http2 = http2
+        self._deadline = deadline
+        self._connect = min(_CONNECT_SECONDS, deadline)
+        self._carrier: httpx.AsyncBaseTransport | None = None
+        self._deciding = asyncio.Lock()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._carrier is not None:
+            await self._carrier.aclose()
+            self._carrier = None
+
+    async def exchange(self, method: str, url: str, content: bytes | None, headers: Mapping[str, str]) -> Raw:
+        """Send one request and read its answer whole. Raises NotSent, Broken, TooLarge or Unsendable."""
+        extensions = {
+            "timeout": {"connect": self._connect, "read": self._deadline, "write": self._deadline, "pool": None}
+        }
+        try:
+            request = httpx.Request(method, url, headers=headers, content=content, extensions=extensions)
+            async with asyncio.timeout(self._deadline):
+                if self._carrier is not None:
+                    return await _read(await self._carrier.handle_async_request(request))
+                async with self._deciding:
+                    return await self._first(request)
+        except TimeoutError:
+            raise Broken(f"no complete answer within {self._deadline:g} s") from None
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise Unsendable(_reason(error)) from None
+        except (httpx.HTTPError, ClientError) as error:
+            if _was_never_connected(error):
+                raise NotSent(_reason(error)) from None
+            raise Broken(_reason(error)) from None
+
+    async def _first(self, request: httpx.Request) -> Raw:
+        """Send the first request, and choose the carrier of all others by what is offered."""
+        if self._carrier is not None:  # decided while this one waited
+            return await _read(await self._carrier.handle_async_request(request))
+        if not self._http2 or request.url.scheme != "https":
+            self._carrier = self._http1()
+            return await _read(await self._carrier.handle_async_request(request))
+        proxy = httpx.Proxy(self._proxy, auth=self._proxy_auth) if self._proxy else None
+        negotiating = httpx.AsyncHTTPTransport(verify=self._tls, http2=True, proxy=proxy, trust_env=False)
+        try:
+            response = await negotiating.handle_async_request(request)
+            raw = await _read(response)
+        except BaseException:
+            await negotiating.aclose()
+            raise
+        if response.extensions.get("http_version") == b"HTTP/2":
+            self._carrier = negotiating
+        else:
+            await negotiating.aclose()
+            self._carrier = self._http1()
+        return raw
+
+    def _http1(self) -> httpx.AsyncBaseTransport:
+        timeout = ClientTimeout(total=None, sock_connect=self._connect, sock_read=self._deadline)
+        return Http1(self._tls, timeout, self._proxy, self._proxy_auth)
+
+
+async def _read(response: httpx.Response) -> Raw:
+    """Read an answer to its end. Raises TooLarge."""
+    try:
+        data = bytearray()
+        async for chunk in response.aiter_bytes():
+            data += chunk
+            if len(data) > MAX_ANSWER_BYTES:
+                raise TooLarge(f"an answer of more than {MAX_ANSWER_BYTES >> 20} MiB was cut off")
+        return Raw(response.status_code, response.headers, bytes(data))
+    finally:
+        await response.aclose()
+
+
+def _was_never_connected(error: Exception) -> bool:
+    never = (ClientConnectorError, ClientHttpProxyError, ConnectionTimeoutError)
+    return isinstance(error, (*never, httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError))
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+__all__ = ["MAX_ANSWER_BYTES", "Broken", "NotSent", "Raw", "TooLarge", "Unsendable", "Wire"]
