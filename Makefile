@@ -35,10 +35,10 @@ lock: $(VENV)/.test ## Resolve the locked versions anew, from the ranges in pypr
 	tools/lock $(BIN)/uv
 
 clean: ## Remove what was set up
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) tests/servers/scimmy/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/.run: pyproject.toml requirements/run.lock tools/setup
 	@tools/setup run $(VENV)
 
-$(VENV)/.test: pyproject.toml requirements/test.lock tools/setup
+$(VENV)/.test: pyproject.toml requirements/test.lock tests/servers/scimmy/package-lock.json tools/setup
 	@tools/setup test $(VENV)

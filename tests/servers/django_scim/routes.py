@@ -1,0 +1,5 @@
+"""The addresses: all of django-scim2's below /scim/v2."""
+
+from django.urls import include, path
+
+urlpatterns = [path("scim/v2/", include("django_scim.urls", namespace="scim"))]
