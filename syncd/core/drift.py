@@ -112,7 +112,7 @@ def user_drift(known: Known, seen: Observed | None, reactions: Reactions) -> Ite
     found: Flat = {}
     for path, value in known.attributes.items():
         there = seen.attributes.get(path)
-        if path != "active" and not alike(path, value, there):
+        if path != "active" and not alike(path, value, there) and not _as_kept(path, known.kept_as, there):
             expected[path], found[path] = value, there
     if expected:
         yield drift(DriftClass.USER_ATTRIBUTES, expected, found)
@@ -137,7 +137,11 @@ def group_drift(
         yield drift(DriftClass.GROUP_DELETED, {"displayName": known.name}, {})
         return
     there = {**seen.attributes, "displayName": seen.name}
-    differing = [path for path, value in known.attributes.items() if there.get(path) != value]
+    differing = [
+        path
+        for path, value in known.attributes.items()
+        if there.get(path) != value and not _as_kept(path, known.kept_as, there.get(path))
+    ]
     if differing:
         expected = {path: known.attributes[path] for path in differing}
         yield drift(DriftClass.GROUP_RENAMED, expected, {path: there.get(path) for path in differing})
@@ -151,6 +155,11 @@ def group_drift(
 
 def _members(users: set[str], groups: set[str]) -> Flat:
     return {part: sorted(keys) for part, keys in (("members", users), ("groups", groups)) if keys}
+
+
+def _as_kept(path: str, kept_as: Flat, found: Json) -> bool:
+    """Return whether this is what the target made of the value when it was sent: sending it again changes nothing."""
+    return path in kept_as and alike(path, kept_as[path], found)
 
 
 def alike(path: str, expected: Json, found: Json) -> bool:

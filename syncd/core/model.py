@@ -192,6 +192,8 @@ class Known:
     """Since when they are in this state."""
     lost: bool = False
     """Whether the target no longer has the account, though nobody here asked for that: the id is dead."""
+    kept_as: Flat = field(default_factory=dict)
+    """By path, what the target shows (None: nothing) of a value in `attributes` that it took and didn't take over."""
 
     @property
     def addresses(self) -> frozenset[str]:
@@ -217,6 +219,8 @@ class KnownGroup:
     missing_since: datetime | None = None
     lost: bool = False
     """Whether the target no longer has the group: the id is dead."""
+    kept_as: Flat = field(default_factory=dict)
+    """As of a user."""
 
 
 @dataclass(slots=True)

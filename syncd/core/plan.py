@@ -403,6 +403,10 @@ class Run:
     seconds: float
     error: str = ""
     """Why it was cut short, where it was."""
+    retries: int = 0
+    """Requests that were sent again."""
+    waited: float = 0.0
+    """Seconds that requests waited for their turn, all together."""
 
     @property
     def results(self) -> Mapping[Result, int]:
@@ -417,6 +421,8 @@ class Run:
             "results": {result.value: self.results[result] for result in Result},
             "requests": self.requests,
             "seconds": round(self.seconds, 3),
+            "retries": self.retries,
+            "waited_seconds": round(self.waited, 3),
             "error": self.error,
         }
 

@@ -3,8 +3,9 @@ last acknowledged), the journal (runs and their outcomes), what is held and quar
 
 from __future__ import annotations
 
+from syncd.store.commits import Commits
 from syncd.store.holds import Decision, Hold, Holds
-from syncd.store.journal import Journal, RunHead
+from syncd.store.journal import Intent, Journal, RunHead
 from syncd.store.lease import Lease
 from syncd.store.observation import Observation
 from syncd.store.quarantine import Quarantine, Quarantined
@@ -12,9 +13,11 @@ from syncd.store.snapshot import Snapshot, Stop
 from syncd.store.statefile import StateFile
 
 __all__ = [
+    "Commits",
     "Decision",
     "Hold",
     "Holds",
+    "Intent",
     "Journal",
     "Lease",
     "Observation",

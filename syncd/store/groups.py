@@ -11,7 +11,7 @@ from syncd.core.digest import NO_MEMBERS, member_numbers, members_changed
 from syncd.core.model import Kind, KnownGroup
 from syncd.store.rows import Rows, dumped, moment_of
 
-_COLUMNS: Final = "key, id, name, attributes, members_digest, missing_since, lost"
+_COLUMNS: Final = "key, id, name, attributes, members_digest, missing_since, lost, kept_as"
 
 
 class Groups(Rows):
@@ -55,9 +55,10 @@ class Groups(Rows):
     def put_group(self, group: KnownGroup) -> None:
         """Write what the target acknowledged of one group; its members are `change_members`'s."""
         self._conn.execute(
-            "INSERT INTO groups (target, key, id, name, attributes, members_digest, lost) VALUES (?, ?, ?, ?, ?, ?, ?)"
+            "INSERT INTO groups (target, key, id, name, attributes, members_digest, lost, kept_as)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (target, key) DO UPDATE SET id = excluded.id, name = excluded.name,"
-            " attributes = excluded.attributes, lost = excluded.lost",
+            " attributes = excluded.attributes, lost = excluded.lost, kept_as = excluded.kept_as",
             [
                 self._target,
                 group.key,
@@ -66,6 +67,7 @@ class Groups(Rows):
                 dumped(group.attributes),
                 group.members_digest,
                 int(group.lost),
+                dumped(group.kept_as) if group.kept_as else None,
             ],
         )
 
@@ -125,6 +127,15 @@ class Groups(Rows):
         return [group for (group,) in rows]
 
 
-def _known_group(row: tuple[str, str, str, str, bytes, str | None, int]) -> KnownGroup:
-    key, id_, name, attributes, digest, missing, lost = row
-    return KnownGroup(key, id_, name, orjson.loads(attributes), digest, moment_of(missing), bool(lost))
+def _known_group(row: tuple[str, str, str, str, bytes, str | None, int, str | None]) -> KnownGroup:
+    key, id_, name, attributes, digest, missing, lost, kept_as = row
+    return KnownGroup(
+        key,
+        id_,
+        name,
+        orjson.loads(attributes),
+        digest,
+        moment_of(missing),
+        bool(lost),
+        orjson.loads(kept_as) if kept_as else {},
+    )

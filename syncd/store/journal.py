@@ -1,4 +1,4 @@
-"""The journal of one target: its runs and their outcomes, each written when it happened."""
+"""The journal of one target: its runs, and of each change the intent before it is sent and the outcome after."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from syncd.core.model import Json, Kind
 from syncd.core.plan import Change, Outcome, Plan, Result, Run, Trouble, timestamp
 from syncd.store.rows import dumped
 
+IN_FLIGHT: Final = "syncd ended before an answer came; the next run looks what became of it"
 KEPT_RUNS: Final = 200
 """Runs kept per target; the oldest go first."""
 
@@ -34,6 +35,8 @@ class RunHead:
     requests: int
     seconds: float
     error: str
+    retries: int
+    waited: float
 
     def to_json(self) -> Json:
         return {
@@ -46,8 +49,20 @@ class RunHead:
             "results": self.results,
             "requests": self.requests,
             "seconds": self.seconds,
+            "retries": self.retries,
+            "waited_seconds": self.waited,
             "error": self.error,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A change that was perhaps sent, and nobody knows what came of it."""
+
+    id: int
+    run: int
+    change: Change
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +102,29 @@ class Journal:
         )
         return int(cursor.lastrowid or 0)
 
-    def record(self, run: int, outcome: Outcome, now: datetime) -> None:
-        """Write down what came of one change."""
+    def intend(self, run: int, change: Change, now: datetime) -> int:
+        """Write down that a change is about to be sent; returns the intent's id, for `record`."""
+        outcome = Outcome(change, Result.FAILED, detail=IN_FLIGHT)
+        return self._insert(run, outcome, now, open_=True)
+
+    def record(
+        self, run: int, outcome: Outcome, now: datetime, intent: int | None = None, *, open_: bool = False
+    ) -> None:
+        """Write down what came of one change, in the place of its intent.
+
+        `open_`: it was sent, and may have taken effect: the next run looks.
+        """
+        if intent is None:
+            self._insert(run, outcome, now, open_=open_)
+            return
         self._conn.execute(
-            "INSERT INTO outcomes (run, key, change, result, status, detail, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "UPDATE outcomes SET result = ?, status = ?, detail = ?, at = ?, open = ? WHERE id = ?",
+            [outcome.result.value, outcome.status, outcome.detail, now.isoformat(), int(open_), intent],
+        )
+
+    def _insert(self, run: int, outcome: Outcome, now: datetime, *, open_: bool) -> int:
+        cursor = self._conn.execute(
+            "INSERT INTO outcomes (run, key, change, result, status, detail, at, open) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 run,
                 outcome.change.key,
@@ -99,32 +133,53 @@ class Journal:
                 outcome.status,
                 outcome.detail,
                 now.isoformat(),
+                int(open_),
             ],
         )
+        return int(cursor.lastrowid or 0)
 
-    def end(self, run: int, now: datetime, requests: int, seconds: float, error: str) -> None:
-        """Write down that a run is over, and let the oldest runs go."""
+    def intents(self) -> list[Intent]:
+        """Return the changes of which nobody knows what came, in the order in which they were sent."""
+        rows = self._conn.execute(
+            "SELECT outcomes.id, outcomes.run, outcomes.change, outcomes.at FROM outcomes"
+            " JOIN runs ON runs.id = outcomes.run WHERE outcomes.open = 1 AND runs.target = ? ORDER BY outcomes.id",
+            [self._target],
+        ).fetchall()
+        return [
+            Intent(id_, run, Change.from_json(orjson.loads(change)), datetime.fromisoformat(at))
+            for id_, run, change, at in rows
+        ]
+
+    def end(
+        self, run: int, now: datetime, requests: int, seconds: float, error: str, *, retries: int = 0, waited: float = 0
+    ) -> None:
+        """Write down that a run is over, and let the oldest runs go, except for what nobody knows the outcome of."""
         self._conn.execute(
-            "UPDATE runs SET finished = ?, requests = ?, seconds = ?, error = ? WHERE id = ?",
-            [now.isoformat(), requests, seconds, error, run],
+            "UPDATE runs SET finished = ?, requests = ?, seconds = ?, error = ?, retries = ?, waited = ? WHERE id = ?",
+            [now.isoformat(), requests, seconds, error, retries, waited, run],
         )
-        old = "SELECT id FROM runs WHERE target = ? ORDER BY id DESC LIMIT -1 OFFSET ?"
+        old = (
+            "SELECT id FROM runs WHERE target = ?1 AND id NOT IN (SELECT run FROM outcomes WHERE open = 1)"
+            " ORDER BY id DESC LIMIT -1 OFFSET ?2"
+        )
         self._conn.execute(f"DELETE FROM outcomes WHERE run IN ({old})", [self._target, KEPT_RUNS])
         self._conn.execute(f"DELETE FROM runs WHERE id IN ({old})", [self._target, KEPT_RUNS])
 
     def heads(self, limit: int) -> list[RunHead]:
         """Return the last runs, the newest first."""
         rows = self._conn.execute(
-            "SELECT id, kind, started, finished, plan, requests, seconds, error FROM runs"
+            "SELECT id, kind, started, finished, plan, requests, seconds, error, retries, waited FROM runs"
             " WHERE target = ? ORDER BY id DESC LIMIT ?",
             [self._target, limit],
         ).fetchall()
         return [self._head(row) for row in rows]
 
-    def _head(self, row: tuple[int, str, str, str | None, str, int, float, str]) -> RunHead:
-        number, kind, started, finished, plan, requests, seconds, error = row
+    def _head(self, row: tuple[int, str, str, str | None, str, int, float, str, int, float]) -> RunHead:
+        number, kind, started, finished, plan, requests, seconds, error, retries, waited = row
         results = self._conn.execute(
-            "SELECT result, count(*) FROM outcomes WHERE run = ? GROUP BY result", [number]
+            # While a run goes on, what is in flight is no outcome.
+            "SELECT result, count(*) FROM outcomes WHERE run = ? AND NOT (open AND ?) GROUP BY result",
+            [number, finished is None],
         ).fetchall()
         return RunHead(
             number,
@@ -137,20 +192,32 @@ class Journal:
             requests,
             seconds,
             error,
+            retries,
+            waited,
         )
 
     def run(self, number: int) -> Run | None:
         """Return one run with its outcomes."""
         row = self._conn.execute(
-            "SELECT started, plan, requests, seconds, error FROM runs WHERE target = ? AND id = ?",
+            "SELECT started, plan, requests, seconds, error, retries, waited FROM runs WHERE target = ? AND id = ?",
             [self._target, number],
         ).fetchone()
         if row is None:
             return None
-        started, plan, requests, seconds, error = row
+        started, plan, requests, seconds, error, retries, waited = row
         outcomes = tuple(self._outcomes(number))
         body = orjson.loads(plan) | {"changes": [outcome.change.to_json() for outcome in outcomes]}
-        return Run(number, Plan.trusted(body), datetime.fromisoformat(started), outcomes, requests, seconds, error)
+        return Run(
+            number,
+            Plan.trusted(body),
+            datetime.fromisoformat(started),
+            outcomes,
+            requests,
+            seconds,
+            error,
+            retries,
+            waited,
+        )
 
     def _outcomes(self, run: int) -> Iterator[Outcome]:
         rows = self._conn.execute(

@@ -171,6 +171,17 @@ def links_decisions_and_entries(db: Database) -> None:
     )
 
 
+@migrations(name="3")
+def intents_and_readings_back(db: Database) -> None:
+    """Add what is about to be sent, what sending cost, and what endpoints made of values that they were sent."""
+    db.table("outcomes").add_column("open", int, not_null_default=0)  # 1: sent perhaps, and nobody knows the outcome
+    db.conn.execute("CREATE INDEX outcomes_open ON outcomes (run) WHERE open = 1")
+    db.table("runs").add_column("retries", int, not_null_default=0)
+    db.table("runs").add_column("waited", float, not_null_default=0)
+    db.table("users").add_column("kept_as", str)  # JSON: by path, what the target shows of another value it was sent
+    db.table("groups").add_column("kept_as", str)
+
+
 def _fold_addresses(db: Database) -> None:
     last = 0
     while rows := db.conn.execute(

@@ -12,7 +12,7 @@ import orjson
 from syncd.core.model import Kind, Known, State
 from syncd.store.rows import BATCH, Rows, batches, dumped, emails_of, folded, marks, moment_of, table_of, text_of
 
-_COLUMNS: Final = "key, id, name, state, attributes, digest, accepted, missing_since, since, lost"
+_COLUMNS: Final = "key, id, name, state, attributes, digest, accepted, missing_since, since, lost, kept_as"
 
 
 class Glance(NamedTuple):
@@ -176,10 +176,11 @@ class Users(Rows):
         """Write what the target acknowledged of one user."""
         self._conn.execute(
             f"INSERT INTO users (target, {_COLUMNS}, user_name, email)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (target, key) DO UPDATE SET"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (target, key) DO UPDATE SET"
             " id = excluded.id, name = excluded.name, state = excluded.state, attributes = excluded.attributes,"
             " digest = excluded.digest, accepted = excluded.accepted, missing_since = excluded.missing_since,"
-            " since = excluded.since, lost = excluded.lost, user_name = excluded.user_name, email = excluded.email",
+            " since = excluded.since, lost = excluded.lost, kept_as = excluded.kept_as,"
+            " user_name = excluded.user_name, email = excluded.email",
             [
                 self._target,
                 user.key,
@@ -192,6 +193,7 @@ class Users(Rows):
                 text_of(user.missing_since),
                 text_of(user.since),
                 int(user.lost),
+                dumped(user.kept_as) if user.kept_as else None,
                 *folded(user.name, user.attributes),
             ],
         )
@@ -226,8 +228,8 @@ class Users(Rows):
         )
 
 
-def _known(row: tuple[str, str, str, str, str, bytes, int, str | None, str | None, int]) -> Known:
-    key, id_, name, state, attributes, digest, accepted, missing, since, lost = row
+def _known(row: tuple[str, str, str, str, str, bytes, int, str | None, str | None, int, str | None]) -> Known:
+    key, id_, name, state, attributes, digest, accepted, missing, since, lost, kept_as = row
     return Known(
         key,
         id_,
@@ -239,4 +241,5 @@ def _known(row: tuple[str, str, str, str, str, bytes, int, str | None, str | Non
         moment_of(missing),
         moment_of(since),
         bool(lost),
+        orjson.loads(kept_as) if kept_as else {},
     )

@@ -73,6 +73,8 @@ def test_a_run_is_summed_up_in_its_head(state: StateFile) -> None:
             5,
             2.5,
             "the target stopped",
+            0,
+            0.0,
         )
     ]
 
@@ -132,5 +134,7 @@ def test_a_head_as_json(state: StateFile) -> None:
         "results": {"applied": 1, "failed": 1},
         "requests": 5,
         "seconds": 2.5,
+        "retries": 0,
+        "waited_seconds": 0.0,
         "error": "the target stopped",
     }
