@@ -6,6 +6,7 @@ what the endpoint says afterwards, not by what syncd believes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -36,9 +37,7 @@ userName = "{{mail}}"
 "name.givenName" = "{{first}}"
 "name.familyName" = "{{last}}"
 {emails} = "{{mail}}"
-title = "{{title}}"
-"{enterprise}:department" = "{{department}}"
-"{enterprise}:manager" = "{{manager}}"
+{extras}
 [[target]]
 name = "endpoint"
 profile = "{profile}"
@@ -46,7 +45,15 @@ base_url = "{url}"
 token = {{ env = "SYNCD_TEST_ENDPOINT_TOKEN" }}
 missing_grace = "0s"
 limits = {{ delete_group = {{ count = 100 }}, remove_members = {{ count = 100 }}, deactivate = {{ count = 100 }} }}
+{overrides}
 """
+
+EXTRAS = {
+    "title": 'title = "{title}"',
+    "department": f'"{ENTERPRISE}:department" = "{{department}}"',
+    "manager": f'"{ENTERPRISE}:manager" = "{{manager}}"',
+}
+"""Attributes beyond name and address, and how they are mapped."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +90,27 @@ def person(key: int, **changes: str) -> dict[str, str]:
 class World:
     """Files, a state file and an endpoint; `sync()` is what the command does."""
 
-    def __init__(self, folder: Path, endpoint: Endpoint, profile: str, emails: str, suffix: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        endpoint: Endpoint,
+        profile: str,
+        emails: str,
+        suffix: str,
+        *,
+        extras: Iterable[str] = EXTRAS,
+        overrides: str = "",
+    ) -> None:
         self.suffix = suffix
         self.folder = folder
         self.endpoint = endpoint
-        text = _CONFIGURATION.format(enterprise=ENTERPRISE, profile=profile, url=endpoint.base_url, emails=emails)
+        text = _CONFIGURATION.format(
+            profile=profile,
+            url=endpoint.base_url,
+            emails=emails,
+            extras="\n".join(EXTRAS[extra] for extra in extras),
+            overrides=f"[target.profile_overrides]\n{overrides}" if overrides else "",
+        )
         (folder / "syncd.toml").write_text(text, encoding="utf-8")
         self.people = [person(1), person(2, manager="1"), person(3)]
         self.groups = {"g1": "Engineering"}
@@ -129,12 +152,31 @@ class EndpointContract:
     lists_deactivated: ClassVar[bool] = True
     suffix: ClassVar[str] = ""
     """What the endpoint puts behind the names of pushed groups."""
+    extras: ClassVar[tuple[str, ...]] = tuple(EXTRAS)
+    """Which attributes beyond name and address the endpoint keeps: the others are neither mapped nor looked at."""
+    overrides: ClassVar[str] = ""
+    """What has to be said of the endpoint below `[target.profile_overrides]`, in TOML."""
 
     @pytest.fixture
     def world(self, endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
         monkeypatch.setenv(TOKEN, endpoint.token)
         log.configure("error")
-        return World(tmp_path, endpoint, self.profile, self.emails, self.suffix)
+        names = (self.profile, self.emails, self.suffix)
+        return World(tmp_path, endpoint, *names, extras=self.extras, overrides=self.overrides)
+
+    def shown(self, user: dict[str, Any]) -> dict[str, Any]:
+        """Return the attributes beyond name and address that a user has, of those that the endpoint keeps."""
+        enterprise = user.get(ENTERPRISE, {})
+        there = {
+            "title": user.get("title"),
+            "department": enterprise.get("department"),
+            "manager": enterprise.get("manager", {}).get("value"),
+        }
+        return {name: value for name, value in there.items() if name in self.extras and value}
+
+    def kept(self, **extras: str) -> dict[str, Any]:
+        """Return what `shown` is to show when these have been written."""
+        return {name: value for name, value in extras.items() if name in self.extras}
 
     def test_people_groups_and_memberships_arrive(self, world: World) -> None:
         run = world.sync()
@@ -143,11 +185,11 @@ class EndpointContract:
         assert set(users) == {"p1@example.com", "p2@example.com", "p3@example.com"}
         ada = users["p1@example.com"]
         assert ada["name"]["familyName"] == "Łast1"
-        assert ada["title"] == "Engineer"
         assert ada["active"] is True
         assert [email["value"] for email in ada["emails"]] == ["p1@example.com"]
-        assert ada[ENTERPRISE]["department"] == "R&D"
-        assert users["p2@example.com"][ENTERPRISE]["manager"]["value"] == ada["id"]
+        assert self.shown(ada) == self.kept(title="Engineer", department="R&D")
+        written = self.kept(title="Engineer", department="R&D", manager=ada["id"])
+        assert self.shown(users["p2@example.com"]) == written
         assert world.members_of("Engineering") == {"p1@example.com", "p2@example.com"}
 
     def test_a_second_run_sends_nothing(self, world: World) -> None:
@@ -159,16 +201,16 @@ class EndpointContract:
         world.sync()
         ids = {name: user["id"] for name, user in world.users().items()}
         world.people = [
-            person(1, title="Director"),
+            person(1, title="Director", first="Adam"),
             person(2, manager="3", title=""),
             person(3, mail="new@example.com"),
         ]
         run = world.sync()
         assert run.requests == run.plan.estimate.requests
         users = world.users()
-        assert users["p1@example.com"]["title"] == "Director"
-        assert not users["p2@example.com"].get("title")
-        assert users["p2@example.com"][ENTERPRISE]["manager"]["value"] == ids["p3@example.com"]
+        assert users["p1@example.com"]["name"]["givenName"] == "Adam"
+        assert self.shown(users["p1@example.com"]) == self.kept(title="Director", department="R&D")
+        assert self.shown(users["p2@example.com"]) == self.kept(department="R&D", manager=ids["p3@example.com"])
         assert users["new@example.com"]["id"] == ids["p3@example.com"]
         assert [email["value"] for email in users["new@example.com"]["emails"]] == ["new@example.com"]
         assert world.sync().requests == 0
@@ -183,10 +225,11 @@ class EndpointContract:
         else:
             assert "p3@example.com" not in world.users()
         assert world.sync().requests == 0
-        world.people[2] = person(3, title="Back")
+        world.people[2] = person(3, title="Back", first="Eve")
         world.sync()
         back = world.users()["p3@example.com"]
-        assert (back["id"], back["active"], back["title"]) == (before, True, "Back")
+        assert (back["id"], back["active"], back["name"]["givenName"]) == (before, True, "Eve")
+        assert self.shown(back) == self.kept(title="Back", department="R&D")
 
     def test_members_come_and_go(self, world: World) -> None:
         world.sync()

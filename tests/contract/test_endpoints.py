@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -12,7 +9,7 @@ import pytest
 
 from tests.contract.endpoint_contract import Endpoint, EndpointContract
 from tests.sandbox.process import Sandbox
-from tests.servers.slapd import free_port
+from tests.servers import others
 
 
 class SandboxEndpoint(EndpointContract):
@@ -59,14 +56,15 @@ class TestScim2Server(EndpointContract):
 
     @pytest.fixture
     def endpoint(self) -> Iterator[Endpoint]:
-        port = str(free_port())
-        command = [sys.executable, "-m", "scim2_server.testserver.cli", "--port", port, "--bearer-token", "secret"]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        try:
-            assert process.stdout is not None
-            found = re.search(r"http://\S+", process.stdout.readline())
-            assert found is not None
-            yield Endpoint(found[0], "secret")
-        finally:
-            process.terminate()
-            process.communicate()
+        with others.scim2_server() as endpoint:
+            yield endpoint
+
+
+class TestScimmy(EndpointContract):
+    """npm's scimmy-routers: no Location, addresses without a host, ETags that If-Match ignores, 204 where a PATCH
+    changes nothing, a member twice when added twice, and always the first page of 20."""
+
+    @pytest.fixture
+    def endpoint(self) -> Iterator[Endpoint]:
+        with others.scimmy() as endpoint:
+            yield endpoint

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +16,9 @@ from syncd.core.plan import Plan, Run
 from syncd.setup import read
 from syncd.store import StateFile
 from syncd.sync import Progress, carry_out, make_plans
-from tests.contract.endpoint_contract import TOKEN, Endpoint, World, person
+from tests.contract.endpoint_contract import EXTRAS, TOKEN, Endpoint, World, person
 from tests.sandbox.process import Sandbox
-from tests.servers.slapd import free_port
+from tests.servers import others
 
 PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
@@ -35,11 +32,14 @@ class Kind:
     emails: str = "'emails[type eq \"work\"].value'"
     settings: dict[str, str] = field(default_factory=dict)
     suffix: str = ""
+    extras: Iterable[str] = tuple(EXTRAS)
+    started: Callable[[], AbstractContextManager[Endpoint]] | None = None
+    """How a server is started that isn't the sandbox."""
 
     @contextmanager
     def running(self) -> Iterator[Endpoint]:
-        if self.name == "scim2-server":
-            with _scim2_server() as endpoint:
+        if self.started is not None:
+            with self.started() as endpoint:
                 yield endpoint
             return
         with Sandbox(self.profile, settings=self.settings) as sandbox:
@@ -52,24 +52,9 @@ KINDS = [
     Kind("lucidlink-suffix", "lucidlink", settings={"suffix-in-api": "yes"}, suffix=" (SCIM)"),
     Kind("lucid-content", "lucid-content", emails="emails"),
     Kind("lucid-admin", "lucid-admin", emails="emails"),
-    Kind("scim2-server"),
+    Kind("scim2-server", started=others.scim2_server),
+    Kind("scimmy", started=others.scimmy),
 ]
-
-
-@contextmanager
-def _scim2_server() -> Iterator[Endpoint]:
-    command = [sys.executable, "-m", "scim2_server.testserver.cli", "--port", str(free_port())]
-    process = subprocess.Popen(
-        [*command, "--bearer-token", "secret"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    try:
-        assert process.stdout is not None
-        found = re.search(r"http://\S+", process.stdout.readline())
-        assert found is not None
-        yield Endpoint(found[0], "secret")
-    finally:
-        process.terminate()
-        process.communicate()
 
 
 class Resyncing(World):
@@ -112,7 +97,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     with kind.running() as endpoint:
         monkeypatch.setenv(TOKEN, endpoint.token)
         log.configure("error")
-        yield Resyncing(tmp_path, endpoint, kind.profile, kind.emails, kind.suffix)
+        yield Resyncing(tmp_path, endpoint, kind.profile, kind.emails, kind.suffix, extras=kind.extras)
 
 
 def drift(plan: Plan) -> list[tuple[str, str, Any]]:
@@ -132,18 +117,18 @@ def test_what_somebody_changed_is_found_and_put_back(world: Resyncing) -> None:
     world.sync()
     ids = {name: user["id"] for name, user in world.users().items()}
     (group,) = world.endpoint.listed("Groups")
-    world.edit(f"Users/{ids['p1@example.com']}", {"op": "replace", "path": "title", "value": "Chief"})
+    world.edit(f"Users/{ids['p1@example.com']}", {"op": "replace", "path": "name.givenName", "value": "Zoe"})
     world.edit(f"Users/{ids['p2@example.com']}", {"op": "replace", "path": "active", "value": False})
     joining = {"op": "add", "path": "members", "value": [{"value": ids["p3@example.com"]}]}
     world.edit(f"Groups/{group['id']}", joining)
     assert sorted(drift(world.plan())) == [
         ("member_added", "g1", {"members": ["3"]}),
         ("user_activation", "2", {"active": False}),
-        ("user_attributes", "1", {"title": "Chief"}),
+        ("user_attributes", "1", {"name.givenName": "Zoe"}),
     ]
     assert world.run().plan.problems == ()
     users = world.users()
-    assert (users["p1@example.com"]["title"], users["p2@example.com"]["active"]) == ("Engineer", True)
+    assert (users["p1@example.com"]["name"]["givenName"], users["p2@example.com"]["active"]) == ("First1", True)
     assert world.members_of("Engineering") == {"p1@example.com", "p2@example.com"}
     again = world.run()
     assert (drift(again.plan), again.requests) == ([], 0)
