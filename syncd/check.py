@@ -55,8 +55,8 @@ def _source(setup: Setup) -> Finding:
 async def _target(target: Target, state: StateFile) -> Finding:
     finding = Finding(f"target {target.name}", {"address": target.base_url, "profile": target.rules.profile.name})
     try:
-        async with target.transport() as transport:
-            await _explore(target, target.client(transport, patch=True), state, finding)
+        async with target.transport({}) as transport:
+            await _explore(target, target.client(transport, {"patch": True}), state, finding)
     except (TargetError, SyncdError) as error:
         finding.error = str(error)
     except ScimError as error:

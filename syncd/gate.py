@@ -14,7 +14,7 @@ from typing import Final
 from syncd.core.model import Flat, Json, Kind
 from syncd.core.plan import Change, Result
 from syncd.errors import ScimError, TargetGone
-from syncd.scim.client import Client, Found
+from syncd.scim.client import Client, Found, Written
 from syncd.scim.resources import field
 from syncd.store import Snapshot
 
@@ -97,6 +97,15 @@ class Gate:
     def patch(self, patch: bool) -> None:
         self._client.patch = patch
 
+    @property
+    def attempts(self) -> int:
+        """How often something is sent whose outcome was unclear, and then found not to have taken effect."""
+        return self._client.transport.attempts
+
+    async def back_off(self, attempt: int) -> None:
+        """Wait before something is looked at, or sent again, that was sent so many times."""
+        await self._client.transport.back_off(attempt)
+
     # -- links -----------------------------------------------------------------------------------
 
     def linked(self, kind: Kind, key: str) -> Link:
@@ -140,6 +149,12 @@ class Gate:
         self._claim(kind, found.id, key)
         return Link(kind, key, found.id, _SEAL)
 
+    def relinked(self, lost: Lost, found: Found) -> Link:
+        """Link a key anew whose resource is gone, to the one that carries its mark now. Raises Taken."""
+        self._claim(lost.kind, found.id, lost.key)
+        self._lost = {resource: each for resource, each in self._lost.items() if each != lost}
+        return Link(lost.kind, lost.key, found.id, _SEAL)
+
     def _claim(self, kind: Kind, id_: str, key: str, former: str = "") -> None:
         """Reserve a resource for a key: two entries may match one account at the same moment. Raises Taken."""
         owner = self._snapshot.key_of(kind, id_)
@@ -150,6 +165,10 @@ class Gate:
 
     # -- asking ----------------------------------------------------------------------------------
 
+    def can_find(self, kind: Kind, attribute: str) -> bool:
+        """Return whether the endpoint can be asked for resources by an attribute."""
+        return self._client.can_find(kind, attribute)
+
     async def find(self, kind: Kind, attribute: str, value: str, *, exact: bool) -> list[Found]:
         """Return the resources whose attribute has a value. Raises ScimError."""
         return await self._client.find(kind, attribute, value, exact=exact)
@@ -158,34 +177,46 @@ class Gate:
         """Return one resource. Raises ScimError."""
         return await self._client.read(kind, id_)
 
+    async def members_of(self, group: str) -> set[str] | None:
+        """Return the ids of a group's members, None where the endpoint doesn't show them. Raises ScimError."""
+        how = self._client.profile.members_read
+        if how == "nothing":
+            return None
+        if how == "filter":
+            ids, doubt = await self._client.members_by_filter(group)
+            return None if doubt else set(ids)
+        members = field((await self._client.read(Kind.GROUP, group)).body, "members")
+        there = {str(field(each, "value")) for each in members} if isinstance(members, list) else set()
+        return there if there or how == "group" else None
+
     # -- writing ---------------------------------------------------------------------------------
 
-    async def create(self, kind: Kind, key: str, attributes: Flat) -> tuple[Link, int]:
-        """Create a resource; returns its link and the HTTP status.
+    async def create(self, kind: Kind, key: str, attributes: Flat) -> tuple[Link, Written]:
+        """Create a resource; returns its link and what the endpoint answered.
 
         Raises ScimError; Taken when the endpoint answers with what somebody else has already.
         """
-        id_, status = await self._client.create(kind, attributes)
+        written = await self._client.create(kind, attributes)
         try:
-            self._claim(kind, id_, key)
+            self._claim(kind, written.id, key)
         except Taken as error:
             raise Taken(f"the endpoint answered with another {_WHAT[kind]}; {error.detail}") from None
-        return Link(kind, key, id_, _SEAL), status
+        return Link(kind, key, written.id, _SEAL), written
 
-    async def update(self, link: Link, before: Flat, after: Flat, owned: Flat, *, has_members: bool = False) -> int:
-        """Change the paths of `after`; returns the HTTP status, 0 when nothing had to be asked.
+    async def update(self, link: Link, before: Flat, after: Flat, owned: Flat, *, has_members: bool = False) -> Written:
+        """Change the paths of `after`; returns what the endpoint answered, status 0 when nothing had to be asked.
 
         Raises Refusal, Lost, ScimError.
         """
         if any(_switches_off(path, value) for path, value in after.items()):
             self._refuse_protected(link)
         try:
-            status = await self._client.update(link.kind, link.id, before, after, owned, has_members=has_members)
+            written = await self._client.update(link.kind, link.id, before, after, owned, has_members=has_members)
         except ScimError as error:
-            raise await self._lost_or(link, error) from None
-        if status:
+            raise await self.lost_or(link, error) from None
+        if written.status:
             self._note_there(link)
-        return status
+        return written
 
     async def delete(self, link: Link) -> int:
         """Delete a resource; that it is gone already (404) is what was wanted. Raises Refusal, ScimError."""
@@ -198,18 +229,18 @@ class Gate:
     async def add_members(self, link: Link, ids: Sequence[str], *, has_members: bool) -> int:
         """Add members to a group. Raises Lost when the group is gone, ScimError."""
         try:
-            status = await self._client.add_members(link.id, ids, has_members=has_members)
+            written = await self._client.add_members(link.id, ids, has_members=has_members)
         except ScimError as error:
-            raise await self._lost_or(link, error) from None
+            raise await self.lost_or(link, error) from None
         self._note_there(link)
-        return status
+        return written.status
 
     async def remove_members(self, link: Link, ids: Sequence[str]) -> int:
         """Remove members from a group. Raises Lost when the group is gone, ScimError."""
         try:
-            status = await self._client.remove_members(link.id, ids)
+            status = (await self._client.remove_members(link.id, ids)).status
         except ScimError as error:
-            doubt = await self._lost_or(link, error)
+            doubt = await self.lost_or(link, error)
             if doubt is not error or error.status != 404:
                 raise doubt from None
             status = await self._remove_whoever_is_left(link, ids, error)
@@ -226,7 +257,7 @@ class Gate:
         left = [id_ for id_ in ids if id_ in there]
         if not there or len(left) == len(ids):
             raise error
-        return await self._client.remove_members(link.id, left) if left else 404
+        return (await self._client.remove_members(link.id, left)).status if left else 404
 
     def _refuse_protected(self, link: Link) -> None:
         if link.kind is Kind.USER and (reason := self._protected(link.key, link.id)):
@@ -244,7 +275,7 @@ class Gate:
         if (link.kind, link.id) not in self._claimed:
             self._there.add((link.kind, link.id))
 
-    async def _lost_or(self, link: Link, error: ScimError) -> Exception:
+    async def lost_or(self, link: Link, error: ScimError) -> Exception:
         """Find out whether it is the resource that isn't there, or something that the request names.
 
         Raises TargetGone when that is all there is to be heard.

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
+from itertools import count
 from typing import Final
 
 from syncd.core.digest import NO_MEMBERS
 from syncd.core.model import Kind, KnownGroup
-from syncd.errors import ScimError
+from syncd.errors import OutcomeUnclear, ScimError
 from syncd.gate import Gate, Link
-from syncd.store import Snapshot, StateFile
+from syncd.scim.client import chunks_of_members
+from syncd.scim.profiles import Profile
+from syncd.store import Commits, Snapshot
 
 Member = tuple[Kind, str]
 """A kind and a key: one key may be a person's and a group's."""
@@ -23,11 +27,11 @@ _REFUSED_MEMBERS: Final = 5
 class Members:
     """Changes the members of groups at one target."""
 
-    def __init__(self, gate: Gate, state: StateFile, snapshot: Snapshot, per_request: int) -> None:
+    def __init__(self, gate: Gate, commits: Commits, snapshot: Snapshot, profile: Profile) -> None:
         self._gate = gate
-        self._state = state
+        self._commits = commits
         self._snapshot = snapshot
-        self._per_request = per_request
+        self._profile = profile
 
     async def send(
         self, link: Link, group: KnownGroup, wanted: Sequence[Member], *, adding: bool
@@ -38,18 +42,15 @@ class Members:
         those alone are left, which takes two more requests per halving. Raises Lost, ScimError.
         """
         ids = self._ids(wanted)
+        members = {ids[member]: member for member in wanted if member in ids}
         has_members = group.members_digest != NO_MEMBERS
         status = 0
         refused: list[tuple[str, ScimError]] = []
-        waiting = list(reversed(list(_chunks([member for member in wanted if member in ids], self._per_request))))
+        waiting = list(reversed(list(chunks_of_members(self._profile, list(members), adding=adding))))
         while waiting and len(refused) <= _REFUSED_MEMBERS:
             chunk = waiting.pop()
-            chosen = [ids[member] for member in chunk]
             try:
-                if adding:
-                    status = await self._gate.add_members(link, chosen, has_members=has_members)
-                else:
-                    status = await self._gate.remove_members(link, chosen)
+                status = await self._send(link, chunk, adding=adding, has_members=has_members) or status
             except ScimError as error:
                 if not adding or error.status not in _ONE_OF_THEM:
                     raise
@@ -57,13 +58,37 @@ class Members:
                     middle = len(chunk) // 2
                     waiting += [chunk[middle:], chunk[:middle]]
                 else:
-                    refused.append((chunk[0][1], error))
+                    refused.append((members[chunk[0]][1], error))
                 continue
             has_members = True
-            self._acknowledge(group.key, chunk, adding=adding)
+            await self._commits.write(
+                partial(self.acknowledge, group.key, [members[id_] for id_ in chunk], adding=adding)
+            )
         if refused:
             raise _named(refused, sum(map(len, waiting)))
         return status, [key for kind, key in wanted if (kind, key) not in ids]
+
+    async def _send(self, link: Link, ids: Sequence[str], *, adding: bool, has_members: bool) -> int:
+        """Send one chunk; where the outcome is unclear, look who is a member now, and send the others again.
+
+        Members that nobody shows are sent again as they were: adding one twice changes nothing (RFC 7644 section
+        3.5.2.1), and neither does removing one twice.
+        """
+        for attempt in count(1):
+            try:
+                if adding:
+                    return await self._gate.add_members(link, ids, has_members=has_members)
+                return await self._gate.remove_members(link, ids)
+            except OutcomeUnclear as unclear:
+                if attempt >= self._gate.attempts:
+                    raise
+                await self._gate.back_off(attempt)
+                there = await self._gate.members_of(link.id)
+                if there is not None:
+                    ids = [id_ for id_ in ids if (id_ in there) is not adding]
+                if not ids:
+                    return unclear.status
+        raise AssertionError
 
     def _ids(self, members: Sequence[Member]) -> dict[Member, str]:
         return {
@@ -72,14 +97,22 @@ class Members:
             for key, id_ in self._snapshot.ids(kind, [key for each, key in members if each is kind]).items()
         }
 
-    def _acknowledge(self, group: str, members: Sequence[Member], *, adding: bool) -> None:
-        with self._state.atomic():
-            for kind in Kind:
-                keys = [key for each, key in members if each is kind]
-                if keys:
-                    added, removed = (keys, []) if adding else ([], keys)
-                    self._snapshot.change_members(group, kind, added, removed)
-            self._snapshot.bump()
+    async def there(self, link: Link, wanted: Iterable[Member], *, adding: bool) -> list[Member] | None:
+        """Return whom a change of members has reached already, None where nobody shows. Raises ScimError."""
+        shown = await self._gate.members_of(link.id)
+        if shown is None:
+            return None
+        ids = self._ids(list(wanted))
+        return [member for member, id_ in ids.items() if (id_ in shown) is adding]
+
+    def acknowledge(self, group: str, members: Sequence[Member], *, adding: bool) -> None:
+        """Write that members came or went; belongs inside the state file's `atomic()`."""
+        for kind in Kind:
+            keys = [key for each, key in members if each is kind]
+            if keys:
+                added, removed = (keys, []) if adding else ([], keys)
+                self._snapshot.change_members(group, kind, added, removed)
+        self._snapshot.bump()
 
 
 def _named(refused: Sequence[tuple[str, ScimError]], left: int) -> ScimError:
@@ -88,7 +121,3 @@ def _named(refused: Sequence[tuple[str, ScimError]], left: int) -> ScimError:
     names = ", ".join(key for key, _ in refused)
     rest = f"; {left} more were not tried" if left else ""
     return ScimError(error.status, f"refuses {len(refused)} of the members ({names}): {error.detail}{rest}")
-
-
-def _chunks(members: Sequence[Member], size: int) -> Iterable[Sequence[Member]]:
-    return (members[start : start + size] for start in range(0, len(members), size))

@@ -262,8 +262,8 @@ def _read(setup: Setup, target: Target, scratch: StateFile, progress: Progress, 
     started = monotonic()
 
     async def read() -> Reading:
-        async with target.transport() as transport:
-            client = target.client(transport, patch=True)
+        async with target.transport(snapshot.discovery) as transport:
+            client = target.client(transport, snapshot.discovery)
             return await read_target(
                 client,
                 target.rules,

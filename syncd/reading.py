@@ -168,7 +168,7 @@ class _Reader:
     # -- lists -----------------------------------------------------------------------------------
 
     async def _listed(self, kind: Kind) -> AsyncIterator[list[Body]]:
-        listing = Listing(self._client.transport, ENDPOINTS[kind], self._profile.page_size)
+        listing = Listing(self._client.transport, ENDPOINTS[kind], self._profile)
         try:
             async for page in listing.pages():
                 yield page

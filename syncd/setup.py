@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -21,13 +21,14 @@ from syncd.core.mapping import (
     compile_assignment,
     union,
 )
-from syncd.core.model import Kind, Source, Wanted
+from syncd.core.model import Json, Kind, Source, Wanted
 from syncd.core.policy import DEFAULT_LIMITS, Class, Limit, Policy
 from syncd.core.rules import Rule
 from syncd.errors import ConfigurationError, Fault
 from syncd.scim.client import Client
+from syncd.scim.pace import Pace
 from syncd.scim.profiles import PROFILES
-from syncd.scim.transport import Transport
+from syncd.scim.transport import Patience, Transport
 from syncd.settings import (
     CsvSettings,
     DriftSettings,
@@ -53,22 +54,48 @@ class Target:
     concurrency: int
     approval_lasts: timedelta = timedelta(hours=24)
     """How long what a person released stays released."""
+    timeout: float = 60.0
+    """Seconds that one request may take."""
+    patience: Patience = Patience()
+    proxy: str = ""
+    proxy_auth: Callable[[], SecretStr] | None = None
+    """The proxy's `user:password`. Raises ConfigurationError when it can't be read."""
+    http2: bool = True
+    drain: float = 20.0
+    """Seconds that requests in flight have when syncd is told to stop."""
 
     @property
     def name(self) -> str:
         return self.rules.name
 
-    def transport(self) -> Transport:
-        """Return the connection to the target. Raises ConfigurationError when its token can't be read."""
-        token = self.token().get_secret_value()
-        return Transport(self.name, self.base_url, token, ca_file=self.ca_file)
+    def transport(self, discovery: Mapping[str, Json]) -> Transport:
+        """Return the connection to the target, as fast as it was found to bear.
 
-    def client(self, transport: Transport, *, patch: bool | None) -> Client:
-        """Return the SCIM client; `patch` is what was learnt of the endpoint, and gives way to the profile."""
-        known = self.rules.profile.patch
-        if known is not None:
-            return Client(transport, patch=known)
-        return Client(transport, patch=patch is not False, patch_open=True)
+        Raises ConfigurationError when its token can't be read.
+        """
+        token = self.token().get_secret_value()
+        user, _, password = self.proxy_auth().get_secret_value().partition(":") if self.proxy_auth else ("", "", "")
+        return Transport(
+            self.name,
+            self.base_url,
+            token,
+            ca_file=self.ca_file,
+            proxy=self.proxy,
+            proxy_auth=(user, password) if user else None,
+            http2=self.http2,
+            timeout=self.timeout,
+            pace=Pace(
+                self.rules.profile,
+                rate=self.rules.rate,
+                most=self.concurrency,
+                limit=float(discovery.get("concurrency") or 0),
+            ),
+            patience=self.patience,
+        )
+
+    def client(self, transport: Transport, discovery: Mapping[str, Json]) -> Client:
+        """Return the SCIM client; what was learnt of the endpoint gives way to the profile."""
+        return Client(transport, self.rules.profile, patch=discovery.get("patch"), etags=discovery.get("etag"))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from time import monotonic
 from typing import Final
@@ -14,11 +17,13 @@ from syncd.core.drift import Reaction
 from syncd.core.model import Kind, State
 from syncd.core.plan import Outcome, Plan, Result, Run
 from syncd.core.policy import DEFAULT_LIMITS, Class
-from syncd.errors import PlanFileError, ScimError, TargetError, TargetGone, TargetRefused
+from syncd.errors import PlanFileError, ScimError, TargetError, TargetFailing, TargetGone, TargetRefused
 from syncd.planning import RESYNC_ONLY, Planned, Progress, gather, make_plans, now
-from syncd.push import Push
+from syncd.push import Push, Terms
 from syncd.scim.client import Client
+from syncd.scim.pace import Waits, Window
 from syncd.scim.transport import Transport
+from syncd.settling import Settling
 from syncd.setup import Setup, Target
 from syncd.store import Snapshot, StateFile, Stop
 from syncd.terms import Bookkeeping
@@ -41,40 +46,44 @@ def carry_out(planned: Planned, state: StateFile, progress: Progress) -> Run:
         failure = failure or TargetGone(target.name, f"{since}: {stop.reason}", hint=hint)
     transport = None
     if failure is None and (plan.changes or (stop is not None and stop.cause == "refused")):
-        transport = target.transport()  # reads the token: before anything is written down
+        transport = target.transport(snapshot.discovery)  # reads the token: before anything is written down
     with state.atomic():
         number = journal.begin(plan, started)
         if failure is None:
             _remember(planned, state)
     bound = bound.bind(run=number)
     outcomes: tuple[Outcome, ...] = ()
-    requests = 0
+    requests, waits = 0, Waits()
     if transport is not None:
         bound.info("run_started", kind=plan.kind, changes=len(plan.changes), requests=plan.estimate.requests)
         progress.pushing(target.name, len(plan.changes))
 
         async def push(transport: Transport) -> tuple[TargetError | None, tuple[Outcome, ...]]:
             async with transport:
-                client = target.client(transport, patch=snapshot.discovery.get("patch"))
+                client = target.client(transport, snapshot.discovery)
                 if stop is not None and not planned.proven:
                     await _probe(client, snapshot, target)
                     with state.atomic():
                         snapshot.set_stop(None)
                 pushing = _pushing(planned, state, client, progress)
-                carried_out = await pushing.carry_out(plan, number)
+                with _draining(pushing, target.drain):
+                    carried_out = await pushing.carry_out(plan, number)
                 return pushing.stopped, carried_out
 
         try:
             failure, outcomes = asyncio.run(push(transport))
         except TargetError as error:
             failure = error
-        requests = transport.requests
+        requests, waits = transport.requests, transport.pace.waits
     seconds = monotonic() - clock
+    problem = str(failure) if failure else ""
     with state.atomic():
         if failure is not None:
             _stop(snapshot, failure)
-        journal.end(number, now(), requests, seconds, str(failure) if failure else "")
-    run = Run(number, plan, started, outcomes, requests, seconds, str(failure) if failure else "")
+        if transport is not None:
+            _remember_pace(snapshot, transport.pace.window)
+        journal.end(number, now(), requests, seconds, problem, retries=waits.retries, waited=waits.seconds)
+    run = Run(number, plan, started, outcomes, requests, seconds, problem, waits.retries, waits.seconds)
     _note_in_line(planned, run, state)
     bound.info(
         "run_ended" if transport is not None else "run_quiet",
@@ -115,10 +124,12 @@ def _remember(planned: Planned, state: StateFile) -> None:
 def _stop(snapshot: Snapshot, failure: TargetError) -> None:
     """Remember that a target as a whole is not to be written to: one incident, however long it lasts."""
     stop, gone = snapshot.stop, isinstance(failure, TargetGone)
-    if gone and (stop is None or stop.cause == "refused"):
+    if gone and (stop is None or stop.cause != "gone"):
         snapshot.set_stop(Stop("gone", failure.problem, now()))
-    elif stop is None and isinstance(failure, TargetRefused):
+    elif isinstance(failure, TargetRefused) and (stop is None or stop.cause == "failing"):
         snapshot.set_stop(Stop("refused", failure.problem, now()))
+    elif isinstance(failure, TargetFailing) and stop is None:
+        snapshot.set_stop(Stop("failing", failure.problem, now()))
 
 
 async def _probe(client: Client, snapshot: Snapshot, target: Target) -> None:
@@ -152,19 +163,75 @@ def _pushing(planned: Planned, state: StateFile, client: Client, progress: Progr
     rules, snapshot = target.rules, state.snapshot(target.name)
     counts = snapshot.counts()
     limit = rules.policy.limits.get(Class.ADOPT, DEFAULT_LIMITS[Class.ADOPT])
-    return Push(
-        state,
-        snapshot,
-        state.journal(target.name),
-        client,
-        rules.profile,
-        clock=now,
+    terms = Terms(
+        profile=rules.profile,
         concurrency=target.concurrency,
-        on_outcome=progress.outcome,
         takeovers=limit.most(sum(counts.values())),
         adopt_groups=rules.adopt_groups,
         protected=lambda key, id_: rules.protection(snapshot, key, id_, snapshot.user(key)),
+        look_again=planned.discovered is None,
     )
+    journal = state.journal(target.name)
+    return Push(state, snapshot, journal, client, terms, clock=now, on_outcome=progress.outcome)
+
+
+@contextmanager
+def _draining(pushing: Push, seconds: float) -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C end a push in order: nothing new begins, and what is in flight has so many seconds."""
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        pushing.drain()
+        loop.call_later(seconds, pushing.cut_off)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's; whoever runs this in another tells it by itself
+        return
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stop)
+    try:
+        yield
+    finally:
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(each)
+
+
+def _remember_pace(snapshot: Snapshot, window: Window) -> None:
+    """Write down how many requests at a time the target bears: the next run begins there."""
+    discovery = snapshot.discovery
+    slowed = int(window.limit) if window.limit < window.most else None
+    if discovery.get("concurrency") != slowed:
+        rest = {name: value for name, value in discovery.items() if name != "concurrency"}
+        snapshot.discover(rest if slowed is None else {**rest, "concurrency": slowed})
+
+
+def settle(state: StateFile, targets: Sequence[Target]) -> dict[str, TargetError]:
+    """Look what became of what a run that was killed had sent; the caller holds the lease.
+
+    Returns by target why that wasn't possible: nothing is to be planned for those. Raises StateError.
+    """
+    failures: dict[str, TargetError] = {}
+    for target in targets:
+        snapshot = state.snapshot(target.name)
+        gone = snapshot.stop is not None and snapshot.stop.cause == "gone"
+        if gone or not state.journal(target.name).intents():
+            continue
+
+        async def look(target: Target = target, snapshot: Snapshot = snapshot) -> None:
+            async with target.transport(snapshot.discovery) as transport:
+                client = target.client(transport, snapshot.discovery)
+                await Settling(state, target.name, client, target.rules.profile, now).settle()
+
+        try:
+            asyncio.run(look())
+        except TargetError as error:
+            failures[target.name] = error
+    return failures
+
+
+def unsettled(plans: Sequence[Planned], failures: Mapping[str, TargetError]) -> list[Planned]:
+    """Return plans with why they can't be carried out, where it isn't known what an earlier run had done."""
+    return [replace(each, failure=each.failure or failures.get(each.target.name)) for each in plans]
 
 
 def _note_in_line(planned: Planned, run: Run, state: StateFile) -> None:
@@ -173,7 +240,7 @@ def _note_in_line(planned: Planned, run: Run, state: StateFile) -> None:
     Not while anything is held, unusable or undone: that has to be looked at again, if only for the time that passes.
     """
     plan = run.plan
-    done = all(outcome.result is Result.APPLIED and not outcome.detail for outcome in run.outcomes)
+    done = all(outcome.result is Result.APPLIED and outcome.finished for outcome in run.outcomes)
     reported = any(drift.reaction is Reaction.REPORT for drift in plan.drift)
     if planned.mark is None or not done or run.error or plan.held or plan.rejected or plan.problems or reported:
         return
@@ -209,4 +276,15 @@ def relink(setup: Setup, state: StateFile, targets: Sequence[Target], progress: 
     return plans
 
 
-__all__ = ["Planned", "Progress", "carry_out", "gather", "make_plans", "now", "relink", "saved_plan"]
+__all__ = [
+    "Planned",
+    "Progress",
+    "carry_out",
+    "gather",
+    "make_plans",
+    "now",
+    "relink",
+    "saved_plan",
+    "settle",
+    "unsettled",
+]

@@ -106,8 +106,12 @@ def minute(moment: datetime) -> str:
 
 def stop_sentence(cause: str, reason: str, since: datetime) -> str:
     """Say since when and why a target is left alone, and what brings it back."""
-    back = "until `syncd relink`" if cause == "gone" else "until it takes the token again, which every run tries"
-    return f"stopped since {minute(since)}: {reason}; nothing is sent {back}"
+    back = {
+        "gone": "nothing is sent until `syncd relink`",
+        "refused": "nothing is sent until it takes the token again, which every run tries",
+        "failing": "the next run that has something to send tries again",
+    }
+    return f"stopped since {minute(since)}: {reason}; {back[cause]}"
 
 
 _PASSING: Final = ("missing_grace", "quarantine")

@@ -190,7 +190,7 @@ def _write(path: Path, text: str) -> None:
 @log_level_option
 def apply(plan_file: Path, config: Path, target: str | None, as_json: bool, log_level: str) -> int:
     """Carry out a reviewed plan: those changes and no others. What no longer holds is refused one by one."""
-    from syncd.sync import carry_out, saved_plan
+    from syncd.sync import carry_out, saved_plan, settle, unsettled
 
     plans = _read_plans(plan_file)
     setup = opened(config, log_level)
@@ -199,6 +199,7 @@ def apply(plan_file: Path, config: Path, target: str | None, as_json: bool, log_
     if not ready:
         raise PlanFileError(f"{plan_file}: holds no plan for the target `{target}`")
     with state_of(setup) as state, state.lease("apply"), following() as progress:
+        ready = unsettled(ready, settle(state, [each.target for each in ready]))
         runs = [carry_out(planned, state, progress) for planned in ready]
     return _report(runs, as_json)
 
@@ -246,14 +247,15 @@ def resync(config: Path, target: str | None, as_json: bool, log_level: str) -> i
 
 
 def _sync(config: Path, target: str | None, who: str | None, *, full: bool, as_json: bool, log_level: str) -> int:
-    from syncd.sync import carry_out, make_plans
+    from syncd.sync import carry_out, make_plans, settle, unsettled
 
     setup = opened(config, log_level)
     targets = setup.chosen(target)
     for each in targets:
         each.token()  # before anything is done
     with state_of(setup) as state, state.lease("sync"), following() as progress:
-        plans = make_plans(setup, state, targets, progress, who, full=full)
+        failures = settle(state, targets)
+        plans = unsettled(make_plans(setup, state, targets, progress, who, full=full), failures)
         runs = [carry_out(planned, state, progress) for planned in plans]
     return _report(runs, as_json)
 

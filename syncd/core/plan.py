@@ -378,6 +378,8 @@ class Outcome:
     result: Result
     status: int = 0
     detail: str = ""
+    finished: bool = True
+    """Of one that was applied, whether nothing of it is left to be done."""
 
     def to_json(self) -> Json:
         return {

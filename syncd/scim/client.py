@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote as percent
 from urllib.parse import unquote, urlsplit
 
+import orjson
+
 from syncd.core.model import Flat, Json, Kind
 from syncd.core.schema import quote
 from syncd.errors import ScimError
+from syncd.scim.listing import Listing
+from syncd.scim.profiles import Profile
 from syncd.scim.resources import (
     PATCH_SCHEMA,
+    add_members,
     field,
     flatten,
-    member_filter,
+    is_repeatable,
     merge,
+    needs_reading,
     patch,
+    remove_members,
     resource,
     with_members,
+    without_paths,
 )
 from syncd.scim.transport import Transport
 
 ENDPOINTS: Final = {Kind.USER: "Users", Kind.GROUP: "Groups"}
 _NO_PATCH: Final = (405, 501)
 """Method not allowed, not implemented: how endpoints without PATCH answer it."""
+_NO_VERSION: Final = (412, 428)
+"""Precondition failed (RFC 7644 section 3.14), precondition required (RFC 6585 section 3)."""
+_MOST_MERGES: Final = 3
 
 Body = dict[str, Json]
 
@@ -36,48 +47,68 @@ class Found:
 
     id: str
     body: Body
+    version: str = ""
+    """Its version (RFC 7644 section 3.14), "" where the endpoint says none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write was answered with: `status` 0 when nothing had to be asked, `body` None when no resource came."""
+
+    id: str
+    status: int
+    body: Body | None = None
 
 
 class Client:
     """One target's resources. `patch` says whether updates go by PATCH; False: read, merge, PUT.
 
-    `patch_open`: nobody knows for certain that the endpoint takes PATCH. Once it refuses one that then succeeds
-    as a PUT, `patch` turns False for the rest.
+    Where the profile doesn't know whether the endpoint takes PATCH, and it refuses one that then succeeds as a PUT,
+    `patch` turns False for the rest.
     """
 
-    def __init__(self, transport: Transport, *, patch: bool, patch_open: bool = False) -> None:
+    def __init__(
+        self, transport: Transport, profile: Profile, *, patch: bool | None = None, etags: bool | None = None
+    ) -> None:
+        """`patch`, `etags`: what was learnt of the endpoint; the profile goes before it."""
         self.transport = transport
-        self.patch = patch
-        self.patch_open = patch_open
+        self.profile = profile
+        self.patch = profile.patch if profile.patch is not None else patch is not False
+        self._patch_open = profile.patch is None
+        self._etags = profile.etags if profile.etags is not None else etags is True
 
-    async def create(self, kind: Kind, attributes: Flat) -> tuple[str, int]:
-        """POST a resource; returns its id, from the body or failing that from Location, and the HTTP status.
+    async def create(self, kind: Kind, attributes: Flat) -> Written:
+        """POST a resource; its id is the body's, or failing that Location's.
 
-        Raises ScimError; with a status of success when neither says the id.
+        Raises ScimError, with a status of success when neither says the id; OutcomeUnclear.
         """
         answer = await self.transport.send("POST", ENDPOINTS[kind], body=resource(kind, attributes))
         id_ = _id(answer.body) or _id_in_location(kind, answer.location)
         if not id_:
             raise ScimError(answer.status, "created, but neither body nor Location says the id")
-        return id_, answer.status
+        return Written(id_, answer.status, _whole(kind, answer.body))
 
     async def read(self, kind: Kind, id_: str) -> Found:
         """GET one resource. Raises ScimError, 404 when it is not there."""
         answer = await self.transport.send("GET", _path(kind, id_))
         if not isinstance(answer.body, dict):
             raise ScimError(answer.status, "a resource was read, and the answer holds none")
-        return Found(_id(answer.body) or id_, answer.body)
+        version = field(field(answer.body, "meta"), "version")
+        return Found(_id(answer.body) or id_, answer.body, version if isinstance(version, str) else answer.etag)
 
     async def update(
         self, kind: Kind, id_: str, before: Flat, after: Flat, owned: Flat, *, has_members: bool = False
-    ) -> int:
-        """Change the paths of `after`, one operation each; returns the HTTP status, 0 when nothing had to be asked.
+    ) -> Written:
+        """Change the paths of `after`, in one request. Raises ScimError, OutcomeUnclear.
 
-        `has_members`: of a group, that it is known to have some. Raises ScimError.
+        `has_members`: of a group, that it is known to have some.
         """
         operations = patch(kind, before, after, owned)
         if not operations:
-            return 0
+            return Written(id_, 0)
+        if self.patch and not self.profile.patch_paths:
+            there = (await self.read(kind, id_)).body if needs_reading(kind, after) else {}
+            operations = without_paths(kind, there, after)
         return await self._change(kind, id_, operations, lambda body: merge(kind, body, after), has_members)
 
     async def delete(self, kind: Kind, id_: str) -> int:
@@ -89,20 +120,21 @@ class Client:
                 raise
             return 404
 
-    async def add_members(self, group: str, ids: Sequence[str], *, has_members: bool) -> int:
-        """Add members, as many as one request may hold; returns the HTTP status. Raises ScimError.
+    async def add_members(self, group: str, ids: Sequence[str], *, has_members: bool) -> Written:
+        """Add members, as many as one request may hold. Raises ScimError, OutcomeUnclear.
 
         `has_members`: the group is known to have some already.
         """
-        operation = {"op": "add", "path": "members", "value": [{"value": id_} for id_ in ids]}
-        return await self._change(Kind.GROUP, group, [operation], lambda body: with_members(body, ids, ()), has_members)
+        return await self._change(
+            Kind.GROUP, group, add_members(ids), lambda body: with_members(body, ids, ()), has_members
+        )
 
-    async def remove_members(self, group: str, ids: Sequence[str]) -> int:
-        """Remove members, as many as one request may hold; returns the HTTP status. Raises ScimError.
+    async def remove_members(self, group: str, ids: Sequence[str]) -> Written:
+        """Remove members, as many as one request may hold. Raises ScimError, OutcomeUnclear.
 
         A member that is gone already is fine; where the endpoint objects to it, the others are removed one by one.
         """
-        operations = [{"op": "remove", "path": member_filter(id_)} for id_ in ids]
+        operations = remove_members(ids, self.profile.member_removal)
         try:
             return await self._change(
                 Kind.GROUP, group, operations, lambda body: with_members(body, (), ids), has_members=True
@@ -113,7 +145,23 @@ class Client:
             if len(ids) > 1:
                 for id_ in ids:
                     await self.remove_members(group, [id_])
-            return error.status
+            return Written(group, error.status)
+
+    async def members_by_filter(self, group: str) -> tuple[list[str], str]:
+        """Return the ids of the users in a group, as a list of users says it, and why some may be missing ("": none).
+
+        For endpoints whose groups never show them (AWS: `groups.value eq`). Raises ScimError.
+        """
+        listing = Listing(
+            self.transport, ENDPOINTS[Kind.USER], self.profile, {"filter": f"groups.value eq {quote(group)}"}
+        )
+        ids = [_id(body) async for page in listing.pages() for body in page]
+        return ids, listing.doubt
+
+    def can_find(self, kind: Kind, attribute: str) -> bool:
+        """Return whether the endpoint can be asked for resources by an attribute."""
+        known = self.profile.user_filters if kind is Kind.USER else self.profile.group_filters
+        return known is None or attribute in known
 
     async def find(self, kind: Kind, attribute: str, value: str, *, exact: bool) -> list[Found]:
         """Return the resources whose attribute has a value, checked again here: some endpoints ignore filters.
@@ -160,30 +208,86 @@ class Client:
         operations: list[dict[str, Json]],
         merged: Callable[[Body], Body],
         has_members: bool,
-    ) -> int:
+    ) -> Written:
         """Change a resource by PATCH or, where the endpoint has none, by a PUT of what it has, changed by `merged`."""
         if not self.patch:
             return await self._put(kind, id_, merged, has_members)
-        body = {"schemas": [PATCH_SCHEMA], "Operations": operations}
         try:
-            return (await self.transport.send("PATCH", _path(kind, id_), body=body)).status
+            return await self._patch(kind, id_, operations)
         except ScimError as refusal:
-            if not self.patch_open or refusal.status not in _NO_PATCH:
+            puts = kind is Kind.USER or self.profile.put_groups
+            if not (self._patch_open and puts) or refusal.status not in _NO_PATCH:
                 raise
             try:
-                status = await self._put(kind, id_, merged, has_members)
+                written = await self._put(kind, id_, merged, has_members)
             except ScimError as error:
                 raise refusal if error.status in _NO_PATCH else error from None
         self.patch = False
-        return status
+        return written
 
-    async def _put(self, kind: Kind, id_: str, merged: Callable[[Body], Body], has_members: bool) -> int:
-        """Read a resource and put it back whole, changed: what syncd doesn't own stays as it is."""
-        found = await self.read(kind, id_)
-        if has_members and not field(found.body, "members"):
-            # Some endpoints never show members (AWS): what they don't show, a PUT would take away.
-            raise ScimError(200, "the group has members but the endpoint shows none; a PUT would remove them all")
-        return (await self.transport.send("PUT", _path(kind, id_), body=merged(found.body))).status
+    async def _patch(self, kind: Kind, id_: str, operations: list[dict[str, Json]]) -> Written:
+        """PATCH; again with the version that is there now, where the endpoint demands to hear one (412)."""
+        body = {"schemas": [PATCH_SCHEMA], "Operations": operations}
+        repeatable = is_repeatable(operations)
+        try:
+            answer = await self.transport.send("PATCH", _path(kind, id_), body=body, repeatable=repeatable)
+        except ScimError as error:
+            if error.status not in _NO_VERSION:
+                raise
+            version = (await self.read(kind, id_)).version
+            if not version:
+                raise error from None
+            answer = await self.transport.send(
+                "PATCH", _path(kind, id_), body=body, repeatable=repeatable, if_match=version
+            )
+        return Written(id_, answer.status, _whole(kind, answer.body))
+
+    async def _put(self, kind: Kind, id_: str, merged: Callable[[Body], Body], has_members: bool) -> Written:
+        """Read a resource and put it back whole, changed: what syncd doesn't own stays as it is.
+
+        With the version that was read, where the endpoint knows versions: whoever changed it in between is heard, and
+        it is read and merged again.
+        """
+        for attempt in range(_MOST_MERGES):
+            found = await self.read(kind, id_)
+            if has_members and not field(found.body, "members"):
+                # Some endpoints never show members (AWS): what they don't show, a PUT would take away.
+                raise ScimError(200, "the group has members but the endpoint shows none; a PUT would remove them all")
+            version = found.version if self._etags or attempt else ""
+            try:
+                answer = await self.transport.send("PUT", _path(kind, id_), body=merged(found.body), if_match=version)
+            except ScimError as error:
+                if error.status not in _NO_VERSION or attempt == _MOST_MERGES - 1:
+                    raise
+            else:
+                return Written(id_, answer.status, _whole(kind, answer.body))
+        raise AssertionError
+
+
+def chunks_of_members(profile: Profile, ids: Sequence[str], *, adding: bool) -> Iterator[Sequence[str]]:
+    """Yield the ids of members in as few parts as fit into a request each, by number and by the body's size."""
+    part: list[str] = []
+    empty = size = _body_bytes([], profile, adding=adding)
+    for id_ in ids:
+        added = _body_bytes([id_], profile, adding=adding) - empty + 1
+        if part and (len(part) >= profile.members_per_patch or size + added > profile.body_bytes):
+            yield part
+            part, size = [], empty
+        part.append(id_)
+        size += added
+    if part:
+        yield part
+
+
+def _body_bytes(ids: Sequence[str], profile: Profile, *, adding: bool) -> int:
+    operations = add_members(ids) if adding else remove_members(ids, profile.member_removal)
+    return len(orjson.dumps({"schemas": [PATCH_SCHEMA], "Operations": operations}))
+
+
+def _whole(kind: Kind, body: Json) -> Body | None:
+    """Return an answer if it is a resource that can be compared; some answer with nothing but an id."""
+    name = field(body, "userName" if kind is Kind.USER else "displayName")
+    return body if isinstance(body, dict) and _id(body) and name else None
 
 
 def _path(kind: Kind, id_: str) -> str:
@@ -209,4 +313,4 @@ def _id_in_location(kind: Kind, location: str) -> str:
     return unquote(last) if collection.rpartition("/")[2].casefold() == ENDPOINTS[kind].casefold() else ""
 
 
-__all__ = ["ENDPOINTS", "Client", "Found", "flatten"]
+__all__ = ["ENDPOINTS", "Client", "Found", "Written", "chunks_of_members", "flatten"]

@@ -6,11 +6,12 @@ come as text. What was listed is told from what may have been missed: nobody is 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
 from syncd.core.model import Json
 from syncd.errors import ScimError
+from syncd.scim.profiles import Profile
 from syncd.scim.resources import field
 from syncd.scim.transport import Transport
 
@@ -27,11 +28,16 @@ _DIGITS: Final = 18
 class Listing:
     """One reading of /Users or /Groups. Go through `pages()` to the end; then `doubt` says what to think of it."""
 
-    def __init__(self, transport: Transport, endpoint: str, page_size: int) -> None:
+    def __init__(
+        self, transport: Transport, endpoint: str, profile: Profile, query: Mapping[str, str] | None = None
+    ) -> None:
+        """`query`: what every page is asked with besides, such as a filter."""
         self._transport = transport
         self._endpoint = endpoint
         self._noun = endpoint.casefold()
-        self._page_size = page_size
+        self._page_size = profile.page_size
+        self._paging = profile.paging
+        self._query = dict(query or {})
         self._parameters: tuple[str, ...] = ("startIndex", "count")
         self._ids: set[str] = set()
         self._total: int | None = None
@@ -45,6 +51,7 @@ class Listing:
         while len(self._ids) <= _MOST_RESOURCES and empty <= _MOST_EMPTY_PAGES:
             try:
                 listed, following = await self._page(start, cursor)
+                following = "" if self._paging in ("index", "single") else following
             except ScimError as error:
                 if cursor and error.scim_type.casefold() in _CURSOR_LOST:
                     self.doubt = f"the endpoint lost its place in the list of {self._noun} after {len(self._ids):,}"
@@ -59,9 +66,10 @@ class Listing:
                 followed.add(following)
                 cursor, empty = following, 0 if listed else empty + 1
                 continue
-            if following or cursor or not fresh or self._is_whole(len(listed)):
+            single = self._paging in ("single", "cursor")
+            if single or following or cursor or not fresh or self._is_whole(len(listed)):
                 self._judge(again=again or bool(following))
-                if not again or following or cursor or not (doubt := self.doubt):
+                if single or self._paging or not again or following or cursor or not (doubt := self.doubt):
                     return
                 listed, cursor = await self._first_by_cursor()
                 self.doubt = "" if cursor else doubt
@@ -82,6 +90,8 @@ class Listing:
 
     async def _page(self, start: int, cursor: str) -> tuple[list[Json], str]:
         """Return a page and the cursor of the next one; the first is asked again without what is refused."""
+        if self._paging == "cursor" and not cursor:
+            return await self._ask({"cursor": "", "count": str(self._page_size)})
         values = {"startIndex": str(start), "count": str(self._page_size)}
         while True:
             query = {name: values[name] for name in self._parameters if not (cursor and name == "startIndex")}
@@ -93,7 +103,7 @@ class Listing:
                 self._parameters = self._parameters[:-1]
 
     async def _ask(self, query: dict[str, str]) -> tuple[list[Json], str]:
-        answer = await self._transport.send("GET", self._endpoint, query=query)
+        answer = await self._transport.send("GET", self._endpoint, query={**self._query, **query})
         listed, total, following = (field(answer.body, name) for name in ("Resources", "totalResults", "nextCursor"))
         if not isinstance(listed, list | None) or (listed is None and total is None and following is None):
             raise ScimError(answer.status, "the answer is no list of SCIM resources")

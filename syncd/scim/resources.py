@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Final
 
+from syncd.core.drift import alike
 from syncd.core.model import Flat, Json, Kind
 from syncd.core.schema import ENTERPRISE_SCHEMA, GROUP_SCHEMA, MANAGER, USER_SCHEMA, Path, Type, parse_path, quote
+from syncd.scim.profiles import Removal
 
 PATCH_SCHEMA: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 _ACTIVE: Final = Path("", "active", None, "", Type.BOOLEAN, multi=False)
@@ -212,22 +214,106 @@ def with_members(body: Mapping[str, Json], add: Iterable[str], remove: Iterable[
     return merged
 
 
-def member_filter(id_: str) -> str:
-    """Return the path of one member (RFC 7644 figure 1).
+def add_members(ids: Iterable[str]) -> list[dict[str, Json]]:
+    """Return the operation that adds members (RFC 7644 section 3.5.2.1)."""
+    return [{"op": "add", "path": "members", "value": [{"value": id_} for id_ in ids]}]
 
-    The value filter, not a value list: a strict endpoint reads `remove members` as "remove all".
+
+def remove_members(ids: Iterable[str], removal: Removal) -> list[dict[str, Json]]:
+    """Return the operations that remove members: by value filter (RFC 7644 figure 1), or as a list of values.
+
+    A strict endpoint reads the list as "remove all" (section 3.5.2.2); AWS knows nothing else.
     """
-    return f"members[value eq {quote(id_)}]"
+    if removal == "values":
+        return [{"op": "remove", "path": "members", "value": [{"value": id_} for id_ in ids]}]
+    return [{"op": "remove", "path": f"members[value eq {quote(id_)}]"} for id_ in ids]
+
+
+def needs_reading(kind: Kind, after: Flat) -> bool:
+    """Return whether an operation without a path can't say this without the rest of the attribute: `name.givenName`,
+    or one of several e-mails. It would take the others away."""
+    paths = [_path(text, kind) for text in after]
+    return any(path.filter or path.part for path in paths)
+
+
+def without_paths(kind: Kind, there: Mapping[str, Json], after: Flat) -> list[dict[str, Json]]:
+    """Return the operation for endpoints that know no paths: its value holds the attributes, each whole.
+
+    RFC 7644 section 3.5.2.3. `there` is the resource as it was read, where that is needed. What is to be removed is
+    replaced by null, which means the same (RFC 7643 section 2.5): "remove" without a path is an error.
+    """
+    body = merge(kind, there, after)
+    value: dict[str, Json] = {}
+    for text in after:
+        path = _path(text, kind)
+        if path.schema:
+            value.setdefault(path.schema, {})[path.attribute] = field(field(body, path.schema), path.attribute)
+        else:
+            value[path.attribute] = field(body, path.attribute)
+    return [{"op": "replace", "value": value}]
+
+
+def is_repeatable(operations: Iterable[Mapping[str, Json]]) -> bool:
+    """Return whether a PATCH does the same when it is sent twice.
+
+    By RFC 7644 section 3.5.2 all do. But there are endpoints that add an element of a list twice, and such that
+    answer the second removal of an element, or of a member, with an error.
+    """
+    for operation in operations:
+        path = operation.get("path", "")
+        if operation["op"] == "replace":
+            continue
+        if "[" in path or path.startswith("members") or isinstance(operation.get("value"), list):
+            return False
+    return True
+
+
+_NEVER_RETURNED: Final = ("password",)
+
+
+def not_taken(kind: Kind, sent: Flat, body: Mapping[str, Json]) -> Flat:
+    """Return what a resource, answered as it is now, shows at paths that were sent otherwise (None: nothing).
+
+    `sent` None: was removed. What means the same is no difference (`core/drift.py`); an account that doesn't say
+    whether it is active is (RFC 7643 section 4.1.1), and some say it as text.
+    """
+    there = flatten(kind, body, sent)
+    different: Flat = {}
+    for path, value in sent.items():
+        shown = there.get(path)
+        if path == "active":
+            if _is_on(shown) is not _is_on(value):
+                different[path] = shown
+        elif path not in _NEVER_RETURNED and not _same(path, value, shown):
+            different[path] = shown
+    return different
+
+
+def _same(path: str, value: Json, shown: Json) -> bool:
+    return (_is_nothing(value) and _is_nothing(shown)) or alike(path, value, shown)
+
+
+def _is_nothing(value: Json) -> bool:
+    return value is None or value in ("", [])
+
+
+def _is_on(active: Json) -> bool:
+    return str(active).strip().casefold() != "false"
 
 
 __all__ = [
     "ENTERPRISE_SCHEMA",
     "MANAGER",
     "PATCH_SCHEMA",
+    "add_members",
     "flatten",
-    "member_filter",
+    "is_repeatable",
     "merge",
+    "needs_reading",
+    "not_taken",
     "patch",
+    "remove_members",
     "resource",
     "with_members",
+    "without_paths",
 ]

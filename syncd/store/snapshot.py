@@ -23,9 +23,12 @@ _PARTS: Final = ((Kind.USER, "members"), (Kind.GROUP, "groups"))
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Why a target is left alone until a person says otherwise: everything managed is gone, or the token is refused."""
+    """Why a target is left alone: everything managed is gone, the token is refused, or it kept failing.
 
-    cause: Literal["gone", "refused"]
+    The first ends when a person says so, the others when the target is found well again.
+    """
+
+    cause: Literal["gone", "refused", "failing"]
     reason: str
     since: datetime
 
@@ -43,6 +46,14 @@ class Snapshot(Users, Groups, Entries):
     def bump(self) -> None:
         """Raise the serial."""
         self._conn.execute("UPDATE targets SET serial = serial + 1 WHERE id = ?", [self._target])
+
+    @property
+    def has_links(self) -> bool:
+        """Whether anything at the target is, or ever was, linked: not so before the first run, or once it is lost."""
+        found = (
+            "SELECT EXISTS (SELECT 1 FROM users WHERE target = ?1) OR EXISTS (SELECT 1 FROM groups WHERE target = ?1)"
+        )
+        return bool(self._one(found, self._target)[0])
 
     @property
     def discovery(self) -> dict[str, Json]:
