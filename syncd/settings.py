@@ -73,6 +73,31 @@ def _domain(pattern: str) -> str:
     return pattern
 
 
+def _between(shortest: str, longest: str) -> AfterValidator:
+    low, high = duration(shortest), duration(longest)
+
+    def check(value: timedelta) -> timedelta:
+        if not low <= value <= high:
+            raise ValueError(f"between {shortest} and {longest} is wanted")
+        return value
+
+    return AfterValidator(check)
+
+
+def _proxy_url(text: str) -> str:
+    """Check the address of a proxy. What can't be read may be a password in the wrong place: it is not repeated."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or re.search(r"[\s\x00-\x1f\x7f]", text) or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("no address such as http://proxy.example.com:3128")
+    if parts.username is not None:
+        raise ValueError("an address without a user's name and password is wanted: those come as `proxy_auth`")
+    return text.rstrip("/")
+
+
 Duration = Annotated[timedelta, BeforeValidator(duration)]
 PositiveDuration = Annotated[timedelta, BeforeValidator(positive_duration)]
 RuleText = Annotated[str, AfterValidator(_rule)]
@@ -376,9 +401,18 @@ class TargetSettings(Section):
     """Where a user can be in one group at most (`lucid-admin`): names, with `*` and `?`, of groups that everybody may
     be in beside their own, such as Lucid's `All users`."""
     rate: Annotated[float, Field(gt=0, le=10_000)] | None = None
-    """Requests per second that the endpoint bears, for estimates; else the profile's."""
+    """Requests per second at most; else the profile's."""
     concurrency: Annotated[int, Field(ge=1, le=256)] = 8
-    """Requests at a time."""
+    """Requests at a time at most; fewer while the endpoint bears no more."""
+    timeout: Annotated[Duration, _between("1s", "10m")] = timedelta(seconds=60)
+    """How long one request may take from beginning to end: 1s to 10m."""
+    proxy: Annotated[str, AfterValidator(_proxy_url)] | None = None
+    """The proxy between here and the endpoint: `http://proxy.example.com:3128`. None: straight to the endpoint;
+    the environment's `HTTPS_PROXY` is ignored on purpose."""
+    proxy_auth: NamedSecret | None = None
+    """Where the proxy's `user:password` is."""
+    http2: bool = True
+    """Whether HTTP/2 is used where the endpoint offers it."""
     approval_lasts: PositiveDuration = timedelta(hours=24)
     """How long `syncd approve` is good for: what no run has done by then is held again."""
     limits: dict[Class, LimitSettings] = Field(default_factory=dict)
@@ -394,6 +428,13 @@ class TargetSettings(Section):
                 f"no profile is called `{name}`{nearest(name, list(PROFILES))}; there are: {', '.join(PROFILES)}"
             )
         return name
+
+    @field_validator("proxy_auth")
+    @classmethod
+    def _proxy_with_it(cls, secret: Secret | None, info: ValidationInfo) -> Secret | None:
+        if secret is not None and info.data.get("proxy", "") is None:
+            raise ValueError("needs a `proxy` beside it")
+        return secret
 
     @field_validator("overlapping_groups")
     @classmethod
@@ -448,6 +489,8 @@ class Settings(BaseSettings):
     """What becomes of an entry."""
     target: Annotated[list[TargetSettings], Field(min_length=1)]
     """The SCIM endpoints; one table each."""
+    drain: Annotated[Duration, _between("0s", "10m")] = timedelta(seconds=20)
+    """How long requests in flight may go on when syncd is told to stop (SIGTERM): 0s to 10m."""
     schedule: ScheduleSettings = ScheduleSettings()
     """When the daemon runs. Checked, and not used by this version."""
     notify: NotifySettings = NotifySettings()

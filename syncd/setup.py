@@ -56,7 +56,7 @@ class Target:
     """How long what a person released stays released."""
     timeout: float = 60.0
     """Seconds that one request may take."""
-    patience: Patience = Patience()
+    patience: Patience | None = None
     proxy: str = ""
     proxy_auth: Callable[[], SecretStr] | None = None
     """The proxy's `user:password`. Raises ConfigurationError when it can't be read."""
@@ -147,7 +147,10 @@ def compile_settings(settings: Settings, file: Path) -> Setup:
     rules = SourceRules(users, groups, rule, source.nested_groups)
     scheme = [MAPPING_VERSION, settings.mapping.user, active or ""]
     group_scheme = [MAPPING_VERSION, group_spec, source.nested_groups.value]
-    targets = tuple(_target(target, scheme, group_scheme, file, base) for target in settings.target)
+    drain = settings.drain.total_seconds()
+    targets = tuple(
+        replace(_target(target, scheme, group_scheme, file, base), drain=drain) for target in settings.target
+    )
     scopes = [target.rules.selection.scope.attributes for target in targets if target.rules.selection.scope]
     wanted = Wanted(
         user=union([users.attributes, rule.attributes if rule else frozenset(), *scopes]),
@@ -191,6 +194,10 @@ def _target(
         ca_file=base / settings.ca_file if settings.ca_file else None,
         concurrency=settings.concurrency,
         approval_lasts=settings.approval_lasts,
+        timeout=settings.timeout.total_seconds(),
+        proxy=settings.proxy or "",
+        proxy_auth=_user_and_password(settings.proxy_auth, f"target[{settings.name}].proxy_auth", file, base),
+        http2=settings.http2,
     )
 
 
@@ -232,6 +239,23 @@ def _bearer(secret: Secret, key: str, file: Path, base: Path) -> Callable[[], Se
             problem = "a token is one line of visible ASCII characters; what is there has blanks, line breaks or others"
             raise ConfigurationError(str(file), [Fault(key, problem)])
         return token
+
+    return reveal
+
+
+def _user_and_password(secret: Secret | None, key: str, file: Path, base: Path) -> Callable[[], SecretStr] | None:
+    """Return a function that reads a proxy's credentials, `user:password`. Raises ConfigurationError then."""
+    if secret is None:
+        return None
+    read_it = _reader(secret, key, file, base)
+
+    def reveal() -> SecretStr:
+        both = read_it()
+        # RFC 7617 section 2: the user's name has no colon, neither has control characters.
+        if not re.fullmatch(r"[^:\x00-\x1f\x7f]+:[^\x00-\x1f\x7f]+", both.get_secret_value()):
+            problem = "what is there is not of the form user:password, on one line"
+            raise ConfigurationError(str(file), [Fault(key, problem)])
+        return both
 
     return reveal
 
