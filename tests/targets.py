@@ -169,7 +169,7 @@ class Managed:
 
         async def read() -> Reading:
             async with Transport(NAME, self.scim.url, TOKEN) as transport:
-                client = Client(transport, patch=True)
+                client = Client(transport, self.profile, patch=True)
                 return await read_target(
                     client, rules, PATHS, snapshot, observation, concurrency=self.concurrency, expect_gone=expect_gone
                 )

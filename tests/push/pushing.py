@@ -20,6 +20,7 @@ from syncd.setup import Target
 from syncd.store import StateFile
 from syncd.sync import Planned, Progress, carry_out
 from tests.endpoints import PATIENCE_SECONDS, TOKEN, Endpoint
+from tests.scim.asking import IMPATIENT
 from tests.world import WORK_MAIL, World, source_rules, target_rules
 
 PROFILE = Profile("test", members_per_patch=3)
@@ -37,6 +38,7 @@ class Pushing(World):
         self.tokens_read = 0
         self.concurrency = 4
         self.progress = Progress()
+        self.patience = IMPATIENT
 
     def push(self, plan: Plan | None = None) -> Run:
         """Carry out a plan, or what is to be done now."""
@@ -45,7 +47,9 @@ class Pushing(World):
 
     def reached(self) -> Target:
         """Return the target as it is reached over the network."""
-        return Target(self.target, self.scim.url, self._read_token, None, self.concurrency)
+        return Target(
+            self.target, self.scim.url, self._read_token, None, self.concurrency, patience=self.patience, timeout=10
+        )
 
     def _read_token(self) -> SecretStr:
         self.tokens_read += 1

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from syncd.scim.client import Client
+from syncd.scim.profiles import Profile
 from syncd.scim.transport import Patience, Transport
 from tests.endpoints import TOKEN
 
@@ -28,6 +29,7 @@ def ask(
 
     async def conversation() -> T:
         async with Transport("lucid", url, TOKEN, ca_file=ca_file, patience=IMPATIENT) as transport:
-            return await question(Client(transport, patch=patch, patch_open=patch_open))
+            profile = Profile("test", patch=None if patch_open else patch)
+            return await question(Client(transport, profile, patch=patch))
 
     return asyncio.run(conversation())

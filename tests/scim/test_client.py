@@ -10,6 +10,7 @@ import pytest
 from syncd.core.model import Flat, Kind
 from syncd.errors import ScimError, TargetRefused
 from syncd.scim.client import Client
+from syncd.scim.profiles import Profile
 from syncd.scim.transport import Transport
 from tests.endpoints import TOKEN, Endpoint, Reply, Server, error
 from tests.scim.asking import ask
@@ -266,7 +267,7 @@ def test_an_endpoint_that_refuses_put_as_well_is_asked_with_patch_again() -> Non
 def test_updates_under_way_together_fall_back_each() -> None:
     async def four(url: str) -> bool:
         async with Transport("lucid", url, TOKEN) as transport:
-            client = Client(transport, patch=True, patch_open=True)
+            client = Client(transport, Profile("test"))
             updates = [client.update(Kind.USER, f"u{n}", {}, {"title": "x"}, {}) for n in range(4)]
             assert await asyncio.gather(*updates) == [200] * 4
             return client.patch

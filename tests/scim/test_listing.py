@@ -11,6 +11,7 @@ from syncd.errors import ScimError, TargetRefused, TargetUnusable
 from syncd.scim import listing
 from syncd.scim.client import Client
 from syncd.scim.listing import Listing
+from syncd.scim.profiles import Profile
 from tests.endpoints import LIST, Reply, Request, Server, error
 from tests.scim.asking import ask
 
@@ -49,7 +50,7 @@ def read(server: Server, page_size: int = PAGE, endpoint: str = "Users") -> tupl
     """Return the ids that a listing yields, as they came, and its doubt."""
 
     async def question(client: Client) -> tuple[list[str], str]:
-        reading = Listing(client.transport, endpoint, page_size)
+        reading = Listing(client.transport, endpoint, Profile("test", page_size=page_size))
         ids = [str(body["id"]) async for page in reading.pages() for body in page]
         return ids, reading.doubt
 
@@ -99,7 +100,11 @@ def test_names_of_members_come_in_any_case_and_resources_may_be_missing() -> Non
     body = {"totalresults": 1, "resources": [{"ID": "a"}]}
 
     async def question(client: Client) -> list[Json]:
-        return [body async for page in Listing(client.transport, "Users", 50).pages() for body in page]
+        return [
+            body
+            async for page in Listing(client.transport, "Users", Profile("test", page_size=50)).pages()
+            for body in page
+        ]
 
     with Server(lambda _: Reply(200, body)) as server:
         assert ask(server.url, question) == [{"ID": "a"}]

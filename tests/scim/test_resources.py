@@ -11,7 +11,7 @@ from scim2_models import EnterpriseUser, PatchOp, User
 
 from syncd.core.diff import differing
 from syncd.core.model import Flat, Kind
-from syncd.scim.resources import flatten, member_filter, merge, patch, resource, with_members
+from syncd.scim.resources import flatten, merge, patch, remove_members, resource, with_members
 
 CORE = "urn:ietf:params:scim:schemas:core:2.0:User"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
@@ -258,7 +258,7 @@ def test_members_come_and_go_and_everybody_else_stays() -> None:
     ],
 )
 def test_no_id_can_end_the_filter_that_selects_a_member(id_: str, path: str) -> None:
-    assert member_filter(id_) == path
+    assert remove_members([id_], "filter") == [{"op": "remove", "path": path}]
 
 
 # -- properties --------------------------------------------------------------------------------------
