@@ -28,6 +28,7 @@ _SENTENCES: Final = {
     "float_type": "a number is wanted",
     "float_parsing": "a number is wanted",
     "list_type": 'a list is wanted: ["…", "…"]',
+    "tuple_type": 'a list is wanted: ["…", "…"]',
     "dict_type": "a table is wanted",
     "model_type": "a table is wanted",
     "model_attributes_type": "a table is wanted",

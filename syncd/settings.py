@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
@@ -19,39 +18,26 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
-    SecretStr,
     ValidationError,
     ValidationInfo,
     WrapValidator,
     field_validator,
-    model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from syncd.core.groups import Nesting
-from syncd.core.mapping import Domains, MappingFault, Spec, compile_assignment, conflicts
+from syncd.core.mapping import MappingFault, Spec, compile_assignment, conflicts
 from syncd.core.model import Kind
-from syncd.core.policy import Class
-from syncd.core.rules import Rule, RuleError
 from syncd.errors import ConfigurationError, Fault
 from syncd.faults import explained, nearest
-from syncd.scim.profiles import PROFILES
+from syncd.sections import Duration, NamedSecret, PositiveDuration, RuleText, Section, between
+from syncd.settings_target import TargetSettings
 from syncd.values import (
-    base_url,
-    credential_name,
-    duration,
-    duration_or_never,
-    environment_name,
     is_loopback,
     ldap_url,
-    positive_duration,
     schedule,
-    some_name,
     time_zone,
     webhook_url,
 )
@@ -59,122 +45,7 @@ from syncd.values import (
 ENVIRONMENT_PREFIX: Final = "SYNCD__"
 DEFAULT_FILE: Final = Path("/etc/syncd/syncd.toml")
 
-
-def _rule(text: str) -> str:
-    try:
-        Rule(text)
-    except RuleError as error:
-        raise ValueError(str(error)) from None
-    return text
-
-
-def _domain(pattern: str) -> str:
-    Domains([pattern])
-    return pattern
-
-
-def _between(shortest: str, longest: str) -> AfterValidator:
-    low, high = duration(shortest), duration(longest)
-
-    def check(value: timedelta) -> timedelta:
-        if not low <= value <= high:
-            raise ValueError(f"between {shortest} and {longest} is wanted")
-        return value
-
-    return AfterValidator(check)
-
-
-def _proxy_url(text: str) -> str:
-    """Check the address of a proxy. What can't be read may be a password in the wrong place: it is not repeated."""
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
-    if not usable or re.search(r"[\s\x00-\x1f\x7f]", text) or parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError("no address such as http://proxy.example.com:3128")
-    if parts.username is not None:
-        raise ValueError("an address without a user's name and password is wanted: those come as `proxy_auth`")
-    return text.rstrip("/")
-
-
-Duration = Annotated[timedelta, BeforeValidator(duration)]
-PositiveDuration = Annotated[timedelta, BeforeValidator(positive_duration)]
-RuleText = Annotated[str, AfterValidator(_rule)]
-DomainPattern = Annotated[str, AfterValidator(_domain)]
 Schedule = Annotated[str, AfterValidator(schedule)]
-Name = Annotated[str, AfterValidator(some_name)]
-
-
-class Section(BaseModel):
-    """A table of the configuration. Unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
-
-
-class Secret(Section):
-    """Where a secret is: exactly one of a systemd credential, an environment variable, a file."""
-
-    credential: Annotated[str, AfterValidator(credential_name)] | None = None
-    """The name of a systemd credential (`LoadCredential=`)."""
-    env: Annotated[str, AfterValidator(environment_name)] | None = None
-    """The name of an environment variable."""
-    file: Path | None = None
-    """A file that others can't read."""
-
-    @model_validator(mode="after")
-    def _one(self) -> Secret:
-        if sum(value is not None for value in (self.credential, self.env, self.file)) != 1:
-            raise ValueError('name the secret one way: { credential = "…" }, { env = "…" } or { file = "…" }')
-        return self
-
-    def reveal(self, base: Path) -> SecretStr:
-        """Read the secret. Raises ValueError with what to do; the text never holds the secret."""
-        if self.env is not None:
-            value = os.environ.get(self.env, "")
-            if not value.strip():
-                raise ValueError(f"the environment variable {self.env} is not set")
-            return SecretStr(value.strip())
-        if self.credential is not None:
-            folder = os.environ.get("CREDENTIALS_DIRECTORY")
-            if not folder:
-                raise ValueError(
-                    f"the credential {self.credential} is there only under systemd (LoadCredential=); "
-                    'elsewhere use { env = "…" } or { file = "…" }'
-                )
-            return _read_secret(Path(folder) / self.credential, private=False)
-        assert self.file is not None
-        return _read_secret(base / self.file, private=True)
-
-
-def _read_secret(path: Path, *, private: bool) -> SecretStr:
-    try:
-        status = path.stat()
-        # root:syncd 0640 is the deliberate way to hand a service its secret; anything wider is an accident.
-        wider = status.st_mode & (stat.S_IROTH | (0 if status.st_uid == 0 else stat.S_IRGRP))
-        if private and wider:
-            raise ValueError(f"{path} can be read by others: chmod 600 {path}")
-        text = path.read_text(encoding="utf-8-sig").strip()
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not text in UTF-8") from None
-    if not text:
-        raise ValueError(f"{path} is empty")
-    return SecretStr(text)
-
-
-_NAME_IT: Final = 'a secret is named here, not written: { credential = "…" }, { env = "…" } or { file = "…" }'
-
-
-def _secret_is_named(value: Any, handler: Any) -> Any:
-    """Say plainly that a secret written into the file doesn't belong there; never repeat it."""
-    if not isinstance(value, dict | Secret):
-        raise PydanticCustomError("secret_written", "{wanted}", {"wanted": _NAME_IT})
-    return handler(value)
-
-
-NamedSecret = Annotated[Secret, WrapValidator(_secret_is_named)]
 
 
 class CsvSettings(Section):
@@ -324,131 +195,6 @@ class MappingSettings(Section):
     """The same for groups. `displayName` is the group's name unless mapped."""
 
 
-class LimitSettings(Section):
-    """The most that may happen in one run: a share of the managed people, a count, or both; or nothing by itself."""
-
-    percent: Annotated[float, Field(ge=0, le=100)] | None = None
-    """This share of the managed people …"""
-    count: Annotated[int, Field(ge=0)] | None = None
-    """… or this many people in one run. Beyond either, the whole class is held."""
-    base: Annotated[int, Field(ge=0, alias="from")] = 20
-    """`percent` counts from this many managed people on."""
-    hold: Literal["always"] | None = None
-    """`"always"`: every such change waits for a person. Alone, `percent` and `count` stay as they are by default."""
-
-    @model_validator(mode="after")
-    def _something(self) -> LimitSettings:
-        if self.percent is None and self.count is None and self.hold is None:
-            raise ValueError('give `percent`, `count` or both, or hold = "always"')
-        return self
-
-
-Reaction = Literal["enforce", "report"]
-
-
-class DriftSettings(Section):
-    """What a full resync does about changes made at the target, by class."""
-
-    default: Reaction = "enforce"
-    """For every class below that is not named."""
-    user_deleted: Reaction | None = None
-    """An account that syncd made or took over is gone."""
-    user_activation: Reaction | None = None
-    """An account was switched on or off."""
-    user_attributes: Reaction | None = None
-    """Something that syncd writes was edited."""
-    group_deleted: Reaction | None = None
-    """A group is gone."""
-    group_renamed: Reaction | None = None
-    """A group has another name, or something else that syncd writes was edited."""
-    member_added: Reaction | None = None
-    """Managed people were put into a group. Members whom syncd doesn't manage are left alone in any case."""
-    member_removed: Reaction | None = None
-    """Managed people were taken out of a group."""
-
-
-class TargetSettings(Section):
-    """One `[[target]]`."""
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
-    """What it is called in commands, reports and the state file. Renaming it makes it a new target."""
-    profile: str = "generic"
-    """How this kind of endpoint behaves."""
-    base_url: Annotated[str, AfterValidator(base_url)]
-    """The endpoint's root."""
-    token: NamedSecret
-    """Where the bearer token is."""
-    ca_file: Path | None = None
-    """The certificate authorities to trust, in PEM; else the system's."""
-    verified_domains: list[DomainPattern] = Field(default_factory=list)
-    """Domains whose people belong to you: `example.com`, `*.example.com` for subdomains. Everybody else is external,
-    and pending until they accept. None: nobody is external."""
-    scope: RuleText | None = None
-    """Rule in CEL: who is wanted at all. Leaving the scope switches the account off."""
-    groups: list[str] | None = None
-    """Which groups are pushed, by name, with `*` and `?`; else all. `[]`: people only."""
-    missing_grace: Duration = timedelta(hours=24)
-    """How long somebody (or a group) may be gone from the source before the account is switched off; `"0s"`: none."""
-    delete_after: Annotated[timedelta | None, BeforeValidator(duration_or_never)] = None
-    """After how long a deactivated account is deleted, with everything in it; by default never."""
-    protect: list[Name] = Field(default_factory=list)
-    """Who is never switched off or deleted, whatever the source says: keys, userNames or e-mails. The token's own
-    account and the account's owner, where the endpoint names them, are protected anyway."""
-    adopt_groups: bool = False
-    """Whether a group that was at the target before is taken over when its name is the same. Else it is left alone, and
-    another is made; where groups have no externalId to tell them apart (Lucid), that is held."""
-    overlapping_groups: list[Name] = Field(default_factory=list)
-    """Where a user can be in one group at most (`lucid-admin`): names, with `*` and `?`, of groups that everybody may
-    be in beside their own, such as Lucid's `All users`."""
-    rate: Annotated[float, Field(gt=0, le=10_000)] | None = None
-    """Requests per second at most; else the profile's."""
-    concurrency: Annotated[int, Field(ge=1, le=256)] = 8
-    """Requests at a time at most; fewer while the endpoint bears no more."""
-    timeout: Annotated[Duration, _between("1s", "10m")] = timedelta(seconds=60)
-    """How long one request may take from beginning to end: 1s to 10m."""
-    proxy: Annotated[str, AfterValidator(_proxy_url)] | None = None
-    """The proxy between here and the endpoint: `http://proxy.example.com:3128`. None: straight to the endpoint;
-    the environment's `HTTPS_PROXY` is ignored on purpose."""
-    proxy_auth: NamedSecret | None = None
-    """Where the proxy's `user:password` is."""
-    http2: bool = True
-    """Whether HTTP/2 is used where the endpoint offers it."""
-    approval_lasts: PositiveDuration = timedelta(hours=24)
-    """How long `syncd approve` is good for: what no run has done by then is held again."""
-    limits: dict[Class, LimitSettings] = Field(default_factory=dict)
-    """By class: `deactivate`, `delete`, `delete_group`, `remove_members`, `rename`, `adopt`."""
-    drift: DriftSettings = DriftSettings()
-    """What a full resync does about changes made at the target."""
-
-    @field_validator("profile")
-    @classmethod
-    def _known_profile(cls, name: str) -> str:
-        if name not in PROFILES:
-            raise ValueError(
-                f"no profile is called `{name}`{nearest(name, list(PROFILES))}; there are: {', '.join(PROFILES)}"
-            )
-        return name
-
-    @field_validator("proxy_auth")
-    @classmethod
-    def _proxy_with_it(cls, secret: Secret | None, info: ValidationInfo) -> Secret | None:
-        if secret is not None and info.data.get("proxy", "") is None:
-            raise ValueError("needs a `proxy` beside it")
-        return secret
-
-    @field_validator("overlapping_groups")
-    @classmethod
-    def _where_it_means_something(cls, patterns: list[str], info: ValidationInfo) -> list[str]:
-        profile = PROFILES.get(info.data.get("profile", ""))
-        if patterns and profile is not None and not profile.one_group_per_user:
-            fitting = ", ".join(each.name for each in PROFILES.values() if each.one_group_per_user)
-            raise ValueError(
-                f"with the profile `{profile.name}` people can be in any number of groups: leave it out "
-                f"(it means something with {fitting})"
-            )
-        return patterns
-
-
 class ScheduleSettings(Section):
     """When the daemon runs."""
 
@@ -489,7 +235,7 @@ class Settings(BaseSettings):
     """What becomes of an entry."""
     target: Annotated[list[TargetSettings], Field(min_length=1)]
     """The SCIM endpoints; one table each."""
-    drain: Annotated[Duration, _between("0s", "10m")] = timedelta(seconds=20)
+    drain: Annotated[Duration, between("0s", "10m")] = timedelta(seconds=20)
     """How long requests in flight may go on when syncd is told to stop (SIGTERM): 0s to 10m."""
     schedule: ScheduleSettings = ScheduleSettings()
     """When the daemon runs. Checked, and not used by this version."""
@@ -629,4 +375,4 @@ def _toml_value(text: str) -> Any:
     return text
 
 
-__all__ = ["DEFAULT_FILE", "ENVIRONMENT_PREFIX", "CsvSettings", "LdapSettings", "Settings", "TargetSettings", "load"]
+__all__ = ["DEFAULT_FILE", "ENVIRONMENT_PREFIX", "CsvSettings", "LdapSettings", "Settings", "load"]

@@ -29,16 +29,9 @@ from syncd.scim.client import Client
 from syncd.scim.pace import Pace
 from syncd.scim.profiles import PROFILES
 from syncd.scim.transport import Patience, Transport
-from syncd.settings import (
-    CsvSettings,
-    DriftSettings,
-    LdapSettings,
-    LimitSettings,
-    Secret,
-    Settings,
-    TargetSettings,
-    load,
-)
+from syncd.sections import Secret
+from syncd.settings import CsvSettings, LdapSettings, Settings, load
+from syncd.settings_target import DriftSettings, LimitSettings, TargetSettings
 from syncd.terms import SourceRules, TargetRules
 
 
@@ -162,7 +155,7 @@ def compile_settings(settings: Settings, file: Path) -> Setup:
 def _target(
     settings: TargetSettings, scheme: list[object], group_scheme: list[object], file: Path, base: Path
 ) -> Target:
-    profile = PROFILES[settings.profile]
+    profile = settings.profile_overrides.put_over(PROFILES[settings.profile])
     domains = Domains(settings.verified_domains)
     selection = Selection(
         scope=Rule(settings.scope) if settings.scope else None,

@@ -13,8 +13,9 @@ from syncd.core.drift import DriftClass, Reaction
 from syncd.core.groups import Nesting
 from syncd.core.policy import Class, Limit
 from syncd.errors import ConfigurationError
-from syncd.settings import CsvSettings, DriftSettings, LdapSettings, load
-from syncd.setup import Setup, Target, compile_settings, read
+from syncd.settings import CsvSettings, LdapSettings, load
+from syncd.settings_target import DriftSettings
+from syncd.setup import Setup, compile_settings, read
 from syncd.terms import TargetRules
 from tests.configurations import LDAP, MAPPING, SECRET, SMALLEST, SOURCE, TARGET, faults, loaded
 
@@ -234,53 +235,6 @@ def test_drift_is_put_back_unless_its_class_or_all_are_only_reported(file: Path)
 
 def test_every_class_of_drift_can_be_configured() -> None:
     assert set(DriftSettings.model_fields) == {"default", *(each.value for each in DriftClass)}
-
-
-def compiled(file: Path, text: str) -> Target:
-    """Load a configuration of one target, with something behind its table."""
-    (target,) = compile_settings(loaded(file, text), file).targets
-    return target
-
-
-def test_how_a_target_is_reached_is_what_it_says_and_otherwise_straight_and_in_a_minute(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    target = compiled(file, SMALLEST)
-    assert (target.timeout, target.proxy, target.proxy_auth, target.http2, target.drain) == (60.0, "", None, True, 20.0)
-    text = SMALLEST + 'timeout = "1m30s"\nproxy = "http://proxy.example.com:3128/"\nhttp2 = false\n'
-    text += 'proxy_auth = { env = "PROXY_AUTH" }'
-    target = compiled(file, 'drain = "0s"\n' + text)
-    assert (target.timeout, target.proxy, target.http2, target.drain) == (
-        90.0,
-        "http://proxy.example.com:3128",
-        False,
-        0.0,
-    )
-    assert target.proxy_auth is not None
-    monkeypatch.setenv("PROXY_AUTH", f"syncd:{SECRET}")
-    assert target.proxy_auth().get_secret_value() == f"syncd:{SECRET}"
-
-
-@pytest.mark.parametrize("written", [SECRET, f":{SECRET}", "syncd:", f"syncd:{SECRET}\nsyncd"])
-def test_what_is_no_user_and_password_is_refused_without_repeating_it(
-    file: Path, monkeypatch: pytest.MonkeyPatch, written: str
-) -> None:
-    target = compiled(file, SMALLEST + 'proxy = "https://p.example.com"\nproxy_auth = { env = "PROXY_AUTH" }')
-    monkeypatch.setenv("PROXY_AUTH", written)
-    assert target.proxy_auth is not None
-    with pytest.raises(ConfigurationError, match=r"target\[lucid\]\.proxy_auth.*user:password") as caught:
-        target.proxy_auth()
-    assert SECRET not in str(caught.value)
-
-
-def test_overlapping_groups_are_refused_where_they_mean_nothing(file: Path) -> None:
-    text = SMALLEST + 'overlapping_groups = ["All users"]\n'
-    assert faults(file, text) == {
-        "target[lucid].overlapping_groups": "with the profile `generic` people can be in any number of groups: "
-        "leave it out (it means something with lucid-admin)"
-    }
-    admin = compile_settings(loaded(file, text + 'profile = "lucid-admin"\n'), file)
-    assert admin.targets[0].rules.overlapping_groups == ("All users",)
 
 
 @pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.stem)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Collection
 from datetime import timedelta
 from enum import Enum
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from docstrings import below_fields
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from syncd import settings
+from syncd import sections, settings, settings_target
 from syncd.core.policy import DEFAULT_LIMITS
 from syncd.core.templates import FILTERS
+from syncd.scim import profiles
 
 _INTRODUCTION = """\
 # The configuration
@@ -31,6 +31,11 @@ Any key can be set from the environment: `SYNCD__SOURCE__BIND_DN=…`. Lists and
 Durations are written `30s`, `15m`, `24h`, `90d`.
 
 This page is made from the program (`make docs`).
+"""
+
+_OVERRIDES = """\
+What is not named is as [the profile](profiles.md) has it. An override goes before what the endpoint announces;
+`syncd check` shows both.
 """
 
 _TEMPLATES = """\
@@ -66,14 +71,16 @@ def reference() -> str:
     parts += _section('`[source]` with `type = "csv"`', settings.CsvSettings)
     parts += _section('`[source]` with `type = "ldap"`', settings.LdapSettings)
     parts += _section("`[mapping]`", settings.MappingSettings)
-    parts += _section("`[[target]]`", settings.TargetSettings)
-    parts += _section("`[target.limits]`: a table for each class", settings.LimitSettings)
+    parts += _section("`[[target]]`", settings_target.TargetSettings)
+    parts += _section("`[target.profile_overrides]`", settings_target.ProfileOverrides, defaults=False)
+    parts.append(_OVERRIDES)
+    parts += _section("`[target.limits]`: a table for each class", settings_target.LimitSettings)
     limits = [
         f"`{class_.value} = {{ {', '.join(_limit(limit.percent, limit.count, limit.base))} }}`"
         for class_, limit in DEFAULT_LIMITS.items()
     ]
     parts.append("Without a word: " + ", ".join(limits) + ".\n")
-    parts += _section('`[target.drift]`: `"enforce"` (put it back) or `"report"`', settings.DriftSettings)
+    parts += _section('`[target.drift]`: `"enforce"` (put it back) or `"report"`', settings_target.DriftSettings)
     parts += _section("`[schedule]`", settings.ScheduleSettings)
     parts += _section("`[notify.webhook]`", settings.WebhookSettings)
     parts.append(_TEMPLATES.format(filters=", ".join(f"`{name}`" for name in FILTERS)))
@@ -89,30 +96,24 @@ def _limit(percent: float | None, count: int | None, base: int) -> list[str]:
     return shown
 
 
-def _section(title: str, model: type[BaseModel], skip: Collection[str] = ()) -> list[str]:
-    meanings = _docstrings()
-    rows = ["| key | takes | default | |", "|---|---|---|---|"]
+def _section(title: str, model: type[BaseModel], skip: Collection[str] = (), *, defaults: bool = True) -> list[str]:
+    meanings = _meanings()
+    rows = ["| key | takes | default | |", "|---|---|---|---|"] if defaults else ["| key | takes | |", "|---|---|---|"]
     for name, field in model.model_fields.items():
         if name in skip:
             continue
         required = field.is_required()
-        default = "" if required else _default(field.get_default(call_default_factory=True))
-        meaning = " ".join(meanings.get((model.__name__, name), "").split())
-        rows.append(
-            f"| `{field.alias or name}` | {_type(field.annotation)} | {'needed' if required else default} | {meaning} |"
-        )
+        default = "needed" if required else _default(field.get_default(call_default_factory=True))
+        cells = [f"`{field.alias or name}`", _type(field.annotation), *([default] if defaults else [])]
+        rows.append(f"| {' | '.join([*cells, meanings.get((model.__name__, name), '')])} |")
     return [f"## {title}\n", "\n".join(rows) + "\n"]
 
 
 @cache
-def _docstrings() -> dict[tuple[str, str], str]:
-    """Return the text below each field of each settings class, by class and field."""
-    found = {}
-    for class_ in ast.parse(Path(settings.__file__).read_text(encoding="utf-8")).body:
-        for field, text in pairwise(class_.body) if isinstance(class_, ast.ClassDef) else ():
-            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
-                found[class_.name, field.target.id] = str(ast.literal_eval(text.value))
-    return found
+def _meanings() -> dict[tuple[str, str], str]:
+    """Return what each field of each table means; what a profile's value means is said beside the profiles."""
+    of_profiles = {("ProfileOverrides", field): text for (_, field), text in below_fields(profiles).items()}
+    return of_profiles | below_fields(sections, settings, settings_target)
 
 
 def _type(annotation: Any) -> str:
@@ -123,13 +124,13 @@ def _type(annotation: Any) -> str:
         return " or ".join(f"`{_quoted(value)}`" for value in arguments)
     if origin in (Union, UnionType):
         return " or ".join(_type(argument) for argument in arguments if argument is not NoneType)
-    if origin is list:
+    if origin in (list, tuple):
         return f"list of {_type(arguments[0])}s" if _type(arguments[0]).isalpha() else f"list of {_type(arguments[0])}"
     if origin is dict:
         return "table"
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return " or ".join(f'`"{member.value}"`' for member in annotation)
-    if annotation is settings.Secret:
+    if annotation is sections.Secret:
         return "secret"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "table"

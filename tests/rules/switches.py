@@ -447,7 +447,7 @@ RULES: Final = (
     Rule(
         "members that are never shown are unknown",
         "reading.py",
-        "        if self._profile.members_read == \"group\" or showed or not short:",
+        '        if self._profile.members_read == "group" or showed or not short:',
         "        if True:",
         (f"{_DRIFT}::test_members_that_are_never_shown_are_unknown",),
     ),
@@ -517,14 +517,14 @@ RULES: Final = (
     # -- secrets, and text from outside ----------------------------------------------------------
     Rule(
         "a secret that others can read is refused",
-        "settings.py",
+        "sections.py",
         "        if private and wider:",
         "        if False:",
         ("tests/test_secrets.py",),
     ),
     Rule(
         "a secret written into the configuration is refused and not repeated",
-        "settings.py",
+        "sections.py",
         '        raise PydanticCustomError("secret_written", "{wanted}", {"wanted": _NAME_IT})',
         "        pass",
         ("tests/test_secrets.py",),
