@@ -68,3 +68,20 @@ class TestScimmy(EndpointContract):
     def endpoint(self) -> Iterator[Endpoint]:
         with others.scimmy() as endpoint:
             yield endpoint
+
+
+class TestDjangoScim(EndpointContract):
+    """PyPI's django-scim2: of PATCH it knows `replace` of a few attributes, and lists of members to add or remove; all
+    else is 501. A PUT leaves members as they are. A filter that it doesn't know finds nothing. A user and a group may
+    have the same id. Errors give their status as a number."""
+
+    emails = "emails"
+    """It keeps one address, without a type."""
+    extras = ()
+    """It keeps nothing but name and address, and drops the rest without a word."""
+    overrides = 'member_removal = "values"'
+
+    @pytest.fixture
+    def endpoint(self) -> Iterator[Endpoint]:
+        with others.django_scim() as endpoint:
+            yield endpoint
