@@ -116,6 +116,7 @@ def run(*, pause: bool, keep: Path | None) -> None:
             "SYNCD_TOKEN": _TOKEN,
             "SYNCD__TARGET__SANDBOX__BASE_URL": address,
             "SYNCD__TARGET__SANDBOX__PROFILE": _PROFILE,
+            "SYNCD__TARGET__SANDBOX__RATE": "200",
             "SYNCD__TARGET__SANDBOX__VERIFIED_DOMAINS": f'["{_DOMAIN}"]',
         }
         demo = Demo(folder, environment, pause, address.removesuffix("scim/v2"))

@@ -29,7 +29,10 @@ def _requests(change: Change, target: TargetRules, snapshot: Snapshot, per_updat
             count = sum(map(len, snapshot.members(change.key))) if target.profile.group_emptied_first else 0
             return 1 + ceil(count / target.profile.members_per_patch) * per_update
         case Action.CREATE_GROUP:
-            return 1 + ("externalId" in change.after)  # looked up first, lest it be made twice
+            # Looked up first where nobody remembers what earlier runs made.
+            asked = "externalId" in change.after and not snapshot.has_links
+            can_be_asked = target.profile.group_filters is None or "externalId" in target.profile.group_filters
+            return 1 + (asked and can_be_asked)
         case Action.ADD_MEMBERS | Action.REMOVE_MEMBERS:
             count = len(change.members) + len(change.subgroups)
             return ceil(count / target.profile.members_per_patch) * per_update

@@ -91,6 +91,7 @@ class Execution:
         self._look_again_first = look_again
         self._ask_for_groups = ask_for_groups
         self._found_in: dict[str, list[str]] = {}  # keys of groups not linked yet -> groups that they were found in
+        self._looked_for: set[tuple[Kind, str]] = set()
         self.unmade_groups: set[str] = set()
         self.echoed: bool | None = None
         """Whether the endpoint answered an update with the resource, None where there was none."""
@@ -257,9 +258,11 @@ class Execution:
         Raises Lost where there is none.
         """
         known = self._snapshot.user(lost.key) if lost.kind is Kind.USER else self._snapshot.group(lost.key)
-        known = known if change.key == lost.key else None
+        again = (lost.kind, lost.key) in self._looked_for
+        self._looked_for.add((lost.kind, lost.key))
+        known = known if change.key == lost.key and change.action in _OF_ATTRIBUTES and not again else None
         found = await self._collisions.marked(lost.kind, known.attributes) if known is not None else None
-        if known is None or found is None or change.action not in _OF_ATTRIBUTES:
+        if known is None or found is None:
             raise lost
         try:
             link = self._gate.relinked(lost, found)

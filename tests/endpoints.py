@@ -213,6 +213,10 @@ class Endpoint(Server):
         """Answer the next requests of that method whose path matches the expression with these replies, one each."""
         self._instead.append((method, path, list(replies)))
 
+    def relent(self) -> None:
+        """Answer as usual from now on."""
+        self._instead.clear()
+
     def answer(self, request: Request) -> Reply:
         self.held(request)
         if request.headers.get("authorization") != f"Bearer {self.token}":

@@ -31,6 +31,7 @@ title = "{{title}}"
 [[target]]
 name = "lucid"
 base_url = "{url}"
+rate = 10000
 token = {{ env = "EXPLAIN_TOKEN" }}
 verified_domains = ["x.org"]
 scope = 'title != "Contractor"'

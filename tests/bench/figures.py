@@ -62,6 +62,7 @@ title = "{{title}}"
 [[target]]
 name = "bench"
 base_url = "{url}"
+rate = 10000
 token = {{ env = "SYNCD_TOKEN" }}
 concurrency = 16
 """

@@ -42,6 +42,7 @@ userName = "{{mail}}"
 name = "endpoint"
 profile = "{profile}"
 base_url = "{url}"
+rate = 10000
 token = {{ env = "SYNCD_TEST_ENDPOINT_TOKEN" }}
 missing_grace = "0s"
 limits = {{ delete_group = {{ count = 100 }}, remove_members = {{ count = 100 }}, deactivate = {{ count = 100 }} }}

@@ -29,6 +29,7 @@ title = "{{title}}"
 name = "target"
 profile = "{profile}"
 base_url = "{url}"
+rate = 10000
 token = {{ env = "SYNCD_TOKEN" }}
 verified_domains = ["example.com"]
 {more}

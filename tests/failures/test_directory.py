@@ -32,6 +32,7 @@ externalId = "{{entryUUID}}"
 [[target]]
 name = "target"
 base_url = "ENDPOINT"
+rate = 10000
 token = {{ env = "SYNCD_TOKEN" }}
 missing_grace = "0s"
 [target.limits]

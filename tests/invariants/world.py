@@ -63,6 +63,7 @@ title = "{{title}}"
 name = "target"
 profile = "{profile}"
 base_url = "{url}"
+rate = 10000
 token = {{ env = "INVARIANTS_TOKEN" }}
 verified_domains = [{verified}]
 delete_after = "{delete_after}"

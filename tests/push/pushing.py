@@ -25,6 +25,8 @@ from tests.world import WORK_MAIL, World, source_rules, target_rules
 
 PROFILE = Profile("test", members_per_patch=3)
 NAME = "target"
+_UNHURRIED = 100_000.0
+"""Requests per second: these tests are about what is sent, not when."""
 
 
 class Pushing(World):
@@ -48,7 +50,13 @@ class Pushing(World):
     def reached(self) -> Target:
         """Return the target as it is reached over the network."""
         return Target(
-            self.target, self.scim.url, self._read_token, None, self.concurrency, patience=self.patience, timeout=10
+            replace(self.target, rate=_UNHURRIED),
+            self.scim.url,
+            self._read_token,
+            None,
+            self.concurrency,
+            patience=self.patience,
+            timeout=10,
         )
 
     def _read_token(self) -> SecretStr:

@@ -50,7 +50,7 @@ def test_a_chunk_that_fails_leaves_the_ones_before_it_done(tmp_path: Path) -> No
         def fail_the_second(request: object) -> None:
             if len(world.scim.requests) == 2 and not failed:
                 failed.append("once")
-                world.scim.instead("PATCH", "/Groups/", error(503, "later"))
+                world.scim.instead("PATCH", "/Groups/", error(409, "not now"))
 
         world.scim.held = fail_the_second
         run = world.push()

@@ -37,6 +37,7 @@ displayName = ["{{displayName}}", "{{cn}}"]
 [[target]]
 name = "endpoint"
 base_url = "ENDPOINT"
+rate = 10000
 token = {{ env = "SYNCD_TOKEN" }}
 missing_grace = "0s"
 """
