@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, NoReturn, TypeVar
 
-from syncd.core.drift import Drift, DriftClass, Reaction, group_drift, user_drift
 from syncd.core.model import Json, Kind, Known, KnownGroup, Observed, ObservedGroup, State
-from syncd.core.schema import MANAGER
 from syncd.errors import ScimError, TargetError, TargetGone, TargetRefused, TargetUnusable
+from syncd.reconciling import NAMED, Reading, count_of, reconcile, to_be_shown
 from syncd.scim.client import ENDPOINTS, Body, Client
 from syncd.scim.listing import Listing
 from syncd.scim.resources import field as member
@@ -32,7 +31,6 @@ _NOT_SERVED: Final = (403, 404, 405, 501)
 _NO_ME: Final = (400, 403, 404, 405, 501)
 """How endpoints say that they have no /Me, or none for this token (RFC 7644 section 3.11)."""
 _OWNERS: Final = frozenset({"owner", "accountowner", "workspaceowner"})
-_NAMED: Final = 3
 _T = TypeVar("_T")
 
 
@@ -42,28 +40,6 @@ class Paths:
 
     user: frozenset[str]
     group: frozenset[str]
-
-
-@dataclass
-class Reading:
-    """What was found, beside the resources themselves."""
-
-    compared: dict[Kind, frozenset[str]]
-    """The paths that syncd writes, and the endpoint shows."""
-    doubts: list[str] = field(default_factory=list)
-    """Why something may not be what it seems, in sentences for a person."""
-    gone: dict[Kind, set[str]] = field(default_factory=lambda: {kind: set() for kind in Kind})
-    """Keys of linked resources that are proven not to be there."""
-    unclear: dict[Kind, set[str]] = field(default_factory=lambda: {kind: set() for kind in Kind})
-    """Keys of linked resources of which the endpoint doesn't say whether they are there."""
-    hidden: set[str] = field(default_factory=set)
-    """Keys of users whose accounts are off and not listed: groups may not show them either."""
-    discovered: dict[str, Json] = field(default_factory=dict)
-    """What is to be remembered of the endpoint."""
-    shows_members: bool = False
-    """Whether any group showed any member."""
-    active_as: set[bool] = field(default_factory=set)
-    """What the endpoint ever said of anybody's being active."""
 
 
 async def read_target(
@@ -345,9 +321,9 @@ class _Reader:
     def _say_what_is_unclear(self) -> None:
         for kind, keys in self._reading.unclear.items():
             if keys:
-                some = ", ".join(sorted(keys)[:_NAMED])
+                some = ", ".join(sorted(keys)[:NAMED])
                 self._reading.doubts.append(
-                    f"{_count(len(keys), kind)} neither shown nor known to be gone ({some}): left as before"
+                    f"{count_of(len(keys), kind)} neither shown nor known to be gone ({some}): left as before"
                 )
 
     # -- members ---------------------------------------------------------------------------------
@@ -363,7 +339,7 @@ class _Reader:
             seen = self._observation.groups([known.id]).get(known.id)
             if seen is None or seen.members is None:
                 continue
-            people, subgroups = _to_be_shown(self._snapshot.members(known.key), self._reading)
+            people, subgroups = to_be_shown(self._snapshot.members(known.key), self._reading)
             link = _Link(Kind.GROUP, known.key, known.id)
             if len(seen.members) < len(people) + len(subgroups):
                 short.append(link)
@@ -380,8 +356,8 @@ class _Reader:
         for link in short:
             self._forget_members(link)
         self._reading.doubts.append(
-            f"{_count(len(short), Kind.GROUP)} shown without any member, and so is every other: this endpoint may not "
-            "show members at all, so they are left as they are"
+            f"{count_of(len(short), Kind.GROUP)} shown without any member, and so is every other: this endpoint may "
+            "not show members at all, so they are left as they are"
         )
 
     async def _ask_for_members(self, link: _Link) -> None:
@@ -429,157 +405,6 @@ class _Reader:
             self._protected[own] = "the account that the token belongs to"
 
 
-def reconcile(
-    rules: TargetRules, reading: Reading, snapshot: Snapshot, observation: Observation
-) -> tuple[list[Drift], list[str]]:
-    """Compare what was acknowledged with what is there; return the drift, and who accepted an invitation.
-
-    The snapshot given (a scratch copy) then says what is there, as far as it is to be put back.
-    """
-    drift: list[Drift] = []
-    pending: list[tuple[Known, Observed]] = []
-    # Where a manager's account is made again it has another id: references to the former one mean nobody.
-    remade = reading.gone[Kind.USER] if rules.drift.to(DriftClass.USER_DELETED) is Reaction.ENFORCE else set()
-    for batch in snapshot.all_users():
-        seen = observation.users([known.id for known in batch])
-        _name_managers(seen.values(), snapshot, remade)
-        for known in batch:
-            found = seen.get(known.id)
-            if known.lost or (found is None and known.key not in reading.gone[Kind.USER]):
-                continue
-            if found is not None and known.state is State.PENDING and not known.accepted:
-                pending.append((known, found))
-            drift += user_drift(*_comparable(known, found, reading), rules.drift)
-    accepted = _accepted(rules, reading, snapshot, pending)
-    drift += _Groups(rules, reading, snapshot, observation).drift()
-    for each in drift:
-        if each.reaction is Reaction.ENFORCE:
-            snapshot.observe(each)
-    for key in accepted:
-        snapshot.accept(key, seen=True)
-    return drift, accepted
-
-
-def _comparable(known: Known, found: Observed | None, reading: Reading) -> tuple[Known, Observed | None]:
-    """Return both with what the endpoint shows and the mapping speaks of.
-
-    An `active` that isn't shown is as acknowledged; but where only false is ever said, whoever is on is left out, and
-    that somebody is on again whom we switched off must not be missed.
-    """
-    paths = reading.compared[Kind.USER] | {"active"}
-    compared = {path: value for path, value in known.attributes.items() if path in paths}
-    if found is not None and "active" not in found.attributes:
-        active = reading.active_as == {False} or known.attributes.get("active") is not False
-        found = replace(found, attributes={**found.attributes, "active": active})
-    return replace(known, attributes=compared), found
-
-
-def _to_be_shown(members: tuple[set[str], set[str]], reading: Reading) -> tuple[set[str], set[str]]:
-    """Leave out of a group's members those who are gone, and those of whom the endpoint doesn't show as much as that
-    they are there: that their groups don't show them says nothing."""
-    gone, unclear = reading.gone, reading.unclear
-    people = members[0] - gone[Kind.USER] - unclear[Kind.USER] - reading.hidden
-    return people, members[1] - gone[Kind.GROUP] - unclear[Kind.GROUP]
-
-
-def _accepted(
-    rules: TargetRules, reading: Reading, snapshot: Snapshot, pending: Sequence[tuple[Known, Observed]]
-) -> list[str]:
-    """Return who accepted: whom we keep out and who is in; or, where the endpoint shows the pending as inactive, who
-    is shown as active. Where it never showed one so, nothing can be told; nor of one that doesn't say."""
-    if rules.profile.pending_by_endpoint:
-        shown = snapshot.discovery.get("pending_shown") == "inactive"
-        if not shown and any(not found.active for _, found in pending):
-            reading.discovered["pending_shown"] = "inactive"
-            shown = True
-        if not shown:
-            return []
-    return [known.key for known, found in pending if found.attributes.get("active") is True]
-
-
-def _name_managers(seen: Iterable[Observed], snapshot: Snapshot, remade: Set[str]) -> None:
-    """Put the source's key in the place of a manager's id, as the snapshot has it; a stranger's id stays."""
-    managed = [each for each in seen if each.attributes.get(MANAGER) is not None]
-    keys = snapshot.keys_of(Kind.USER, [str(each.attributes[MANAGER]) for each in managed])
-    for each in managed:
-        id_ = str(each.attributes[MANAGER])
-        key = keys.get(id_, id_)
-        each.attributes[MANAGER] = id_ if key in remade else key
-
-
-class _Groups:
-    """The groups of a snapshot beside what was found of them."""
-
-    def __init__(self, rules: TargetRules, reading: Reading, snapshot: Snapshot, observation: Observation) -> None:
-        self._rules = rules
-        self._reading = reading
-        self._snapshot = snapshot
-        self._observation = observation
-        self._strange: list[str] = []
-        """Names of groups whose members can't be recognised."""
-
-    def drift(self) -> list[Drift]:
-        """Return all drift; what can't be told is said in the reading's doubts."""
-        drift: list[Drift] = []
-        for known in self._snapshot.groups().values():
-            found = self._observation.groups([known.id]).get(known.id)
-            if known.lost or (found is None and known.key not in self._reading.gone[Kind.GROUP]):
-                continue
-            members = self._still_there(self._snapshot.members(known.key))
-            shown = _to_be_shown(members, self._reading)
-            there = None
-            if found is not None:
-                there = self._members(found, known, any(shown))
-                found = self._without_suffix(found, known)
-            if there is not None:
-                there = there[0] | (members[0] - shown[0]), there[1] | (members[1] - shown[1])
-            compared = self._reading.compared[Kind.GROUP]
-            attributes = {path: value for path, value in known.attributes.items() if path in compared}
-            drift += group_drift(replace(known, attributes=attributes), members, found, there, self._rules.drift)
-        if self._strange:
-            some = ", ".join(sorted(self._strange)[:_NAMED])
-            self._reading.doubts.append(
-                f"{_count(len(self._strange), Kind.GROUP)} shown with members that are neither users nor groups "
-                f"({some}): the members are left as they are"
-            )
-        return drift
-
-    def _members(self, found: ObservedGroup, known: KnownGroup, expected: bool) -> tuple[set[str], set[str]] | None:
-        """Return the keys of the managed members; None where the endpoint doesn't say who they are.
-
-        Some endpoints show other values than ids: then none of them is a managed one, nor anybody at all.
-        """
-        ids = found.members
-        if ids is None:
-            return None
-        users, groups = (self._snapshot.keys_of(kind, ids) for kind in (Kind.USER, Kind.GROUP))
-        if ids and expected and not (users or groups or self._observed(ids)):
-            self._strange.append(known.name)
-            return None
-        live = (
-            self._snapshot.ids(kind, list(keys.values())) for kind, keys in ((Kind.USER, users), (Kind.GROUP, groups))
-        )
-        people, subgroups = map(set, live)
-        return self._still_there((people, subgroups))
-
-    def _observed(self, ids: Sequence[str]) -> bool:
-        return bool(self._observation.users(ids) or self._observation.groups(ids))
-
-    def _still_there(self, members: tuple[set[str], set[str]]) -> tuple[set[str], set[str]]:
-        """Leave out who is gone: that is a drift of its own, and its groups follow from it."""
-        return members[0] - self._reading.gone[Kind.USER], members[1] - self._reading.gone[Kind.GROUP]
-
-    def _without_suffix(self, found: ObservedGroup, known: KnownGroup) -> ObservedGroup:
-        """Undo the removal of a suffix that the source's own name ends with."""
-        name = str(known.attributes.get("displayName", known.name))
-        return replace(found, name=name) if found.name + self._rules.profile.group_suffix == name else found
-
-
-def _count(number: int, kind: Kind) -> str:
-    """Return a number with its noun and verb: `1 group is`, `2 users are`."""
-    return f"{number:,} {kind.value} is" if number == 1 else f"{number:,} {kind.value}s are"
-
-
 def _text(value: Json) -> str:
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
@@ -596,3 +421,6 @@ def _is_on(active: Json) -> bool:
 
 def _role(role: Json) -> str:
     return _value(role).casefold().replace(" ", "").replace("_", "").replace("-", "")
+
+
+__all__ = ["Paths", "Reading", "read_target", "reconcile"]

@@ -15,17 +15,22 @@ from syncd.core.model import Flat, Kind, Known, KnownGroup, Observed, ObservedGr
 from syncd.core.schema import MANAGER
 from syncd.reading import Paths, Reading, read_target, reconcile
 from syncd.scim.client import Client
+from syncd.scim.pace import Pace
 from syncd.scim.profiles import Profile
 from syncd.scim.resources import resource
 from syncd.scim.transport import Transport
 from syncd.store import Observation, Snapshot, StateFile
 from tests.endpoints import TOKEN, Endpoint, Reply, Request, error
+from tests.scim.asking import IMPATIENT
 from tests.world import WORK_MAIL, target_rules
 
 Json = Any
 PATHS = Paths(frozenset({"userName", "title", WORK_MAIL, MANAGER}), frozenset({"displayName", "externalId"}))
 PROFILE = Profile("test")
 NAME = "target"
+FAST = 10_000
+PATIENCE = replace(IMPATIENT, longest_pause=0.05)
+"""One answer of 429 after another is waited out for minutes, in earnest."""
 
 
 class Hiding(Endpoint):
@@ -168,7 +173,8 @@ class Managed:
         rules = replace(target_rules(NAME, profile=self.profile), drift=self.reactions)
 
         async def read() -> Reading:
-            async with Transport(NAME, self.scim.url, TOKEN) as transport:
+            pace = Pace(self.profile, rate=FAST)
+            async with Transport(NAME, self.scim.url, TOKEN, pace=pace, patience=PATIENCE) as transport:
                 client = Client(transport, self.profile, patch=True)
                 return await read_target(
                     client, rules, PATHS, snapshot, observation, concurrency=self.concurrency, expect_gone=expect_gone

@@ -11,7 +11,7 @@ import pytest
 
 from syncd.core.model import Kind, Observed, ObservedGroup, State
 from syncd.core.schema import MANAGER
-from syncd.errors import TargetError, TargetGone, TargetRefused, TargetUnreachable, TargetUnusable
+from syncd.errors import TargetError, TargetFailing, TargetGone, TargetRefused, TargetUnreachable, TargetUnusable
 from syncd.scim.client import Client
 from tests.endpoints import Reply, error
 from tests.targets import PROFILE, Managed, managed
@@ -230,23 +230,35 @@ def test_an_incomplete_list_is_said_to_be_one_and_nobody_is_gone_for_it(world: M
     assert found.drift == []
 
 
-@pytest.mark.parametrize("status", [404, 500, 503, 429])
-@pytest.mark.parametrize("path", ["/Users$", "/Groups$"])
+AGAIN_AND_AGAIN = 1000
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/Users$", 404), ("/Users$", 500), *(("/Groups$", each) for each in (404, 500, 503, 429))]
+)
 def test_a_list_that_fails_is_an_error_and_nothing_follows(world: Managed, path: str, status: int) -> None:
     world.users("1")
     world.group("g")
-    world.scim.instead("GET", path, *[error(status)] * 3)
+    world.scim.instead("GET", path, *[error(status)] * AGAIN_AND_AGAIN)
     with pytest.raises(TargetUnusable, match=f"{path[1:-1]} can't be read: {status}") as caught:
         world.read()
     assert "nothing was inferred" in caught.value.hint
+
+
+@pytest.mark.parametrize("status", [503, 429])
+def test_a_target_that_does_not_get_as_far_as_a_list_is_failing(world: Managed, status: int) -> None:
+    world.users("1")
+    world.scim.instead("GET", "/Users$", *[error(status)] * AGAIN_AND_AGAIN)
+    with pytest.raises(TargetFailing, match=f"without one good answer; the last: {status}"):
+        world.read()
 
 
 def test_a_list_that_fails_in_the_middle_is_an_error(world: Managed) -> None:
     world.users("1", "2")
     world.profile = replace(PROFILE, page_size=1)
     first = Reply(200, {"totalResults": 2, "Resources": [world.scim.users["id-1"]]})
-    world.scim.instead("GET", "/Users$", first, error(502))
-    with pytest.raises(TargetUnusable, match="502"):
+    world.scim.instead("GET", "/Users$", first, error(500))
+    with pytest.raises(TargetUnusable, match="500"):
         world.read()
 
 

@@ -233,14 +233,14 @@ RULES: Final = (
     ),
     Rule(
         "who doesn't say whether they are in has not accepted",
-        "reading.py",
+        "reconciling.py",
         'if found.attributes.get("active") is True]',
         "if found.active]",
         (_DRIFT,),
     ),
     Rule(
         "where everybody is shown as in, nobody is known to have accepted",
-        "reading.py",
+        "reconciling.py",
         "        if not shown:\n            return []",
         "        if False:\n            return []",
         (f"{_DRIFT}::test_where_the_endpoint_shows_everybody_as_active_nothing_can_be_told",),
@@ -474,7 +474,7 @@ RULES: Final = (
     ),
     Rule(
         "what is only to be reported is not put back",
-        "reading.py",
+        "reconciling.py",
         "        if each.reaction is Reaction.ENFORCE:\n            snapshot.observe(each)",
         "        if True:\n            snapshot.observe(each)",
         (_DRIFT,),
