@@ -161,15 +161,18 @@ def test_what_is_refused_here_or_skipped_is_not_set_aside(tmp_path: Path) -> Non
 
 
 class NoCommit(Progress):
-    """Lets no transaction of the push be committed, as when the machine stops at that instant."""
+    """Lets no outcome be committed, as when the machine stops once the first request is answered."""
 
     def __init__(self, world: Pushing) -> None:
         self._conn = world.state.db.conn
 
     def pushing(self, target: str, changes: int) -> None:
+        commits: list[str] = []
+
         def authorize(action: int, first: str | None, *_: str | None) -> int:
-            commits = action == sqlite3.SQLITE_TRANSACTION and first == "COMMIT"
-            return sqlite3.SQLITE_DENY if commits else sqlite3.SQLITE_OK
+            if action == sqlite3.SQLITE_TRANSACTION and first == "COMMIT":
+                commits.append("the intent's" if not commits else "the outcome's")
+            return sqlite3.SQLITE_DENY if commits[1:] else sqlite3.SQLITE_OK
 
         self._conn.set_authorizer(authorize)
 
@@ -180,7 +183,7 @@ class NoCommit(Progress):
 def push_without_commit(world: Pushing, plan: Plan) -> None:
     """Push, and let the state file be given up when the first outcome is to be committed."""
     progress = world.progress = NoCommit(world)
-    sent = len(world.scim.requests)
+    sent, world.concurrency = len(world.scim.requests), 1
     with pytest.raises(StateError):
         world.push(plan)
     progress.over()
@@ -193,7 +196,7 @@ def outcomes(world: Pushing) -> int:
     (head, *_) = journal.heads(1)
     run = journal.run(head.number)
     assert run is not None
-    return len(run.outcomes)
+    return len(run.outcomes) - len(journal.intents())
 
 
 def test_an_approval_is_not_spent_without_the_outcome(tmp_path: Path) -> None:

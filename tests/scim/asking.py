@@ -13,7 +13,7 @@ from syncd.scim.transport import Patience, Transport
 from tests.endpoints import TOKEN
 
 T = TypeVar("T")
-IMPATIENT = Patience(attempts=3, outage=0.05, base=0.01, cap=0.02)
+IMPATIENT = Patience(attempts=3, outage=0.05, base=0.01, cap=0.02, longest_pause=0.05)
 """For endpoints that keep failing: what takes half a minute with patience shows in a moment."""
 
 
