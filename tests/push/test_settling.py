@@ -167,12 +167,9 @@ class NoCommit(Progress):
         self._conn = world.state.db.conn
 
     def pushing(self, target: str, changes: int) -> None:
-        commits: list[str] = []
-
         def authorize(action: int, first: str | None, *_: str | None) -> int:
-            if action == sqlite3.SQLITE_TRANSACTION and first == "COMMIT":
-                commits.append("the intent's" if not commits else "the outcome's")
-            return sqlite3.SQLITE_DENY if commits[1:] else sqlite3.SQLITE_OK
+            is_outcome = action == sqlite3.SQLITE_UPDATE and first == "outcomes"
+            return sqlite3.SQLITE_DENY if is_outcome else sqlite3.SQLITE_OK
 
         self._conn.set_authorizer(authorize)
 

@@ -224,17 +224,21 @@ def test_a_start_index_that_is_refused_is_left_out() -> None:
     assert (ids, doubt, queries[2:]) == (["a", "b"], "", [{}, {"cursor": "x"}])
 
 
-@pytest.mark.parametrize(
-    "failure", [error(500), error(400), error(400, "", "invalidCursor"), error(503), error(429), error(404)]
-)
+@pytest.mark.parametrize("failure", [error(500), error(400), error(400, "", "invalidCursor"), error(404)])
 def test_a_failure_in_the_middle_is_no_end(failure: Reply) -> None:
     with pytest.raises(ScimError) as caught:
         listed(in_turn(page(["a", "b"], 3), failure))
     assert caught.value.status == failure.status
 
 
+@pytest.mark.parametrize("failure", [error(429), error(502), error(503), error(504)])
+def test_a_page_that_is_not_ready_is_asked_for_again(failure: Reply) -> None:
+    ids, doubt, _ = listed(in_turn(page(["a", "b"], 3), failure, failure, page(["c"], 3)))
+    assert (ids, doubt) == (["a", "b", "c"], "")
+
+
 def test_a_failure_at_the_beginning_is_no_empty_list() -> None:
-    for failure in (error(404), error(500), error(503)):
+    for failure in (error(404), error(500)):
         with pytest.raises(ScimError, match=str(failure.status)):
             listed(in_turn(*[failure] * 3))
 
