@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, NoReturn, TypeVar
+from uuid import uuid4
 
 from syncd.core.model import Json, Kind, Known, KnownGroup, Observed, ObservedGroup, State
 from syncd.errors import ScimError, TargetError, TargetGone, TargetRefused, TargetUnusable
@@ -28,6 +29,10 @@ _ASKED_FIRST: Final = 20
 _ENOUGH_TO_SHOW: Final = 3
 """Where so many have an attribute and the endpoint never showed it of anybody, it doesn't keep it, or doesn't say."""
 _NOT_SERVED: Final = (403, 404, 405, 501)
+_NO_MEMBERS: Final = {"excludedAttributes": "members"}
+"""The members of large groups are most of what there is to send (RFC 7644 section 3.9)."""
+_REFUSED: Final = (400, 500, 501)
+"""How endpoints answer a parameter that they don't take."""
 _NO_ME: Final = (400, 403, 404, 405, 501)
 """How endpoints say that they have no /Me, or none for this token (RFC 7644 section 3.11)."""
 _OWNERS: Final = frozenset({"owner", "accountowner", "workspaceowner"})
@@ -121,7 +126,10 @@ class _Reader:
             self._see_that_something_is_there(unlisted)
         self._believe_of_the_switched_off(unlisted, expected=expect_gone and not any(self._there.values()))
         self._say_what_is_unclear()
-        await self._members(listed=listed_with_members)
+        if self._profile.members_read == "filter":
+            await self._members_by_filter()
+        else:
+            await self._members(listed=listed_with_members)
         self._leave_out_what_is_never_shown()
         self._reading.discovered |= {"protected": self._protected, "active_as": sorted(self._reading.active_as)}
         return self._reading
@@ -144,10 +152,18 @@ class _Reader:
     # -- lists -----------------------------------------------------------------------------------
 
     async def _listed(self, kind: Kind) -> AsyncIterator[list[Body]]:
-        listing = Listing(self._client.transport, ENDPOINTS[kind], self._profile)
+        unwanted = kind is Kind.GROUP and self._profile.members_read in ("filter", "nothing")
+        listing = Listing(self._client.transport, ENDPOINTS[kind], self._profile, _NO_MEMBERS if unwanted else None)
         try:
-            async for page in listing.pages():
-                yield page
+            try:
+                async for page in listing.pages():
+                    yield page
+            except ScimError as error:
+                if not unwanted or error.status not in _REFUSED:
+                    raise
+                listing = Listing(self._client.transport, ENDPOINTS[kind], self._profile)
+                async for page in listing.pages():
+                    yield page
         except (ScimError, TargetRefused) as error:
             if kind is Kind.GROUP and error.status in _NOT_SERVED and not any(self._groups()):
                 return
@@ -368,6 +384,50 @@ class _Reader:
         """Let it be unknown who is in a group."""
         seen = self._observation.groups([link.id])[link.id]
         self._observation.put_groups([replace(seen, members=None)])
+
+    async def _members_by_filter(self) -> None:
+        """Ask for the users of each managed group, where groups don't show them (AWS: `groups.value eq`)."""
+        groups = [_Link(Kind.GROUP, known.key, known.id) for known in self._groups()]
+        listed = self._observation.groups([link.id for link in groups])
+        groups = [link for link in groups if link.id in listed]
+        if not groups:
+            return
+        nobodys = await self._members_of(str(uuid4()))
+        if nobodys:
+            # RFC 7644 section 3.4.2.2 demands an error for what isn't supported; some endpoints list everybody.
+            self._reading.doubts.append(
+                "the endpoint doesn't look whether users are in the group that they are asked for by (a group that "
+                "doesn't exist has members): members are left as they are"
+            )
+            return
+        unknown: list[str] = []
+
+        async def ask(link: _Link) -> None:
+            ids = await self._members_of(link.id)
+            if ids is None:
+                unknown.append(link.key)
+            else:
+                self._observation.put_groups([replace(listed[link.id], members=ids)])
+
+        await self._each(ask, groups)
+        if unknown:
+            some = ", ".join(sorted(unknown)[:NAMED])
+            self._reading.doubts.append(
+                f"{count_of(len(unknown), Kind.GROUP)} not answered for, or not to the end, when users are "
+                f"asked for by group ({some}): the members are left as they are"
+            )
+
+    async def _members_of(self, group: str) -> list[str] | None:
+        """Return the ids of a group's users; None where the answer is incomplete, or is none. Raises TargetError."""
+        try:
+            ids, doubt = await self._client.members_by_filter(group)
+        except ScimError:
+            return None
+        except TargetRefused as error:
+            if error.status == 403:  # this one is refused: the lists were not
+                return None
+            raise
+        return None if doubt else ids
 
     # -- attributes ------------------------------------------------------------------------------
 

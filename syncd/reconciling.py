@@ -124,6 +124,7 @@ class _Groups:
 
     def __init__(self, rules: TargetRules, reading: Reading, snapshot: Snapshot, observation: Observation) -> None:
         self._rules = rules
+        self._profile = rules.profile
         self._reading = reading
         self._snapshot = snapshot
         self._observation = observation
@@ -142,7 +143,7 @@ class _Groups:
             there = None
             if found is not None:
                 there = self._members(found, known, any(shown))
-                found = self._without_suffix(found, known)
+                found = self._as_named(found, known)
             if there is not None:
                 there = there[0] | (members[0] - shown[0]), there[1] | (members[1] - shown[1])
             compared = self._reading.compared[Kind.GROUP]
@@ -172,6 +173,8 @@ class _Groups:
             self._snapshot.ids(kind, list(keys.values())) for kind, keys in ((Kind.USER, users), (Kind.GROUP, groups))
         )
         people, subgroups = map(set, live)
+        if self._profile.members_read == "filter":  # a filter over users finds no groups
+            subgroups = self._snapshot.members(known.key)[1]
         return self._still_there((people, subgroups))
 
     def _observed(self, ids: Sequence[str]) -> bool:
@@ -181,10 +184,16 @@ class _Groups:
         """Leave out who is gone: that is a drift of its own, and its groups follow from it."""
         return members[0] - self._reading.gone[Kind.USER], members[1] - self._reading.gone[Kind.GROUP]
 
-    def _without_suffix(self, found: ObservedGroup, known: KnownGroup) -> ObservedGroup:
-        """Undo the removal of a suffix that the source's own name ends with."""
+    def _as_named(self, found: ObservedGroup, known: KnownGroup) -> ObservedGroup:
+        """Return a group by the name that it was given, where what is shown means the same, or can't be changed.
+
+        The suffix was taken off in reading; the source's own name may end with it.
+        """
         name = str(known.attributes.get("displayName", known.name))
-        return replace(found, name=name) if found.name + self._rules.profile.group_suffix == name else found
+        same = found.name + self._profile.group_suffix == name
+        if not self._profile.group_name_case:
+            same = same or found.name.casefold() == name.casefold()
+        return replace(found, name=name) if same or not self._profile.group_rename else found
 
 
 def count_of(number: int, kind: Kind) -> str:

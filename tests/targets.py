@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -39,10 +40,14 @@ class Hiding(Endpoint):
     `unlisted`: ids that lists leave out. `off`: where accounts that are off are to be seen: "everywhere", "by id"
     (Lucid) or "nowhere" (Atlassian). `members`: where members are: "everywhere", "by id" or "nowhere".
     `listed_members`: how many of them a list shows. `by_id`: what is answered for an id instead. `me`: what /Me says.
+    `knows_excluded`: whether it takes `excludedAttributes`. `members_total`: how many users it says that a filter by
+    group finds.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.knows_excluded = True
+        self.members_total: int | None = None
         self.unlisted: set[str] = set()
         self.off = "everywhere"
         self.members_in = "everywhere"
@@ -61,12 +66,22 @@ class Hiding(Endpoint):
         return super()._route(request)
 
     def _list(self, held: dict[str, dict[str, Json]], request: Request) -> Reply:
+        if "excludedAttributes" in request.query and not self.knows_excluded:
+            return error(400, "excludedAttributes is not supported")
+        group = re.fullmatch('groups.value eq "(.*)"', request.query.get("filter", ""))
+        if group and self.filters == "work":
+            return self._users_of(group[1])
         shown = {
             id_: self._in_a_list(body)
             for id_, body in held.items()
             if id_ not in self.unlisted and (self.off == "everywhere" or body.get("active") is not False)
         }
         return super()._list(shown, request)
+
+    def _users_of(self, group: str) -> Reply:
+        members = [each["value"] for each in self.groups.get(group, {}).get("members", [])]
+        found = [self.users[id_] for id_ in members if id_ in self.users]
+        return Reply(200, {"totalResults": self.members_total or len(found), "Resources": found})
 
     def _in_a_list(self, body: dict[str, Json]) -> dict[str, Json]:
         if "members" not in body:
