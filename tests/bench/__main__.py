@@ -3,7 +3,7 @@
 A ratio holds on any machine, slow or busy; a time does not. Each line says what it is compared with and what it
 may be at most. Ends with exit code 1 when a figure is over.
 
-    python -m tests.bench [quiet|size|help|ldap|push …]
+    python -m tests.bench [quiet|help|ldap|push|memory …]
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ _FIGURES: Final[dict[str, Callable[[], Iterable[figures.Figure]]]] = {
     "help": figures.help_,
     "ldap": figures.ldap,
     "push": figures.push,
+    "memory": figures.memory,
 }
 
 
