@@ -55,6 +55,8 @@ class Comparison:
         self._source = source
         self._target = target
         self._user_paths = source.users.paths
+        self._deletes = target.profile.deletes == "deletes"
+        self._pending = target.pending if self._deletes else replace(target.pending, withdrawn_by_delete=False)
         self._snapshot = snapshot
         self._now = now
         self._decisions = decisions
@@ -148,7 +150,7 @@ class Comparison:
     ) -> None:
         """Note what follows for one user who was mapped."""
         owned = before and replace(before, attributes=_owned(before.attributes, self._user_paths))
-        following = user_changes(desired, owned, self._target.pending, digest, linked, match)
+        following = user_changes(desired, owned, self._pending, digest, linked, match)
         key, changes = desired.key, following.changes
         if following.forget:
             self.bookkeeping.forgotten.append(key)
@@ -237,7 +239,7 @@ class Comparison:
     def _due(self) -> list[Known]:
         """Return those who have been switched off for so long that they are to be deleted."""
         after = self._target.delete_after
-        return [] if after is None else self._snapshot.deactivated_before(self._now - after)
+        return [] if after is None or not self._deletes else self._snapshot.deactivated_before(self._now - after)
 
     def groups(
         self,
@@ -279,7 +281,7 @@ class Comparison:
                 self._off.add(known.key)
             else:
                 self._gone.add(known.key)
-            following = user_changes(desired, known, self._target.pending, "", ())
+            following = user_changes(desired, known, self._pending, "", ())
             if following.forget:
                 self.bookkeeping.forgotten.append(known.key)
             if following.changes:

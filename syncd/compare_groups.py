@@ -215,6 +215,7 @@ class GroupComparison:
         """Note what follows for one group and its members. `remaining`: the groups there are once all is done."""
         before, found = self.known.get(entry.key), self._found.get(entry.key)
         owned = before and replace(before, attributes={p: v for p, v in before.attributes.items() if p in self._paths})
+        flat = self._with_a_name_it_may_have(entry, flat, before, found)
         changes = group_changes(entry.key, flat, owned, found)
         members: Members | None = None
         if found is not None:
@@ -225,6 +226,23 @@ class GroupComparison:
             members = set(), set()
         self.changes += changes
         self.changes += self._membership(entry, str(flat["displayName"]), before, members, groups, remaining)
+
+    def _with_a_name_it_may_have(
+        self, entry: GroupEntry, flat: Flat, before: KnownGroup | None, found: ObservedGroup | None
+    ) -> Flat:
+        """Keep the name that a group has at the target, where groups can't be renamed there."""
+        profile, wanted = self._target.profile, str(flat["displayName"])
+        there = wanted
+        if found is not None:
+            there = found.name
+        elif before is not None and not before.lost:
+            there = str(before.attributes.get("displayName", before.name))
+        if profile.group_rename or there == wanted:
+            return flat
+        if profile.group_name_case or there.casefold() != wanted.casefold():
+            problem = f"this endpoint can't rename groups: the group stays `{there}`, and is not called `{wanted}`"
+            self.problems.append(Trouble(entry.key, problem, entry.where, Kind.GROUP.value))
+        return {**flat, "displayName": there}
 
     def _membership(
         self,
