@@ -204,6 +204,8 @@ class GroupComparison:
         people = self._snapshot.keys_of(Kind.USER, ids) | {
             id_: self._adopted[id_] for id_ in ids if id_ in self._adopted
         }
+        # An id that is a user's is the user: some endpoints give the same to a user and a group.
+        ids = [id_ for id_ in ids if id_ not in people]
         groups = self._snapshot.keys_of(Kind.GROUP, ids) | {id_: self._taken[id_] for id_ in ids if id_ in self._taken}
         return set(people.values()), set(groups.values())
 

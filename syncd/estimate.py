@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 
+from syncd.core.model import Json
 from syncd.core.plan import Action, Change, Estimate
+from syncd.scim.profiles import Profile
+from syncd.scim.resources import needs_reading
 from syncd.store import Snapshot
 from syncd.terms import TargetRules
 
@@ -14,11 +17,26 @@ def estimate(changes: Sequence[Change], target: TargetRules, snapshot: Snapshot)
     """Return the requests, and the seconds at the target's rate."""
     if not changes:
         return Estimate(0, 0.0)
-    patch = target.profile.patch if target.profile.patch is not None else snapshot.discovery.get("patch")
-    asks_first = patch is None
-    per_update = 1 if patch is not False else 2
-    requests = int(asks_first) + sum(_requests(change, target, snapshot, per_update) for change in changes)
+    discovery = snapshot.discovery
+    requests = int(asks_first(target.profile, discovery))
+    requests += sum(_requests(change, target, snapshot, _per_update(change, target, discovery)) for change in changes)
     return Estimate(requests, round(requests / target.rate, 1))
+
+
+def asks_first(profile: Profile, discovery: Mapping[str, Json]) -> bool:
+    """Return whether a push begins by asking what the endpoint announces: once, where the profile leaves it open."""
+    return profile.patch is None and "patch" not in discovery
+
+
+def _per_update(change: Change, target: TargetRules, discovery: Mapping[str, Json]) -> int:
+    """Return the requests of one update: one by PATCH, two where it is read first and PUT."""
+    members = change.action in (Action.ADD_MEMBERS, Action.REMOVE_MEMBERS, Action.DELETE_GROUP)
+    area = "users" if change.action.about_user else "members" if members else "groups"
+    patch = target.profile.patch
+    if patch is None:
+        patch = discovery.get("patch") is not False and area not in (discovery.get("by_put") or ())
+    reads = not target.profile.patch_paths and not members and needs_reading(change.action.kind, change.after)
+    return 1 if patch and not reads else 2
 
 
 def _requests(change: Change, target: TargetRules, snapshot: Snapshot, per_update: int) -> int:

@@ -89,15 +89,6 @@ class Gate:
         self._lost: dict[tuple[Kind, str], Lost] = {}
 
     @property
-    def patch(self) -> bool:
-        """Whether updates go by PATCH, as far as the endpoint has shown."""
-        return self._client.patch
-
-    @patch.setter
-    def patch(self, patch: bool) -> None:
-        self._client.patch = patch
-
-    @property
     def attempts(self) -> int:
         """How often something is sent whose outcome was unclear, and then found not to have taken effect."""
         return self._client.transport.attempts

@@ -15,15 +15,17 @@ from itertools import groupby
 
 from syncd.collisions import Collisions
 from syncd.core.drift import DriftClass, Reaction
+from syncd.core.model import Json
 from syncd.core.plan import Action, Change, Outcome, Plan, Result
 from syncd.core.quarantine import is_permanent
 from syncd.errors import OutcomeUnclear, ScimError, TargetError, TargetFailing, TargetUnusable
+from syncd.estimate import asks_first
 from syncd.execution import Clock, Done, Execution
 from syncd.gate import Gate, Lost, Refusal
 from syncd.members import Members
 from syncd.scim.client import Client
+from syncd.scim.discovery import announced
 from syncd.scim.profiles import Profile
-from syncd.scim.resources import field
 from syncd.store import Commits, Journal, Snapshot, StateFile
 
 _OF_ATTRIBUTES = (DriftClass.USER_ATTRIBUTES, DriftClass.GROUP_RENAMED)
@@ -123,8 +125,8 @@ class Push:
         )
 
     async def _prepare(self) -> None:
-        """Find out once whether the endpoint takes PATCH, where the profile doesn't know."""
-        if self._terms.profile.patch is not None or "patch" in self._snapshot.discovery:
+        """Find out once what the endpoint announces, where the profile leaves something open."""
+        if not asks_first(self._terms.profile, self._snapshot.discovery):
             return
         try:
             config = await self._client.service_provider_config()
@@ -133,10 +135,11 @@ class Push:
         except TargetError as error:
             self.stopped = error
             return
-        self._client.patch = field(field(config, "patch"), "supported") is not False
-        self._discover(patch=self._client.patch)
+        said = announced(config)
+        self._client.learn(patch=said["patch"], etags=said["etag"])
+        self._discover(**said)
 
-    def _discover(self, **facts: bool) -> None:
+    def _discover(self, **facts: Json) -> None:
         discovery = self._snapshot.discovery
         if any(discovery.get(name) != fact for name, fact in facts.items()):
             with self._state.atomic():
@@ -228,7 +231,7 @@ class Push:
 
     async def _try(self, change: Change) -> tuple[Outcome, Done | None, bool]:
         """Do one change; returns also what is to be acknowledged, and whether it may have been done all the same."""
-        patched = self._client.patch
+        by_put = len(self._client.by_put)
         unclear = False
         try:
             done = await self._execution.carry_out(change)
@@ -246,8 +249,8 @@ class Push:
         else:
             return Outcome(change, Result.APPLIED, done.status, done.remark, done.finished), done, False
         finally:
-            if patched and not self._client.patch:
-                self._discover(patch=False)
+            if len(self._client.by_put) > by_put:
+                self._discover(by_put=sorted(self._client.by_put))
         return outcome, None, unclear
 
 

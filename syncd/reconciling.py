@@ -165,7 +165,9 @@ class _Groups:
         ids = found.members
         if ids is None:
             return None
-        users, groups = (self._snapshot.keys_of(kind, ids) for kind in (Kind.USER, Kind.GROUP))
+        users = self._snapshot.keys_of(Kind.USER, ids)
+        # An id that is a user's is the user: some endpoints give the same to a user and a group.
+        groups = self._snapshot.keys_of(Kind.GROUP, [id_ for id_ in ids if id_ not in users])
         if ids and expected and not (users or groups or self._observed(ids)):
             self._strange.append(known.name)
             return None

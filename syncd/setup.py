@@ -88,7 +88,13 @@ class Target:
 
     def client(self, transport: Transport, discovery: Mapping[str, Json]) -> Client:
         """Return the SCIM client; what was learnt of the endpoint gives way to the profile."""
-        return Client(transport, self.rules.profile, patch=discovery.get("patch"), etags=discovery.get("etag"))
+        return Client(
+            transport,
+            self.rules.profile,
+            patch=discovery.get("patch"),
+            etags=discovery.get("etag"),
+            by_put=discovery.get("by_put") or (),
+        )
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote as percent
@@ -63,19 +63,31 @@ class Written:
 class Client:
     """One target's resources. `patch` says whether updates go by PATCH; False: read, merge, PUT.
 
-    Where the profile doesn't know whether the endpoint takes PATCH, and it refuses one that then succeeds as a PUT,
-    `patch` turns False for the rest.
+    Where the profile doesn't know whether the endpoint takes PATCH, and it refuses one that then succeeds as a PUT, its
+    area is added to `by_put` (`users`, `groups`, `members`: some know PATCH for one and not for another).
     """
 
     def __init__(
-        self, transport: Transport, profile: Profile, *, patch: bool | None = None, etags: bool | None = None
+        self,
+        transport: Transport,
+        profile: Profile,
+        *,
+        patch: bool | None = None,
+        etags: bool | None = None,
+        by_put: Iterable[str] = (),
     ) -> None:
-        """`patch`, `etags`: what was learnt of the endpoint; the profile goes before it."""
+        """`patch`, `etags`, `by_put`: what was learnt of the endpoint; the profile goes before it."""
         self.transport = transport
         self.profile = profile
         self.patch = profile.patch if profile.patch is not None else patch is not False
+        self.by_put: set[str] = set(by_put)
         self._patch_open = profile.patch is None
         self._etags = profile.etags if profile.etags is not None else etags is True
+
+    def learn(self, *, patch: bool, etags: bool) -> None:
+        """Take what the endpoint announces; the profile goes before it."""
+        self.patch = self.profile.patch if self.profile.patch is not None else patch
+        self._etags = self.profile.etags if self.profile.etags is not None else etags
 
     async def create(self, kind: Kind, attributes: Flat) -> Written:
         """POST a resource; its id is the body's, or failing that Location's.
@@ -125,9 +137,11 @@ class Client:
 
         `has_members`: the group is known to have some already.
         """
-        return await self._change(
+        written = await self._change(
             Kind.GROUP, group, add_members(ids), lambda body: with_members(body, ids, ()), has_members
         )
+        self._check_members(written, ids, adding=True)
+        return written
 
     async def remove_members(self, group: str, ids: Sequence[str]) -> Written:
         """Remove members, as many as one request may hold. Raises ScimError, OutcomeUnclear.
@@ -136,9 +150,11 @@ class Client:
         """
         operations = remove_members(ids, self.profile.member_removal)
         try:
-            return await self._change(
+            written = await self._change(
                 Kind.GROUP, group, operations, lambda body: with_members(body, (), ids), has_members=True
             )
+            self._check_members(written, ids, adding=False)
+            return written
         except ScimError as error:
             if error.scim_type.casefold() != "notarget":
                 raise
@@ -146,6 +162,22 @@ class Client:
                 for id_ in ids:
                     await self.remove_members(group, [id_])
             return Written(group, error.status)
+
+    def _check_members(self, written: Written, ids: Sequence[str], *, adding: bool) -> None:
+        """Raises ScimError where a PUT was answered with a group whose members are not as they were sent.
+
+        Some endpoints take a group whole and leave its members as they are. A PATCH is not judged by its answer: that
+        may show the group of before, or a part of its members.
+        """
+        by_put = not self.patch or (self._patch_open and "members" in self.by_put)
+        if written.body is None or not by_put:
+            return
+        members = field(written.body, "members")
+        there = {str(field(each, "value")) for each in members} if isinstance(members, list) else set()
+        wrong = [id_ for id_ in ids if (id_ in there) is not adding]
+        if wrong:
+            what = "are not in the group" if adding else "are still in the group"
+            raise ScimError(written.status, f"was answered with success, and {len(wrong)} of {len(ids)} {what}")
 
     async def members_by_filter(self, group: str) -> tuple[list[str], str]:
         """Return the ids of the users in a group, as a list of users says it, and why some may be missing ("": none).
@@ -210,7 +242,8 @@ class Client:
         has_members: bool,
     ) -> Written:
         """Change a resource by PATCH or, where the endpoint has none, by a PUT of what it has, changed by `merged`."""
-        if not self.patch:
+        area = area_of(kind, operations)
+        if not self.patch or (self._patch_open and area in self.by_put):
             return await self._put(kind, id_, merged, has_members)
         try:
             return await self._patch(kind, id_, operations)
@@ -222,7 +255,7 @@ class Client:
                 written = await self._put(kind, id_, merged, has_members)
             except ScimError as error:
                 raise refusal if error.status in _NO_PATCH else error from None
-        self.patch = False
+        self.by_put.add(area)
         return written
 
     async def _patch(self, kind: Kind, id_: str, operations: list[dict[str, Json]]) -> Written:
@@ -262,6 +295,13 @@ class Client:
             else:
                 return Written(id_, answer.status, _whole(kind, answer.body))
         raise AssertionError
+
+
+def area_of(kind: Kind, operations: Iterable[Mapping[str, Json]]) -> str:
+    """Return what a change is about, as `by_put` names it."""
+    if kind is Kind.USER:
+        return "users"
+    return "members" if any(str(each.get("path", "")).startswith("members") for each in operations) else "groups"
 
 
 def chunks_of_members(profile: Profile, ids: Sequence[str], *, adding: bool) -> Iterator[Sequence[str]]:

@@ -249,6 +249,16 @@ class EndpointContract:
         assert (after["id"], after["displayName"]) == (before["id"], "Engineers" + self.suffix)
         assert world.members_of("Engineers") == {"p1@example.com", "p2@example.com"}
 
+    def test_who_joins_a_group_when_it_is_renamed_and_after_is_in_it(self, world: World) -> None:
+        world.sync()
+        world.groups = {"g1": "Engineers"}
+        world.members = [("g1", "1"), ("g1", "3")]
+        world.sync()
+        assert world.members_of("Engineers") == {"p1@example.com", "p3@example.com"}
+        world.members = [("g1", "1"), ("g1", "2")]
+        world.sync()
+        assert world.members_of("Engineers") == {"p1@example.com", "p2@example.com"}
+
     def test_a_group_that_is_gone_is_deleted_and_its_members_stay(self, world: World) -> None:
         world.groups = {"g1": "Engineering", "g2": "Design"}
         world.sync()

@@ -32,6 +32,7 @@ class Kind:
     emails: str = "'emails[type eq \"work\"].value'"
     settings: dict[str, str] = field(default_factory=dict)
     suffix: str = ""
+    overrides: str = ""
     extras: Iterable[str] = tuple(EXTRAS)
     started: Callable[[], AbstractContextManager[Endpoint]] | None = None
     """How a server is started that isn't the sandbox."""
@@ -54,6 +55,10 @@ KINDS = [
     Kind("lucid-admin", "lucid-admin", emails="emails"),
     Kind("scim2-server", started=others.scim2_server),
     Kind("scimmy", started=others.scimmy),
+    # A user and a group of it may have the same id.
+    Kind(
+        "django-scim", "generic", "emails", overrides='member_removal = "values"', extras=(), started=others.django_scim
+    ),
 ]
 
 
@@ -97,7 +102,8 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     with kind.running() as endpoint:
         monkeypatch.setenv(TOKEN, endpoint.token)
         log.configure("error")
-        yield Resyncing(tmp_path, endpoint, kind.profile, kind.emails, kind.suffix, extras=kind.extras)
+        names = (kind.profile, kind.emails, kind.suffix)
+        yield Resyncing(tmp_path, endpoint, *names, extras=kind.extras, overrides=kind.overrides)
 
 
 def drift(plan: Plan) -> list[tuple[str, str, Any]]:
