@@ -170,10 +170,10 @@ class Client:
         may show the group of before, or a part of its members.
         """
         by_put = not self.patch or (self._patch_open and "members" in self.by_put)
-        if written.body is None or not by_put:
-            return
         members = field(written.body, "members")
-        there = {str(field(each, "value")) for each in members} if isinstance(members, list) else set()
+        if not by_put or not isinstance(members, list):
+            return
+        there = {str(field(each, "value")) for each in members}
         wrong = [id_ for id_ in ids if (id_ in there) is not adding]
         if wrong:
             what = "are not in the group" if adding else "are still in the group"

@@ -215,15 +215,15 @@ def test_a_refused_token_ends_a_find_too() -> None:
 
 @pytest.mark.parametrize("status", [405, 501])
 def test_an_endpoint_that_refuses_patch_gets_puts_from_then_on(status: int) -> None:
-    async def two(client: Client) -> bool:
+    async def two(client: Client) -> set[str]:
         for number in (1, 2):
             await client.update(Kind.USER, "u1", {"title": None}, {"title": str(number)}, {})
-        return client.patch
+        return client.by_put
 
     with Endpoint() as endpoint:
         endpoint.users["u1"] = {"id": "u1", "userName": "ada@example.com", "nickName": "theirs"}
         endpoint.instead("PATCH", "/Users/u1$", error(status, "not here"))
-        assert ask(endpoint.url, two, patch_open=True) is False
+        assert ask(endpoint.url, two, patch_open=True) == {"users"}
         assert endpoint.users["u1"]["title"] == "2"
         assert endpoint.users["u1"]["nickName"] == "theirs"
     assert [request.method for request in endpoint.requests] == ["PATCH", "GET", "PUT", "GET", "PUT"]
@@ -265,17 +265,17 @@ def test_an_endpoint_that_refuses_put_as_well_is_asked_with_patch_again() -> Non
 
 
 def test_updates_under_way_together_fall_back_each() -> None:
-    async def four(url: str) -> bool:
+    async def four(url: str) -> set[str]:
         async with Transport("lucid", url, TOKEN) as transport:
             client = Client(transport, Profile("test"))
             updates = [client.update(Kind.USER, f"u{n}", {}, {"title": "x"}, {}) for n in range(4)]
             assert [written.status for written in await asyncio.gather(*updates)] == [200] * 4
-            return client.patch
+            return client.by_put
 
     with Endpoint(patch=False) as endpoint:
         for number in range(4):
             endpoint.users[f"u{number}"] = {"id": f"u{number}", "userName": f"{number}@example.com"}
-        assert asyncio.run(four(endpoint.url)) is False
+        assert asyncio.run(four(endpoint.url)) == {"users"}
         assert {user["title"] for user in endpoint.users.values()} == {"x"}
 
 
