@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from syncd.announcement import Announcement, announced, differences, in_toml, overridden
 from syncd.core.model import Json, Kind
 from syncd.errors import ScimError, StateError, SyncdError, TargetError, TargetRefused, TargetUnusable
 from syncd.scim.client import ENDPOINTS, Client
+from syncd.scim.profiles import Profile
 from syncd.scim.resources import field as member
 from syncd.setup import Setup, Target
 from syncd.store import StateFile
@@ -53,10 +55,12 @@ def _source(setup: Setup) -> Finding:
 
 
 async def _target(target: Target, state: StateFile) -> Finding:
-    finding = Finding(f"target {target.name}", {"address": target.base_url, "profile": target.rules.profile.name})
+    finding = Finding(f"target {target.name}", {"address": target.base_url, "profile": _profile(target)})
+    if target.proxy:
+        finding.facts["by way of"] = target.proxy
     try:
         async with target.transport({}) as transport:
-            await _explore(target, target.client(transport, {"patch": True}), state, finding)
+            await _explore(target, target.client(transport, {}), state, finding)
     except (TargetError, SyncdError) as error:
         finding.error = str(error)
     except ScimError as error:
@@ -77,12 +81,14 @@ async def _explore(target: Target, client: Client, state: StateFile, finding: Fi
     if config is None:
         finding.facts["announces"] = "nothing: it has no /ServiceProviderConfig (that does no harm)"
     else:
-        finding.facts["announces"] = _capabilities(config)
-        patch = member(member(config, "patch"), "supported") is not False
+        said = announced(config)
+        finding.facts["announces"] = str(said)
+        if at_odds := " ".join(differences(target.rules.profile, said)):
+            finding.facts["at odds"] = at_odds
         snapshot = state.snapshot(target.name)
         with state.atomic():
-            snapshot.discover({**snapshot.discovery, "patch": patch})
-        finding.facts["updates by"] = "PATCH" if patch else "reading, merging and PUT (it announces no PATCH)"
+            snapshot.discover(said.facts(snapshot.discovery))
+        finding.facts["updates by"] = _updates(target.rules.profile, said)
     finding.facts["members"] = await _members(target, client)
     finding.facts["own account"] = await _own_account(client)
     _say_whom_it_concerns(target, state, finding)
@@ -90,11 +96,29 @@ async def _explore(target: Target, client: Client, state: StateFile, finding: Fi
     finding.facts["discovery"] = ", ".join(served) or "neither Schemas nor ResourceTypes"
 
 
+def _profile(target: Target) -> str:
+    """Return the profile's name, and what is overridden."""
+    profile = target.rules.profile
+    other = ", ".join(in_toml(name, value) for name, value in overridden(profile).items())
+    return f"{profile.name}, overridden: {other}" if other else profile.name
+
+
+def _updates(profile: Profile, said: Announcement) -> str:
+    """Say how changes are written; what the endpoint announces counts where the profile doesn't know."""
+    if profile.patch is not None:
+        return "PATCH" if profile.patch else "reading, merging and PUT (as the profile says)"
+    return "PATCH" if said.patch is not False else "reading, merging and PUT (it announces no PATCH)"
+
+
 async def _members(target: Target, client: Client) -> str:
     """Say whether a group's members can be read: where they can't, a full resync says nothing about them."""
-    known = target.rules.profile.members_read
-    if known is not None:
-        return "are never shown: a full resync leaves them as they are" if known == "nothing" else "can be read"
+    match target.rules.profile.members_read:
+        case "nothing":
+            return "are never shown: a full resync leaves them as they are"
+        case "filter":
+            return "can be read by a filter over the users: a request for each group"
+        case "group":
+            return "can be read"
     try:
         listed = (await client.transport.send("GET", ENDPOINTS[Kind.GROUP], query={"count": str(_LOOKED_AT)})).body
     except ScimError:
@@ -143,9 +167,3 @@ async def _discover(client: Client, endpoint: str) -> Json:
         return await client.discovery(endpoint)
     except _NOT_SERVED:
         return None
-
-
-def _capabilities(config: Json) -> str:
-    names = ("patch", "bulk", "filter", "sort", "etag", "changePassword")
-    said = [name for name in names if member(member(config, name), "supported") is True]
-    return ", ".join(said) or "no optional capability"
