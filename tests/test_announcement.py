@@ -122,6 +122,7 @@ def profile_says(ours: str, heard: str, line: str) -> str:
             [profile_says("pages of 100", "announces 40 at most", "page_size = 40")],
         ),
         (AWS, {"filter": {"supported": True, "maxResults": 100}}, []),
+        (AWS, {"filter": {"supported": True, "maxResults": -1}, "pagination": {"maxPageSize": 0}}, []),
         (
             replace(AWS, patch=False, put_groups=True),
             {"patch": {"supported": True}},

@@ -24,6 +24,7 @@ _ADOPTION, _CLAIMS = "tests/test_compare_adoption.py", "tests/test_compare_claim
 _GATE, _LOST, _TAKING_OVER = "tests/push/test_gate.py", "tests/push/test_lost.py", "tests/push/test_taking_over.py"
 _SETTLING, _PRECONDITIONS = "tests/push/test_settling.py", "tests/push/test_preconditions.py"
 _READING, _DRIFT = "tests/test_reading.py", "tests/test_reading_drift.py"
+_OF_PROFILES = "tests/test_reading_profiles.py"
 _CSV, _LOOKUP, _CLIENT = (
     "tests/contract/test_source_csv.py",
     "tests/contract/test_ldap_lookup.py",
@@ -401,6 +402,35 @@ RULES: Final = (
         "[(0, plan.changes)]",
         ("tests/push/test_order.py",),
     ),
+    # -- what a profile forbids --------------------------------------------------------------------
+    Rule(
+        "nobody is deleted where DELETE doesn't delete",
+        "compare.py",
+        " or not self._deletes else",
+        " else",
+        ("tests/test_compare_profiles.py",),
+    ),
+    Rule(
+        "an invitation is not withdrawn by a DELETE that doesn't delete",
+        "compare.py",
+        "target.pending if self._deletes else",
+        "target.pending if True else",
+        ("tests/test_compare_profiles.py",),
+    ),
+    Rule(
+        "a group that can't be renamed keeps its name",
+        "compare_groups.py",
+        "        if profile.group_rename or there == wanted:",
+        "        if True:",
+        ("tests/test_compare_profiles.py",),
+    ),
+    Rule(
+        "deleting is refused where nobody can be deleted",
+        "settings_target.py",
+        '        if after is not None and profile is not None and profile.deletes != "deletes":',
+        "        if False:",
+        ("tests/test_settings_target.py",),
+    ),
     # -- reading the target ----------------------------------------------------------------------
     Rule(
         "who is not listed is asked for by id",
@@ -450,6 +480,20 @@ RULES: Final = (
         '        if self._profile.members_read == "group" or showed or not short:',
         "        if True:",
         (f"{_DRIFT}::test_members_that_are_never_shown_are_unknown",),
+    ),
+    Rule(
+        "a filter over users that finds somebody in a group that doesn't exist is no filter",
+        "reading.py",
+        "        if nobodys:",
+        "        if False:",
+        (f"{_OF_PROFILES}::test_a_filter_that_is_ignored_says_nothing_of_anybody",),
+    ),
+    Rule(
+        "who is in a group is not known from an incomplete answer",
+        "reading.py",
+        "        return None if doubt else ids",
+        "        return ids",
+        (f"{_OF_PROFILES}::test_members_of_a_group_that_is_answered_for_in_part_are_left_as_they_are",),
     ),
     Rule(
         "attributes that are never shown are unknown",
