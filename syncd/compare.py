@@ -421,7 +421,7 @@ class Comparison:
         }
         making = {
             change.id: (change.action.kind, change.key)
-            for change in changes
+            for change in (changes if self._decisions.declined or self._decisions.doubted else ())
             if change.action in (Action.CREATE_USER, Action.CREATE_GROUP)
         }
         declined = {

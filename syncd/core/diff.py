@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from sys import intern
+from typing import Final
 
 from syncd.core.lifecycle import Says, Shows, Step, step
 from syncd.core.matching import Doubt, Match
-from syncd.core.model import Desired, Flat, Known, KnownGroup, ObservedGroup, State
+from syncd.core.model import Desired, Flat, Json, Known, KnownGroup, ObservedGroup, State
 from syncd.core.plan import Action, Change
 from syncd.core.schema import MANAGER
 
@@ -147,11 +149,21 @@ def _switch_off(known: Known, desired: Desired | None, digest: str) -> Change:
 
 def _create(desired: Desired, known: Known | None, pending: PendingRule, digest: str) -> Change:
     state = desired.state
-    after = {**desired.attributes, "active": pending.active(state)}
+    after = {path: _shared(value) for path, value in desired.attributes.items()}
+    after["active"] = pending.active(state)
     reason = "new in the source" if desired.state is State.ACTIVE else "new in the source, external domain"
     if known is not None:
         reason = "the account was deleted at the target"
-    return Change(Action.CREATE_USER, desired.key, desired.name, {}, after, reason, state, digest)
+    return Change(Action.CREATE_USER, desired.key, desired.name, _NOTHING, after, reason, state, digest)
+
+
+_NOTHING: Final[Flat] = {}
+"""What was there before a creation, one for all of them: a first plan holds as many as there are people."""
+
+
+def _shared(value: Json) -> Json:
+    """Return a value, the same object for equal texts: departments, titles and names come again and again."""
+    return intern(value) if type(value) is str else value
 
 
 def _adopt(desired: Desired, match: Match, pending: PendingRule, digest: str) -> Change:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
-from functools import cached_property
 from typing import Any, Final, Self
 
 import orjson
@@ -80,7 +79,7 @@ _PHASES: Final = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Change:
     """One thing to do to one resource.
 
@@ -100,12 +99,16 @@ class Change:
     """The source entry's digest, hexadecimal, where the target is completely in line once this is done."""
     resource: str = ""
     """The id at the target of what is taken over; of everything else, the snapshot knows it."""
+    _id: str = field(default="", init=False, repr=False, compare=False)
 
-    @cached_property
+    @property
     def id(self) -> str:
         """The same change has the same id in every plan."""
-        content = [self.action, self.key, self.before, self.after, self.state]
-        return fingerprint([*content, self.resource] if self.resource else content).hex()
+        if not self._id:
+            content = [self.action, self.key, self.before, self.after, self.state]
+            id_ = fingerprint([*content, self.resource] if self.resource else content).hex()
+            object.__setattr__(self, "_id", id_)  # once: it takes a while, and nothing of it changes
+        return self._id
 
     @property
     def takes_over(self) -> bool:
@@ -356,7 +359,7 @@ def timestamp(moment: datetime) -> str:
 
 def ordered(changes: Iterable[Change]) -> tuple[Change, ...]:
     """Return changes in order of execution: by phase, then by name and key, so that equal plans are equal texts."""
-    return tuple(sorted(changes, key=lambda change: (change.phase, change.name.casefold(), change.key)))
+    return tuple(sorted(changes, key=lambda change: f"{change.phase:d}{change.name.casefold()}\0{change.key}"))
 
 
 class Result(StrEnum):
@@ -370,7 +373,7 @@ class Result(StrEnum):
     """Not tried, because its precondition no longer holds."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of one change. `status` is the target's last HTTP status, 0 where there was none."""
 
