@@ -6,6 +6,7 @@ yet is taken over so often and no more; a native group only where the configurat
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -39,12 +40,17 @@ class Collisions:
         *,
         takeovers: int | None,
         adopt_groups: bool,
+        lists_groups: bool,
     ) -> None:
+        """`lists_groups`: they are listed once, and not looked up one by one before they are created."""
         self._gate = gate
         self._snapshot = snapshot
         self._profile = profile
         self._takeovers = takeovers
         self._adopt_groups = adopt_groups
+        self._lists_groups = lists_groups
+        self._listing = asyncio.Lock()
+        self._marked_groups: dict[str, list[Found]] | None = None
 
     async def account(
         self, change: Change, attributes: Flat, conflict: ScimError, began: datetime
@@ -110,7 +116,10 @@ class Collisions:
         if not external_id:
             return None
         try:
-            found = await self._find(Kind.GROUP, "externalId", external_id, exact=True)
+            if self._lists_groups and not asked_for:
+                found = (await self._marks()).get(external_id, [])
+            else:
+                found = await self._find(Kind.GROUP, "externalId", external_id, exact=True)
         except ScimError:
             if asked_for:
                 raise
@@ -121,6 +130,17 @@ class Collisions:
         if not found or not self._is_free(found[0], change.key):
             return None
         return self._link(Kind.GROUP, found[0], change, "can't be taken over"), found[0]
+
+    async def _marks(self) -> dict[str, list[Found]]:
+        """Return the target's groups by externalId, as they were when they were first asked for. Raises ScimError."""
+        async with self._listing:
+            if self._marked_groups is None:
+                marked: dict[str, list[Found]] = {}
+                for each in await self._gate.list_groups():
+                    if mark := _text(field(each.body, "externalId")):
+                        marked.setdefault(mark, []).append(each)
+                self._marked_groups = marked
+            return self._marked_groups
 
     def is_marked(self, group: Found, change: Change) -> bool:
         """Return whether a group carries the externalId that a change gives it."""

@@ -77,6 +77,8 @@ class GroupComparison:
         self._found: dict[str, ObservedGroup] = {}
         self._taken: dict[str, str] = {}
         """Ids of groups at the target that are taken over, and by which key."""
+        self._ids_by_name: dict[str, list[str]] = {}
+        """Ids of the groups at the target, by name without case."""
         self._gone: Collection[str] = ()
         self._crowded: dict[str, list[str]] = {}
         self.known = snapshot.groups()
@@ -172,9 +174,7 @@ class GroupComparison:
             if found:
                 self._doubt(key, f"{len(found)} groups at the target carry its externalId", found)
                 return
-        named = [
-            each for each in self._free(observation.find_groups("displayName", name), key) if each.external_id == ""
-        ]
+        named = [each for each in self._free(self._named(name), key) if each.external_id == ""]
         if not named:
             return
         if not self._target.adopt_groups:
@@ -185,6 +185,16 @@ class GroupComparison:
         else:
             self._found[key] = named[0]
             self._taken[named[0].id] = key
+
+    def _named(self, name: str) -> list[ObservedGroup]:
+        """Return the groups at the target that have a name; where case means nothing there, in any case."""
+        assert self._observation is not None
+        if self._target.profile.group_name_case:
+            return self._observation.find_groups("displayName", name)
+        if not self._ids_by_name:
+            for id_, there in self._observation.group_names():
+                self._ids_by_name.setdefault(there.casefold(), []).append(id_)
+        return list(self._observation.groups(self._ids_by_name.get(name.casefold(), [])).values())
 
     def _free(self, found: Iterable[ObservedGroup], key: str) -> list[ObservedGroup]:
         """Leave out the groups that belong to another key."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from math import ceil
 
 from syncd.core.model import Json
 from syncd.core.plan import Action, Change, Estimate
+from syncd.scim.bulk import LEAST, MOST
 from syncd.scim.profiles import Profile
 from syncd.scim.resources import needs_reading
 from syncd.store import Snapshot
@@ -18,9 +20,45 @@ def estimate(changes: Sequence[Change], target: TargetRules, snapshot: Snapshot)
     if not changes:
         return Estimate(0, 0.0)
     discovery = snapshot.discovery
-    requests = int(asks_first(target.profile, discovery))
-    requests += sum(_requests(change, target, snapshot, _per_update(change, target, discovery)) for change in changes)
+    requests = int(asks_first(target.profile, discovery)) + _look_ups(changes, target.profile, snapshot)
+    for _, phase in groupby(changes, key=lambda change: change.phase):
+        together = list(phase)
+        count = sum(_requests(each, target, snapshot, _per_update(each, target, discovery)) for each in together)
+        operations = bulk_operations(target.profile, discovery.get("bulk"), together)
+        requests += ceil(count / min(operations[0], MOST)) if operations else count
     return Estimate(requests, round(requests / target.rate, 1))
+
+
+def bulk_operations(profile: Profile, offered: Json, phase: Sequence[Change]) -> tuple[int, int] | None:
+    """Return how many writes, and how many bytes, one bulk request may hold; None: each write of a phase goes alone.
+
+    `offered`: what the endpoint announces. Where it is worth it: where there are many, and each takes a PATCH or POST.
+    """
+    if profile.bulk is False or profile.patch is False or not profile.patch_paths or len(phase) < LEAST:
+        return None
+    if not isinstance(offered, dict) and not profile.bulk:
+        return None
+    limits = offered if isinstance(offered, dict) else {}
+    operations, size = limits.get("maxOperations") or MOST, limits.get("maxPayloadSize") or profile.body_bytes
+    return (operations, min(size, profile.body_bytes)) if operations > 1 else None
+
+
+def lists_groups(creates: int, profile: Profile, snapshot: Snapshot) -> bool:
+    """Return whether it takes fewer requests to list all groups once than to look each up that is to be created."""
+    return creates > _group_pages(profile, snapshot)
+
+
+def _group_pages(profile: Profile, snapshot: Snapshot) -> int:
+    return max(ceil(len(snapshot.groups()) / profile.page_size), 1)
+
+
+def _look_ups(changes: Sequence[Change], profile: Profile, snapshot: Snapshot) -> int:
+    """Return the requests that keep groups from being made twice, if there are no more than are known here."""
+    creates = sum(change.action is Action.CREATE_GROUP and "externalId" in change.after for change in changes)
+    if lists_groups(creates, profile, snapshot):
+        return _group_pages(profile, snapshot)
+    can_be_asked = profile.group_filters is None or "externalId" in profile.group_filters
+    return creates if can_be_asked else 0
 
 
 def asks_first(profile: Profile, discovery: Mapping[str, Json]) -> bool:
@@ -41,16 +79,11 @@ def _per_update(change: Change, target: TargetRules, discovery: Mapping[str, Jso
 
 def _requests(change: Change, target: TargetRules, snapshot: Snapshot, per_update: int) -> int:
     match change.action:
-        case Action.CREATE_USER | Action.DELETE_USER:
+        case Action.CREATE_USER | Action.DELETE_USER | Action.CREATE_GROUP:
             return 1
         case Action.DELETE_GROUP:
             count = sum(map(len, snapshot.members(change.key))) if target.profile.group_emptied_first else 0
             return 1 + ceil(count / target.profile.members_per_patch) * per_update
-        case Action.CREATE_GROUP:
-            # Looked up first where nobody remembers what earlier runs made.
-            asked = "externalId" in change.after and not snapshot.has_links
-            can_be_asked = target.profile.group_filters is None or "externalId" in target.profile.group_filters
-            return 1 + (asked and can_be_asked)
         case Action.ADD_MEMBERS | Action.REMOVE_MEMBERS:
             count = len(change.members) + len(change.subgroups)
             return ceil(count / target.profile.members_per_patch) * per_update

@@ -74,11 +74,9 @@ class Execution:
         drifted: frozenset[tuple[Kind, str]],
         echoes: bool,
         look_again: bool,
-        ask_for_groups: bool,
     ) -> None:
         """`drifted`: whose attributes are put back, as somebody changed them. `echoes`: the endpoint is known to answer
-        with what it made of a change. `look_again`: what is taken over was found some time ago. `ask_for_groups`: an
-        earlier run may have made them, and nobody remembers.
+        with what it made of a change. `look_again`: what is taken over was found some time ago.
         """
         self._gate = gate
         self._snapshot = snapshot
@@ -89,7 +87,6 @@ class Execution:
         self._drifted = drifted
         self._echoes = echoes
         self._look_again_first = look_again
-        self._ask_for_groups = ask_for_groups
         self._found_in: dict[str, list[str]] = {}  # keys of groups not linked yet -> groups that they were found in
         self._looked_for: set[tuple[Kind, str]] = set()
         self.unmade_groups: set[str] = set()
@@ -423,13 +420,13 @@ class Execution:
     async def _create_group(self, change: Change) -> Done:
         """Create a group, unless an earlier run did and the state file that knew of it is gone.
 
-        Names of groups are not unique (RFC 7643 section 4.2), so nothing but our own externalId keeps the same group
-        from being made twice. A native group of the same name is taken over only where the configuration says so.
+        Asked before they are created: names of groups are not unique (RFC 7643 section 4.2), so nothing but our own
+        externalId keeps the same group from being made twice. A native group of the same name is taken over only where
+        the configuration says so.
         """
         self._unlinked(Kind.GROUP, change.key)
-        own, remark = None, "was there already from an earlier run"
-        if self._ask_for_groups:
-            own = await self._collisions.own_group(change, asked_for=False)
+        remark = "was there already from an earlier run"
+        own = await self._collisions.own_group(change, asked_for=False)
         if own is None:
             link, made, error = await self._create(Kind.GROUP, change, change.after, partial(self._find_group, change))
             if isinstance(made, Written):

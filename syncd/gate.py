@@ -168,6 +168,10 @@ class Gate:
         """Return one resource. Raises ScimError."""
         return await self._client.read(kind, id_)
 
+    async def list_groups(self) -> list[Found]:
+        """Return all groups, without their members. Raises ScimError."""
+        return await self._client.list_groups()
+
     async def members_of(self, group: str) -> set[str] | None:
         """Return the ids of a group's members, None where the endpoint doesn't show them. Raises ScimError."""
         how = self._client.profile.members_read

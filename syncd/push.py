@@ -9,22 +9,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 
+from syncd.announcement import announced
 from syncd.collisions import Collisions
 from syncd.core.drift import DriftClass, Reaction
 from syncd.core.model import Json
 from syncd.core.plan import Action, Change, Outcome, Plan, Result
 from syncd.core.quarantine import is_permanent
 from syncd.errors import OutcomeUnclear, ScimError, TargetError, TargetFailing, TargetUnusable
-from syncd.estimate import asks_first
+from syncd.estimate import asks_first, bulk_operations, lists_groups
 from syncd.execution import Clock, Done, Execution
 from syncd.gate import Gate, Lost, Refusal
 from syncd.members import Members
+from syncd.scim.bulk import Bulk
 from syncd.scim.client import Client
-from syncd.scim.discovery import announced
 from syncd.scim.profiles import Profile
 from syncd.store import Commits, Journal, Snapshot, StateFile
 
@@ -83,6 +85,8 @@ class Push:
         When the target as a whole refuses or disappears, `stopped` says so and what was left is skipped.
         Raises StateError when something can't be written down: nothing more is sent then.
         """
+        # As it was known when the plan was made: what a plan announces is what is done.
+        self._bulk_offered = self._snapshot.discovery.get("bulk")
         if plan.changes and self.stopped is None:
             await self._prepare()
         self._commits = Commits(self._state)
@@ -106,6 +110,7 @@ class Push:
 
     def _begin(self, plan: Plan) -> Execution:
         gate, terms = self._gate, self._terms
+        creates = sum(change.action is Action.CREATE_GROUP and "externalId" in change.after for change in plan.changes)
         drifted = frozenset(
             (drift.kind, drift.key)
             for drift in plan.drift
@@ -115,13 +120,19 @@ class Push:
             gate,
             self._snapshot,
             Members(gate, self._commits, self._snapshot, terms.profile),
-            Collisions(gate, self._snapshot, terms.profile, takeovers=terms.takeovers, adopt_groups=terms.adopt_groups),
+            Collisions(
+                gate,
+                self._snapshot,
+                terms.profile,
+                takeovers=terms.takeovers,
+                adopt_groups=terms.adopt_groups,
+                lists_groups=lists_groups(creates, terms.profile, self._snapshot),
+            ),
             terms.profile,
             self._clock,
             drifted=drifted,
             echoes=self._snapshot.discovery.get("echoes") is True,
             look_again=terms.look_again,
-            ask_for_groups=not self._snapshot.has_links,
         )
 
     async def _prepare(self) -> None:
@@ -135,9 +146,9 @@ class Push:
         except TargetError as error:
             self.stopped = error
             return
-        said = announced(config)
-        self._client.learn(patch=said["patch"], etags=said["etag"])
-        self._discover(**said)
+        facts = announced(config).facts({})
+        self._client.learn(patch=facts["patch"], etags=facts["etag"])
+        self._discover(**facts)
 
     def _discover(self, **facts: Json) -> None:
         discovery = self._snapshot.discovery
@@ -161,16 +172,25 @@ class Push:
     async def _side_by_side(self, changes: Sequence[Change], run: int) -> None:
         """Execute the changes of one phase; each is of another resource, so none waits for another."""
         waiting = iter(changes)
+        operations = bulk_operations(self._terms.profile, self._bulk_offered, changes)
+        self._client.bulk = Bulk(self._client.transport, *operations) if operations else None
+        workers = self._terms.concurrency * (self._client.bulk.operations if self._client.bulk else 1)
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(min(self._terms.concurrency, len(changes))):
+                for _ in range(min(workers, len(changes))):
                     task = group.create_task(self._work(waiting, run))
                     self._working.add(task)
                     task.add_done_callback(self._working.discard)
         except* Exception as errors:
             raise errors.exceptions[0] from None
+        finally:
+            self._client.bulk = None
 
     async def _work(self, waiting: Iterator[Change], run: int) -> None:
+        with self._client.bulk.worker() if self._client.bulk else nullcontext():
+            await self._work_off(waiting, run)
+
+    async def _work_off(self, waiting: Iterator[Change], run: int) -> None:
         for change in waiting:
             outcome = self._passed_over(change)
             if outcome is not None:

@@ -42,7 +42,9 @@ class Settling:
         self._profile = profile
         self._gate = Gate(client, self._snapshot)
         self._members = Members(self._gate, Commits(state), self._snapshot, profile)
-        self._collisions = Collisions(self._gate, self._snapshot, profile, takeovers=0, adopt_groups=False)
+        self._collisions = Collisions(
+            self._gate, self._snapshot, profile, takeovers=0, adopt_groups=False, lists_groups=False
+        )
         self._execution = Execution(
             self._gate,
             self._snapshot,
@@ -53,7 +55,6 @@ class Settling:
             drifted=frozenset(),
             echoes=False,
             look_again=False,
-            ask_for_groups=False,
         )
 
     async def settle(self) -> int:

@@ -266,8 +266,20 @@ def test_a_native_group_is_taken_over_where_the_configuration_says_so(state: Sta
     assert brief(resync(named(state, adopt=True), (), [there("t1", "Design")])) == ["create_user 1", "adopt_group g"]
     both = [there("t1", "Design"), there("t2", "Design")]
     assert withheld(resync(named(state, adopt=True), (), both)) == ["adopt: create_group g"]
-    assert brief(resync(named(state, adopt=True), (), [there("t1", "design")]))[1] == "create_group g"
     assert brief(resync(named(state, adopt=True), (), [there("t1", "Design", "other")]))[1] == "create_group g"
+
+
+@pytest.mark.parametrize("case_matters", [False, True])
+def test_a_native_group_in_another_case_has_the_name_only_where_case_means_nothing(
+    state: StateFile, case_matters: bool
+) -> None:
+    world = named(state, adopt=True)
+    world.target = replace(world.target, profile=replace(world.target.profile, group_name_case=case_matters))
+    plan = resync(world, (), [there("t1", "DESIGN"), there("t2", "other")])
+    assert brief(plan) == ["create_user 1", "create_group g" if case_matters else "adopt_group g"]
+    if not case_matters:
+        assert plan.changes[1].before["displayName"] == "DESIGN"
+        assert plan.changes[1].after["displayName"] == "Design"
 
 
 # -- drift -------------------------------------------------------------------------------------------

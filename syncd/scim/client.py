@@ -13,6 +13,7 @@ import orjson
 from syncd.core.model import Flat, Json, Kind
 from syncd.core.schema import quote
 from syncd.errors import ScimError
+from syncd.scim.bulk import Bulk
 from syncd.scim.listing import Listing
 from syncd.scim.profiles import Profile
 from syncd.scim.resources import (
@@ -29,7 +30,7 @@ from syncd.scim.resources import (
     with_members,
     without_paths,
 )
-from syncd.scim.transport import Transport
+from syncd.scim.transport import Answer, Transport
 
 ENDPOINTS: Final = {Kind.USER: "Users", Kind.GROUP: "Groups"}
 _NO_PATCH: Final = (405, 501)
@@ -81,6 +82,8 @@ class Client:
         self.profile = profile
         self.patch = profile.patch if profile.patch is not None else patch is not False
         self.by_put: set[str] = set(by_put)
+        self.bulk: Bulk | None = None
+        """Where writes are gathered that are made side by side; None: each goes alone."""
         self._patch_open = profile.patch is None
         self._etags = profile.etags if profile.etags is not None else etags is True
 
@@ -94,7 +97,7 @@ class Client:
 
         Raises ScimError, with a status of success when neither says the id; OutcomeUnclear.
         """
-        answer = await self.transport.send("POST", ENDPOINTS[kind], body=resource(kind, attributes))
+        answer = await self._write("POST", ENDPOINTS[kind], resource(kind, attributes), repeatable=False)
         id_ = _id(answer.body) or _id_in_location(kind, answer.location)
         if not id_:
             raise ScimError(answer.status, "created, but neither body nor Location says the id")
@@ -126,7 +129,7 @@ class Client:
     async def delete(self, kind: Kind, id_: str) -> int:
         """DELETE a resource; that it is gone already is what was wanted. Returns the HTTP status. Raises ScimError."""
         try:
-            return (await self.transport.send("DELETE", _path(kind, id_))).status
+            return (await self._write("DELETE", _path(kind, id_), None, repeatable=True)).status
         except ScimError as error:
             if error.status != 404:
                 raise
@@ -162,6 +165,12 @@ class Client:
                 for id_ in ids:
                     await self.remove_members(group, [id_])
             return Written(group, error.status)
+
+    async def list_groups(self) -> list[Found]:
+        """Return all groups, without their members where the endpoint can leave them out. Raises ScimError."""
+        query = {"excludedAttributes": "members"}
+        listing = Listing(self.transport, ENDPOINTS[Kind.GROUP], self.profile, query)
+        return [Found(id_, body) async for page in listing.pages() for body in page if (id_ := _id(body))]
 
     def _check_members(self, written: Written, ids: Sequence[str], *, adding: bool) -> None:
         """Raises ScimError where a PUT was answered with a group whose members are not as they were sent.
@@ -263,7 +272,7 @@ class Client:
         body = {"schemas": [PATCH_SCHEMA], "Operations": operations}
         repeatable = is_repeatable(operations)
         try:
-            answer = await self.transport.send("PATCH", _path(kind, id_), body=body, repeatable=repeatable)
+            answer = await self._write("PATCH", _path(kind, id_), body, repeatable=repeatable)
         except ScimError as error:
             if error.status not in _NO_VERSION:
                 raise
@@ -274,6 +283,11 @@ class Client:
                 "PATCH", _path(kind, id_), body=body, repeatable=repeatable, if_match=version
             )
         return Written(id_, answer.status, _whole(kind, answer.body))
+
+    async def _write(self, method: str, path: str, body: Json, *, repeatable: bool) -> Answer:
+        if self.bulk is not None:
+            return await self.bulk.send(method, path, body, repeatable=repeatable)
+        return await self.transport.send(method, path, body=body, repeatable=repeatable)
 
     async def _put(self, kind: Kind, id_: str, merged: Callable[[Body], Body], has_members: bool) -> Written:
         """Read a resource and put it back whole, changed: what syncd doesn't own stays as it is.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal
 
 import orjson
@@ -128,6 +128,12 @@ class Observation(Rows):
             [self._target, value],
         )
         return [_observed_group(row) for row in rows]
+
+    def group_names(self) -> Iterator[tuple[str, str]]:
+        """Yield id and displayName of every group that was found, by id."""
+        yield from self._conn.execute(
+            "SELECT id, name FROM observed_groups WHERE target = ? ORDER BY id", [self._target]
+        )
 
     def count(self, kind: Kind) -> int:
         """Return how many were found."""

@@ -48,14 +48,6 @@ class Snapshot(Users, Groups, Entries):
         self._conn.execute("UPDATE targets SET serial = serial + 1 WHERE id = ?", [self._target])
 
     @property
-    def has_links(self) -> bool:
-        """Whether anything at the target is, or ever was, linked: not so before the first run, or once it is lost."""
-        found = (
-            "SELECT EXISTS (SELECT 1 FROM users WHERE target = ?1) OR EXISTS (SELECT 1 FROM groups WHERE target = ?1)"
-        )
-        return bool(self._one(found, self._target)[0])
-
-    @property
     def discovery(self) -> dict[str, Json]:
         """What the endpoint said or proved it can do, empty when nobody asked yet."""
         return dict(self._remembered("discovery") or {})
