@@ -210,6 +210,9 @@ class TargetSettings(Section):
     """Requests at a time at most; fewer while the endpoint bears no more."""
     timeout: Annotated[Duration, between("1s", "10m")] = timedelta(seconds=60)
     """How long one request may take from beginning to end: 1s to 10m."""
+    patience: Annotated[Duration, between("1s", "1h")] = timedelta(seconds=30)
+    """How long the endpoint may go on failing without one good answer until a run leaves the rest to the next one:
+    1s to 1h."""
     proxy: Annotated[str, AfterValidator(_proxy_url)] | None = None
     """The proxy between here and the endpoint: `http://proxy.example.com:3128`. None: straight to the endpoint;
     the environment's `HTTPS_PROXY` is ignored on purpose."""

@@ -194,6 +194,7 @@ def _target(
         concurrency=settings.concurrency,
         approval_lasts=settings.approval_lasts,
         timeout=settings.timeout.total_seconds(),
+        patience=Patience(outage=settings.patience.total_seconds()),
         proxy=settings.proxy or "",
         proxy_auth=_user_and_password(settings.proxy_auth, f"target[{settings.name}].proxy_auth", file, base),
         http2=settings.http2,

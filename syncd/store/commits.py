@@ -21,7 +21,7 @@ class Commits:
     def __init__(self, state: StateFile) -> None:
         self._state = state
         self._waiting: list[tuple[Callable[[], object], asyncio.Future[object] | None]] = []
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
 
     async def write(self, what: Callable[[], T]) -> T:
         """Do what writes rows; it, and all that was asked for before it, is on disk then. Raises StateError."""
@@ -50,7 +50,8 @@ class Commits:
         try:
             with self._state.atomic():
                 results = [what() for what, _ in waiting]
-        except Exception as error:
+        except BaseException as error:
+            # Whoever waits must hear of it, whatever it is: an event loop keeps such things to itself.
             self._failure = error
             for _, done in waiting:
                 if done is not None and not done.done():

@@ -18,12 +18,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import structlog
 
 import syncd.planning
-import syncd.scim.transport
+import syncd.setup
 import syncd.sync
 from syncd.core.plan import Plan, Run
 from syncd.core.policy import NEVER_RELEASED
@@ -33,8 +32,9 @@ from syncd.sandbox.resources import Document
 from syncd.scim.transport import Transport
 from syncd.setup import Setup, read
 from syncd.store import Snapshot, StateFile
-from syncd.sync import Planned, Progress, carry_out, make_plans, relink
+from syncd.sync import Planned, Progress, carry_out, make_plans, relink, settle, unsettled
 from tests.invariants.service import TOKEN, Service
+from tests.scim.asking import IMPATIENT
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 GRACE = timedelta(hours=24)
@@ -42,7 +42,6 @@ VERIFIED = "example.com"
 TARGET = "target"
 PROFILES = ("generic", "lucidlink", "lucid-admin", "lucid-content")
 LATE_MILLISECONDS = 1500
-_GIVES_UP_SECONDS = 1.0
 
 CONFIGURATION = """
 state = "syncd.db"
@@ -64,6 +63,7 @@ name = "target"
 profile = "{profile}"
 base_url = "{url}"
 rate = 10000
+timeout = "1s"
 token = {{ env = "INVARIANTS_TOKEN" }}
 verified_domains = [{verified}]
 delete_after = "{delete_after}"
@@ -271,7 +271,7 @@ class World:
         for module in (syncd.planning, syncd.sync):
             self._patch.setattr(module, "now", lambda: self.now)
         self._patch.setattr(ssl, "create_default_context", _tls)  # 20 ms each
-        self._patch.setattr(syncd.scim.transport, "_TIMEOUT", httpx.Timeout(_GIVES_UP_SECONDS, pool=None))
+        self._patch.setattr(syncd.setup, "Patience", lambda **_: IMPATIENT)
         self._patch.setattr(Transport, "send", _mortal_send(self.fate))
         self._patch.setattr(StateFile, "atomic", _mortal_atomic(self.fate))
         return self
@@ -327,8 +327,10 @@ class World:
             try:
                 with self.state() as state:
                     self.fate.strike_at(kill_at)
+                    failures = settle(state, self.setup.targets)
                     if planned is None:
                         (planned,) = make_plans(self.setup, state, self.setup.targets, Progress(), full=full)
+                    (planned,) = unsettled([planned], failures)
                     event.planned = planned
                     if planned.complete and planned.failure is None:
                         self._note_missing(event)

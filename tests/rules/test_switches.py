@@ -20,7 +20,7 @@ _FAILED = 1
 """pytest's exit code where tests failed; anything above is a mistake of the switch."""
 
 
-_NOTICED = ("AssertionError", "assert ", "Failed: DID NOT RAISE", "IntegrityError(")
+_NOTICED = ("AssertionError", "assert ", "Failed: DID NOT RAISE", "sqlite3.IntegrityError")
 """How a test says that something is not as it expects, or the state file that nobody has two accounts; anything else
 is a switch that broke the product."""
 
