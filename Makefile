@@ -26,9 +26,11 @@ check: $(VENV)/.test ## Format, lint, types and import contracts
 bench: $(VENV)/.test ## Print the performance figures, as ratios within one run
 	@$(BIN)/python -m tests.bench
 
-docs: $(VENV)/.test ## Write docs/configuration.md anew, from the settings
+docs: $(VENV)/.test ## Write docs/configuration.md and docs/profiles.md anew, from the settings and the profiles
 	@$(BIN)/python tools/configuration_reference.py > docs/configuration.md.draft
 	@mv docs/configuration.md.draft docs/configuration.md
+	@$(BIN)/python tools/profile_reference.py > docs/profiles.md.draft
+	@mv docs/profiles.md.draft docs/profiles.md
 
 lock: $(VENV)/.test ## Resolve the locked versions anew, from the ranges in pyproject.toml
 	@$(BIN)/pip install --quiet uv

@@ -68,7 +68,8 @@ class Bulk:
             return await self._transport.send(method, path, body=body, repeatable=repeatable)
         write = _Write(method, path, body, repeatable, asyncio.get_running_loop().create_future())
         self._waiting.append(write)
-        self._send_if_ready()
+        # At the end of this turn of the loop: whoever is about to write has said so by then.
+        asyncio.get_running_loop().call_soon(self._send_if_ready)
         return await write.answer
 
     def _send_if_ready(self) -> None:

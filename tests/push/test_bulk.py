@@ -1,0 +1,193 @@
+"""Many writes in one request: as few requests as announced, an outcome for each, and nobody made twice."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from syncd.core.plan import Result, Run
+from syncd.errors import OutcomeUnclear, ScimError
+from syncd.scim.bulk import Bulk
+from syncd.scim.transport import Answer, Transport
+from syncd.setup import read
+from syncd.store import StateFile
+from syncd.sync import Progress, carry_out, make_plans
+from tests.endpoints import TOKEN, Reply, Request, Server, error
+from tests.sandbox.process import Sandbox
+from tests.scim.asking import IMPATIENT
+
+PEOPLE = 230
+CONFIGURATION = """
+state = "syncd.db"
+[source]
+type = "csv"
+users = "people.csv"
+key = "key"
+[mapping.user]
+userName = "{{mail}}"
+externalId = "{{key}}"
+title = "{{title}}"
+[[target]]
+name = "target"
+base_url = "{url}"
+rate = 10000
+token = {{ env = "SYNCD_TEST_BULK_TOKEN" }}
+concurrency = 4
+"""
+
+
+class World:
+    """Files, a state file that knows of bulk, and a sandbox that offers it."""
+
+    def __init__(self, folder: Path, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self._folder = folder
+        (folder / "syncd.toml").write_text(CONFIGURATION.format(url=sandbox.base_url))
+        self.setup = read(folder / "syncd.toml")
+        with StateFile(self.setup.state) as state, state.atomic():
+            bulk = {"maxOperations": 1000, "maxPayloadSize": 1_000_000}
+            state.snapshot("target").discover({"patch": True, "etag": True, "bulk": bulk})
+
+    def sync(self, title: str = "Engineer", people: int = PEOPLE) -> Run:
+        rows = [f"{key},p{key}@example.com,{title}" for key in range(people)]
+        (self._folder / "people.csv").write_text("\n".join(["key,mail,title", *rows]) + "\n")
+        with StateFile(self.setup.state) as state:
+            (planned,) = make_plans(self.setup, state, self.setup.targets, Progress())
+            return carry_out(planned, state, Progress())
+
+    def complete(self) -> None:
+        """Fail unless everybody is there once, and nothing is left to be done."""
+        names = sorted(user["userName"] for user in self.sandbox.users())
+        assert names == sorted(f"p{key}@example.com" for key in range(PEOPLE))
+        with StateFile(self.setup.state) as state:
+            (planned,) = make_plans(self.setup, state, self.setup.targets, Progress(), full=True)
+        assert (planned.plan.changes, planned.plan.drift) == ((), ())
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    with Sandbox() as sandbox:
+        monkeypatch.setenv("SYNCD_TEST_BULK_TOKEN", sandbox.token)
+        monkeypatch.setattr("syncd.setup.Patience", lambda **_: IMPATIENT)
+        yield World(tmp_path, sandbox)
+
+
+def test_many_changes_go_together_and_take_as_many_requests_as_announced(world: World) -> None:
+    for title in ("Engineer", "Doctor"):
+        run = world.sync(title)
+        assert run.results == {Result.APPLIED: PEOPLE}
+        assert run.requests == run.plan.estimate.requests == 3  # 100, 100 and 30
+        world.complete()
+
+
+def test_few_go_alone(world: World) -> None:
+    run = world.sync(people=99)
+    assert (run.results, run.requests) == ({Result.APPLIED: 99}, 99)
+
+
+@pytest.mark.parametrize("applied", [False, True])
+def test_where_the_connection_is_cut_each_is_looked_up_and_nobody_is_made_twice(world: World, applied: bool) -> None:
+    world.sandbox.faults({"fault": "reset", "applied": applied, "method": "POST", "path": "/Bulk", "nth": 1})
+    assert world.sync().results == {Result.APPLIED: PEOPLE}
+    world.complete()
+
+
+@pytest.mark.parametrize("status", [400, 404, 413, 501])
+def test_where_bulk_is_refused_after_all_each_goes_alone(world: World, status: int) -> None:
+    world.sandbox.faults({"fault": "status", "status": status, "method": "POST", "path": "/Bulk"})
+    assert world.sync().results == {Result.APPLIED: PEOPLE}
+    world.complete()
+
+
+# -- an endpoint's answers to single operations ------------------------------------------------------
+
+
+def together(server: Server, count: int, size: int = 1_000_000) -> list[Answer | BaseException]:
+    """Write so many users side by side; returns the answers and errors in their order."""
+
+    async def conversation() -> list[Answer | BaseException]:
+        async with Transport("t", server.url, TOKEN, patience=IMPATIENT) as transport:
+            bulk = Bulk(transport, 100, size)
+
+            async def write(number: int) -> Answer:
+                with bulk.worker():
+                    return await bulk.send("POST", "Users", {"userName": f"u{number}"}, repeatable=False)
+
+            # Each is a worker before the first of them writes.
+            return await asyncio.gather(*(write(number) for number in range(count)), return_exceptions=True)
+
+    return asyncio.run(conversation())
+
+
+def answering(*operations: dict[str, Any]) -> Server:
+    return Server(lambda _: Reply(200, {"Operations": list(operations)}))
+
+
+def test_each_gets_its_own_answer_in_whatever_order_and_form_they_come() -> None:
+    said = (
+        {"bulkId": "2", "method": "POST", "status": "409", "response": {"detail": "taken", "scimType": "uniqueness"}},
+        {"bulkId": "0", "method": "POST", "status": "201", "location": "https://x/Users/a", "response": {"id": "a"}},
+        {"bulkId": "1", "method": "POST", "status": {"code": "201"}, "location": "https://x/Users/b"},
+    )
+    with answering(*said) as server:
+        first, second, third = together(server, 3)
+    assert first == Answer(201, {"id": "a"}, "https://x/Users/a")
+    assert second == Answer(201, None, "https://x/Users/b")
+    assert isinstance(third, ScimError)
+    assert (third.status, third.detail, third.scim_type) == (409, "taken", "uniqueness")
+    assert not isinstance(third, OutcomeUnclear)
+
+
+def test_of_what_the_answer_says_nothing_nobody_knows_what_came() -> None:
+    with answering({"bulkId": "0", "method": "POST", "status": 201}) as server:
+        first, second = together(server, 2)
+    assert isinstance(first, Answer)
+    assert isinstance(second, OutcomeUnclear)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_one_that_failed_may_have_been_done(status: int) -> None:
+    with answering({"bulkId": "0", "method": "POST", "status": str(status)}) as server:
+        (only,) = together(server, 1)
+    assert isinstance(only, OutcomeUnclear)
+
+
+def test_without_bulk_ids_answers_are_taken_by_their_place() -> None:
+    with answering({"method": "POST", "status": "201"}, {"method": "POST", "status": "409"}) as server:
+        first, second = together(server, 2)
+    assert isinstance(first, Answer)
+    assert isinstance(second, ScimError)
+
+
+def test_one_that_came_too_early_goes_alone() -> None:
+    def answer(request: Request) -> Reply:
+        if request.path.endswith("/Bulk"):
+            return Reply(200, {"Operations": [{"bulkId": "0", "method": "POST", "status": "429"}]})
+        return Reply(201, {"id": "a"})
+
+    with Server(answer) as server:
+        (only,) = together(server, 1)
+        assert only == Answer(201, {"id": "a"})
+        assert [request.path for request in server.requests] == ["/scim/v2/Bulk", "/scim/v2/Users"]
+
+
+def test_no_request_is_larger_than_the_endpoint_takes() -> None:
+    with Server(lambda request: Reply(200, {"Operations": [
+        {"bulkId": each["bulkId"], "method": "POST", "status": "201"} for each in request.body["Operations"]
+    ]})) as server:  # fmt: skip
+        assert all(isinstance(each, Answer) for each in together(server, 100, size=2000))
+        assert len(server.requests) > 1
+        assert max(len(request.content) for request in server.requests) <= 2000
+        assert sum(len(request.body["Operations"]) for request in server.requests) == 100
+
+
+def test_a_refused_request_was_not_carried_out_and_each_gets_its_own_error() -> None:
+    def answer(request: Request) -> Reply:
+        return error(501, "no bulk here") if request.path.endswith("/Bulk") else error(409, "taken")
+
+    with Server(answer) as server:
+        errors = together(server, 2)
+    assert [each.status for each in errors if isinstance(each, ScimError)] == [409, 409]
