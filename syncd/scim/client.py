@@ -121,7 +121,7 @@ class Client:
         operations = patch(kind, before, after, owned)
         if not operations:
             return Written(id_, 0)
-        if self.patch and not self.profile.patch_paths:
+        if not self.profile.patch_paths and not self._puts(kind, area_of(kind, operations)):
             there = (await self.read(kind, id_)).body if needs_reading(kind, after) else {}
             operations = without_paths(kind, there, after)
         return await self._change(kind, id_, operations, lambda body: merge(kind, body, after), has_members)
@@ -140,8 +140,9 @@ class Client:
 
         `has_members`: the group is known to have some already.
         """
+        operations = add_members(ids, paths=self.profile.patch_paths)
         written = await self._change(
-            Kind.GROUP, group, add_members(ids), lambda body: with_members(body, ids, ()), has_members
+            Kind.GROUP, group, operations, lambda body: with_members(body, ids, ()), has_members
         )
         self._check_members(written, ids, adding=True)
         return written
@@ -178,9 +179,8 @@ class Client:
         Some endpoints take a group whole and leave its members as they are. A PATCH is not judged by its answer: that
         may show the group of before, or a part of its members.
         """
-        by_put = not self.patch or (self._patch_open and "members" in self.by_put)
         members = field(written.body, "members")
-        if not by_put or not isinstance(members, list):
+        if not self._puts(Kind.GROUP, "members") or not isinstance(members, list):
             return
         there = {str(field(each, "value")) for each in members}
         wrong = [id_ for id_ in ids if (id_ in there) is not adding]
@@ -196,8 +196,15 @@ class Client:
         listing = Listing(
             self.transport, ENDPOINTS[Kind.USER], self.profile, {"filter": f"groups.value eq {quote(group)}"}
         )
-        ids = [_id(body) async for page in listing.pages() for body in page]
-        return ids, listing.doubt
+        ids: list[str] = []
+        doubt = ""
+        async for page in listing.pages():
+            for body in page:
+                ids.append(_id(body))
+                groups = field(body, "groups")
+                if isinstance(groups, list) and groups and group not in {str(field(each, "value")) for each in groups}:
+                    doubt = "the endpoint lists users who are not in the group that was asked for"
+        return ids, doubt or listing.doubt
 
     def can_find(self, kind: Kind, attribute: str) -> bool:
         """Return whether the endpoint can be asked for resources by an attribute."""
@@ -208,8 +215,10 @@ class Client:
         """Return the resources whose attribute has a value, checked again here: some endpoints ignore filters.
 
         `exact` compares as is (externalId is caseExact, RFC 7643 section 3.1), else case is folded. An endpoint
-        may answer 404 where nothing matches. Raises ScimError.
+        may answer 404 where nothing matches. Raises ScimError, ValueError where `can_find` says no.
         """
+        if not self.can_find(kind, attribute):
+            raise ValueError(f"{self.profile.name}: {ENDPOINTS[kind]} can't be looked up by {attribute}")
         query = {"filter": f"{attribute} eq {quote(value)}", "startIndex": "1", "count": "10"}
         try:
             answer = await self.transport.send("GET", ENDPOINTS[kind], query=query)
@@ -252,13 +261,12 @@ class Client:
     ) -> Written:
         """Change a resource by PATCH or, where the endpoint has none, by a PUT of what it has, changed by `merged`."""
         area = area_of(kind, operations)
-        if not self.patch or (self._patch_open and area in self.by_put):
+        if self._puts(kind, area):
             return await self._put(kind, id_, merged, has_members)
         try:
             return await self._patch(kind, id_, operations)
         except ScimError as refusal:
-            puts = kind is Kind.USER or self.profile.put_groups
-            if not (self._patch_open and puts) or refusal.status not in _NO_PATCH:
+            if not (self._patch_open and self._may_put(kind)) or refusal.status not in _NO_PATCH:
                 raise
             try:
                 written = await self._put(kind, id_, merged, has_members)
@@ -266,6 +274,13 @@ class Client:
                 raise refusal if error.status in _NO_PATCH else error from None
         self.by_put.add(area)
         return written
+
+    def _may_put(self, kind: Kind) -> bool:
+        return kind is Kind.USER or self.profile.put_groups
+
+    def _puts(self, kind: Kind, area: str) -> bool:
+        """Return whether a change goes by PUT without PATCH being tried."""
+        return self._may_put(kind) and (not self.patch or (self._patch_open and area in self.by_put))
 
     async def _patch(self, kind: Kind, id_: str, operations: list[dict[str, Json]]) -> Written:
         """PATCH; again with the version that is there now, where the endpoint demands to hear one (412)."""
@@ -285,6 +300,13 @@ class Client:
         return Written(id_, answer.status, _whole(kind, answer.body))
 
     async def _write(self, method: str, path: str, body: Json, *, repeatable: bool) -> Answer:
+        """Send what is syncd's own to say, alone or with others. What is too large is not sent.
+
+        A PUT isn't looked at: how large that is depends on what others wrote, and only the endpoint knows its limit.
+        """
+        size, most = len(orjson.dumps(body)), self.profile.body_bytes
+        if size > most:
+            raise ScimError(413, f"not sent: it takes {size:,} bytes, and body_bytes allows {most:,}")
         if self.bulk is not None:
             return await self.bulk.send(method, path, body, repeatable=repeatable)
         return await self.transport.send(method, path, body=body, repeatable=repeatable)
@@ -315,18 +337,23 @@ def area_of(kind: Kind, operations: Iterable[Mapping[str, Json]]) -> str:
     """Return what a change is about, as `by_put` names it."""
     if kind is Kind.USER:
         return "users"
-    return "members" if any(str(each.get("path", "")).startswith("members") for each in operations) else "groups"
+    touched = (each.get("path") or next(iter(each["value"])) for each in operations)
+    return "members" if any(path.startswith("members") for path in touched) else "groups"
 
 
 def chunks_of_members(profile: Profile, ids: Sequence[str], *, adding: bool) -> Iterator[Sequence[str]]:
-    """Yield the ids of members in as few parts as fit into a request each, by number and by the body's size."""
+    """Yield the ids of members in as few parts as fit into a request each, by number and by the body's size.
+
+    An id that is too long alone is a part of its own, which is refused when it is to be sent.
+    """
     part: list[str] = []
-    empty = size = _body_bytes([], profile, adding=adding)
+    empty = _body_bytes([], profile, adding=adding)
+    size = empty - 1  # the first has no comma before it
     for id_ in ids:
         added = _body_bytes([id_], profile, adding=adding) - empty + 1
         if part and (len(part) >= profile.members_per_patch or size + added > profile.body_bytes):
             yield part
-            part, size = [], empty
+            part, size = [], empty - 1
         part.append(id_)
         size += added
     if part:
@@ -334,7 +361,7 @@ def chunks_of_members(profile: Profile, ids: Sequence[str], *, adding: bool) -> 
 
 
 def _body_bytes(ids: Sequence[str], profile: Profile, *, adding: bool) -> int:
-    operations = add_members(ids) if adding else remove_members(ids, profile.member_removal)
+    operations = add_members(ids, paths=profile.patch_paths) if adding else remove_members(ids, profile.member_removal)
     return len(orjson.dumps({"schemas": [PATCH_SCHEMA], "Operations": operations}))
 
 

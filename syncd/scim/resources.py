@@ -214,15 +214,19 @@ def with_members(body: Mapping[str, Json], add: Iterable[str], remove: Iterable[
     return merged
 
 
-def add_members(ids: Iterable[str]) -> list[dict[str, Json]]:
-    """Return the operation that adds members (RFC 7644 section 3.5.2.1)."""
-    return [{"op": "add", "path": "members", "value": [{"value": id_} for id_ in ids]}]
+def add_members(ids: Iterable[str], *, paths: bool = True) -> list[dict[str, Json]]:
+    """Return the operation that adds members, with or without a path (RFC 7644 section 3.5.2.1)."""
+    members = [{"value": id_} for id_ in ids]
+    return [
+        {"op": "add", "path": "members", "value": members} if paths else {"op": "add", "value": {"members": members}}
+    ]
 
 
 def remove_members(ids: Iterable[str], removal: Removal) -> list[dict[str, Json]]:
     """Return the operations that remove members: by value filter (RFC 7644 figure 1), or as a list of values.
 
-    A strict endpoint reads the list as "remove all" (section 3.5.2.2); AWS knows nothing else.
+    A strict endpoint reads the list as "remove all" (section 3.5.2.2); AWS knows nothing else. Both have a path, also
+    for endpoints that know none otherwise: without one nothing can be removed (the same section).
     """
     if removal == "values":
         return [{"op": "remove", "path": "members", "value": [{"value": id_} for id_ in ids]}]
@@ -231,25 +235,32 @@ def remove_members(ids: Iterable[str], removal: Removal) -> list[dict[str, Json]
 
 def needs_reading(kind: Kind, after: Flat) -> bool:
     """Return whether an operation without a path can't say this without the rest of the attribute: `name.givenName`,
-    or one of several e-mails. It would take the others away."""
+    one of several e-mails, or a part of an extension. Some endpoints would take the others away."""
     paths = [_path(text, kind) for text in after]
-    return any(path.filter or path.part for path in paths)
+    return any(path.filter or path.part or path.schema for path in paths)
 
 
 def without_paths(kind: Kind, there: Mapping[str, Json], after: Flat) -> list[dict[str, Json]]:
-    """Return the operation for endpoints that know no paths: its value holds the attributes, each whole.
+    """Return the operation for endpoints that know no paths: its value holds the attributes and extensions, each whole.
 
-    RFC 7644 section 3.5.2.3. `there` is the resource as it was read, where that is needed. What is to be removed is
-    replaced by null, which means the same (RFC 7643 section 2.5): "remove" without a path is an error.
+    `there` is the resource as it was read, where that is needed. What is to be removed is replaced by null, which
+    means the same (RFC 7643 section 2.5): "remove" without a path is an error (RFC 7644 section 3.5.2.2), and a part
+    that is merely left out stays (section 3.5.2.3), but not everywhere.
     """
     body = merge(kind, there, after)
+    paths = [(_path(text, kind), value) for text, value in after.items()]
     value: dict[str, Json] = {}
-    for text in after:
-        path = _path(text, kind)
-        if path.schema:
-            value.setdefault(path.schema, {})[path.attribute] = field(field(body, path.schema), path.attribute)
-        else:
-            value[path.attribute] = field(body, path.attribute)
+    for path, _ in paths:
+        value[path.schema or path.attribute] = field(body, path.schema or path.attribute)
+    if reference := field(field(value.get(ENTERPRISE_SCHEMA), "manager"), "value"):
+        # Its displayName is readOnly (RFC 7643 section 4.3): sent back, it may be refused.
+        extension = _table(value, ENTERPRISE_SCHEMA)
+        extension[_key(extension, "manager")] = {"value": reference}
+    for path, wanted in paths:
+        if wanted is None and not path.filter:
+            holder = _table(value, path.schema) if path.schema else value
+            holder, name = (_table(holder, path.attribute), path.part) if path.part else (holder, path.attribute)
+            holder[_key(holder, name)] = None
     return [{"op": "replace", "value": value}]
 
 
@@ -263,7 +274,7 @@ def is_repeatable(operations: Iterable[Mapping[str, Json]]) -> bool:
         path = operation.get("path", "")
         if operation["op"] == "replace":
             continue
-        if "[" in path or path.startswith("members") or isinstance(operation.get("value"), list):
+        if not path or "[" in path or path.startswith("members") or isinstance(operation.get("value"), list):
             return False
     return True
 
