@@ -393,7 +393,7 @@ class Comparison:
             drift=tuple(drift),
             accepted=tuple(accepted),
             problems=(*self._problems, *(Trouble("", doubt, self.name, "target") for doubt in doubts)),
-            estimate=estimate(verdict.allowed, self._target, self._snapshot),
+            estimate=estimate(verdict.allowed, self._target, self._snapshot, drift),
             managed=situation.managed_users,
             evidence=self._evidence,
             scheme=self._scheme.hex(),

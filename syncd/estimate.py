@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from math import ceil
+from typing import Final
 
-from syncd.core.model import Json
+from syncd.core.drift import Drift, DriftClass, Reaction
+from syncd.core.model import Json, Kind
 from syncd.core.plan import Action, Change, Estimate
 from syncd.scim.bulk import LEAST, MOST
 from syncd.scim.profiles import Profile
@@ -14,19 +16,35 @@ from syncd.scim.resources import needs_reading
 from syncd.store import Snapshot
 from syncd.terms import TargetRules
 
+OF_ATTRIBUTES: Final = (Action.UPDATE_USER, Action.REACTIVATE_USER, Action.DEACTIVATE_USER, Action.UPDATE_GROUP)
+"""Changes of the attributes of what is linked."""
 
-def estimate(changes: Sequence[Change], target: TargetRules, snapshot: Snapshot) -> Estimate:
-    """Return the requests, and the seconds at the target's rate."""
+
+def estimate(
+    changes: Sequence[Change], target: TargetRules, snapshot: Snapshot, drift: Iterable[Drift] = ()
+) -> Estimate:
+    """Return the requests, and the seconds at the target's rate; `drift` is what some of the changes put back."""
     if not changes:
         return Estimate(0, 0.0)
     discovery = snapshot.discovery
     requests = int(asks_first(target.profile, discovery)) + _look_ups(changes, target.profile, snapshot)
+    if discovery.get("echoes") is not True:
+        put_back = drifted(drift)
+        requests += sum((each.action.kind, each.key) in put_back and each.action in OF_ATTRIBUTES for each in changes)
     for _, phase in groupby(changes, key=lambda change: change.phase):
         together = list(phase)
         count = sum(_requests(each, target, snapshot, _per_update(each, target, discovery)) for each in together)
         operations = bulk_operations(target.profile, discovery.get("bulk"), together)
         requests += ceil(count / min(operations[0], MOST)) if operations else count
     return Estimate(requests, round(requests / target.rate, 1))
+
+
+def drifted(drift: Iterable[Drift]) -> frozenset[tuple[Kind, str]]:
+    """Return whose attributes are put back: what the endpoint makes of those is read back, lest it be sent for ever."""
+    classes = DriftClass.USER_ATTRIBUTES, DriftClass.GROUP_RENAMED
+    return frozenset(
+        (each.kind, each.key) for each in drift if each.class_ in classes and each.reaction is Reaction.ENFORCE
+    )
 
 
 def bulk_operations(profile: Profile, offered: Json, phase: Sequence[Change]) -> tuple[int, int] | None:

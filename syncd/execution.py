@@ -20,6 +20,7 @@ from syncd.core.model import Flat, Json, Kind, Known, KnownGroup, State
 from syncd.core.plan import Action, Change, Result
 from syncd.core.schema import MANAGER
 from syncd.errors import OutcomeUnclear, ScimError
+from syncd.estimate import OF_ATTRIBUTES
 from syncd.gate import Gate, Link, Lost, Refusal, Taken, expect, moved
 from syncd.members import Member, Members
 from syncd.scim.client import Found, Written
@@ -32,7 +33,6 @@ _PARTS: Final = ((Kind.USER, "members"), (Kind.GROUP, "groups"))
 _LOOKS: Final = 2
 """So often somebody looks for what a create may have made: some endpoints show the state of a moment ago."""
 _NAMED: Final = 3
-_OF_ATTRIBUTES: Final = (Action.UPDATE_USER, Action.REACTIVATE_USER, Action.DEACTIVATE_USER, Action.UPDATE_GROUP)
 
 Clock = Callable[[], datetime]
 
@@ -191,6 +191,8 @@ class Execution:
                 if not after:
                     return _Sent(unclear.status)
             else:
+                if written.status:
+                    self.echoed = written.body is not None and self.echoed is not False
                 return await self._read_back(link, wanted, written)
         raise AssertionError
 
@@ -208,8 +210,6 @@ class Execution:
         Raises ScimError where somebody can still get in who was switched off.
         """
         body = written.body
-        if written.status:
-            self.echoed = body is not None
         if written.status and (link.kind, link.key) in self._drifted and not (self._echoes and body is not None):
             body = (await self._gate.read(link.kind, link.id)).body
         if body is None:
@@ -257,7 +257,7 @@ class Execution:
         known = self._snapshot.user(lost.key) if lost.kind is Kind.USER else self._snapshot.group(lost.key)
         again = (lost.kind, lost.key) in self._looked_for
         self._looked_for.add((lost.kind, lost.key))
-        known = known if change.key == lost.key and change.action in _OF_ATTRIBUTES and not again else None
+        known = known if change.key == lost.key and change.action in OF_ATTRIBUTES and not again else None
         found = await self._collisions.marked(lost.kind, known.attributes) if known is not None else None
         if known is None or found is None:
             raise lost

@@ -342,7 +342,7 @@ def _only(planned: Planned, who: str, state: StateFile) -> Planned:
         drift=tuple(drift for drift in plan.drift if drift.key == key and drift.kind is Kind.USER),
         accepted=tuple(each for each in plan.accepted if each == key),
         problems=tuple(problem for problem in plan.problems if problem.key == key),
-        estimate=estimate(changes, planned.target.rules, snapshot),
+        estimate=estimate(changes, planned.target.rules, snapshot, plan.drift),
     )
     return replace(planned, plan=limited, bookkeeping=Bookkeeping(), complete=False)
 

@@ -16,12 +16,11 @@ from itertools import groupby
 
 from syncd.announcement import announced
 from syncd.collisions import Collisions
-from syncd.core.drift import DriftClass, Reaction
 from syncd.core.model import Json
 from syncd.core.plan import Action, Change, Outcome, Plan, Result
 from syncd.core.quarantine import is_permanent
 from syncd.errors import OutcomeUnclear, ScimError, TargetError, TargetFailing, TargetUnusable
-from syncd.estimate import asks_first, bulk_operations, lists_groups
+from syncd.estimate import asks_first, bulk_operations, drifted, lists_groups
 from syncd.execution import Clock, Done, Execution
 from syncd.gate import Gate, Lost, Refusal
 from syncd.members import Members
@@ -29,8 +28,6 @@ from syncd.scim.bulk import Bulk
 from syncd.scim.client import Client
 from syncd.scim.profiles import Profile
 from syncd.store import Commits, Journal, Snapshot, StateFile
-
-_OF_ATTRIBUTES = (DriftClass.USER_ATTRIBUTES, DriftClass.GROUP_RENAMED)
 
 
 @dataclass(frozen=True)
@@ -111,11 +108,6 @@ class Push:
     def _begin(self, plan: Plan) -> Execution:
         gate, terms = self._gate, self._terms
         creates = sum(change.action is Action.CREATE_GROUP and "externalId" in change.after for change in plan.changes)
-        drifted = frozenset(
-            (drift.kind, drift.key)
-            for drift in plan.drift
-            if drift.class_ in _OF_ATTRIBUTES and drift.reaction is Reaction.ENFORCE
-        )
         return Execution(
             gate,
             self._snapshot,
@@ -130,7 +122,7 @@ class Push:
             ),
             terms.profile,
             self._clock,
-            drifted=drifted,
+            drifted=drifted(plan.drift),
             echoes=self._snapshot.discovery.get("echoes") is True,
             look_again=terms.look_again,
         )

@@ -46,7 +46,7 @@ def status(config: Path, target: str | None, as_json: bool) -> None:
 
     setup = opened(config)
     with state_of(setup) as state, state.explained():
-        rows = [_standing(state, each.name) for each in setup.chosen(target)]
+        rows = [_standing(state, each.name, each.concurrency) for each in setup.chosen(target)]
     if as_json:
         answer(rows)
         return
@@ -64,7 +64,7 @@ def status(config: Path, target: str | None, as_json: bool) -> None:
     show_lines([table(headings, cells), *(line for row in rows for line in _attention(row))])
 
 
-def _standing(state: StateFile, target: str) -> dict[str, Any]:
+def _standing(state: StateFile, target: str, most: int) -> dict[str, Any]:
     """Return where one target stands, as JSON."""
     from syncd.core.plan import timestamp
 
@@ -78,6 +78,8 @@ def _standing(state: StateFile, target: str) -> dict[str, Any]:
         "memberships": snapshot.count_members(),
         "serial": snapshot.serial,
         "stopped": {"cause": stop.cause, "reason": stop.reason, "since": timestamp(stop.since)} if stop else None,
+        "concurrency": {"now": snapshot.discovery.get("concurrency") or most, "most": most},
+        "unsettled": len(journal.intents()),
         "holds": tally(state.holds(target).all(), datetime.now(UTC)),
         "quarantined": [each.to_json() for each in state.quarantine(target).all()],
         "pending_since": timestamp(since) if since else None,
@@ -137,6 +139,12 @@ def _attention(row: dict[str, Any]) -> Iterator[Text]:
 
     if stop := row["stopped"]:
         yield line(stop_sentence(stop["cause"], stop["reason"], _moment(stop["since"])), "bold red")
+    if count := row["unsettled"]:
+        noun = "change" if count == 1 else "changes"
+        yield line(f"of {count} {noun} nobody knows yet what came; the next run looks", "yellow")
+    pace = row["concurrency"]
+    if pace["now"] < pace["most"]:
+        yield line(f"slowed down: {pace['now']} of {pace['most']} requests at a time")
     if decided := decided_sentence(row["holds"]):
         yield line(f"{decided} (`syncd holds`)", "magenta")
     if quarantined := row["quarantined"]:

@@ -329,6 +329,10 @@ class _Person:
         else:
             sentences = [f"linked to the account {known.id}; {known.state.value}{since}"]
         sentences += [f"{label(path)}: {value_text(value)}" for path, value in known.attributes.items()]
+        sentences += [
+            f"{label(path)} was not taken over by the target, which shows {value_text(value)}"
+            for path, value in known.kept_as.items()
+        ]
         differences: dict[str, Json] = {}
         for change in self._changes:
             for path, value in change.after.items():
