@@ -160,6 +160,10 @@ def _plan_text(planned: Planned, state: StateFile) -> list[Text]:
         lines = [visible(line) for line in str(planned.failure).splitlines()]
         return [Text(f"{lines[0]}: nothing is planned", style="bold red"), *map(Text, lines[1:])]
     lines_ = list(plan_lines(planned.plan))
+    if count := len(state.journal(name).intents()):
+        what = "change that was" if count == 1 else "changes that were"
+        said = f"of {count} {what} sent nobody knows what came: `syncd sync` looks first, and may find them done"
+        lines_.append(Text(f"  {said}", style="yellow"))
     stop = state.snapshot(name).stop
     if stop is not None and planned.discovered is None:
         lines_.append(Text(f"  {visible(stop_sentence(stop.cause, stop.reason, stop.since))}", style="bold red"))

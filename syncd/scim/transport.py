@@ -193,6 +193,9 @@ class Transport:
     async def back_off(self, attempt: int, *, everybody: bool = False) -> None:
         """Wait before sending something again that was sent so many times; `everybody`: nothing else goes either."""
         seconds = back_off(attempt, self._patience.base, self._patience.cap)
+        if self._failing_since is not None:  # not beyond the moment at which it is given up anyway
+            left = self._failing_since[0] + self._patience.outage - asyncio.get_running_loop().time()
+            seconds = min(seconds, max(left, self._patience.base))
         if everybody:
             self.pace.pause(seconds)
         else:
