@@ -12,7 +12,7 @@ import orjson
 
 from syncd.core.model import Flat, Json, Kind
 from syncd.core.schema import quote
-from syncd.errors import ScimError
+from syncd.errors import OutcomeUnclear, ScimError
 from syncd.scim.bulk import Bulk
 from syncd.scim.listing import Listing
 from syncd.scim.profiles import Profile
@@ -159,6 +159,8 @@ class Client:
             )
             self._check_members(written, ids, adding=False)
             return written
+        except OutcomeUnclear:
+            raise
         except ScimError as error:
             if error.scim_type.casefold() != "notarget":
                 raise

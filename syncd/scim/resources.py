@@ -279,14 +279,12 @@ def is_repeatable(operations: Iterable[Mapping[str, Json]]) -> bool:
     return True
 
 
-_NEVER_RETURNED: Final = ("password",)
-
-
 def not_taken(kind: Kind, sent: Flat, body: Mapping[str, Json]) -> Flat:
     """Return what a resource, answered as it is now, shows at paths that were sent otherwise (None: nothing).
 
     `sent` None: was removed. What means the same is no difference (`core/drift.py`); an account that doesn't say
-    whether it is active is (RFC 7643 section 4.1.1), and some say it as text.
+    whether it is active is (RFC 7643 section 4.1.1), and some say it as text. A password, never
+    returned, is never sent either.
     """
     there = flatten(kind, body, sent)
     different: Flat = {}
@@ -295,7 +293,7 @@ def not_taken(kind: Kind, sent: Flat, body: Mapping[str, Json]) -> Flat:
         if path == "active":
             if _is_on(shown) is not _is_on(value):
                 different[path] = shown
-        elif path not in _NEVER_RETURNED and not _same(path, value, shown):
+        elif not _same(path, value, shown):
             different[path] = shown
     return different
 

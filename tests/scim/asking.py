@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,10 +26,24 @@ def ask(
     ca_file: Path | None = None,
 ) -> T:
     """Return what `question` gets from the endpoint at `url`."""
+    profile = Profile("test", patch=None if patch_open else patch)
+    return ask_as(profile, url, question, patch=patch, ca_file=ca_file)
+
+
+def ask_as(
+    profile: Profile,
+    url: str,
+    question: Callable[[Client], Awaitable[T]],
+    *,
+    patch: bool | None = None,
+    etags: bool | None = None,
+    by_put: Iterable[str] = (),
+    ca_file: Path | None = None,
+) -> T:
+    """Return what `question` gets from an endpoint of that profile; `patch`, `etags` and `by_put` were learnt of it."""
 
     async def conversation() -> T:
         async with Transport("lucid", url, TOKEN, ca_file=ca_file, patience=IMPATIENT) as transport:
-            profile = Profile("test", patch=None if patch_open else patch)
-            return await question(Client(transport, profile, patch=patch))
+            return await question(Client(transport, profile, patch=patch, etags=etags, by_put=by_put))
 
     return asyncio.run(conversation())

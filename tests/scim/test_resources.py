@@ -6,18 +6,14 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from scim2_models import EnterpriseUser, PatchOp, User
 
 from syncd.core.diff import differing
 from syncd.core.model import Flat, Kind
 from syncd.scim.resources import flatten, merge, patch, remove_members, resource, with_members
+from tests.scim.strategies import ENTERPRISE, HOME, MANAGER, WORK, flats
 
 CORE = "urn:ietf:params:scim:schemas:core:2.0:User"
-ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
-MANAGER = f"{ENTERPRISE}:manager"
-WORK = 'emails[type eq "work"]'
-HOME = 'emails[type eq "home"]'
 
 ADA: Flat = {
     "userName": "ada@example.com",
@@ -262,41 +258,6 @@ def test_no_id_can_end_the_filter_that_selects_a_member(id_: str, path: str) -> 
 
 
 # -- properties --------------------------------------------------------------------------------------
-
-_text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
-_address = st.text("abcxyz", min_size=1, max_size=6).map(lambda name: f"{name}@example.com")
-_SIMPLE = [
-    "externalId",
-    "displayName",
-    "title",
-    "nickName",
-    "name.givenName",
-    "name.familyName",
-    f"{ENTERPRISE}:department",
-    f"{ENTERPRISE}:division",
-    MANAGER,
-    'addresses[type eq "work"].locality',
-    'addresses[type eq "work"].postalCode',
-]
-_ELEMENTS = [WORK, HOME, 'phoneNumbers[type eq "mobile"]']
-
-
-@st.composite
-def flats(draw: st.DrawFn) -> Flat:
-    """A user as a mapping may give them: a userName, and elements of lists only with their value."""
-    flat: Flat = {"userName": draw(_text)}
-    flat |= draw(st.dictionaries(st.sampled_from(_SIMPLE), _text))
-    for element in draw(st.sets(st.sampled_from(_ELEMENTS))):
-        flat[f"{element}.value"] = draw(_address if element.startswith("emails") else _text)
-        if draw(st.booleans()):
-            flat[f"{element}.display"] = draw(_text)
-    if f"{WORK}.value" in flat and draw(st.booleans()):
-        flat[f"{WORK}.primary"] = True
-    if roles := draw(st.lists(_text, unique=True, max_size=3)):
-        flat["roles"] = [{"value": role} for role in roles]
-    flat["active"] = draw(st.booleans())
-    return flat
-
 
 NATIVE: dict[str, Any] = {
     "preferredLanguage": "de",
