@@ -54,7 +54,8 @@ def build(options: SandboxOptions) -> Starlette:
     log = RequestLog()
     faults = Faults(load(options.faults) if options.faults else [])
     # scim2-server and Starlette spell the same ASGI types differently.
-    endpoints = Interference(cast("ASGIApp", scim), database, log, faults)
+    wording = next(iter(profiles.values())).error
+    endpoints = Interference(cast("ASGIApp", scim), database, log, faults, wording)
     page = Page(people, log, faults, tokens, SCIM_PATH)
     routes: list[BaseRoute] = [
         *page.routes(),

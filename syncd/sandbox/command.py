@@ -9,7 +9,7 @@ import click
 from syncd.errors import ConfigurationError, Fault
 from syncd.sandbox.options import DEFAULT_PORT, DEFAULT_TOKEN, SandboxOptions
 
-NAMES = "generic, lucidlink, lucid-admin or lucid-content"
+NAMES = "generic, lucidlink, lucid-admin, lucid-content, aws-identity-center or okta-style"
 
 
 @click.command("sandbox")

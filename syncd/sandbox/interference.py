@@ -44,6 +44,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Wording = Callable[[dict[str, Any]], dict[str, Any]]
 
 _HTML = b"<!doctype html><html><head><title>Error</title></head><body><h1>Something went wrong</h1></body></html>"
 _ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
@@ -85,10 +86,11 @@ class Cut(Exception):
 
 
 class Interference:
-    """The SCIM application, with its log and its faults."""
+    """The SCIM application, with its log and its faults; `wording` is how the service words an error."""
 
-    def __init__(self, app: App, database: Database, log: RequestLog, faults: Faults) -> None:
+    def __init__(self, app: App, database: Database, log: RequestLog, faults: Faults, wording: Wording) -> None:
         self.app = app
+        self.wording = wording
         self.log = log
         self.faults = faults
         self.staleness = Staleness(database)
@@ -127,7 +129,7 @@ class Interference:
         for fault in faults:
             await _before(fault)
             if isinstance(fault, Status) and not fault.applied:
-                return _error(fault)
+                return _error(fault, self.wording)
             if isinstance(fault, PageCap):
                 scope = {**scope, "query_string": _capped(scope["query_string"], fault.size)}
             if isinstance(fault, Unauthorized):
@@ -137,7 +139,7 @@ class Interference:
         with self._view(entry, faults):
             await self.app(scope, _replay(body), answer.collect)
         for fault in faults:
-            answer = await _after(fault, answer)
+            answer = await _after(fault, answer, self.wording)
         return answer
 
     def _view(self, entry: Entry, faults: list[AnyFault]) -> Any:
@@ -173,14 +175,14 @@ async def _before(fault: AnyFault) -> None:
         raise Cut
 
 
-async def _after(fault: AnyFault, answer: Answer) -> Answer:
+async def _after(fault: AnyFault, answer: Answer, wording: Wording) -> Answer:
     """Do what happens after the request took effect, to its answer. Raises Cut."""
     if isinstance(fault, Delay) and fault.applied:
         await asyncio.sleep(fault.milliseconds / 1000)
     elif isinstance(fault, Reset):
         raise Cut
     elif isinstance(fault, Status):
-        return _error(fault)
+        return _error(fault, wording)
     elif isinstance(fault, Truncated) and answer.body:
         answer.replace_body(answer.body[: len(answer.body) // 2])
     elif isinstance(fault, NotJson):
@@ -195,13 +197,13 @@ async def _after(fault: AnyFault, answer: Answer) -> Answer:
     return answer
 
 
-def _error(fault: Status) -> Answer:
+def _error(fault: Status, wording: Wording) -> Answer:
     """Return the error that a rule asks for."""
     answer = Answer(fault.status)
     if fault.body == "scim":
         detail = "A fault of the sandbox, on demand"
         message = {"schemas": [_ERROR], "status": str(fault.status), "detail": detail}
-        answer.replace_body(orjson.dumps(message), b"application/scim+json")
+        answer.replace_body(orjson.dumps(wording(message)), b"application/scim+json")
     else:
         answer.replace_body(_HTML if fault.body == "html" else b"", b"text/html; charset=utf-8")
     if fault.retry_after is not None:

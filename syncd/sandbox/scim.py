@@ -6,6 +6,7 @@ is what its objects are too slow for (answers, and members of large groups), and
 
 from __future__ import annotations
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -25,11 +26,13 @@ from scim2_server.responses import ScimResponse
 from scim2_server.routing import Operation, Target
 from scim2_server.service import ScimService
 
+from syncd.sandbox.cursors import opened, sealed
 from syncd.sandbox.members import GroupPatch, take_apart
 from syncd.sandbox.profiles.base import Json, Profile
 from syncd.sandbox.resources import GROUP, Document
 from syncd.sandbox.storage import FURTHEST, SandboxStorage
 
+LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 WHOLE = frozenset({"members", "groups"})
 ALWAYS_RETURNED = frozenset({"id", "schemas"})
 
@@ -51,13 +54,15 @@ class SandboxHandler(ScimHandler):
         named = {parts[0], ".search"} & set(parts)
         if not all(self.profile.has_endpoint(name) for name in named):
             raise NotFoundException(detail=f"No SCIM endpoint at {request.path!r}")
-        return super().handle(request)
+        ignored = self.profile.ignored_parameters
+        query = {name: value for name, value in request.query.items() if name not in ignored}
+        return super().handle(replace(request, query=query))
 
     def create(self, request: ScimRequest) -> ScimResponse:
         """Create a resource (RFC 7644 section 3.3)."""
         with self.service.provider:
             _, resource_type = self._target(request, Operation.create)
-            self._require_schemas(request)
+            self._check_body(request, resource_type)
             resource = self.service.read_creation(resource_type, request.body, request.header("Content-Type"))
             document = self.storage.create_document(resource_type, resource)
             return self._answer(request, document, HTTPStatus.CREATED)
@@ -68,7 +73,7 @@ class SandboxHandler(ScimHandler):
             target, resource_type = self._target(request, Operation.query)
             parameters = self.service.read_response_parameters(resource_type, request.query)
             document = self.storage.document(resource_type, target.resource_id, reading=True)
-            if not self.service.read_conditions(request).check(document.etag, "GET"):
+            if not self.service.read_conditions(request).check(self._version(document), "GET"):
                 return ScimResponse(HTTPStatus.NOT_MODIFIED, None, {"ETag": document.etag})
             return self._answer(request, document, HTTPStatus.OK, parameters)
 
@@ -79,7 +84,7 @@ class SandboxHandler(ScimHandler):
             parameters = self.service.read_response_parameters(resource_type, request.query)
             with self.storage.operation():
                 document = self.storage.document(resource_type, target.resource_id)
-                self._require_schemas(request)
+                self._check_body(request, resource_type)
                 replacement = self.service.read_replacement(resource_type, request.body, request.header("Content-Type"))
                 conditions = self.service.read_conditions(request)
                 current = self.storage.model(document)
@@ -96,18 +101,21 @@ class SandboxHandler(ScimHandler):
             with self.storage.operation():
                 document = self._patched(request, resource_type, target.resource_id)
             asked = parameters.attributes or parameters.excluded_attributes
-            if not asked and not self.profile.patch_answers_with_body:
-                return ScimResponse(HTTPStatus.NO_CONTENT, None, {"ETag": document.etag})
+            if not asked and document.type not in self.profile.patch_answers_with_body:
+                return ScimResponse(HTTPStatus.NO_CONTENT, None, self._headers(document))
             return self._answer(request, document, HTTPStatus.OK, parameters)
 
     def search(self, request: ScimRequest) -> ScimResponse:
         """Search with GET (RFC 7644 section 3.4.2)."""
         with self.service.provider:
             types, allowed = self._searched(request, Operation.search)
-            query = dict(request.query)
+            query = self.profile.read_query(dict(request.query))
+            cursor = query.pop("cursor", None) if self.profile.cursors else None
             if "filter" in query and len(types) == 1:
                 query["filter"] = self.profile.read_filter(str(types[0].name), query["filter"])
             search_request, _ = self.service.read_search_query(types, query)
+            if cursor is not None:
+                return self._page(request, allowed, search_request, cursor)
             return self._list(request, allowed, search_request)
 
     def search_with_body(self, request: ScimRequest) -> ScimResponse:
@@ -119,19 +127,22 @@ class SandboxHandler(ScimHandler):
 
     # Steps
 
-    @staticmethod
-    def _require_schemas(request: ScimRequest) -> None:
+    def _check_body(self, request: ScimRequest, resource_type: ResourceType) -> None:
         """Refuse a resource that doesn't say what it is: `schemas` is required (RFC 7643 section 3)."""
         try:
             body = orjson.loads(request.body)
         except orjson.JSONDecodeError:
             return
-        if isinstance(body, dict) and not any(name.lower() == "schemas" and body[name] for name in body):
+        if not isinstance(body, dict):
+            return
+        if not any(name.lower() == "schemas" and body[name] for name in body):
             raise InvalidValueException(detail="schemas is required")
+        self.profile.check_body(str(resource_type.name), body)
 
     def _target(self, request: ScimRequest, operation: Operation) -> tuple[Target, ResourceType]:
         target = self.service.route(request, operation)
         resource_type = self.service.resource_type_at(cast(str, target.endpoint))
+        self.profile.check_method(str(resource_type.name), request.method.upper())
         self.service.authorize(request, target, resource_type)
         return target, resource_type
 
@@ -150,7 +161,7 @@ class SandboxHandler(ScimHandler):
             patch_op = self.service.read_patch(resource_type, body, request.header("Content-Type"))
         document = self.storage.document(resource_type, id_)
         conditions = self.service.read_conditions(request)
-        conditions.check(document.etag, "PATCH")
+        conditions.check(self._version(document), "PATCH")
         if patch_op is not None:
             current = self.storage.model(document, members=parts is None)
             patched = self.service.apply_patch(current, patch_op, conditions)
@@ -170,11 +181,19 @@ class SandboxHandler(ScimHandler):
         self, request: ScimRequest, document: Document, status: HTTPStatus, parameters: Parameters = None
     ) -> ScimResponse:
         (body,) = self._bodies(request, [document], parameters)
-        location = self.storage.location(document, request.base_url)
-        headers = {"Content-Location": location, "ETag": document.etag}
-        if status is HTTPStatus.CREATED:
-            headers["Location"] = location
+        headers = self._headers(document)
+        if self.profile.locates:
+            location = headers["Content-Location"] = self.storage.location(document, request.base_url)
+            if status is HTTPStatus.CREATED:
+                headers["Location"] = location
         return ScimResponse(status, body, headers)
+
+    def _version(self, document: Document) -> str | None:
+        return document.etag if self.service.etag_supported else None
+
+    def _headers(self, document: Document) -> dict[str, str]:
+        version = self._version(document)
+        return {} if version is None else {"ETag": version}
 
     def _list(
         self, request: ScimRequest, types: list[ResourceType], search_request: SearchRequest[Any]
@@ -184,12 +203,25 @@ class SandboxHandler(ScimHandler):
             total, documents = self.storage.page(types, search_request)
             resources = self._bodies(request, documents, search_request)
         body = {
-            "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
-            "totalResults": total,
+            "schemas": [LIST_RESPONSE],
+            "totalResults": self.profile.total(total, len(resources)),
             "itemsPerPage": self.profile.items_per_page(search_request.count, len(resources)),
             "startIndex": search_request.start_index,
             "Resources": resources,
         }
+        return ScimResponse(HTTPStatus.OK, body)
+
+    def _page(
+        self, request: ScimRequest, types: list[ResourceType], search_request: SearchRequest[Any], cursor: str
+    ) -> ScimResponse:
+        """Answer with the page that begins at a cursor; the last one names no other (RFC 9865 section 2)."""
+        (type_,) = (str(each.name) for each in types)
+        with self.storage.operation():
+            left, documents = self.storage.page(types, search_request, after=opened(cursor, type_))
+            resources = self._bodies(request, documents, search_request)
+        body: Json = {"schemas": [LIST_RESPONSE], "itemsPerPage": len(resources), "Resources": resources}
+        if left > len(documents):
+            body["nextCursor"] = sealed(documents[-1].seq, type_)
         return ScimResponse(HTTPStatus.OK, body)
 
     def _bodies(self, request: ScimRequest, documents: list[Document], parameters: Parameters) -> list[Json]:
@@ -256,7 +288,9 @@ class ScimApplication(ASGIApplication):
         raise UnauthorizedException(detail="The bearer token is missing or not accepted")
 
     def finalize_response(self, request: ScimRequest, response: ScimResponse) -> ScimResponse:
-        """Add the header that every response carries."""
+        """Add the header that every response carries, and word errors as the service does."""
+        if response.status >= HTTPStatus.BAD_REQUEST and response.body is not None:
+            response.body = next(iter(self.handlers.values())).profile.error(response.body)
         response.headers.setdefault("Cache-Control", "no-cache")
         return response
 

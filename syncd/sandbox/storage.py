@@ -210,15 +210,20 @@ class SandboxStorage(ScimStorage):
     # Searching
 
     def page(
-        self, resource_types: list[ResourceType], search_request: SearchRequest[Any]
+        self, resource_types: list[ResourceType], search_request: SearchRequest[Any], *, after: int = 0
     ) -> tuple[int, list[Document]]:
-        """Return how many resources match, and those of the page that is asked for."""
+        """Return how many resources match, and those of the page that is asked for.
+
+        `after`: the `seq` of a resource; it and all that were created before it are left out.
+        """
         types = list(dict.fromkeys(str(resource_type.name) for resource_type in resource_types))
         start = search_request.start_index_0 or 0
         count = search_request.count
         scim_filter = search_request.filter
         most = self.profile.most_filtered if scim_filter is not None else None
         query, exact = self._query(types, scim_filter)
+        if after:
+            query = query.also("seq > ?", after)
         if exact and search_request.sort_by is None:
             total = self.resources.count(query)
             ends = [end for end in (most, None if count is None else start + count) if end is not None]

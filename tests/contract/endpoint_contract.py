@@ -38,6 +38,7 @@ userName = "{{mail}}"
 "name.familyName" = "{{last}}"
 {emails} = "{{mail}}"
 {extras}
+{required}
 [[target]]
 name = "endpoint"
 profile = "{profile}"
@@ -64,14 +65,32 @@ class Endpoint:
     base_url: str
     token: str
 
+    def client(self) -> httpx.Client:
+        """Return a client that leaves no trace in a sandbox's log."""
+        headers = {"Authorization": f"Bearer {self.token}", "X-Sandbox-Observer": "1"}
+        return httpx.Client(base_url=self.base_url, headers=headers, timeout=30, trust_env=False)
+
     def listed(self, kind: str) -> list[dict[str, Any]]:
         """Return all resources that a plain list shows, each read by itself."""
-        headers = {"Authorization": f"Bearer {self.token}", "X-Sandbox-Observer": "1"}
-        with httpx.Client(headers=headers, timeout=30, trust_env=False) as client:
-            answer = client.get(f"{self.base_url}/{kind}", params={"startIndex": 1, "count": 100})
-            answer.raise_for_status()
+        with self.client() as client:
+            answer = client.get(f"/{kind}", params={"startIndex": 1, "count": 100}).raise_for_status()
             ids = [resource["id"] for resource in answer.json().get("Resources", [])]
-            return [client.get(f"{self.base_url}/{kind}/{id_}").raise_for_status().json() for id_ in ids]
+            return [client.get(f"/{kind}/{id_}").raise_for_status().json() for id_ in ids]
+
+    def members(self, group: dict[str, Any]) -> list[str]:
+        """Return the ids of a group's members."""
+        return [member["value"] for member in group.get("members", [])]
+
+
+class HidingEndpoint(Endpoint):
+    """An endpoint whose groups don't show their members: its users are asked which groups they are in."""
+
+    def members(self, group: dict[str, Any]) -> list[str]:
+        """Return the ids of a group's members, of which the group itself shows none."""
+        assert not group.get("members")
+        with self.client() as client:
+            answer = client.get("/Users", params={"filter": f'groups.value eq "{group["id"]}"'}).raise_for_status()
+        return [user["id"] for user in answer.json()["Resources"]]
 
 
 def person(key: int, **changes: str) -> dict[str, str]:
@@ -101,6 +120,7 @@ class World:
         *,
         extras: Iterable[str] = EXTRAS,
         overrides: str = "",
+        required: str = "",
     ) -> None:
         self.suffix = suffix
         self.folder = folder
@@ -110,6 +130,7 @@ class World:
             url=endpoint.base_url,
             emails=emails,
             extras="\n".join(EXTRAS[extra] for extra in extras),
+            required=required,
             overrides=f"[target.profile_overrides]\n{overrides}" if overrides else "",
         )
         (folder / "syncd.toml").write_text(text, encoding="utf-8")
@@ -141,7 +162,7 @@ class World:
     def members_of(self, name: str) -> set[str]:
         names = {user["id"]: user["userName"] for user in self.endpoint.listed("Users")}
         (group,) = (each for each in self.endpoint.listed("Groups") if each["displayName"] == name + self.suffix)
-        return {names[member["value"]] for member in group.get("members", [])}
+        return {names[id_] for id_ in self.endpoint.members(group)}
 
 
 class EndpointContract:
@@ -155,6 +176,8 @@ class EndpointContract:
     """What the endpoint puts behind the names of pushed groups."""
     extras: ClassVar[tuple[str, ...]] = tuple(EXTRAS)
     """Which attributes beyond name and address the endpoint keeps: the others are neither mapped nor looked at."""
+    required: ClassVar[str] = ""
+    """Lines of the mapping, in TOML, for what the endpoint asks for besides."""
     overrides: ClassVar[str] = ""
     """What has to be said of the endpoint below `[target.profile_overrides]`, in TOML."""
 
@@ -163,7 +186,8 @@ class EndpointContract:
         monkeypatch.setenv(TOKEN, endpoint.token)
         log.configure("error")
         names = (self.profile, self.emails, self.suffix)
-        return World(tmp_path, endpoint, *names, extras=self.extras, overrides=self.overrides)
+        more = {"overrides": self.overrides, "required": self.required}
+        return World(tmp_path, endpoint, *names, extras=self.extras, **more)
 
     def shown(self, user: dict[str, Any]) -> dict[str, Any]:
         """Return the attributes beyond name and address that a user has, of those that the endpoint keeps."""

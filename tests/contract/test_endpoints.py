@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from tests.contract.endpoint_contract import Endpoint, EndpointContract
+from tests.contract.endpoint_contract import Endpoint, EndpointContract, HidingEndpoint
 from tests.sandbox.process import Sandbox
 from tests.servers import others
 
@@ -49,6 +49,25 @@ class TestLucidAdmin(SandboxEndpoint):
     profile = "lucid-admin"
     emails = "emails"
     lists_deactivated = False
+
+
+class TestAwsIdentityCenter(SandboxEndpoint):
+    profile = "aws-identity-center"
+    required = """
+        displayName = "{first} {last}"
+        'emails[type eq "work"].primary' = true
+    """
+
+    @pytest.fixture
+    def endpoint(self) -> Iterator[Endpoint]:
+        with Sandbox(self.profile, settings=self.settings) as sandbox:
+            yield HidingEndpoint(sandbox.base_url, sandbox.token)
+
+
+class TestOktaStyle(SandboxEndpoint):
+    """Where every change is a PUT of the whole resource."""
+
+    profile = "okta-style"
 
 
 class TestScim2Server(EndpointContract):

@@ -141,14 +141,18 @@ class Sandbox:
 
     def _all(self, path: str, token: str | None) -> list[Json]:
         found: list[Json] = []
+        query: dict[str, Any] = {"cursor": ""} if self.profile == "aws-identity-center" else {"count": 500}
         while True:
-            query = {"startIndex": len(found) + 1, "count": 500}
             answer = self.scim("GET", path, token=token, params=query, headers={"X-Sandbox-Observer": "1"})
             answer.raise_for_status()
             page = answer.json()
             found += page.get("Resources", [])
-            if len(found) >= page["totalResults"] or not page.get("Resources"):
+            if "nextCursor" in page:
+                query = {"cursor": page["nextCursor"]}
+            elif not page.get("Resources") or len(found) >= page.get("totalResults", 0):
                 return found
+            else:
+                query = {"startIndex": len(found) + 1, "count": 500}
 
     # The people's side
 

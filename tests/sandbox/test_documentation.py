@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from syncd.sandbox.command import sandbox
+from syncd.sandbox.command import NAMES, sandbox
 from syncd.sandbox.faults import AnyFault
 from syncd.sandbox.profiles import PROFILES
 
@@ -21,6 +21,12 @@ def test_every_open_question_is_there_with_its_answers(profile: str, name: str) 
     choice = PROFILES[profile].choices[name]
     answers = ", ".join(f"`{answer}`" for answer in choice.answers)
     assert f"| `{name}` | {answers}" in TEXT
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_profile_is_there_and_in_the_commands_help(profile: str) -> None:
+    assert f"**`{profile}`**" in TEXT
+    assert profile in NAMES
 
 
 def test_every_option_and_every_fault_is_there() -> None:

@@ -6,15 +6,17 @@ from difflib import get_close_matches
 
 from syncd.errors import ConfigurationError, Fault
 from syncd.sandbox.options import SandboxOptions
+from syncd.sandbox.profiles.aws import AwsIdentityCenter
 from syncd.sandbox.profiles.base import Choice, Profile
 from syncd.sandbox.profiles.generic import Generic
 from syncd.sandbox.profiles.lucid_admin import LucidAdmin
 from syncd.sandbox.profiles.lucid_content import LucidContent
 from syncd.sandbox.profiles.lucidlink import LucidLink
+from syncd.sandbox.profiles.okta import OktaStyle
 from syncd.sandbox.resources import Resources
 
 PROFILES: dict[str, type[Profile]] = {
-    profile.name: profile for profile in (Generic, LucidLink, LucidAdmin, LucidContent)
+    profile.name: profile for profile in (Generic, LucidLink, LucidAdmin, LucidContent, AwsIdentityCenter, OktaStyle)
 }
 
 __all__ = ["PROFILES", "Choice", "Profile", "integrations", "profiles_of"]

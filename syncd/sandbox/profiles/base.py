@@ -9,8 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from scim2_models import ResourceType, Schema, ScimPolicy, ScimProvider, ServiceProviderConfig
+from scim2_models import (
+    NotImplementedException,
+    ResourceType,
+    Schema,
+    SCIMException,
+    ScimPolicy,
+    ScimProvider,
+    ServiceProviderConfig,
+)
 from scim2_models.path import FilterNode
+from scim2_server.errors import MethodNotAllowedException
 from scim2_server.utils import load_json_resource
 
 from syncd.sandbox.members import MemberChange
@@ -53,8 +62,15 @@ class Profile:
     """Attributes (lower case) that are shown or compared otherwise than they are stored: no index finds them."""
     most_filtered: ClassVar[int | None] = None
     """A filtered list holds no more than this many resources in all."""
+    ignored_parameters: ClassVar[frozenset[str]] = frozenset()
+    """Parameters of queries that have no effect."""
+    cursors: ClassVar[bool] = False
+    """Whether the parameter `cursor` turns a list into pages that each name the next (RFC 9865)."""
     value_list_removes: ClassVar[bool] = False
-    patch_answers_with_body: ClassVar[bool] = False
+    patch_answers_with_body: ClassVar[frozenset[str]] = frozenset()
+    """The types whose PATCH is answered with 200 and the resource; of the others with 204."""
+    locates: ClassVar[bool] = True
+    """Whether answers carry a Location."""
     locks: ClassVar[bool] = True
     """Whether people are kept from changing what SCIM manages."""
     has_sso: ClassVar[bool] = False
@@ -155,10 +171,28 @@ class Profile:
         """Return `itemsPerPage` (RFC 7644 section 3.4.2: the number of resources returned)."""
         return returned
 
+    def total(self, matching: int, returned: int) -> int:
+        """Return `totalResults` (RFC 7644 section 3.4.2: how many match, on whatever page they are)."""
+        return matching
+
+    def error(self, body: Json) -> Json:
+        """Return an error as this service words it (RFC 7644 section 3.12)."""
+        return body
+
     # What it reads
 
+    def check_method(self, type_: str, method: str) -> None:
+        """Raise a SCIMException for a method that this service doesn't have for a type."""
+
+    def check_body(self, type_: str, body: Json) -> None:
+        """Raise a SCIMException for a resource, as it was sent, that this service refuses."""
+
+    def read_query(self, query: dict[str, str]) -> dict[str, str]:
+        """Return a list's parameters as the RFC would write them. Raises SCIMException."""
+        return query
+
     def read_filter(self, type_: str, text: str) -> str:
-        """Return a filter as the RFC would write it."""
+        """Return a filter as the RFC would write it. Raises SCIMException."""
         return text
 
     def check_filter(self, type_: str, node: FilterNode) -> None:
@@ -242,3 +276,15 @@ class Profile:
 
 DERIVED = {("members", "display"), ("manager", "$ref")}
 """Attribute and sub-attribute that follow from the id beside them: taken from nobody, shown where a profile does."""
+
+
+NO_METHOD = ("501", "405")
+"""How an endpoint may say that it lacks a method: Not Implemented (RFC 7644 section 3.12), or Method Not Allowed."""
+
+
+def no_method(answer: str, method: str, allowed: tuple[str, ...]) -> SCIMException:
+    """Return the error that says so; `allowed`: the methods that it does have."""
+    detail = f"{method} is not supported here"
+    if answer == "405":
+        return MethodNotAllowedException(detail=detail, allowed=allowed)
+    return NotImplementedException(detail=detail)

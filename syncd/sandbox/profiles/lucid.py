@@ -85,7 +85,7 @@ class Lucid(Profile):
     unindexed: ClassVar[frozenset[str]] = frozenset({"displayname"})
     most_filtered: ClassVar[int | None] = 10_000
     value_list_removes: ClassVar[bool] = True
-    patch_answers_with_body: ClassVar[bool] = True
+    patch_answers_with_body: ClassVar[frozenset[str]] = frozenset({USER, GROUP})
     locks: ClassVar[bool] = False
 
     # What it announces
