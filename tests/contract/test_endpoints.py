@@ -16,11 +16,12 @@ class SandboxEndpoint(EndpointContract):
     """The sandbox, playing the profile of the subclass."""
 
     settings: ClassVar[dict[str, str]] = {}
+    reader: ClassVar[type[Endpoint]] = Endpoint
 
     @pytest.fixture
     def endpoint(self) -> Iterator[Endpoint]:
         with Sandbox(self.profile, settings=self.settings) as sandbox:
-            yield Endpoint(sandbox.base_url, sandbox.token)
+            yield self.reader(sandbox.base_url, sandbox.token)
 
 
 class TestGeneric(SandboxEndpoint):
@@ -52,16 +53,14 @@ class TestLucidAdmin(SandboxEndpoint):
 
 
 class TestAwsIdentityCenter(SandboxEndpoint):
+    """Where groups hide their members, and PATCH is the only way to change them."""
+
     profile = "aws-identity-center"
+    reader = HidingEndpoint
     required = """
         displayName = "{first} {last}"
         'emails[type eq "work"].primary' = true
     """
-
-    @pytest.fixture
-    def endpoint(self) -> Iterator[Endpoint]:
-        with Sandbox(self.profile, settings=self.settings) as sandbox:
-            yield HidingEndpoint(sandbox.base_url, sandbox.token)
 
 
 class TestOktaStyle(SandboxEndpoint):
