@@ -204,7 +204,8 @@ class Client:
             for body in page:
                 ids.append(_id(body))
                 groups = field(body, "groups")
-                if isinstance(groups, list) and groups and group not in {str(field(each, "value")) for each in groups}:
+                shown = [field(each, "value") for each in groups] if isinstance(groups, list) else []
+                if shown and group not in map(str, shown):
                     doubt = "the endpoint lists users who are not in the group that was asked for"
         return ids, doubt or listing.doubt
 
