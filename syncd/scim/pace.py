@@ -20,6 +20,8 @@ from syncd.scim.profiles import Profile
 
 _MARGIN: Final = 1.02
 """Clocks differ: an endpoint that counts the same requests a little faster must not find one too many."""
+_LATE_SECONDS: Final = 0.01
+"""What a late one may make up for. Less than the margin of a second, or a rest would be followed by one too many."""
 _SLOW_SECONDS: Final = 1.0
 _SLOW_TIMES: Final = 4.0
 _DRIFT: Final = 1.02
@@ -35,8 +37,8 @@ class Pacer:
 
     def __init__(self, per_second: float, burst: int = 1) -> None:
         self._interval = _MARGIN / per_second
-        # Half a place may be made up for: what a late timer loses would be lost for good otherwise.
-        self._credit = (burst - 0.5) * self._interval
+        # What a late timer loses would be lost for good otherwise.
+        self._credit = (burst - 1) * self._interval + min(self._interval / 2, _LATE_SECONDS)
         self._next = 0.0
 
     async def place(self) -> float:
@@ -157,7 +159,7 @@ def retry_after(text: str, now: datetime) -> float | None:
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max((moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds(), 0.0)
 
