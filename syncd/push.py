@@ -189,8 +189,8 @@ class Push:
                 self._commits.write_soon(partial(self._journal.record, run, outcome, self._clock()))
                 self._note(outcome)
                 continue
-            intent = await self._commits.write(partial(self._journal.intend, run, change, self._clock()))
             try:
+                intent = await self._commits.write(partial(self._journal.intend, run, change, self._clock()))
                 outcome, done, unclear = await self._try(change)
             except asyncio.CancelledError:
                 # Cut off: the intent stays, and the next run looks.

@@ -177,12 +177,16 @@ def _pushing(planned: Planned, state: StateFile, client: Client, progress: Progr
 
 @contextmanager
 def _draining(pushing: Push, seconds: float) -> Iterator[None]:
-    """Let SIGTERM and Ctrl-C end a push in order: nothing new begins, and what is in flight has so many seconds."""
+    """Let SIGTERM and Ctrl-C end a push in order: nothing new begins, and what is in flight has so many seconds.
+
+    Whoever says it twice doesn't want to wait.
+    """
     loop = asyncio.get_running_loop()
+    told: list[asyncio.TimerHandle] = []
 
     def stop() -> None:
         pushing.drain()
-        loop.call_later(seconds, pushing.cut_off)
+        told.append(loop.call_later(0 if told else seconds, pushing.cut_off))
 
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are the main thread's; whoever runs this in another tells it by itself
@@ -194,6 +198,8 @@ def _draining(pushing: Push, seconds: float) -> Iterator[None]:
     finally:
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(each)
+        for timer in told:
+            timer.cancel()
 
 
 def _remember_pace(snapshot: Snapshot, window: Window) -> None:

@@ -30,9 +30,9 @@ def opened(cursor: str, type_: str) -> int:
         return 0
     try:
         packed = base64.b64decode(cursor.removeprefix(_PREFIX), validate=True)
-        of, seq = orjson.loads(packed.removeprefix(_SALT))
+        _, seq = orjson.loads(packed.removeprefix(_SALT))
     except (binascii.Error, ValueError, TypeError):
         raise InvalidCursorException(detail="the cursor was not given by this service") from None
-    if of != type_ or not isinstance(seq, int) or sealed(seq, type_) != cursor:
+    if not isinstance(seq, int) or sealed(seq, type_) != cursor:
         raise InvalidCursorException(detail="the cursor is for another list")
     return seq

@@ -120,7 +120,8 @@ class Bulk:
             answer = await self._transport.send("POST", "Bulk", body=body, repeatable=False, weight=len(writes))
         except OutcomeUnclear as unclear:
             for write in writes:
-                write.answer.set_exception(OutcomeUnclear(unclear.status, unclear.detail))
+                if not write.answer.done():
+                    write.answer.set_exception(OutcomeUnclear(unclear.status, unclear.detail))
             return
         except ScimError as error:
             if error.status not in _NOT_OFFERED:
@@ -133,6 +134,8 @@ class Bulk:
 
     async def _settle(self, write: _Write, said: Json) -> None:
         """Give one write its own answer."""
+        if write.answer.done():
+            return  # whoever wrote was cut off meanwhile
         status = _status(said)
         response = field(said, "response")
         if 200 <= status < 300:
@@ -155,9 +158,11 @@ class Bulk:
         try:
             answer = await self._transport.send(write.method, write.path, body=write.body, repeatable=write.repeatable)
         except (ScimError, TargetError) as error:
-            write.answer.set_exception(error)
+            if not write.answer.done():
+                write.answer.set_exception(error)
         else:
-            write.answer.set_result(answer)
+            if not write.answer.done():
+                write.answer.set_result(answer)
 
 
 def _operation(write: _Write, bulk_id: str) -> dict[str, Json]:

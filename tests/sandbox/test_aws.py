@@ -255,12 +255,17 @@ def test_a_patch_without_a_path_changes_one_attribute(aws: Sandbox) -> None:
     path = f"/Users/{id_}"
     one = change(aws, path, {"op": "replace", "value": {"active": False}}, {"op": "add", "value": {"title": "T"}})
     assert (one.status_code, one.json()["active"], one.json()["title"]) == (200, False, "T")
-    two = change(aws, path, {"op": "replace", "value": {"title": "T", "nickName": "N"}})
-    assert two.status_code == 400
-    assert two.json()["detail"] == (
-        'Current PATCH support allows omitting "path" attribute only for Add and Replace operations '
-        "modifying a single attribute."
-    )
+    for wrong in (
+        {"op": "replace", "value": {"title": "T", "nickName": "N"}},
+        {"op": "remove", "value": {"title": "T"}},
+        {"op": "replace", "value": "T"},
+    ):
+        answer = change(aws, path, wrong)
+        assert answer.status_code == 400
+        assert answer.json()["detail"] == (
+            'Current PATCH support allows omitting "path" attribute only for Add and Replace operations '
+            "modifying a single attribute."
+        )
 
 
 # Groups
