@@ -250,6 +250,27 @@ def test_a_patch_that_the_guide_excludes_is_400_and_changes_nothing(aws: Sandbox
     assert aws.scim("GET", f"/Users/{id_}").json() == before
 
 
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"path": "active"},
+        {"op": "replace", "path": 7, "value": 7},
+        {"op": 7, "path": "active", "value": 7},
+        {"op": "replace", "value": {"title": None, "": None}},
+        {"op": "tidy", "path": "members", "value": [{"value": "x"}]},
+        {"op": "add", "path": "members", "value": 7},
+        {"op": "remove", "path": "members", "value": "x"},
+        {"op": "add", "path": "members[", "value": "x"},
+        "remove",
+        None,
+    ],
+)
+@pytest.mark.parametrize("kind", ["Users", "Groups"])
+def test_an_operation_that_is_none_is_400(aws: Sandbox, kind: str, operation: Any) -> None:
+    id_ = create(aws)["id"] if kind == "Users" else create_group(aws)
+    assert change(aws, f"/{kind}/{id_}", operation).status_code == 400
+
+
 def test_a_patch_without_a_path_changes_one_attribute(aws: Sandbox) -> None:
     id_ = create(aws)["id"]
     path = f"/Users/{id_}"

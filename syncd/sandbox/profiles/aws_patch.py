@@ -6,6 +6,7 @@ Refuses by InvalidValueException, which is 400. A body that is no PATCH at all i
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -29,49 +30,56 @@ ALLOWED = {
 ONCE = {"username", "active"}
 """Attributes of users that one operation of a request may change, and none remove."""
 
-Operation = dict[str, Any]
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation; `attribute` is what it modifies, in lower case, and `sent` what goes on to be applied."""
+
+    op: str
+    path: str
+    attribute: str
+    value: Any
+    sent: dict[str, Any]
 
 
 def read_operations(type_: str, body: bytes, *, member_paths: bool) -> bytes:
     """Return a PATCH body without the `id` that AWS's own examples repeat in values.
 
-    `member_paths`: whether `members[value eq "…"]` is taken. Raises InvalidValueException.
+    `member_paths`: whether `members[value eq "…"]` is taken. Raises InvalidValueException or InvalidPathException.
     """
     try:
         message = orjson.loads(body)
-        operations = [_without_id(operation) for operation in message["Operations"]]
-        attributes = [_attribute(operation) for operation in operations]
+        operations = [_operation(sent) for sent in message["Operations"]]
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         return body
-    for attribute in attributes:
-        if attribute not in ALLOWED[type_]:
-            raise InvalidValueException(detail=f"{attribute}: can't be modified by a PATCH")
-    pairs = list(zip(attributes, operations, strict=True))
+    for operation in operations:
+        if operation.attribute not in ALLOWED[type_]:
+            raise InvalidValueException(detail=f"{operation.attribute}: can't be modified by a PATCH")
     if type_ == USER:
-        _check_user_operations(pairs)
+        _check_user_operations(operations)
     else:
-        changes = [operation for attribute, operation in pairs if attribute == "members"]
+        changes = [operation for operation in operations if operation.attribute == "members"]
         if sum(_member_changes(operation, member_paths=member_paths) for operation in changes) > MOST_MEMBERS:
             raise InvalidValueException(detail=f"a request holds {MOST_MEMBERS} membership changes at most")
-    return orjson.dumps({**message, "Operations": operations})
+    return orjson.dumps({**message, "Operations": [operation.sent for operation in operations]})
 
 
-def _without_id(operation: Operation) -> Operation:
-    value = operation.get("value")
-    if operation.get("path") or not isinstance(value, dict):
-        return operation
-    return {**operation, "value": {name: value[name] for name in value if name.lower() != "id"}}
+def _operation(sent: dict[str, Any]) -> Operation:
+    """Read an operation. One without a path has its only attribute's value. Raises InvalidValueException."""
+    op, path, value = sent["op"].lower(), sent.get("path") or "", sent.get("value")
+    if path:
+        return Operation(op, path, _attribute(path), value, sent)
+    if isinstance(value, dict):
+        value = {name: value[name] for name in value if name.lower() != "id"}
+    if op == "remove" or not isinstance(value, dict) or len(value) != 1:
+        raise InvalidValueException(detail=ONE_ATTRIBUTE)
+    ((name, content),) = value.items()
+    return Operation(op, "", _attribute(name), content, {**sent, "value": value})
 
 
-def _attribute(operation: Operation) -> str:
-    """Return which attribute an operation modifies, in lower case; the enterprise extension is one."""
-    path = operation.get("path")
-    if not path:
-        value = operation.get("value")
-        if operation["op"].lower() == "remove" or not isinstance(value, dict) or len(value) != 1:
-            raise InvalidValueException(detail=ONE_ATTRIBUTE)
-        (path,) = value
-    name: str = path.lower()
+def _attribute(path: str) -> str:
+    """Return which attribute a path leads to, in lower case; the enterprise extension is one."""
+    name = path.lower()
     if name.startswith(ENTERPRISE.lower()):
         return "enterprise"
     for type_ in ALLOWED:
@@ -79,24 +87,21 @@ def _attribute(operation: Operation) -> str:
     return re.split(r"[.\[]", name, maxsplit=1)[0]
 
 
-def _check_user_operations(pairs: list[tuple[str, Operation]]) -> None:
+def _check_user_operations(operations: list[Operation]) -> None:
     for name in ONCE:
-        on_it = [operation for attribute, operation in pairs if attribute == name]
+        on_it = [operation for operation in operations if operation.attribute == name]
         if len(on_it) > 1:
             raise InvalidValueException(detail=f"{name}: multiple operations are not supported")
-        if any(operation["op"].lower() == "remove" for operation in on_it):
+        if any(operation.op == "remove" for operation in on_it):
             raise InvalidValueException(detail=f"{name}: remove is not supported")
 
 
 def _member_changes(operation: Operation, *, member_paths: bool) -> int:
     """Return how many memberships an operation changes. Raises for replacing or removing all of them."""
-    op, path, value = operation["op"].lower(), operation.get("path") or "", operation.get("value")
-    if "[" in path:
+    if "[" in operation.path:
         if not member_paths:
             raise InvalidPathException(detail="members: a path with a filter is not supported")
         return 1
-    if not path and isinstance(value, dict):
-        (value,) = value.values()
-    if op == "replace" or (op == "remove" and not value):
+    if operation.op == "replace" or (operation.op == "remove" and not operation.value):
         raise InvalidValueException(detail="members: replacing or removing all is not supported")
-    return len(value) if isinstance(value, list) else 1
+    return len(operation.value) if isinstance(operation.value, list) else 1
