@@ -366,9 +366,9 @@ TWO_MEMBERS = '[{"value":"u1"},{"value":"ü2"}]'
 )
 def test_a_request_holds_as_many_members_as_its_body_has_room_for(profile: Profile, adding: bool, two: str) -> None:
     size = len(f"{HEAD}{two}]}}".encode())
-    ids = ["u1", "ü2", "u3"]
-    assert parts(replace(profile, body_bytes=size), ids, adding=adding) == [["u1", "ü2"], ["u3"]]
-    assert parts(replace(profile, body_bytes=size - 1), ids, adding=adding) == [["u1"], ["ü2"], ["u3"]]
+    ids = ["u1", "ü2", "ü3", "u4"]
+    assert parts(replace(profile, body_bytes=size), ids, adding=adding) == [["u1", "ü2"], ["ü3", "u4"]]
+    assert parts(replace(profile, body_bytes=size - 1), ids, adding=adding) == [["u1"], ["ü2"], ["ü3"], ["u4"]]
 
 
 def _body(profile: Profile, ids: Sequence[str], *, adding: bool) -> bytes:

@@ -202,6 +202,7 @@ _ELEMENT = {f"{WORK}.value": "a@b", f"{WORK}.display": "Ada"}
         pytest.param(add_members(["u1"], paths=False), False, id="members come, without a path"),
         pytest.param(remove_members(["u1"], "filter"), False, id="members leave, by filter"),
         pytest.param(remove_members(["u1"], "values"), False, id="members leave, by a list"),
+        pytest.param([{"op": "remove", "path": "members"}], False, id="members leave, all"),
         pytest.param(without_paths(Kind.USER, {}, {"title": "b"}), True, id="replace without a path"),
         pytest.param(
             patch(Kind.USER, {"title": "a"}, {"title": "b", "roles": [{"value": "a"}]}, {}), False, id="one is enough"
