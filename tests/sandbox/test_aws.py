@@ -354,7 +354,8 @@ def test_a_group_is_renamed_as_the_guide_shows_it(aws: Sandbox) -> None:
         change(aws, f"/Groups/{id_}", {"op": "replace", "value": {"id": id_, "displayName": name}}).status_code == 204
     )
     key = unused("key")
-    assert change(aws, f"/Groups/{id_}", {"op": "replace", "path": "externalId", "value": key}).status_code == 204
+    by_urn = {"op": "replace", "path": f"{GROUP}:externalId", "value": key}
+    assert change(aws, f"/Groups/{id_}", by_urn).status_code == 204
     renamed = aws.scim("GET", f"/Groups/{id_}").json()
     assert (renamed["displayName"], renamed["externalId"]) == (name, key)
 
