@@ -113,7 +113,8 @@ class Wire:
         self._proxy, self._proxy_auth = proxy, proxy_auth
         self._http2 = http2
         self._deadline = deadline
-        self._connect = min(_CONNECT_SECONDS, deadline)
+        # Half at most: at the deadline itself it would be unclear whether anything was sent.
+        self._connect = min(_CONNECT_SECONDS, deadline / 2)
         self._carrier: httpx.AsyncBaseTransport | None = None
         self._deciding = asyncio.Lock()
 
@@ -131,26 +132,31 @@ class Wire:
         try:
             request = httpx.Request(method, url, headers=headers, content=content, extensions=extensions)
             async with asyncio.timeout(self._deadline):
-                if self._carrier is not None:
-                    return await _read(await self._carrier.handle_async_request(request))
-                async with self._deciding:
-                    return await self._first(request)
-        except TimeoutError:
-            raise Broken(f"no complete answer within {self._deadline:g} s") from None
+                if self._carrier is None:
+                    async with self._deciding:
+                        if (raw := await self._first(request)) is not None:
+                            return raw
+                assert self._carrier is not None
+                return await _read(await self._carrier.handle_async_request(request))
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise Unsendable(_reason(error)) from None
-        except (httpx.HTTPError, ClientError) as error:
+        except (httpx.HTTPError, ClientError, TimeoutError) as error:
+            # First: aiohttp's time-out of connecting is a TimeoutError too.
             if _was_never_connected(error):
                 raise NotSent(_reason(error)) from None
-            raise Broken(_reason(error)) from None
+            late = isinstance(error, TimeoutError)
+            raise Broken(f"no complete answer within {self._deadline:g} s" if late else _reason(error)) from None
 
-    async def _first(self, request: httpx.Request) -> Raw:
-        """Send the first request, and choose the carrier of all others by what is offered."""
-        if self._carrier is not None:  # decided while this one waited
-            return await _read(await self._carrier.handle_async_request(request))
+    async def _first(self, request: httpx.Request) -> Raw | None:
+        """Choose the carrier of all requests: by sending this one to see what is offered, unless there is no choice.
+
+        Returns its answer, None where it is still to be sent. Everybody else waits for this, and for nothing more.
+        """
+        if self._carrier is not None:  # chosen while this one waited
+            return None
         if not self._http2 or request.url.scheme != "https":
             self._carrier = self._http1()
-            return await _read(await self._carrier.handle_async_request(request))
+            return None
         proxy = httpx.Proxy(self._proxy, auth=self._proxy_auth) if self._proxy else None
         negotiating = httpx.AsyncHTTPTransport(verify=self._tls, http2=True, proxy=proxy, trust_env=False)
         try:
