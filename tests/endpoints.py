@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import ssl
@@ -55,7 +56,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """What is sent back; `body` is JSON unless it is bytes."""
+    """What is sent back; `body` is JSON unless it is bytes. Status 0: nothing is, and the connection is reset."""
 
     status: int = 200
     body: Json = None
@@ -80,12 +81,13 @@ class Server:
     """A threaded HTTP/1.1 server; what it answers is `answer`'s. A context manager.
 
     `requests` holds what came, in order; `most_at_once` how many were under way together, `overlapping` the paths
-    of single resources that had two.
+    of single resources that had two; `connections` how many were made.
     """
 
     def __init__(self, answer: Callable[[Request], Reply] | None = None, *, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Request] = []
         self.most_at_once = 0
+        self.connections = 0
         self.overlapping: list[str] = []
         self._under_way: list[str] = []
         self._lock = threading.Lock()
@@ -145,6 +147,11 @@ def _listener(server: Server) -> ThreadingHTTPServer:
             content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
             reply = server.serve(Request(self.command, self.path, headers, content))
+            if not reply.status:
+                self.close_connection = True
+                reset(self.connection)
+                os.close(self.connection.detach())
+                return
             self.send_response(reply.status)
             given = {name.lower() for name in reply.headers}
             for name, value in reply.headers.items():
@@ -164,6 +171,10 @@ def _listener(server: Server) -> ThreadingHTTPServer:
         request_queue_size = 128
         daemon_threads = True
         block_on_close = False
+
+        def process_request(self, request: Any, client_address: Any) -> None:
+            server.connections += 1
+            super().process_request(request, client_address)
 
         def handle_error(self, request: Any, client_address: Any) -> None:
             """A client that goes away, or a failed TLS handshake, is no fault of the test."""
