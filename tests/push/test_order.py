@@ -63,6 +63,7 @@ def test_one_after_the_other_the_requests_come_in_this_order(tmp_path: Path) -> 
             "users: POST /Users",
             "managers: PATCH /Users/u1",
             "managers: PATCH /Users/u10",
+            "look-ups: GET /Groups",
             "groups: POST /Groups",
             "groups: PATCH /Groups/g6",
             "members leave: PATCH /Groups/g7",
