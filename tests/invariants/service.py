@@ -50,7 +50,8 @@ class Account:
         self.people = People(self.resources, profiles)
         self.log = RequestLog()
         self.faults = Faults([])
-        self.endpoint = Interference(scim, self.database, self.log, self.faults)
+        wording = next(iter(profiles.values())).error
+        self.endpoint = Interference(scim, self.database, self.log, self.faults, wording)
 
 
 class Hold:

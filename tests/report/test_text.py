@@ -54,7 +54,7 @@ def test_everything_in_a_plan_is_in_its_text(plan: Plan) -> None:
         assert any(line.startswith(_SIGN[change.action]) and _says(line, change) for line in text)
     for held in plan.held:
         assert any(line[:8] == held.id[:8] and _says(line, held.change) for line in text)
-        assert f"held by {visible(held.limit)}: {visible(held.reason)}" in shown
+        assert f"held by {visible(held.limit)}: {visible(held.reason)}".rstrip() in shown
     for held in plan.rejected:
         ending = f"; {visible(held.reason)}".rstrip()
         assert any(line[:8] == held.id[:8] and _says(line, held.change) and line.endswith(ending) for line in text)
