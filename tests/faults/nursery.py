@@ -1,8 +1,8 @@
 """Runs pushes that are to be killed: a process of its own that has everything loaded, and forks for each.
 
-Reads lines of JSON, `{"folder": …, "commit": N, "when": "before" | "after"}` or `{"folder": …, "seconds": S}`: the run
-is killed with SIGKILL before or after its N-th commit, or so many seconds after it began. Answers with a line each:
-`killed`, or how many commits there were.
+Reads lines of JSON: `{"folder": …, "commit": N, "when": "before" | "after"}`, the same with `write` (a request that
+changes something), or `{"folder": …, "seconds": S}`: then the run is killed with SIGKILL, at the latest so many seconds
+after it began. Answers with a line each: `killed`, or JSON with how many commits and writes there were.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 import syncd.scim.wire  # loaded once, not after each fork
 import syncd.setup
 from syncd import log
+from syncd.scim.transport import Answer, Transport
 from syncd.store import StateFile
 from syncd.sync import Progress, carry_out, make_plans, settle, unsettled
 from tests.scim.asking import IMPATIENT
@@ -35,10 +36,21 @@ def cycle(folder: Path) -> None:
         carry_out(planned, state, Progress())
 
 
-def dying(order: dict[str, Any]) -> int:
-    """Run, and die at the commit that was ordered; return how many there were."""
-    commits = 0
-    atomic = StateFile.atomic
+def dying(order: dict[str, Any]) -> dict[str, int]:
+    """Run, and die at the commit or the write that was ordered; return how many there were."""
+    commits = writes = 0
+    atomic, send = StateFile.atomic, Transport.send
+
+    async def counted_send(self: Transport, method: str, *args: Any, **named: Any) -> Answer:
+        nonlocal writes
+        writes += method != "GET"
+        mine = method != "GET" and writes == order.get("write")
+        if mine and order["when"] == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        answer = await send(self, method, *args, **named)
+        if mine:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
 
     @contextmanager
     def counted(self: StateFile) -> Iterator[None]:
@@ -52,8 +64,9 @@ def dying(order: dict[str, Any]) -> int:
             os.kill(os.getpid(), signal.SIGKILL)
 
     StateFile.atomic = counted  # type: ignore[method-assign]
+    Transport.send = counted_send  # type: ignore[method-assign, assignment]
     cycle(Path(order["folder"]))
-    return commits
+    return {"commits": commits, "writes": writes}
 
 
 def bear(order: dict[str, Any]) -> str:
@@ -63,7 +76,7 @@ def bear(order: dict[str, Any]) -> str:
     if child == 0:
         code = 1
         try:
-            os.write(tell, str(dying(order)).encode())
+            os.write(tell, json.dumps(dying(order)).encode())
             code = 0
         finally:
             os._exit(code)
