@@ -187,7 +187,7 @@ class Transport:
                 raise _unclear(self._error(answer))
             await self._give_up(answer, attempt, others_succeed=self._good > good)
             self.pace.waits.retries += 1
-            if pause is None:
+            if pause is None or attempt > 1:  # who says "come again at once", again and again, is asked ever later
                 await self.back_off(attempt, everybody=certain and not isinstance(answer, ScimError))
 
     async def back_off(self, attempt: int, *, everybody: bool = False) -> None:
