@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from math import ceil
 from typing import Final
 
 from syncd.core.drift import Drift, DriftClass, Reaction
 from syncd.core.model import Json, Kind
-from syncd.core.plan import Action, Change, Estimate
+from syncd.core.plan import Action, Change, Estimate, Plan
 from syncd.scim.bulk import LEAST, MOST
 from syncd.scim.profiles import Profile
 from syncd.scim.resources import needs_reading
@@ -95,6 +96,18 @@ def _per_update(change: Change, target: TargetRules, discovery: Mapping[str, Jso
     return 1 if patch and not reads else 2
 
 
+def read_just_now(plan: Plan, target: TargetRules, snapshot: Snapshot) -> Plan:
+    """Return a plan that is carried out right after its target was read: nobody is looked at once more."""
+    adoptions = [each for each in plan.changes if each.action in (Action.ADOPT_USER, Action.ADOPT_GROUP)]
+    requests = plan.estimate.requests - sum(_is_looked_at(each, snapshot) for each in adoptions)
+    return replace(plan, estimate=Estimate(requests, round(requests / target.rate, 1)))
+
+
+def _is_looked_at(change: Change, snapshot: Snapshot) -> bool:
+    """Return whether an account is looked at once more before it is taken over: a stranger's is."""
+    return change.takes_over and snapshot.key_of(change.action.kind, change.resource) in (None, change.key)
+
+
 def _requests(change: Change, target: TargetRules, snapshot: Snapshot, per_update: int) -> int:
     match change.action:
         case Action.CREATE_USER | Action.DELETE_USER | Action.CREATE_GROUP:
@@ -106,9 +119,6 @@ def _requests(change: Change, target: TargetRules, snapshot: Snapshot, per_updat
             count = len(change.members) + len(change.subgroups)
             return ceil(count / target.profile.members_per_patch) * per_update
         case Action.ADOPT_USER | Action.ADOPT_GROUP:
-            # A stranger's account is looked at once more before it is taken over.
-            owner = snapshot.key_of(change.action.kind, change.resource)
-            looked_at = change.takes_over and owner in (None, change.key)
-            return int(looked_at) + (per_update if change.differences[1] else 0)
+            return int(_is_looked_at(change, snapshot)) + (per_update if change.differences[1] else 0)
         case _:
             return per_update if change.after else 0

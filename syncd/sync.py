@@ -18,6 +18,7 @@ from syncd.core.model import Kind, State
 from syncd.core.plan import Outcome, Plan, Result, Run
 from syncd.core.policy import DEFAULT_LIMITS, Class
 from syncd.errors import PlanFileError, ScimError, TargetError, TargetFailing, TargetGone, TargetRefused
+from syncd.estimate import read_just_now
 from syncd.planning import RESYNC_ONLY, Planned, Progress, gather, make_plans, now
 from syncd.push import Push, Terms
 from syncd.scim.client import Client
@@ -38,6 +39,8 @@ def carry_out(planned: Planned, state: StateFile, progress: Progress) -> Run:
     started, clock = now(), monotonic()
     snapshot, journal = state.snapshot(target.name), state.journal(target.name)
     bound = log.bind(target=target.name)
+    if planned.discovered is not None:
+        plan = read_just_now(plan, target.rules, snapshot)
     stop = snapshot.stop
     failure = planned.failure
     if stop is not None and stop.cause == "gone" and not planned.proven:

@@ -1,0 +1,34 @@
+"""A full resync that is carried out at once: whom it takes over costs a list and what differs, no look at each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from syncd.core.plan import Result
+from syncd.planning import Progress, make_plans
+from syncd.sync import carry_out
+from tests.endpoints import Endpoint
+from tests.push.pushing import pushing
+from tests.world import person
+
+PEOPLE = 12
+
+
+def test_adoption_costs_one_list_and_one_request_for_each_that_differs(tmp_path: Path) -> None:
+    with pushing(tmp_path, Endpoint()) as world:
+        world.learnt(patch=True)
+        people = [person(str(number), title="Dr") for number in range(PEOPLE)]
+        world.hold(*people)
+        for each in people:
+            world.scim.add_user(userName=each.attributes["uid"][0])
+        target = world.reached()
+        setup = replace(world.setup(), targets=(target,))
+        (planned,) = make_plans(setup, world.state, [target], Progress(), full=True)
+        saved = planned.plan.estimate.requests
+        world.scim.requests.clear()
+        run = carry_out(planned, world.state, Progress())
+        assert run.results == {Result.APPLIED: PEOPLE}, [outcome.detail for outcome in run.outcomes]
+        assert {request.method for request in world.scim.requests} == {"PATCH"}
+        assert run.requests == run.plan.estimate.requests == PEOPLE
+        assert saved == 2 * PEOPLE, "a saved plan looks at each once more, for it may be days old"
