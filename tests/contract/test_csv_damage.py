@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from syncd.errors import SourceError, SourceIncomplete
 from syncd.sources.csv import CsvOptions, CsvSource
+from syncd.sources.passwords import sounds_like_a_password
 from tests.contract.source_contract import Reading, read
 
 
@@ -47,8 +48,11 @@ def blocks_of(characters: int) -> Iterator[None]:
 _TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 _CELL = st.one_of(_TEXT, st.text('ab",;\t\r\n ', max_size=6))
 _KEY = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=6).filter(str.isprintable)
-_NAME = st.text(st.characters(categories=["L", "N"], include_characters=' ",;\n'), min_size=1, max_size=6).map(
-    str.strip
+# A column that sounds like a password (`PWD`) is left out of what is read, as test_source_csv.py shows.
+_NAME = (
+    st.text(st.characters(categories=["L", "N"], include_characters=' ",;\n'), min_size=1, max_size=6)
+    .map(str.strip)
+    .filter(lambda name: not sounds_like_a_password(name))
 )
 
 
