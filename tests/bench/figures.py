@@ -234,6 +234,27 @@ def memory() -> Iterator[Figure]:
         make_csv(folder, 100_000, 0, 1)
         _setup(folder, groups=False, url=endpoint.base_url, concurrency=64)
         yield Figure("peak memory of a push of 100,000 creates", [_in_process(_push_all, folder)["peak"]], 200, "MB")
+    with tempfile.TemporaryDirectory() as name:
+        requests = _of_a_large_group(Path(name))
+    yield Figure("requests that 10 more members of a group of 50,000 take", [requests], 1, "")
+
+
+def _of_a_large_group(folder: Path) -> float:
+    """Let 10 more join 50,000; returns how many requests the endpoint saw for that."""
+    make_csv(folder, 50_010, 50_000, 1)
+    with Running() as endpoint:
+        setup = _setup(folder, groups=True, url=endpoint.base_url)
+        with StateFile(setup.state) as state:
+            _acknowledge(make_plans(setup, state, setup.targets, Progress())[0].plan, state)
+            header, *rows = (folder / "members.csv").read_text().splitlines()
+            people = (line.partition(",")[0] for line in (folder / "people.csv").read_text().splitlines()[1:])
+            joining = {f"g0,{key}" for key in people} - set(rows)
+            (folder / "members.csv").write_text("\n".join([header, *rows, *joining]) + "\n")
+            (planned,) = make_plans(setup, state, setup.targets, Progress())
+            run = carry_out(planned, state, Progress())
+        assert not run.error, run.error
+        assert sum(len(outcome.change.members) for outcome in run.outcomes) == 10
+        return endpoint.stats()["PATCH Groups"]
 
 
 def _reached(folder: Path, concurrency: int) -> float:
