@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -55,8 +55,11 @@ class Progress:
     def reading(self, target: str) -> None:
         """A target is being read whole."""
 
-    def outcome(self, outcome: Outcome) -> None:
+    def outcome(self, target: str, outcome: Outcome) -> None:
         """One change is done."""
+
+    def took(self, phase: str, target: str, seconds: float) -> None:
+        """A phase has ended: `pull` (of all targets: ""), `read`, `compare`, `push`."""
 
 
 def now() -> datetime:
@@ -121,6 +124,7 @@ def gather(setup: Setup, comparisons: Sequence[Comparison], progress: Progress) 
             found[kind] = pull.look_up(sorted(vanished), kind) if vanished and evidence.absence else {}
     for comparison in comparisons:
         comparison.groups(groups, problems, evidence, found)
+    progress.took("pull", "", monotonic() - started)
     log.info(
         "pulled",
         source=evidence.source,
@@ -158,19 +162,20 @@ def make_plans(
     progress: Progress,
     who: str | None = None,
     *,
-    full: bool = False,
+    full: bool | Collection[str] = False,
     expect_gone: bool = False,
 ) -> list[Planned]:
-    """Pull and compare; nothing is written anywhere. `who` limits the plans to one person. Raises SyncdError.
+    """Pull once and compare; nothing is written anywhere. `who` limits the plans to one person. Raises SyncdError.
 
-    `full` also reads the targets; one that can't be read fails by itself (`failure`). `expect_gone`: that everything
-    managed is gone at a target is known, and no reason to stop.
+    `full` also reads the targets, all or those named; one that can't be read fails by itself (`failure`).
+    `expect_gone`: that everything managed is gone at a target is known, and no reason to stop.
     """
     moment = now()
-    with state.explained(), state.scratch() if full else _same(state) as workplace:
+    whole = frozenset(full if not isinstance(full, bool) else [target.name for target in targets if full])
+    with state.explained(), state.scratch() if whole else _same(state) as workplace:
         found = {
             target.name: _read(setup, target, workplace, progress, expect_gone=expect_gone)
-            if full
+            if target.name in whole
             else _Found(state.snapshot(target.name))
             for target in targets
         }
@@ -183,7 +188,8 @@ def make_plans(
         waiting = [
             target
             for target in targets
-            if found[target.name].failure is None and (full or not _is_in_line(target, state, mark, moment))
+            if found[target.name].failure is None
+            and (target.name in whole or not _is_in_line(target, state, mark, moment))
         ]
         if waiting:
             gather(setup, [comparisons[target.name] for target in waiting], progress)
@@ -191,8 +197,9 @@ def make_plans(
                 mark = None
         plans = []
         for target in targets:
+            started = monotonic()
             comparison, seen = comparisons[target.name], found[target.name]
-            kind = "resync" if full else "sync"
+            kind = "resync" if target.name in whole else "sync"
             if target in waiting:
                 plan = comparison.plan(kind, drift=seen.drift, accepted=seen.accepted, doubts=seen.doubts)
             else:
@@ -202,6 +209,7 @@ def make_plans(
                     target, plan, comparison.bookkeeping, mark, who is None, seen.discovered, seen.proven, seen.failure
                 )
             )
+            progress.took("compare", target.name, monotonic() - started)
         if who is not None:
             plans = [_only(planned, who, state) for planned in plans]
     return plans
@@ -287,6 +295,7 @@ def _read(setup: Setup, target: Target, scratch: StateFile, progress: Progress, 
     except TargetError as error:
         log.info("target_unreadable", target=target.name, error=error.problem)
         return _Found(snapshot, failure=error)
+    progress.took("read", target.name, monotonic() - started)
     log.info(
         "target_read",
         target=target.name,

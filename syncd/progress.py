@@ -1,12 +1,12 @@
-"""Progress on a terminal: a counter while reading, a bar with the time left while pushing."""
+"""Progress on a terminal: a counter while reading, bars with the time left while pushing."""
 
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from syncd.core.plan import Outcome
@@ -14,12 +14,13 @@ from syncd.sync import Progress
 
 
 class TerminalProgress(Progress):
-    """Draws on stderr, and leaves nothing behind."""
+    """Draws on stderr, a bar for each target, and leaves nothing behind."""
 
     def __init__(self) -> None:
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         self._bar = Bar(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
-        self._task = self._bar.add_task("reading the source", total=None)
+        self._reading: TaskID | None = self._bar.add_task("reading the source", total=None)
+        self._pushes: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -31,14 +32,28 @@ class TerminalProgress(Progress):
         self._bar.stop()
 
     def pulled(self, people: int) -> None:
-        self._bar.update(self._task, description="reading the source", completed=people)
+        self._read(description="reading the source", completed=people)
 
     def reading(self, target: str) -> None:
-        self._bar.update(self._task, description=f"reading {target}")
+        self._read(description=f"reading {target}")
+
+    def waiting(self, sentence: str) -> None:
+        """Something else has to end first."""
+        self._read(description=sentence)
+
+    def _read(self, **shown: Any) -> None:
+        if self._reading is not None:
+            self._bar.update(self._reading, **shown)
 
     def pushing(self, target: str, changes: int) -> None:
-        self._bar.remove_task(self._task)
-        self._task = self._bar.add_task(f"pushing to {target}", total=changes)
+        if self._reading is not None:
+            self._bar.remove_task(self._reading)
+            self._reading = None
+        self._pushes[target] = self._bar.add_task(f"pushing to {target}", total=changes)
 
-    def outcome(self, outcome: Outcome) -> None:
-        self._bar.advance(self._task)
+    def outcome(self, target: str, outcome: Outcome) -> None:
+        self._bar.advance(self._pushes[target])
+
+    def pushed(self, target: str, changes: int) -> None:
+        """So many changes of a target are done, as somebody else says."""
+        self._bar.update(self._pushes[target], completed=changes)

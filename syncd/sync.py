@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from time import monotonic
 from typing import Final
 
 import structlog
 
+from syncd.brake import Brake
 from syncd.core.drift import Reaction
 from syncd.core.model import Kind, State
 from syncd.core.plan import Outcome, Plan, Result, Run
@@ -35,6 +34,41 @@ _PROBED: Final = 3
 
 def carry_out(planned: Planned, state: StateFile, progress: Progress) -> Run:
     """Push a plan and record what came of it. The caller holds the lease. Raises SyncdError."""
+    (run,) = carry_out_all([planned], state, progress)
+    return run
+
+
+def carry_out_all(
+    plans: Sequence[Planned],
+    state: StateFile,
+    progress: Progress,
+    brake: Brake | None = None,
+    ended: Callable[[Run], None] = lambda run: None,
+) -> list[Run]:
+    """Push plans, one for each target, side by side: none waits for a slow one. `ended` hears of each run at its end.
+
+    The caller holds the lease. Raises SyncdError, when all have come to an end.
+    """
+    brake = brake or Brake()
+
+    async def push(planned: Planned) -> Run:
+        run = await _carry_out(planned, state, progress, brake)
+        ended(run)
+        return run
+
+    async def push_all() -> list[Run | BaseException]:
+        with brake.at_signals():
+            return await asyncio.gather(*map(push, plans), return_exceptions=True)
+
+    runs = []
+    for run in asyncio.run(push_all()):
+        if isinstance(run, BaseException):
+            raise run
+        runs.append(run)
+    return runs
+
+
+async def _carry_out(planned: Planned, state: StateFile, progress: Progress, brake: Brake) -> Run:
     target, plan = planned.target, planned.plan
     started, clock = now(), monotonic()
     snapshot, journal = state.snapshot(target.name), state.journal(target.name)
@@ -69,12 +103,12 @@ def carry_out(planned: Planned, state: StateFile, progress: Progress) -> Run:
                     with state.atomic():
                         snapshot.set_stop(None)
                 pushing = _pushing(planned, state, client, progress)
-                with _draining(pushing, target.drain):
+                with brake.over(target.name, pushing, target.drain):
                     carried_out = await pushing.carry_out(plan, number)
                 return pushing.stopped, carried_out
 
         try:
-            failure, outcomes = asyncio.run(push(transport))
+            failure, outcomes = await push(transport)
         except TargetError as error:
             failure = error
         requests, waits = transport.requests, transport.pace.waits
@@ -86,6 +120,7 @@ def carry_out(planned: Planned, state: StateFile, progress: Progress) -> Run:
         if transport is not None:
             _remember_pace(snapshot, transport.pace.window)
         journal.end(number, now(), requests, seconds, problem, retries=waits.retries, waited=waits.seconds)
+    progress.took("push", target.name, seconds)
     run = Run(number, plan, started, outcomes, requests, seconds, problem, waits.retries, waits.seconds)
     _note_in_line(planned, run, state)
     bound.info(
@@ -175,34 +210,7 @@ def _pushing(planned: Planned, state: StateFile, client: Client, progress: Progr
         look_again=planned.discovered is None,
     )
     journal = state.journal(target.name)
-    return Push(state, snapshot, journal, client, terms, clock=now, on_outcome=progress.outcome)
-
-
-@contextmanager
-def _draining(pushing: Push, seconds: float) -> Iterator[None]:
-    """Let SIGTERM and Ctrl-C end a push in order: nothing new begins, and what is in flight has so many seconds.
-
-    Whoever says it twice doesn't want to wait.
-    """
-    loop = asyncio.get_running_loop()
-    told: list[asyncio.TimerHandle] = []
-
-    def stop() -> None:
-        pushing.drain()
-        told.append(loop.call_later(0 if told else seconds, pushing.cut_off))
-
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals are the main thread's; whoever runs this in another tells it by itself
-        return
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, stop)
-    try:
-        yield
-    finally:
-        for each in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(each)
-        for timer in told:
-            timer.cancel()
+    return Push(state, snapshot, journal, client, terms, clock=now, on_outcome=partial(progress.outcome, target.name))
 
 
 def _remember_pace(snapshot: Snapshot, window: Window) -> None:
@@ -254,6 +262,8 @@ def _note_in_line(planned: Planned, run: Run, state: StateFile) -> None:
     if planned.mark is None or not done or run.error or plan.held or plan.rejected or plan.problems or reported:
         return
     snapshot = state.snapshot(planned.target.name)
+    if snapshot.awaits_activation():
+        return  # somebody accepted while this run went on
     with state.atomic():
         snapshot.set_mark(planned.target.rules.standing(planned.mark, snapshot.serial))
 
@@ -289,6 +299,7 @@ __all__ = [
     "Planned",
     "Progress",
     "carry_out",
+    "carry_out_all",
     "gather",
     "make_plans",
     "now",

@@ -104,8 +104,21 @@ class StateFile:
     @contextmanager
     def atomic(self) -> Iterator[None]:
         """All or nothing of what is written inside is kept. Raises StateError."""
-        with _explained(self.path), self.db.atomic():
-            yield
+        conn = self.db.conn
+        with _explained(self.path):
+            if conn.in_transaction:
+                with self.db.atomic():
+                    yield
+                return
+            # Another handle may be writing: wait for it here. A transaction that has begun by reading can't wait any
+            # more when it comes to write.
+            conn.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                conn.execute("COMMIT")
+            except BaseException:
+                self.db.rollback()
+                raise
 
     def snapshot(self, target: str) -> Snapshot:
         """Return what `target` last acknowledged."""

@@ -208,11 +208,22 @@ class Users(Rows):
             shown = {"active": True} if seen else {}
             self.put_user(replace(user, accepted=True, digest=b"", attributes={**user.attributes, **shown}))
 
+    def awaits_activation(self) -> bool:
+        """Return whether somebody has accepted and is not active yet."""
+        found = self._conn.execute(
+            "SELECT 1 FROM users WHERE target = ? AND state = ? AND accepted = 1 AND lost = 0 LIMIT 1",
+            [self._target, State.PENDING.value],
+        ).fetchone()
+        return found is not None
+
     def settle(self, digests: Mapping[str, bytes]) -> None:
-        """Remember the digests of entries that differ without needing a change."""
+        """Remember the digests of entries that differ without needing a change.
+
+        Not of who has accepted and is not active yet: that may have been said since they were compared.
+        """
         self._conn.executemany(
-            "UPDATE users SET digest = ? WHERE target = ? AND key = ?",
-            [(digest, self._target, key) for key, digest in digests.items()],
+            "UPDATE users SET digest = ? WHERE target = ? AND key = ? AND NOT (accepted = 1 AND state = ?)",
+            [(digest, self._target, key, State.PENDING.value) for key, digest in digests.items()],
         )
 
     def note_missing(self, kind: Kind, since: Mapping[str, datetime], back: Iterable[str]) -> None:

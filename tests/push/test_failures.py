@@ -186,7 +186,7 @@ class Failing(Progress):
         self._fail = fail
         self._left = after
 
-    def outcome(self, outcome: Outcome) -> None:
+    def outcome(self, target: str, outcome: Outcome) -> None:
         self._left -= 1
         if self._left == 0:
             assert callable(self._fail)

@@ -150,7 +150,7 @@ def test_outcomes_are_told_as_they_happen_and_returned_in_the_plans_order(tmp_pa
     told: list[str] = []
     with pushing(tmp_path, Endpoint()) as world:
         world.hold(*(person(str(number)) for number in range(9)))
-        world.progress.outcome = lambda outcome: told.append(outcome.change.key)  # type: ignore[method-assign]
+        world.progress.outcome = lambda _, outcome: told.append(outcome.change.key)  # type: ignore[method-assign]
         plan = world.plan()
         run = world.push(plan)
         assert [outcome.change for outcome in run.outcomes] == list(plan.changes)
