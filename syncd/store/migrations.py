@@ -182,6 +182,45 @@ def intents_and_readings_back(db: Database) -> None:
     db.table("groups").add_column("kept_as", str)
 
 
+@migrations(name="4")
+def incidents_notices_and_pauses(db: Database) -> None:
+    """Add what is wrong and since when, notices on their way to people, and targets that a person paused."""
+    targets = db.table("targets")
+    targets.add_column("paused_by", str)  # who wants the target left alone; NULL where nobody does
+    targets.add_column("paused_since", str)
+    db.table("incidents").create(
+        {
+            "target": str,  # its name; "" for what concerns them all (NULL would not be unique)
+            "kind": str,  # source, stopped, fault, token, held, pending
+            "subject": str,  # whom or what it is about, where a target can have several: a hold's id, a user's key
+            "since": str,
+            "ended": str,  # when it was over; NULL while it lasts. Kept for a while, to know what comes back
+            "detail": str,  # JSON: what was told
+        },
+        pk=("target", "kind", "subject"),
+        not_null={"since", "detail"},
+        defaults={"detail": "{}"},
+    )
+    db.table("outbox").create(
+        {"id": int, "notice": str, "created": str},  # JSON: what people are told
+        pk="id",
+        not_null={"notice", "created"},
+    )
+    db.table("deliveries").create(
+        {
+            "notice": int,
+            "channel": str,  # webhook, email
+            "attempts": int,
+            "next_try": str,
+            "done": str,  # when it was delivered or given up; NULL while it waits
+        },
+        pk=("notice", "channel"),
+        not_null={"attempts"},
+        defaults={"attempts": 0},
+        foreign_keys=[("notice", "outbox", "id")],
+    )
+
+
 def _fold_addresses(db: Database) -> None:
     last = 0
     while rows := db.conn.execute(
