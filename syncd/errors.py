@@ -11,6 +11,7 @@ SyncdError                      exit code
 │   ├── TargetUnreachable             no answer
 │   ├── TargetFailing                 it keeps failing, or asks to be left alone for long
 │   ├── TargetRefused                 401, 403: the token is not (or no longer) accepted
+│   ├── TargetPaused                  a person has paused it
 │   ├── TargetGone                    everything managed is gone at once: SSO or SCIM was removed there
 │   ├── TargetRedirected              it sends us to another host, where the token must not go
 │   └── TargetUnusable                answers, but not as a SCIM service provider
@@ -19,6 +20,7 @@ SyncdError                      exit code
 │   ├── StateCorrupt                  not a database, or damaged
 │   └── StateUnwritable               permission, disk, path
 ├── PlanFileError                 1   a saved plan that can't be carried out
+├── DaemonError                   1   the daemon can't be asked, or can't listen
 └── LeaseHeld                     5   another process works on this state file
 
 ScimError is none of these: it is what a target answered to one request about one resource,
@@ -118,6 +120,10 @@ class TargetGone(TargetError):
     """Nothing of what is managed is at the target any more: one incident, not as many deletions."""
 
 
+class TargetPaused(TargetError):
+    """A person said that nothing is to be sent to the target."""
+
+
 class TargetRedirected(TargetError):
     """The target redirects to another origin; following would hand the token to it."""
 
@@ -144,6 +150,10 @@ class StateUnwritable(StateError):
 
 class PlanFileError(SyncdError):
     """A saved plan can't be carried out as a whole."""
+
+
+class DaemonError(SyncdError):
+    """The running daemon can't be asked, or a daemon can't open its socket."""
 
 
 class LeaseHeld(SyncdError):

@@ -46,6 +46,9 @@ class Progress:
     ) -> None:
         return
 
+    def waiting(self, sentence: str) -> None:
+        """Something else has to end first."""
+
     def pulled(self, people: int) -> None:
         """So many people were read from the source."""
 
@@ -57,6 +60,9 @@ class Progress:
 
     def outcome(self, target: str, outcome: Outcome) -> None:
         """One change is done."""
+
+    def pushed(self, target: str, changes: int) -> None:
+        """So many changes are done, where somebody else counts them."""
 
     def took(self, phase: str, target: str, seconds: float) -> None:
         """A phase has ended: `pull` (of all targets: ""), `read`, `compare`, `push`."""

@@ -38,7 +38,6 @@ class TerminalProgress(Progress):
         self._read(description=f"reading {target}")
 
     def waiting(self, sentence: str) -> None:
-        """Something else has to end first."""
         self._read(description=sentence)
 
     def _read(self, **shown: Any) -> None:
@@ -55,5 +54,4 @@ class TerminalProgress(Progress):
         self._bar.advance(self._pushes[target])
 
     def pushed(self, target: str, changes: int) -> None:
-        """So many changes of a target are done, as somebody else says."""
         self._bar.update(self._pushes[target], completed=changes)

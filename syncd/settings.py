@@ -33,19 +33,12 @@ from syncd.core.model import Kind
 from syncd.errors import ConfigurationError, Fault
 from syncd.faults import explained, nearest
 from syncd.sections import Duration, NamedSecret, PositiveDuration, RuleText, Section, between
+from syncd.settings_daemon import ControlSettings, MetricsSettings, ScheduleSettings
 from syncd.settings_target import TargetSettings
-from syncd.values import (
-    is_loopback,
-    ldap_url,
-    schedule,
-    time_zone,
-    webhook_url,
-)
+from syncd.values import is_loopback, ldap_url, webhook_url
 
 ENVIRONMENT_PREFIX: Final = "SYNCD__"
 DEFAULT_FILE: Final = Path("/etc/syncd/syncd.toml")
-
-Schedule = Annotated[str, AfterValidator(schedule)]
 
 
 class CsvSettings(Section):
@@ -195,19 +188,6 @@ class MappingSettings(Section):
     """The same for groups. `displayName` is the group's name unless mapped."""
 
 
-class ScheduleSettings(Section):
-    """When the daemon runs."""
-
-    sync: Schedule = "15m"
-    """Cron (`*/15 * * * *`) or a duration (`15m`)."""
-    resync: Schedule | None = None
-    """The same, for a full resync."""
-    jitter: Duration = timedelta(0)
-    """A random delay of at most this long."""
-    timezone: Annotated[str, AfterValidator(time_zone)] = "UTC"
-    """What the hours of cron mean."""
-
-
 class WebhookSettings(Section):
     """Where notices are posted."""
 
@@ -238,9 +218,13 @@ class Settings(BaseSettings):
     drain: Annotated[Duration, between("0s", "10m")] = timedelta(seconds=20)
     """How long requests in flight may go on when syncd is told to stop (SIGTERM): 0s to 10m."""
     schedule: ScheduleSettings = ScheduleSettings()
-    """When the daemon runs. Checked, and not used by this version."""
+    """When the daemon runs."""
+    control: ControlSettings = ControlSettings()
+    """Who may talk to the daemon."""
+    metrics: MetricsSettings = MetricsSettings()
+    """Where it shows figures."""
     notify: NotifySettings = NotifySettings()
-    """Who hears of what is held. Checked, and not used by this version."""
+    """Who hears of what is wrong, or waits for somebody."""
 
     @classmethod
     def settings_customise_sources(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from syncd.core.policy import Class
 from syncd.faults import nearest
 from syncd.scim.profiles import PROFILES, Deletes, MembersRead, Paging, Profile, Removal
 from syncd.sections import Duration, Name, NamedSecret, PositiveDuration, RuleText, Secret, Section, between
+from syncd.settings_daemon import TargetScheduleSettings
 from syncd.values import base_url, duration_or_never
 
 
@@ -182,6 +183,8 @@ class TargetSettings(Section):
     """The endpoint's root."""
     token: NamedSecret
     """Where the bearer token is."""
+    token_expires: date | None = None
+    """The day from which the token is no longer accepted, as a date of TOML (`2027-03-01`): a notice comes before."""
     ca_file: Path | None = None
     """The certificate authorities to trust, in PEM; else the system's."""
     verified_domains: list[DomainPattern] = Field(default_factory=list)
@@ -226,6 +229,8 @@ class TargetSettings(Section):
     """By class: `deactivate`, `delete`, `delete_group`, `remove_members`, `rename`, `adopt`."""
     drift: DriftSettings = DriftSettings()
     """What a full resync does about changes made at the target."""
+    schedule: TargetScheduleSettings = TargetScheduleSettings()
+    """When the daemon runs for this target, where that differs from `[schedule]`."""
 
     @field_validator("profile")
     @classmethod

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 from pydantic import SecretStr
 
@@ -33,6 +34,9 @@ from syncd.sections import Secret
 from syncd.settings import CsvSettings, LdapSettings, Settings, load
 from syncd.settings_target import DriftSettings, LimitSettings, TargetSettings
 from syncd.terms import SourceRules, TargetRules
+
+RUNTIME_SOCKET: Final = Path("/run/syncd/syncd.sock")
+"""Where the service has its socket (RuntimeDirectory=syncd)."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,21 @@ class Setup:
     rules: SourceRules
     wanted: Wanted
     targets: tuple[Target, ...]
+    settings: Settings
+    """As it was written, for what concerns the daemon alone."""
+
+    @property
+    def base(self) -> Path:
+        """The folder that relative paths are relative to."""
+        return self.file.resolve().parent
+
+    @property
+    def sockets(self) -> list[Path]:
+        """Where a daemon for this configuration has its socket: as configured, else where the service and where a
+        daemon without one would put it."""
+        configured = self.settings.control.socket
+        beside = self.state.parent / "syncd.sock"
+        return [self.base / configured] if configured else [beside, RUNTIME_SOCKET]
 
     def chosen(self, name: str | None) -> tuple[Target, ...]:
         """Return the named target, or all. Raises ConfigurationError for a name that is not configured."""
@@ -155,7 +174,7 @@ def compile_settings(settings: Settings, file: Path) -> Setup:
         user=union([users.attributes, rule.attributes if rule else frozenset(), *scopes]),
         group=groups.attributes,
     )
-    return Setup(file, base / settings.state, _source(source, file, base), rules, wanted, targets)
+    return Setup(file, base / settings.state, _source(source, file, base), rules, wanted, targets, settings)
 
 
 def _target(

@@ -70,6 +70,24 @@ def schedule(text: str) -> str:
     return text
 
 
+def schedule_or_never(value: Any) -> Any:
+    """Check a schedule, or `never`."""
+    return schedule(value) if isinstance(value, str) and value != "never" else value
+
+
+def socket_address(text: str) -> str:
+    """Check `ADDRESS:PORT`: where to listen is an address of this machine, not a name."""
+    host, _, port = text.rpartition(":")
+    try:
+        ip_address(host.removeprefix("[").removesuffix("]"))
+        usable = port.isdecimal() and 0 < int(port) < 65536
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("no address and port such as 127.0.0.1:9464 or [::1]:9464")
+    return text
+
+
 def _check_cron(text: str, kind: tuple[str, int, int, tuple[str, ...]], field: str) -> None:
     name, low, high, names = kind
     for part in field.split(","):

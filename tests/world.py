@@ -37,6 +37,7 @@ from syncd.core.rules import Rule
 from syncd.core.schema import MANAGER
 from syncd.planning import Progress, gather
 from syncd.scim.profiles import Profile
+from syncd.settings import Settings
 from syncd.setup import Setup, Target
 from syncd.store import Snapshot, StateFile
 from syncd.terms import Bookkeeping, Decisions, SourceRules, TargetRules
@@ -203,7 +204,8 @@ class World:
         made = tuple(
             Target(rules, "http://localhost", lambda: SecretStr(""), None, 1) for rules in targets or [self.target]
         )
-        return Setup(Path("syncd.toml"), self.state.path, source, self.rules, Wanted(None, None), made)
+        settings = Settings.model_construct()
+        return Setup(Path("syncd.toml"), self.state.path, source, self.rules, Wanted(None, None), made, settings)
 
     def plan(self) -> Plan:
         """Pull and compare, and write nothing."""

@@ -12,7 +12,8 @@ from typing import NoReturn
 import click
 
 from syncd import __version__
-from syncd.cli.decisions import accept, approve, holds, reject
+from syncd.cli.decisions import accept, approve, holds, pause, reject, resume
+from syncd.cli.running import reload, run
 from syncd.cli.shared import ERROR, OK, USAGE
 from syncd.cli.standing import explain, runs, show, status
 from syncd.cli.trying import completion, demo, init
@@ -84,6 +85,10 @@ for command in (
     accept,
     resync,
     relink,
+    run,
+    pause,
+    resume,
+    reload,
     sandbox,
     demo,
     completion,

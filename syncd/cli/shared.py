@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from syncd.planning import Progress
     from syncd.setup import Setup
-    from syncd.store import Hold, StateFile
-    from syncd.sync import Progress
+    from syncd.store import StateFile
 
 OK: Final = 0
 ERROR: Final = 1
@@ -59,7 +59,7 @@ log_level_option = click.option(
 user_option = click.option("--user", "who", metavar="WHO", help="Only this person: a key, userName or e-mail.")
 
 
-def opened(config: Path, log_level: str = "warning") -> Setup:
+def opened(config: Path, log_level: str = "warning", log_format: str = "auto") -> Setup:
     """Read the configuration. Raises ConfigurationError."""
     from syncd import log
     from syncd.setup import read
@@ -93,8 +93,8 @@ def answer(values: Sequence[Any]) -> None:
 
 def following() -> Progress:
     """Return who follows a cycle: a bar on a terminal, else nobody."""
+    from syncd.planning import Progress
     from syncd.progress import TerminalProgress
-    from syncd.sync import Progress
 
     return TerminalProgress() if sys.stderr.isatty() else Progress()
 
@@ -114,26 +114,9 @@ def stop_sentence(cause: str, reason: str, since: datetime) -> str:
     return f"stopped since {minute(since)}: {reason}; {back[cause]}"
 
 
-_PASSING: Final = ("missing_grace", "quarantine")
-"""Limits that hold for a time, and then no longer."""
-
-
-def tally(holds: Iterable[Hold], now: datetime) -> dict[str, int]:
-    """Count what is held by what was decided; an approval that has expired counts no longer.
-
-    `passing`: what is held for a time, unless somebody decides before. `waiting`: what only a person ends.
-    """
-    from syncd.store import Decision
-
-    counts = {"waiting": 0, "passing": 0, "approved": 0, "rejected": 0}
-    for hold in holds:
-        if hold.decision is Decision.REJECTED:
-            counts["rejected"] += 1
-        elif hold.decision is Decision.APPROVED and hold.expires is not None and hold.expires > now:
-            counts["approved"] += 1
-        else:
-            counts["passing" if hold.limit in _PASSING else "waiting"] += 1
-    return counts
+def pause_sentence(by: str, since: datetime) -> str:
+    """Say who wants a target left alone, and what ends that."""
+    return f"paused since {minute(since)} by {by}: nothing is sent until `syncd resume`"
 
 
 def decided_sentence(counts: Mapping[str, int]) -> str:

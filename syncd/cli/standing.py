@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from syncd.cli.asking import ask
 from syncd.cli.shared import (
     answer,
     config_option,
@@ -18,22 +17,16 @@ from syncd.cli.shared import (
     json_option,
     minute,
     opened,
+    pause_sentence,
     show_lines,
-    state_of,
     stop_sentence,
-    tally,
     target_option,
 )
-from syncd.errors import SyncdError
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from syncd.report.explanation import Explanation
-    from syncd.store import Journal, StateFile
-
 _FEW: Final = 3
-_BATCH: Final = 1000
 
 
 @click.command(short_help="Where things stand.")
@@ -44,9 +37,7 @@ def status(config: Path, target: str | None, as_json: bool) -> None:
     """Where things stand: who is managed, what waits for a person, and how the last run went. Needs no network."""
     from syncd.report.text import table
 
-    setup = opened(config)
-    with state_of(setup) as state, state.explained():
-        rows = [_standing(state, each.name, each.concurrency) for each in setup.chosen(target)]
+    rows = ask(opened(config), "status", target=target)
     if as_json:
         answer(rows)
         return
@@ -62,58 +53,6 @@ def status(config: Path, target: str | None, as_json: bool) -> None:
     ]
     headings = ("target", "active", "pending", "deactivated", "groups", "memberships", "last run")
     show_lines([table(headings, cells), *(line for row in rows for line in _attention(row))])
-
-
-def _standing(state: StateFile, target: str, most: int) -> dict[str, Any]:
-    """Return where one target stands, as JSON."""
-    from syncd.core.plan import timestamp
-
-    snapshot, journal = state.snapshot(target), state.journal(target)
-    heads, stop = journal.heads(1), snapshot.stop
-    since = _pending_since(state, target)
-    return {
-        "target": target,
-        "users": {state_.value: count for state_, count in snapshot.counts().items()},
-        "groups": len(snapshot.groups()),
-        "memberships": snapshot.count_members(),
-        "serial": snapshot.serial,
-        "stopped": {"cause": stop.cause, "reason": stop.reason, "since": timestamp(stop.since)} if stop else None,
-        "concurrency": {"now": snapshot.discovery.get("concurrency") or most, "most": most},
-        "unsettled": len(journal.intents()),
-        "holds": tally(state.holds(target).all(), datetime.now(UTC)),
-        "quarantined": [each.to_json() for each in state.quarantine(target).all()],
-        "pending_since": timestamp(since) if since else None,
-        "last_run": heads[0].to_json() if heads else None,
-        "last_resync": _last_resync(journal),
-    }
-
-
-def _last_resync(journal: Journal) -> dict[str, Any] | None:
-    """Return when the target was last read whole, and what had drifted, counted by class."""
-    from syncd.core.plan import timestamp
-
-    last = journal.last_plan("resync")
-    run = journal.run(last.run) if last else None
-    if run is None:
-        return None
-    drift = Counter(each.class_.value for each in run.plan.drift)
-    return {
-        "run": run.number,
-        "started": timestamp(run.started),
-        "drift": dict(sorted(drift.items())),
-        "error": run.error,
-    }
-
-
-def _pending_since(state: StateFile, target: str) -> datetime | None:
-    """Return since when somebody has been pending the longest."""
-    snapshot = state.snapshot(target)
-    keys = iter(snapshot.pending_keys())
-    longest: datetime | None = None
-    while batch := list(islice(keys, _BATCH)):
-        moments = [user.since for user in snapshot.users(batch).values() if user.since]
-        longest = min([*moments, *([longest] if longest else [])], default=None)
-    return longest
 
 
 def _run_sentence(run: dict[str, Any] | None) -> str:
@@ -137,6 +76,8 @@ def _attention(row: dict[str, Any]) -> Iterator[Text]:
     def line(text: str, style: str = "") -> Text:
         return Text(f"{row['target']}: ", style="bold").append(visible(text), style=style or "not bold")
 
+    if paused := row["paused"]:
+        yield line(pause_sentence(paused["by"], _moment(paused["since"])), "bold red")
     if stop := row["stopped"]:
         yield line(stop_sentence(stop["cause"], stop["reason"], _moment(stop["since"])), "bold red")
     if count := row["unsettled"]:
@@ -184,26 +125,16 @@ def explain(who: str, config: Path, target: str | None, as_json: bool) -> None:
     """
     from rich.text import Text
 
-    from syncd.explain import explain as explained
+    from syncd.report.explanation import Explanation
     from syncd.report.text import visible
 
-    setup = opened(config)
-    found: dict[str, Explanation] = {}
-    errors: dict[str, SyncdError] = {}
-    with state_of(setup) as state, state.explained():
-        for each in setup.chosen(target):
-            try:
-                found[each.name] = explained(setup, state, each, who, datetime.now(UTC))
-            except SyncdError as error:
-                errors[each.name] = error
-    if not found:
-        raise next(iter(errors.values()))
+    found = ask(opened(config), "explain", target=target, who=who)
     if as_json:
-        failed = [{"target": name, "error": str(error)} for name, error in errors.items()]
-        answer([*(each.to_json() for each in found.values()), *failed])
+        answer(found)
         return
-    lines = [line for each in found.values() for line in each.lines()]
-    show_lines([*lines, *(Text(visible(error.message)) for error in errors.values())])
+    explained = [Explanation.from_json(each) for each in found if "error" not in each]
+    lines = [line for each in explained for line in each.lines()]
+    show_lines([*lines, *(Text(visible(each["error"])) for each in found if "error" in each)])
 
 
 @click.command(short_help="The last runs.")
@@ -215,27 +146,25 @@ def runs(count: int, config: Path, target: str | None, as_json: bool) -> None:
     """The last N runs of each target, the newest first."""
     from syncd.report.text import table
 
-    setup = opened(config)
-    with state_of(setup) as state, state.explained():
-        heads = {each.name: state.journal(each.name).heads(count) for each in setup.chosen(target)}
+    heads = ask(opened(config), "runs", target=target, count=count)
     if as_json:
-        answer([[head.to_json() for head in found] for found in heads.values()])
+        answer(heads)
         return
     cells = [
         (
-            head.number,
-            head.target,
-            head.kind,
-            f"{head.started:%Y-%m-%d %H:%M:%S}",
-            ", ".join(f"{number} {result}" for result, number in head.results.items()) or "nothing to do",
-            head.summary["held"],
-            head.summary["drift"],
-            head.summary["problems"],
-            head.requests,
-            f"{head.seconds:.1f} s",
-            head.error.splitlines()[0] if head.error else "" if head.finished else "not ended",
+            head["run"],
+            head["target"],
+            head["kind"],
+            f"{_moment(head['started']):%Y-%m-%d %H:%M:%S}",
+            ", ".join(f"{number} {result}" for result, number in head["results"].items()) or "nothing to do",
+            head["summary"]["held"],
+            head["summary"]["drift"],
+            head["summary"]["problems"],
+            head["requests"],
+            f"{head['seconds']:.1f} s",
+            head["error"].splitlines()[0] if head["error"] else "" if head["finished"] else "not ended",
         )
-        for found in heads.values()
+        for found in heads
         for head in found
     ]
     columns = ("run", "target", "kind", "started (UTC)", "outcomes", "held", "drift", "problems", "requests", "took")
@@ -248,15 +177,11 @@ def runs(count: int, config: Path, target: str | None, as_json: bool) -> None:
 @json_option
 def show(number: int, config: Path, as_json: bool) -> None:
     """One run with its outcomes."""
+    from syncd.core.plan import Run
     from syncd.report.text import run_lines
 
-    setup = opened(config)
-    with state_of(setup) as state, state.explained():
-        name = state.target_of_run(number)
-        run = state.journal(name).run(number) if name is not None else None
-    if run is None:
-        raise SyncdError(f"there is no run {number}", hint="`syncd runs` lists them")
+    run = ask(opened(config), "show", run=number)
     if as_json:
-        answer([run.to_json()])
+        answer([run])
     else:
-        show_lines(list(run_lines(run)))
+        show_lines(list(run_lines(Run.from_json(run))))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from syncd.cli.asking import daemon_of, runs_of
 from syncd.cli.shared import (
     CHANGES,
     ERROR,
@@ -20,6 +22,7 @@ from syncd.cli.shared import (
     json_option,
     log_level_option,
     opened,
+    pause_sentence,
     show_lines,
     state_of,
     stop_sentence,
@@ -32,6 +35,7 @@ from syncd.errors import PlanFileError, SyncdError
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from syncd.core.model import Json
     from syncd.core.plan import Plan, Run
     from syncd.planning import Planned
     from syncd.store import StateFile
@@ -110,7 +114,8 @@ def plan(
     with state_of(setup) as state, following() as progress:
         targets = setup.chosen(target)
         planned = make_plans(setup, state, targets, progress, who, full=full)
-        return _show_plans(planned, state, output, as_json=as_json or form == "json")
+        shown = [_shown(each, state) for each in planned]
+    return _show_plans(shown, output, as_json=as_json or form == "json")
 
 
 def _check_ending(output: Path | None) -> None:
@@ -118,16 +123,52 @@ def _check_ending(output: Path | None) -> None:
         raise click.UsageError(f"{output}: the ending says the format, and can be .json or .txt")
 
 
-def _show_plans(planned: Sequence[Planned], state: StateFile, output: Path | None, *, as_json: bool) -> int:
+@dataclass(frozen=True)
+class Shown:
+    """A plan, with what else is to be said of it."""
+
+    plan: Plan
+    failure: str = ""
+    """Why nothing is planned."""
+    remarks: Sequence[Text] = ()
+
+    @classmethod
+    def of_json(cls, data: Json) -> Shown:
+        from syncd.core.plan import Plan
+
+        return cls(Plan.trusted(data), data.get("error", ""))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON; one that failed says why, and is none that `apply` takes."""
+        return self.plan.to_json() | ({"error": self.failure} if self.failure else {})
+
+    @property
+    def code(self) -> int:
+        if self.failure:
+            return ERROR
+        return HELD if self.plan.held else CHANGES if self.plan.changes else OK
+
+    def lines(self) -> list[Text]:
+        from rich.text import Text
+
+        from syncd.report.text import plan_lines, visible
+
+        if self.failure:
+            lines = [visible(line) for line in self.failure.splitlines()]
+            return [Text(f"{lines[0]}: nothing is planned", style="bold red"), *map(Text, lines[1:])]
+        return [*plan_lines(self.plan), *self.remarks]
+
+
+def _show_plans(shown: Sequence[Shown], output: Path | None, *, as_json: bool) -> int:
     """Print plans, or write them to a file; return the exit code."""
     from syncd.core.plan import dump
     from syncd.report.text import plan_lines, render
 
-    usable = [each.plan for each in planned if each.failure is None]
+    usable = [each.plan for each in shown if not each.failure]
     if as_json:
-        answer([_plan_json(each) for each in planned])
+        answer([each.to_json() for each in shown])
     elif output is None:
-        show_lines([line for each in planned for line in _plan_text(each, state)])
+        show_lines([line for each in shown for line in each.lines()])
     if output is not None and usable:
         if output.suffix == ".json":
             values = [each.to_json() for each in usable]
@@ -136,44 +177,33 @@ def _show_plans(planned: Sequence[Planned], state: StateFile, output: Path | Non
             text = render([line for each in usable for line in plan_lines(each)])
         _write(output, text)
     if output is not None and not as_json:
-        show_lines([line for each in planned for line in [*_plan_text(each, state)][:_SUMMARY]])
+        show_lines([line for each in shown for line in each.lines()[:_SUMMARY]])
         click.echo(f"written to {output}" if usable else f"{output} was not written")
-    return worst([_plan_code(each) for each in planned])
+    return worst([each.code for each in shown])
 
 
 _SUMMARY = 1
 """Lines of a plan that are shown when the whole is written to a file."""
 
 
-def _plan_json(planned: Planned) -> dict[str, Any]:
-    """Return a plan as JSON; one that failed says why, and is none that `apply` takes."""
-    return planned.plan.to_json() | ({"error": str(planned.failure)} if planned.failure else {})
-
-
-def _plan_text(planned: Planned, state: StateFile) -> list[Text]:
+def _shown(planned: Planned, state: StateFile) -> Shown:
+    """Return a plan with what the state file says beside it."""
     from rich.text import Text
 
-    from syncd.report.text import plan_lines, visible
+    from syncd.report.text import visible
 
     name = planned.plan.target
-    if planned.failure is not None:
-        lines = [visible(line) for line in str(planned.failure).splitlines()]
-        return [Text(f"{lines[0]}: nothing is planned", style="bold red"), *map(Text, lines[1:])]
-    lines_ = list(plan_lines(planned.plan))
+    remarks = []
     if count := len(state.journal(name).intents()):
         what = "change that was" if count == 1 else "changes that were"
         said = f"of {count} {what} sent nobody knows what came: `syncd sync` looks first, and may find them done"
-        lines_.append(Text(f"  {said}", style="yellow"))
-    stop = state.snapshot(name).stop
+        remarks.append(Text(f"  {said}", style="yellow"))
+    stop, paused = state.snapshot(name).stop, state.snapshot(name).paused
     if stop is not None and planned.discovered is None:
-        lines_.append(Text(f"  {visible(stop_sentence(stop.cause, stop.reason, stop.since))}", style="bold red"))
-    return lines_
-
-
-def _plan_code(planned: Planned) -> int:
-    if planned.failure is not None:
-        return ERROR
-    return HELD if planned.plan.held else CHANGES if planned.plan.changes else OK
+        remarks.append(Text(f"  {visible(stop_sentence(stop.cause, stop.reason, stop.since))}", style="bold red"))
+    if paused is not None:
+        remarks.append(Text(f"  {visible(pause_sentence(paused.by, paused.since))}", style="bold red"))
+    return Shown(planned.plan, str(planned.failure) if planned.failure else "", remarks)
 
 
 def _write(path: Path, text: str) -> None:
@@ -194,22 +224,15 @@ def _write(path: Path, text: str) -> None:
 @log_level_option
 def apply(plan_file: Path, config: Path, target: str | None, as_json: bool, log_level: str) -> int:
     """Carry out a reviewed plan: those changes and no others. What no longer holds is refused one by one."""
-    from syncd.sync import carry_out, saved_plan, settle, unsettled
+    from syncd.jobs import Job
 
     plans = _read_plans(plan_file)
     setup = opened(config, log_level)
-    names = {each.name for each in setup.chosen(target)}
-    ready = [saved_plan(setup, each, plan_file.name) for each in plans if target is None or each.target in names]
-    if not ready:
-        raise PlanFileError(f"{plan_file}: holds no plan for the target `{target}`")
-    with state_of(setup) as state, state.lease("apply"), following() as progress:
-        ready = unsettled(ready, settle(state, [each.target for each in ready]))
-        runs = [carry_out(planned, state, progress) for planned in ready]
-    return _report(runs, as_json)
+    return _report(runs_of(setup, Job(kind="apply", target=target, plans=plans, file=plan_file.name)), as_json)
 
 
-def _read_plans(file: Path) -> list[Plan]:
-    """Read one plan, or a list of them. Raises PlanFileError."""
+def _read_plans(file: Path) -> list[dict[str, Any]]:
+    """Read one plan, or a list of them, and see that they are plans. Raises PlanFileError."""
     import orjson
 
     from syncd.core.plan import Plan
@@ -222,7 +245,12 @@ def _read_plans(file: Path) -> list[Plan]:
         raise PlanFileError(
             f"{file}: not JSON, or cut short: {error}", hint="make it anew with `syncd plan -o`"
         ) from None
-    return [Plan.from_json(each, file.name) for each in (data if isinstance(data, list) else [data])]
+    plans = data if isinstance(data, list) else [data]
+    for each in plans:
+        Plan.from_json(each, file.name)
+    if not plans:
+        raise PlanFileError(f"{file}: holds no plan")
+    return plans
 
 
 @click.command(short_help="Plan and push in one go.")
@@ -251,17 +279,10 @@ def resync(config: Path, target: str | None, as_json: bool, log_level: str) -> i
 
 
 def _sync(config: Path, target: str | None, who: str | None, *, full: bool, as_json: bool, log_level: str) -> int:
-    from syncd.sync import carry_out, make_plans, settle, unsettled
+    from syncd.jobs import Job
 
     setup = opened(config, log_level)
-    targets = setup.chosen(target)
-    for each in targets:
-        each.token()  # before anything is done
-    with state_of(setup) as state, state.lease("sync"), following() as progress:
-        failures = settle(state, targets)
-        plans = unsettled(make_plans(setup, state, targets, progress, who, full=full), failures)
-        runs = [carry_out(planned, state, progress) for planned in plans]
-    return _report(runs, as_json)
+    return _report(runs_of(setup, Job(kind="resync" if full else "sync", target=target, who=who)), as_json)
 
 
 def _report(runs: Sequence[Run], as_json: bool) -> int:
@@ -301,17 +322,19 @@ def relink(config: Path, target: str | None, output: Path | None, as_json: bool,
 
     Reads the target and writes nothing to it. Exit codes as `plan`.
     """
-    from syncd.sync import relink as match_again
+    from syncd.jobs import Job, perform, planned_json
+    from syncd.planning import Planned
 
     _check_ending(output)
     setup = opened(config, log_level)
-    targets = setup.chosen(target)
-    for each in targets:
-        each.token()
-    with state_of(setup) as state, state.lease("relink"):
+    job = Job(kind="relink", target=target)
+    if daemon := daemon_of(setup):
         with following() as progress:
-            planned = match_again(setup, state, targets, progress)
-        code = _show_plans(planned, state, output, as_json=as_json)
+            shown = daemon.follow(job.model_dump(), progress)
+    else:
+        with state_of(setup) as state, state.lease("relink"), following() as progress:
+            shown = [planned_json(each) for each in perform(job, setup, state, progress) if isinstance(each, Planned)]
+    code = _show_plans([Shown.of_json(each) for each in shown], output, as_json=as_json)
     if code in (CHANGES, HELD):
         saved = f", or `syncd apply {output}` for exactly what was saved" if output and output.suffix == ".json" else ""
         click.echo(f"nothing was sent; `syncd resync` carries it out{saved}", err=True)

@@ -431,6 +431,26 @@ class Run:
             "error": self.error,
         }
 
+    @classmethod
+    def from_json(cls, data: Json) -> Self:
+        """Read what `to_json` gave. Raises KeyError, TypeError or ValueError for anything else."""
+        plan = Plan.trusted(data)
+        changes = {change.id: change for change in plan.changes}
+        return cls(
+            data["run"],
+            plan,
+            datetime.fromisoformat(data["started"]),
+            tuple(
+                Outcome(changes[each["id"]], Result(each["result"]), each["status"], each["detail"])
+                for each in data["outcomes"]
+            ),
+            data["requests"],
+            data["seconds"],
+            data["error"],
+            data["retries"],
+            data["waited_seconds"],
+        )
+
 
 def dump(value: Json) -> str:
     """Return JSON for people and programs: indented, UTF-8."""

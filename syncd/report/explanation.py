@@ -41,7 +41,20 @@ class Explanation:
             "name": self.name,
             "verdict": self.verdict,
         }
-        return head | {part.name: {**part.facts, "sentences": list(part.sentences)} for part in self.parts}
+        parts = {
+            part.name: {**part.facts, "heading": part.heading, "sentences": list(part.sentences)} for part in self.parts
+        }
+        return head | parts
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Json]) -> Explanation:
+        """Read what `to_json` gave."""
+        parts = [
+            Part(name, part["heading"], tuple(part["sentences"]), part)
+            for name, part in data.items()
+            if isinstance(part, dict)
+        ]
+        return cls(data["target"], Kind(data["kind"]), data["key"], data["name"], data["verdict"], tuple(parts))
 
     def lines(self) -> Iterator[Text]:
         """Yield it line by line, everything from outside escaped."""

@@ -1,15 +1,18 @@
 """The store: the only door to the state file. One SQLite database holds, per target, the snapshot (what the target
-last acknowledged), the journal (runs and their outcomes), what is held and quarantined, and the entries last read."""
+last acknowledged), the journal (runs and their outcomes), what is held and quarantined, and the entries last read;
+and what people are told of: incidents, and the notices on their way."""
 
 from __future__ import annotations
 
 from syncd.store.commits import Commits
 from syncd.store.holds import Decision, Hold, Holds
+from syncd.store.incidents import Incident, Incidents
 from syncd.store.journal import Intent, Journal, RunHead
 from syncd.store.lease import Lease
 from syncd.store.observation import Observation
+from syncd.store.outbox import Outbox, Parcel
 from syncd.store.quarantine import Quarantine, Quarantined
-from syncd.store.snapshot import Snapshot, Stop
+from syncd.store.snapshot import Pause, Snapshot, Stop
 from syncd.store.statefile import StateFile
 
 __all__ = [
@@ -17,10 +20,15 @@ __all__ = [
     "Decision",
     "Hold",
     "Holds",
+    "Incident",
+    "Incidents",
     "Intent",
     "Journal",
     "Lease",
     "Observation",
+    "Outbox",
+    "Parcel",
+    "Pause",
     "Quarantine",
     "Quarantined",
     "RunHead",

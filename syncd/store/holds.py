@@ -59,6 +59,21 @@ class Hold:
             "expires": timestamp(self.expires) if self.expires else None,
         }
 
+    @classmethod
+    def from_json(cls, data: Json) -> Hold:
+        """Read what `to_json` gave."""
+        return cls(
+            data["id"],
+            Change.from_json(data["change"]),
+            data["limit"],
+            data["reason"],
+            datetime.fromisoformat(data["since"]),
+            Decision(data["decision"]) if data["decision"] else None,
+            data["by"],
+            moment_of(data["decided"]),
+            moment_of(data["expires"]),
+        )
+
 
 class Holds(Rows):
     """Reads and writes one target's holds. Writes belong inside the state file's `atomic()`."""

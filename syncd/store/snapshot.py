@@ -11,14 +11,26 @@ import orjson
 
 from syncd.core.drift import Drift, DriftClass
 from syncd.core.model import Flat, Json, Kind, Known
+from syncd.core.plan import timestamp
 from syncd.store.entries import Entries
 from syncd.store.groups import Groups
 from syncd.store.rows import dumped
 from syncd.store.users import Glance, Users
 
-__all__ = ["Glance", "Snapshot", "Stop"]
+__all__ = ["Glance", "Pause", "Snapshot", "Stop"]
 
 _PARTS: Final = ((Kind.USER, "members"), (Kind.GROUP, "groups"))
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A person's word that a target is to be left alone."""
+
+    by: str
+    since: datetime
+
+    def to_json(self) -> Json:
+        return {"by": self.by, "since": timestamp(self.since)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +95,19 @@ class Snapshot(Users, Groups, Entries):
     def set_stop(self, stop: Stop | None) -> None:
         """Remember that the target stopped, or goes on."""
         self._remember("stop", stop and {"cause": stop.cause, "reason": stop.reason, "since": stop.since.isoformat()})
+
+    @property
+    def paused(self) -> Pause | None:
+        """Who wants the target left alone, and since when; None where nobody does."""
+        by, since = self._one("SELECT paused_by, paused_since FROM targets WHERE id = ?", self._target)
+        return Pause(by, datetime.fromisoformat(since)) if since else None
+
+    def set_paused(self, pause: Pause | None) -> None:
+        """Remember that a person wants the target left alone, or no longer does."""
+        self._conn.execute(
+            "UPDATE targets SET paused_by = ?, paused_since = ? WHERE id = ?",
+            [pause.by if pause else None, pause.since.isoformat() if pause else None, self._target],
+        )
 
     def _remembered(self, column: str) -> Json:
         (text,) = self._one(f"SELECT {column} FROM targets WHERE id = ?", self._target)

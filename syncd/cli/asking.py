@@ -1,0 +1,70 @@
+"""Who answers a command: the daemon that works on the state file, or, where none does, the state file itself."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from typing import TYPE_CHECKING, Any
+
+from syncd.cli.shared import following, state_of
+
+if TYPE_CHECKING:
+    from syncd.core.model import Json
+    from syncd.core.plan import Run
+    from syncd.daemon.client import Daemon
+    from syncd.jobs import Job
+    from syncd.setup import Setup
+
+
+def daemon_of(setup: Setup) -> Daemon | None:
+    """Return the daemon that works on the configured state file, None where none does. Raises DaemonError."""
+    from syncd.daemon.client import find
+
+    return find(setup.sockets, setup.state)
+
+
+def ask(setup: Setup, operation: str, **arguments: Any) -> Json:
+    """Return the answer to one of `syncd.desk.OPERATIONS`. Raises SyncdError."""
+    if daemon := daemon_of(setup):
+        return daemon.ask(operation, arguments, _behind())
+    from datetime import UTC, datetime
+
+    from syncd.desk import OPERATIONS, Desk
+
+    meant = OPERATIONS[operation]
+    asked = meant.arguments(**arguments)
+    with state_of(setup) as state:
+        desk = Desk(setup, state, person(), datetime.now(UTC))
+        if not meant.writes:
+            return meant.answer(desk, asked)
+        with state.lease(operation):
+            return meant.answer(desk, asked)
+
+
+def runs_of(setup: Setup, job: Job) -> list[Run]:
+    """Have a job done, and follow it to its end. Raises SyncdError."""
+    from syncd.core.plan import Run
+
+    job.targets(setup)  # what is unknown is said before anybody is asked
+    if daemon := daemon_of(setup):
+        with following() as progress:
+            return [Run.from_json(each) for each in daemon.follow(job.model_dump(), progress, _behind())]
+    from syncd.jobs import perform
+
+    with state_of(setup) as state, state.lease(job.kind), following() as progress:
+        return [each for each in perform(job, setup, state, progress) if isinstance(each, Run)]
+
+
+def person() -> str:
+    """Return the login name of whoever runs this: of the person behind sudo, else of the process."""
+    user = os.getuid()
+    if behind := _behind():
+        return behind
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"user {user}"
+
+
+def _behind() -> str:
+    return os.environ.get("SUDO_USER", "") if os.getuid() == 0 else ""

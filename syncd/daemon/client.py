@@ -1,0 +1,150 @@
+"""Asking the daemon, over its Unix socket: HTTP and JSON, one connection for each question."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final, Protocol
+
+import orjson
+
+from syncd.core.model import Json
+from syncd.errors import DaemonError, LeaseHeld, SyncdError
+
+BEHIND: Final = "Syncd-Behind"
+"""The header in which root says who called sudo."""
+_PATIENCE: Final = 30.0
+"""Seconds that an answer may take; whoever follows a run hears something every few seconds."""
+
+
+class Follower(Protocol):
+    """Who is told how far a run is, as `syncd.progress.TerminalProgress` is."""
+
+    def pulled(self, people: int) -> None: ...
+    def reading(self, target: str) -> None: ...
+    def waiting(self, sentence: str) -> None: ...
+    def pushing(self, target: str, changes: int) -> None: ...
+    def pushed(self, target: str, changes: int) -> None: ...
+
+
+class Daemon:
+    """The daemon behind a socket. Every method raises DaemonError when it can't be asked, and whatever it refuses."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def about(self) -> Json:
+        """Return its process, state file and configuration."""
+        return self.ask("daemon", {})
+
+    def ask(self, operation: str, arguments: Mapping[str, Json], behind: str = "") -> Json:
+        """Return the answer to one operation."""
+        with self._sent(operation, arguments, behind) as response:
+            return _understood(response)
+
+    def follow(self, job: Mapping[str, Json], progress: Follower | None, behind: str = "") -> list[Json]:
+        """Have a job done, and return its runs, or plans, when it has ended; whoever leaves before doesn't end it."""
+        with self._sent("jobs", job, behind) as response:
+            if response.status != 200:
+                _understood(response)
+            for line in iter(response.readline, b""):
+                event = orjson.loads(line)
+                if event["event"] == "end":
+                    answer: list[Json] = event["answer"]
+                    return answer
+                if event["event"] == "error":
+                    raise _error(event)
+                if progress is not None:
+                    _tell(event, progress)
+        raise DaemonError("the daemon ended before the run did", hint="`syncd status` says where it stands")
+
+    @contextmanager
+    def _sent(self, operation: str, arguments: Mapping[str, Json], behind: str) -> Iterator[http.client.HTTPResponse]:
+        headers = {"Content-Type": "application/json"} | ({BEHIND: behind} if behind else {})
+        with closing(_Connection(self._path)) as connection:
+            connection.connect()
+            try:
+                connection.request("POST", f"/v1/{operation}", orjson.dumps(dict(arguments)), headers)
+                yield connection.getresponse()
+            except TimeoutError:
+                raise DaemonError(f"{self._path}: the daemon did not answer in {_PATIENCE:.0f} s") from None
+            except (http.client.HTTPException, ConnectionError) as error:
+                what = str(error) or type(error).__name__
+                raise DaemonError(
+                    f"{self._path}: the daemon broke off ({what})", hint="`journalctl -u syncd` says more"
+                ) from None
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("syncd", timeout=_PATIENCE)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        with reachable(self._path) as address:
+            self.sock.connect(address)
+
+
+@contextmanager
+def reachable(path: Path) -> Iterator[str]:
+    """Give an address for a socket's path, however long that is: the kernel takes 107 bytes."""
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+def find(sockets: Sequence[Path], state: Path) -> Daemon | None:
+    """Return the daemon that works on a state file; None where none does.
+
+    Raises DaemonError where one runs that we may not talk to.
+    """
+    for path in sockets:
+        daemon = Daemon(path)
+        try:
+            about = daemon.about()
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
+            continue
+        except PermissionError:
+            raise DaemonError(
+                f"{path}: you may not talk to the daemon", hint="its socket is for root and for members of its group"
+            ) from None
+        if about["state"] == str(state.resolve()):
+            return daemon
+    return None
+
+
+def _understood(response: http.client.HTTPResponse) -> Json:
+    try:
+        answer = orjson.loads(response.read())
+    except orjson.JSONDecodeError:
+        raise DaemonError(f"the daemon answered {response.status}, and not in JSON") from None
+    if response.status != 200:
+        raise _error(answer)
+    return answer
+
+
+def _error(answer: Json) -> SyncdError:
+    class_ = LeaseHeld if answer.get("exit_code") == LeaseHeld.exit_code else SyncdError
+    return class_(answer["error"], hint=answer.get("hint", ""))
+
+
+def _tell(event: Json, progress: Follower) -> None:
+    match event["event"]:
+        case "waiting":
+            progress.waiting(event["for"])
+        case "pulling":
+            progress.pulled(event["people"])
+        case "reading":
+            progress.reading(event["target"])
+        case "pushing":
+            progress.pushing(event["target"], event["changes"])
+        case "pushed":
+            progress.pushed(event["target"], event["changes"])

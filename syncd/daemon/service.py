@@ -1,0 +1,508 @@
+"""The daemon: one event loop that decides what begins when, answers who asks, and never waits for work itself.
+
+Work is done in threads, one for each cycle, each with a handle of its own on the state file; the lease is held from
+beginning to end. What ends the process: SIGTERM or SIGINT, in order; everything else that goes wrong is said, and
+tried again when it is due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+import uvicorn
+from apscheduler.job import Job as Alarm
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from pydantic import BaseModel
+
+from syncd.brake import Brake
+from syncd.core.model import Json
+from syncd.core.plan import Run, timestamp
+from syncd.daemon.api import PeerProtocol, application, error_event
+from syncd.daemon.board import Board, Told
+from syncd.daemon.clock import Clock
+from syncd.daemon.peer import Rights, listen
+from syncd.daemon.rota import Rota, Turn
+from syncd.daemon.schedule import trigger
+from syncd.daemon.systemd import Systemd
+from syncd.daemon.work import Result, asked, scheduled
+from syncd.desk import OPERATIONS, Desk
+from syncd.errors import ConfigurationError, Fault, SyncdError
+from syncd.jobs import Job
+from syncd.setup import RUNTIME_SOCKET, Setup, read
+from syncd.store import StateFile
+
+log = structlog.get_logger()
+_TICK: Final = 1.0
+"""Seconds between two looks at the clock, and two words to systemd."""
+_FOLLOWED: Final = 0.2
+"""Seconds between two looks at how far a cycle is that somebody follows."""
+_HEARTBEAT: Final = 5.0
+"""Seconds after which whoever follows hears something, even if nothing has happened."""
+_GRACE: Final = 5.0
+"""Seconds beyond `drain` until what only reads is left where it is."""
+
+
+@dataclass(eq=False)
+class _Cycle:
+    """One cycle that goes on."""
+
+    turn: Turn
+    board: Board
+    brake: Brake
+    began: datetime
+    by: str
+    kind: str
+    done: asyncio.Future[list[Json]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+@dataclass(eq=False)
+class _Asked:
+    """What a person asked for, until it begins."""
+
+    job: Job
+    setup: Setup
+    by: str
+    began: asyncio.Future[_Cycle] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Daemon:
+    """One running daemon."""
+
+    def __init__(self, setup: Setup, systemd: Systemd | None = None, clock: Clock | None = None) -> None:
+        self._setup = setup
+        self._systemd = systemd or Systemd()
+        self._clock = clock or Clock()
+        self._rota = Rota()
+        self._cycles: list[_Cycle] = []
+        self._scheduler = AsyncIOScheduler(timezone=UTC)
+        self._threads = ThreadPoolExecutor(thread_name_prefix="cycle", max_workers=64)
+        self._began = datetime.now(UTC)
+        self._refused = ""
+        """Why the configuration that was last read again is not the one in force."""
+        self._stopping = asyncio.Event()
+        self._work: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> bool:
+        """Run until SIGTERM or SIGINT; the caller holds the lease. Returns whether everything came to an end.
+
+        Raises SyncdError when it can't begin.
+        """
+        loop = asyncio.get_running_loop()
+        for target in self._setup.targets:
+            target.token()  # a person is watching now: what can't work is said at once
+        self._rota.paused = self._paused()
+        rights = Rights.of_group(self._setup.settings.control.group)
+        path = socket_of(self._setup)
+        with listen(path, rights) as listening:
+            for each in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(each, self._stop)
+            loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+            server = _Server(_config(application(self, rights), PeerProtocol))
+            serving = loop.create_task(server.serve([listening]))
+            self._set_alarms()
+            self._scheduler.start()
+            log.info("started", pid=os.getpid(), socket=str(path), targets=len(self._setup.targets))
+            self._systemd.ready()
+            self._rota.due([target.name for target in self._setup.targets], full=False)
+            self._begin_what_may()
+            ticking = loop.create_task(self._tick())
+            await self._stopping.wait()
+            ended = await self._come_to_an_end()
+            ticking.cancel()
+            server.should_exit = True
+            with suppress(TimeoutError):
+                await asyncio.wait_for(serving, _GRACE)
+            path.unlink(missing_ok=True)
+        log.info("stopped", unfinished=not ended)
+        return ended
+
+    def _paused(self) -> set[str]:
+        with StateFile(self._setup.state) as state, state.explained():
+            return {each.name for each in self._setup.targets if state.snapshot(each.name).paused}
+
+    # -- what begins when ------------------------------------------------------------------------
+
+    def _set_alarms(self) -> None:
+        """Let the scheduler have one alarm for all targets of one schedule; alarms that stay keep their time."""
+        settings = self._setup.settings
+        wanted: dict[tuple[str, str], list[str]] = {}
+        for target, own in zip(self._setup.targets, (each.schedule for each in settings.target), strict=True):
+            for kind, line in (
+                ("sync", own.sync or settings.schedule.sync),
+                ("resync", own.resync or settings.schedule.resync),
+            ):
+                if line is not None and line != "never":
+                    wanted.setdefault((kind, line), []).append(target.name)
+        zone, jitter = settings.schedule.timezone, settings.schedule.jitter
+        alarms = {
+            f"{kind} {line} {zone} {jitter} {' '.join(names)}": (kind, line, names)
+            for (kind, line), names in wanted.items()
+        }
+        for alarm in self._alarms():
+            if alarm.id not in alarms:
+                alarm.remove()
+        for id_, (kind, line, names) in alarms.items():
+            if self._scheduler.get_job(id_) is None:
+                self._scheduler.add_job(
+                    self._ring,
+                    trigger(line, zone, jitter),
+                    args=[names],
+                    kwargs={"full": kind == "resync"},
+                    id=id_,
+                    name=kind,
+                    misfire_grace_time=None,
+                    coalesce=True,
+                    max_instances=1,
+                )
+
+    def _alarms(self) -> list[Alarm]:
+        return list(self._scheduler.get_jobs())
+
+    async def _ring(self, names: list[str], *, full: bool) -> None:
+        log.debug("due", targets=names, full=full)
+        self._rota.due(names, full=full)
+        self._begin_what_may()
+
+    def _begin_what_may(self) -> None:
+        if self._stopping.is_set():
+            return
+        for turn in self._rota.next():
+            task = asyncio.get_running_loop().create_task(self._do(turn))
+            self._work.add(task)
+            task.add_done_callback(self._work.discard)
+
+    async def _do(self, turn: Turn) -> None:
+        """Have a cycle done in a thread of its own."""
+        loop = asyncio.get_running_loop()
+        wish = turn.asked if isinstance(turn.asked, _Asked) else None
+        brake = Brake()
+        board = Board(turn.targets, brake)
+        kind = wish.job.kind if wish else "resync" if turn.full else "sync"
+        cycle = _Cycle(turn, board, brake, datetime.now(UTC), wish.by if wish else "schedule", kind)
+        self._cycles.append(cycle)
+
+        def ended(run: Run) -> None:  # in the cycle's thread
+            loop.call_soon_threadsafe(self._free, turn, run.plan.target)
+
+        try:
+            if wish is not None:
+                wish.began.set_result(cycle)
+                runs, answer = await loop.run_in_executor(
+                    self._threads, asked, wish.job, wish.setup, board, brake, ended
+                )
+                cycle.done.set_result(answer)
+                await self._note(cycle, Result(runs))
+            else:
+                result = await loop.run_in_executor(
+                    self._threads, scheduled, self._setup, turn.targets, turn.full, board, brake, ended
+                )
+                cycle.done.set_result([run.to_json() for run in result.runs])
+                await self._note(cycle, result)
+        except SyncdError as error:
+            cycle.done.set_exception(error)
+            cycle.done.exception()  # whoever follows hears of it; perhaps nobody does
+        except Exception as error:
+            # A fault of ours must not end the daemon: it is said, and the targets are tried again when they are due.
+            log.exception("fault", targets=list(turn.targets))
+            text = f"a fault of syncd itself: {type(error).__name__}: {error}"
+            if not cycle.done.done():
+                cycle.done.set_exception(SyncdError(text, hint="please report it with what the log says"))
+                cycle.done.exception()
+            await self._note(cycle, Result(faults={"": text}))
+        finally:
+            self._cycles.remove(cycle)
+            self._free(turn)
+
+    def _free(self, turn: Turn, target: str | None = None) -> None:
+        self._rota.free(turn, target)
+        self._begin_what_may()
+
+    async def _note(self, cycle: _Cycle, result: Result) -> None:
+        """Say what came of a cycle."""
+        if result.source is not None:
+            log.error("source_failed", error=result.source.message, hint=result.source.hint)
+        for target, fault in result.faults.items():
+            log.error("cycle_failed", target=target or list(cycle.turn.targets), error=fault)
+
+    # -- time ------------------------------------------------------------------------------------
+
+    async def _tick(self) -> None:
+        """Every second: has the clock jumped, what goes on, and that we are alive."""
+        due = 0.0
+        every = min(self._systemd.watchdog / 3, 10.0) if self._systemd.watchdog else 10.0
+        while True:
+            if jump := self._clock.jumped():
+                log.warning("clock_jumped", seconds=round(jump))
+                self._set_right()
+            self._systemd.status(self._sentence())
+            if time.monotonic() >= due:
+                self._systemd.alive()
+                due = time.monotonic() + every
+            await asyncio.sleep(_TICK)
+
+    def _set_right(self) -> None:
+        """After a jump of the clock: what was missed is done once, and everything else is due from now on."""
+        now = datetime.now(UTC)
+        for alarm in self._alarms():
+            if alarm.next_run_time is not None and alarm.next_run_time <= now:
+                self._rota.due(alarm.args[0], full=alarm.kwargs["full"])
+            alarm.reschedule(alarm.trigger)
+        self._begin_what_may()
+
+    def _next(self, target: str) -> dict[str, Json]:
+        """Return by kind when a target is due next."""
+        found: dict[str, Json] = {"sync": None, "resync": None}
+        for alarm in self._alarms():
+            if target in alarm.args[0] and alarm.next_run_time is not None:
+                found[alarm.name] = timestamp(alarm.next_run_time.astimezone(UTC))
+        return found
+
+    def _sentence(self) -> str:
+        """Say in a line what goes on."""
+        if self._stopping.is_set():
+            return "stopping: finishing what is in flight"
+        said = []
+        for cycle in self._cycles:
+            for target in sorted(cycle.turn.left):
+                at = cycle.board.standing(target)
+                if at["phase"] == "pushing":
+                    left = f", {_span(at['seconds_left'])} left" if at["seconds_left"] is not None else ""
+                    said.append(f"pushing to {target}: {at['done']} of {at['of']}, {at['per_second']}/s{left}")
+                else:
+                    people = f", {at['people']} people so far" if "people" in at else ""
+                    said.append(f"{cycle.kind} of {target}: {at['phase']}{people}")
+        if said:
+            return "; ".join(said)
+        coming = [alarm.next_run_time for alarm in self._alarms() if alarm.next_run_time is not None]
+        paused = f"paused: {', '.join(sorted(self._rota.paused))}; " if self._rota.paused else ""
+        return f"{paused}next run {min(coming):%H:%M:%S} UTC" if coming else f"{paused}no run is scheduled"
+
+    # -- the end ---------------------------------------------------------------------------------
+
+    def _stop(self) -> None:
+        """Come to an end; told twice, at once."""
+        again = self._stopping.is_set()
+        log.info("stopping", again=again)
+        self._systemd.stopping()
+        self._stopping.set()
+        for cycle in self._cycles:
+            cycle.brake.pull()
+
+    async def _come_to_an_end(self) -> bool:
+        """Wait for what goes on, as long as it may take; return whether all of it ended."""
+        self._scheduler.shutdown(wait=False)
+        self._systemd.status(self._sentence())
+        if self._work:
+            seconds = self._setup.settings.drain.total_seconds() + _GRACE
+            _, left = await asyncio.wait(self._work, timeout=seconds)
+            for cycle in self._cycles:
+                log.warning("left_unfinished", kind=cycle.kind, targets=sorted(cycle.turn.left))
+            return not left
+        return True
+
+    # -- what people ask -------------------------------------------------------------------------
+
+    def about(self) -> Json:
+        """Return which daemon this is."""
+        return {
+            "pid": os.getpid(),
+            "since": timestamp(self._began),
+            "configuration": str(self._setup.file),
+            "state": str(self._setup.state.resolve()),
+            "refused": self._refused,
+        }
+
+    def answer(self, operation: str, asked: BaseModel, by: str) -> Json:
+        """Answer an operation; in a thread. Raises SyncdError."""
+        setup = self._setup
+        with StateFile(setup.state) as state:
+            answer = OPERATIONS[operation].answer(Desk(setup, state, by, datetime.now(UTC)), asked)
+        if OPERATIONS[operation].writes:
+            log.info("told", operation=operation, by=by, **asked.model_dump(exclude_none=True))
+        if operation == "status":
+            return [row | {"daemon": self._standing(row["target"])} for row in answer]
+        return answer
+
+    def _standing(self, target: str) -> Json:
+        """Return what the daemon knows of a target and the state file doesn't."""
+        running = None
+        for cycle in list(self._cycles):
+            if target in cycle.turn.left:
+                running = {
+                    "kind": cycle.kind,
+                    "since": timestamp(cycle.began),
+                    "by": cycle.by,
+                    **cycle.board.standing(target),
+                }
+        return self.about() | {"next": self._next(target), "running": running}
+
+    def settled(self, operation: str, asked: BaseModel) -> None:
+        """After `pause`: bring what goes on to an end; after `resume`: begin again."""
+        names = [each.name for each in self._setup.chosen(asked.target)]  # type: ignore[attr-defined]
+        if operation == "pause":
+            self._rota.paused |= set(names)
+            for cycle in self._cycles:
+                for name in names:
+                    cycle.brake.pull(name)
+        elif operation == "resume":
+            self._rota.paused -= set(names)
+            self._rota.due(names, full=False)
+            self._begin_what_may()
+
+    async def follow(self, job: Job, by: str) -> AsyncIterator[Json]:
+        """Have a job done, and say how far it is. It goes on when nobody follows any more."""
+        try:
+            targets = tuple(target.name for target in job.targets(self._setup))
+            if self._stopping.is_set():
+                raise SyncdError("the daemon is about to stop; nothing was done")
+        except SyncdError as error:
+            yield error_event(error)
+            return
+        wish = _Asked(job, self._setup, by)
+        turn = Turn(targets, frozenset(targets) if job.kind in ("resync", "relink") else frozenset(), wish)
+        log.info("asked", kind=job.kind, targets=list(targets), who=job.who, by=by)
+        self._rota.ask(turn)
+        self._begin_what_may()
+        try:
+            async for event in self._followed(wish, turn):
+                yield event
+        finally:
+            if not wish.began.done():
+                self._rota.withdraw(wish)
+
+    async def _followed(self, wish: _Asked, turn: Turn) -> AsyncIterator[Json]:
+        said = time.monotonic()
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        either: list[asyncio.Future[Any]] = [wish.began, stopping]
+        try:
+            while not wish.began.done():
+                others = ", ".join(self._rota.before(turn)) or "others"
+                yield {"event": "waiting", "for": f"waiting for what goes on: {others}"}
+                await asyncio.wait(either, timeout=_HEARTBEAT, return_when=asyncio.FIRST_COMPLETED)
+                if self._stopping.is_set() and not wish.began.done():
+                    yield error_event(SyncdError("the daemon was told to stop; nothing was done"))
+                    return
+        finally:
+            stopping.cancel()
+        cycle, told = wish.began.result(), Told()
+        while True:
+            await asyncio.wait([cycle.done], timeout=_FOLLOWED)
+            for event in cycle.board.news(told):
+                said = time.monotonic()
+                yield event
+            if cycle.done.done():
+                break
+            if time.monotonic() - said > _HEARTBEAT:
+                said = time.monotonic()
+                yield {"event": "alive"}
+        error = cycle.done.exception()
+        if isinstance(error, SyncdError):
+            yield error_event(error)
+        else:
+            yield {"event": "end", "answer": cycle.done.result()}
+
+    # -- another configuration -------------------------------------------------------------------
+
+    def _reload_soon(self) -> None:
+        async def reload() -> None:
+            with suppress(SyncdError):  # it is in the log, and in `status`
+                await self.reload("SIGHUP")
+
+        task = asyncio.get_running_loop().create_task(reload())
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+
+    async def reload(self, by: str) -> Json:
+        """Read the configuration again; what goes on ends as it began. Raises SyncdError, and the old one stays."""
+        self._systemd.reloading()
+        try:
+            setup = await asyncio.get_running_loop().run_in_executor(None, self._read_again)
+        except SyncdError as error:
+            self._refused = error.message
+            log.error("reload_refused", by=by, error=str(error))
+            raise
+        else:
+            new = {target.name for target in setup.targets} - {target.name for target in self._setup.targets}
+            gone = {target.name for target in self._setup.targets} - {target.name for target in setup.targets}
+            self._setup, self._refused = setup, ""
+            self._rota.forget({target.name for target in setup.targets})
+            self._rota.paused = self._paused()
+            self._set_alarms()
+            self._rota.due(new, full=False)
+            self._begin_what_may()
+            log.info("reloaded", by=by, targets=len(setup.targets), new=sorted(new), gone=sorted(gone))
+            return {"targets": [target.name for target in setup.targets], "new": sorted(new), "gone": sorted(gone)}
+        finally:
+            self._systemd.ready()
+
+    def _read_again(self) -> Setup:
+        setup = read(self._setup.file)
+        for target in setup.targets:
+            target.token()
+        faults = []
+        for key, old, new in (
+            ("state", self._setup.state, setup.state),
+            ("control", self._setup.settings.control, setup.settings.control),
+            ("metrics", self._setup.settings.metrics, setup.settings.metrics),
+        ):
+            if old != new:
+                faults.append(Fault(key, "takes effect when the daemon is restarted, not by reloading"))
+        if faults:
+            raise ConfigurationError(str(setup.file), faults)
+        return setup
+
+
+def socket_of(setup: Setup) -> Path:
+    """Return where the daemon puts its socket: as configured, else in the runtime folder systemd made, else beside
+    the state file."""
+    if setup.settings.control.socket is None and (folder := os.environ.get("RUNTIME_DIRECTORY")):
+        return Path(folder.partition(":")[0]) / RUNTIME_SOCKET.name
+    return setup.sockets[0]
+
+
+def _span(seconds: int) -> str:
+    """Return so many seconds as a person says it."""
+    if seconds < 100:
+        return f"{seconds} s"
+    return f"{round(seconds / 60)} min" if seconds < 6000 else f"{round(seconds / 3600)} h"
+
+
+class _Server(uvicorn.Server):
+    """Leaves the process's signals to the daemon."""
+
+    def capture_signals(self) -> Any:
+        return nullcontext()
+
+
+def _config(app: Callable[..., Awaitable[None]], protocol: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+    )
+
+
+def serve(setup: Setup) -> int:
+    """Run the daemon to its end; returns the exit code. Raises SyncdError."""
+    with StateFile(setup.state) as state, state.lease("run"):
+        ended = asyncio.run(Daemon(setup).run())
+        if not ended:
+            # What is left only reads, in threads that nothing ends; whatever it is, the next start looks.
+            os._exit(0)
+    return 0

@@ -1,0 +1,95 @@
+"""What a cycle's thread does: the very same as the commands, with a handle on the state file that is its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from syncd.brake import Brake
+from syncd.core.model import Json
+from syncd.core.plan import Run
+from syncd.daemon.board import Board, Halted
+from syncd.desk import demand_not_paused
+from syncd.errors import SourceError, SyncdError, TargetPaused
+from syncd.jobs import Job, cycle, perform, planned_json
+from syncd.setup import Setup, Target
+from syncd.store import StateFile
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Result:
+    """What came of a cycle by the schedule."""
+
+    runs: list[Run] = field(default_factory=list)
+    source: SyncdError | None = None
+    """Why the source could not be read; the targets were left as they are."""
+    faults: dict[str, str] = field(default_factory=dict)
+    """By target ("": all), what went wrong apart from that."""
+    halted: bool = False
+    """Whether it was told to stop before it came to anything."""
+
+
+def scheduled(
+    setup: Setup,
+    names: tuple[str, ...],
+    full: frozenset[str],
+    board: Board,
+    brake: Brake,
+    ended: Callable[[Run], None],
+) -> Result:
+    """Do a cycle that is due. Never raises SyncdError: nobody is there to whom it could be said."""
+    result = Result()
+
+    def done(run: Run) -> None:
+        result.runs.append(run)
+        ended(run)
+
+    try:
+        with StateFile(setup.state) as state:
+            targets = [target for target in setup.targets if target.name in names and _usable(target, state, result)]
+            if targets:
+                cycle(setup, state, targets, board, brake, done, full=full | _empty(state, targets))
+    except Halted:
+        result.halted = True
+    except SourceError as error:
+        result.source = error
+    except SyncdError as error:
+        result.faults[""] = str(error)
+    return result
+
+
+def _usable(target: Target, state: StateFile, result: Result) -> bool:
+    """Return whether a target's token can be read and nobody has paused it; one that can't stops no other."""
+    try:
+        target.token()
+        demand_not_paused(state, [target.name])
+    except TargetPaused:
+        return False
+    except SyncdError as error:
+        result.faults[target.name] = str(error)
+        return False
+    return True
+
+
+def _empty(state: StateFile, targets: list[Target]) -> frozenset[str]:
+    """Return the targets of which nothing is known: what is there already must be found, not made again."""
+    found = set()
+    for target in targets:
+        snapshot = state.snapshot(target.name)
+        if not any(snapshot.counts().values()) and not snapshot.groups():
+            found.add(target.name)
+    return frozenset(found)
+
+
+def asked(
+    job: Job, setup: Setup, board: Board, brake: Brake, ended: Callable[[Run], None]
+) -> tuple[list[Run], list[Json]]:
+    """Do what a person asked for; returns the runs, and the answer. Raises SyncdError."""
+    with StateFile(setup.state) as state:
+        done = perform(job, setup, state, board, brake, ended)
+    runs = [each for each in done if isinstance(each, Run)]
+    return runs, [each.to_json() if isinstance(each, Run) else planned_json(each) for each in done]
