@@ -14,10 +14,12 @@ from sqlite_utils import Database
 
 from syncd.errors import StateCorrupt, StateError, StateNewer, StateUnwritable
 from syncd.store.holds import Holds
+from syncd.store.incidents import Incidents
 from syncd.store.journal import Journal
 from syncd.store.lease import Lease
 from syncd.store.migrations import APPLICATION_ID, migrations
 from syncd.store.observation import Observation
+from syncd.store.outbox import Outbox
 from syncd.store.quarantine import Quarantine
 from syncd.store.snapshot import Snapshot
 
@@ -135,6 +137,14 @@ class StateFile:
     def quarantine(self, target: str) -> Quarantine:
         """Return what `target` keeps refusing."""
         return Quarantine(self.db, self._target(target), target)
+
+    def incidents(self) -> Incidents:
+        """Return what is wrong and lasts."""
+        return Incidents(self.db)
+
+    def outbox(self) -> Outbox:
+        """Return the notices on their way to people."""
+        return Outbox(self.db)
 
     def observation(self, target: str) -> Observation:
         """Return what a full resync reads of `target`; in a scratch file alone."""

@@ -1,0 +1,185 @@
+"""What is wrong and lasts, and what people were told of: an incident is a row as long as it lasts, and a while after.
+
+Of what can be many (a target's held changes, people who were invited long ago) each is an incident with a subject of
+its own; they are compared with their tables where they lie, however many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import orjson
+from sqlite_utils import Database
+
+from syncd.core.model import Json, State
+from syncd.core.plan import Change, timestamp
+from syncd.store.rows import dumped, marks, moment_of, text_of
+
+HELD: Final = "held"
+PENDING: Final = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something wrong at a target ("": at all of them), since when, and what people were told of it."""
+
+    target: str
+    kind: str
+    since: datetime
+    subject: str = ""
+    ended: datetime | None = None
+    """When it was over; None while it lasts."""
+    detail: dict[str, Json] = field(default_factory=dict)
+
+    def to_json(self) -> Json:
+        return {
+            "target": self.target,
+            "kind": self.kind,
+            "subject": self.subject,
+            "since": timestamp(self.since),
+            "ended": timestamp(self.ended) if self.ended else None,
+            "detail": self.detail,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Somebody who was invited, and since when."""
+
+    key: str
+    name: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HeldAnew:
+    """What is withheld and nobody was told of: how many by limit, and the first of them."""
+
+    limits: dict[str, int]
+    first: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OverdueAnew:
+    """Who waits for too long and nobody was told of: how many, and the first of them."""
+
+    count: int
+    first: tuple[Waiting, ...]
+
+
+class Incidents:
+    """Reads and writes incidents. Writes belong inside the state file's `atomic()`."""
+
+    def __init__(self, db: Database) -> None:
+        self._conn = db.conn
+
+    def lasting(self) -> list[Incident]:
+        """Return what is wrong now, the oldest first; of holds and invitations their own tables tell."""
+        return self._select("ended IS NULL AND kind NOT IN (?, ?)", HELD, PENDING)
+
+    def get(self, target: str, kind: str) -> Incident | None:
+        """Return the incident of a kind of which a target has one at most, also one that is over."""
+        return next(iter(self._select("target = ? AND kind = ? AND subject = ''", target, kind)), None)
+
+    def put(self, incident: Incident) -> None:
+        """Write an incident, in place of what was known of it."""
+        self._conn.execute(
+            "INSERT OR REPLACE INTO incidents (target, kind, subject, since, ended, detail) VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                incident.target,
+                incident.kind,
+                incident.subject,
+                text_of(incident.since),
+                text_of(incident.ended),
+                dumped(incident.detail),
+            ],
+        )
+
+    def forget(self, target: str, kind: str) -> None:
+        """Remove an incident that is over and done with."""
+        self._conn.execute("DELETE FROM incidents WHERE target = ? AND kind = ? AND subject = ''", [target, kind])
+
+    def forget_others(self, targets: Sequence[str]) -> None:
+        """Remove the incidents of every target but these: it is no longer configured."""
+        known = ["", *targets]
+        self._conn.execute(f"DELETE FROM incidents WHERE target NOT IN ({marks(known)})", known)
+
+    def held_anew(self, target: str, passing: Sequence[str], shown: int, now: datetime, memory: timedelta) -> HeldAnew:
+        """Take note of what is withheld and undecided, but for the `passing` limits; return what nobody was told of.
+
+        What comes back within `memory` after it went is no news.
+        """
+        mine = "FROM holds JOIN targets ON targets.id = holds.target WHERE targets.name = ?"
+        self._compare(HELD, target, f"SELECT holds.id {mine}", [target], now, memory)
+        new = (
+            f"{mine} AND decision IS NULL AND limit_name NOT IN ({marks(passing)})"
+            " AND NOT EXISTS (SELECT 1 FROM incidents WHERE incidents.target = targets.name AND kind = ?"
+            " AND subject = holds.id)"
+        )
+        parameters = [target, *passing, HELD]
+        limits = dict(
+            self._conn.execute(f"SELECT limit_name, count(*) {new} GROUP BY limit_name ORDER BY 2 DESC, 1", parameters)
+        )
+        rows = self._conn.execute(
+            f"SELECT change {new} ORDER BY holds.since, holds.rowid LIMIT ?", [*parameters, shown]
+        ).fetchall()
+        self._conn.execute(
+            f"INSERT INTO incidents (target, kind, subject, since) SELECT targets.name, ?, holds.id, holds.since {new}",
+            [HELD, *parameters],
+        )
+        return HeldAnew(limits, tuple(Change.from_json(orjson.loads(change)) for (change,) in rows))
+
+    def overdue_anew(self, target: str, before: datetime, shown: int, now: datetime, memory: timedelta) -> OverdueAnew:
+        """Take note of who was invited before a moment and has not accepted; return of whom nobody was told."""
+        # Who has accepted and is not active yet waits for the target, not for an invitation.
+        mine = (
+            "FROM users JOIN targets ON targets.id = users.target WHERE targets.name = ? AND users.state = ?"
+            " AND users.since <= ? AND users.lost = 0 AND users.accepted = 0"
+        )
+        parameters: list[Any] = [target, State.PENDING.value, text_of(before)]
+        self._compare(PENDING, target, f"SELECT users.key {mine}", parameters, now, memory)
+        new = (
+            f"{mine} AND NOT EXISTS (SELECT 1 FROM incidents WHERE incidents.target = targets.name AND kind = ?"
+            " AND subject = users.key)"
+        )
+        parameters.append(PENDING)
+        rows = self._conn.execute(
+            f"SELECT users.key, users.name, users.since {new} ORDER BY users.since, users.ref LIMIT ?",
+            [*parameters, shown],
+        ).fetchall()
+        noted = self._conn.execute(
+            "INSERT INTO incidents (target, kind, subject, since)"
+            f" SELECT targets.name, ?, users.key, users.since {new}",
+            [PENDING, *parameters],
+        )
+        first = tuple(Waiting(key, name, datetime.fromisoformat(since)) for key, name, since in rows)
+        return OverdueAnew(noted.rowcount, first)
+
+    def _compare(
+        self, kind: str, target: str, current: str, parameters: Sequence[Any], now: datetime, memory: timedelta
+    ) -> None:
+        """Write which of a target's incidents of one kind are over, which are back, and forget what is long over."""
+        mine, known = "target = ? AND kind = ?", [target, kind]
+        self._conn.execute(
+            f"UPDATE incidents SET ended = ? WHERE {mine} AND ended IS NULL AND subject NOT IN ({current})",
+            [text_of(now), *known, *parameters],
+        )
+        self._conn.execute(
+            f"UPDATE incidents SET ended = NULL WHERE {mine} AND ended IS NOT NULL AND subject IN ({current})",
+            [*known, *parameters],
+        )
+        self._conn.execute(f"DELETE FROM incidents WHERE {mine} AND ended <= ?", [*known, text_of(now - memory)])
+
+    def _select(self, condition: str, *parameters: object) -> list[Incident]:
+        rows = self._conn.execute(
+            "SELECT target, kind, since, subject, ended, detail FROM incidents"
+            f" WHERE {condition} ORDER BY since, target, kind",
+            list(parameters),
+        )
+        return [
+            Incident(target, kind, datetime.fromisoformat(since), subject, moment_of(ended), orjson.loads(detail))
+            for target, kind, since, subject, ended, detail in rows
+        ]
