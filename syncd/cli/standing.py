@@ -41,6 +41,7 @@ def status(config: Path, target: str | None, as_json: bool) -> None:
     if as_json:
         answer(rows)
         return
+    lines: list[Text] = []
     cells = [
         (
             row["target"],
@@ -51,8 +52,10 @@ def status(config: Path, target: str | None, as_json: bool) -> None:
         )
         for row in rows
     ]
+    if (about := rows[0].get("daemon")) is not None:
+        lines = _daemon(about)
     headings = ("target", "active", "pending", "deactivated", "groups", "memberships", "last run")
-    show_lines([table(headings, cells), *(line for row in rows for line in _attention(row))])
+    show_lines([table(headings, cells), *lines, *(line for row in rows for line in _attention(row))])
 
 
 def _run_sentence(run: dict[str, Any] | None) -> str:
@@ -67,6 +70,33 @@ def _run_sentence(run: dict[str, Any] | None) -> str:
     return f"run {run['run']}, {run['started'][:19]}: {results}{held}{problems}{error}"
 
 
+def _daemon(about: dict[str, Any]) -> list[Text]:
+    """Return what is to be said of the daemon itself."""
+    from rich.text import Text
+
+    from syncd.report.text import visible
+
+    lines = [Text(f"the daemon runs since {minute(_moment(about['since']))} (process {about['pid']})")]
+    if about["refused"]:
+        problem = visible(" ".join(about["refused"].split()))
+        lines.append(
+            Text(f"its configuration was changed, and refused; the old one is in force: {problem}", "bold red")
+        )
+    return lines
+
+
+def _going_on(running: dict[str, Any]) -> str:
+    """Say how far a run is."""
+    if running["phase"] == "pushing":
+        left = running["seconds_left"]
+        rest = f", about {left // 60 + 1} min left" if left is not None else ""
+        how = f"{running['done']} of {running['of']} changes, {running['per_second']} a second{rest}"
+    else:
+        people = f", {running['people']} people so far" if "people" in running else ""
+        how = f"{running['phase']}{people}"
+    return f"{running['kind']} goes on since {minute(_moment(running['since']))} ({running['by']}): {how}"
+
+
 def _attention(row: dict[str, Any]) -> Iterator[Text]:
     """Yield a line for everything about a target that somebody should know."""
     from rich.text import Text
@@ -76,6 +106,11 @@ def _attention(row: dict[str, Any]) -> Iterator[Text]:
     def line(text: str, style: str = "") -> Text:
         return Text(f"{row['target']}: ", style="bold").append(visible(text), style=style or "not bold")
 
+    if daemon := row.get("daemon"):
+        if running := daemon["running"]:
+            yield line(_going_on(running), "green")
+        coming = [f"next {kind} {minute(_moment(when))}" for kind, when in daemon["next"].items() if when]
+        yield line(", ".join(coming) or "no run is scheduled")
     if paused := row["paused"]:
         yield line(pause_sentence(paused["by"], _moment(paused["since"])), "bold red")
     if stop := row["stopped"]:

@@ -7,6 +7,7 @@ import os
 import pwd
 import socket
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,8 @@ from syncd.errors import DaemonError
 
 _SO_PEERGROUPS: Final = 59
 """Linux 4.13 (socket(7) has it; Python doesn't)."""
+_MOST: Final = 1024
+"""Bytes that Python takes of a socket option: 256 groups."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,14 @@ class Peer:
 def peer_of(connection: socket.socket) -> Peer:
     """Return who is at the other end."""
     size = struct.calcsize("3i")
+    groups: tuple[int, ...] = ()
     pid, uid, gid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
-    found = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4 * 4096)
-    groups = struct.unpack(f"{len(found) // 4}I", found)
+    try:
+        found = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MOST)
+        groups = struct.unpack(f"{len(found) // 4}I", found)
+    except OSError:  # more groups than fit
+        with suppress(KeyError):
+            groups = tuple(os.getgrouplist(pwd.getpwuid(uid).pw_name, gid))
     return Peer(pid, uid, frozenset((gid, *groups)))
 
 

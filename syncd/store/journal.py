@@ -19,6 +19,8 @@ from syncd.store.rows import dumped
 IN_FLIGHT: Final = "syncd ended before an answer came; the next run looks what became of it"
 KEPT_RUNS: Final = 200
 """Runs kept per target; the oldest go first."""
+KEPT_QUIET: Final = 20
+"""Of them, runs of one kind in which nothing was done and nothing went wrong: they say little, and come by the hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +155,20 @@ class Journal:
     def end(
         self, run: int, now: datetime, requests: int, seconds: float, error: str, *, retries: int = 0, waited: float = 0
     ) -> None:
-        """Write down that a run is over, and let the oldest runs go, except for what nobody knows the outcome of."""
+        """Write down that a run is over, and let the oldest runs go, except for what nobody knows the outcome of.
+
+        Runs in which nothing was done go sooner, so that those in which something was are kept for longer.
+        """
         self._conn.execute(
             "UPDATE runs SET finished = ?, requests = ?, seconds = ?, error = ?, retries = ?, waited = ? WHERE id = ?",
             [now.isoformat(), requests, seconds, error, retries, waited, run],
+        )
+        self._conn.execute(
+            "DELETE FROM runs WHERE id IN (SELECT id FROM runs AS quiet WHERE target = ?1 AND error = ''"
+            " AND kind = (SELECT kind FROM runs WHERE id = ?2) AND finished IS NOT NULL"
+            " AND NOT EXISTS (SELECT 1 FROM outcomes WHERE outcomes.run = quiet.id)"
+            " ORDER BY id DESC LIMIT -1 OFFSET ?3)",
+            [self._target, run, KEPT_QUIET],
         )
         old = (
             "SELECT id FROM runs WHERE target = ?1 AND id NOT IN (SELECT run FROM outcomes WHERE open = 1)"
