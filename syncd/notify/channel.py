@@ -1,0 +1,50 @@
+"""What the ways to reach people have in common: a name, sending one notice, and how they say that it didn't work."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Protocol
+
+from syncd.notify.notice import Notice
+
+
+class Undelivered(Exception):
+    """A notice was not taken, or nobody can say; `str()` of it says why, and holds no secret.
+
+    `retry_after`: seconds for which the other side asks to be left alone, 0 where it doesn't.
+    """
+
+    def __init__(self, problem: str, *, retry_after: float = 0.0) -> None:
+        super().__init__(problem)
+        self.retry_after = retry_after
+
+
+class Channel(Protocol):
+    """One way to reach people."""
+
+    @property
+    def name(self) -> str:
+        """`webhook` or `email`: what the outbox remembers deliveries by."""
+
+    async def send(self, notice: Notice) -> None:
+        """Deliver one notice. Raises Undelivered; ends within a time that it knows itself."""
+
+
+def trusting(ca_file: Path | None) -> ssl.SSLContext:
+    """Return what verifies a server's certificate and name: by the system's authorities, or those of a file.
+
+    Raises Undelivered where the file can't be used. It is read each time, for it may be renewed.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        problem = f"{ca_file}: {error.strerror or error}; `ca_file` is to be a file of certificates in PEM form"
+        raise Undelivered(problem) from None
+
+
+def tls_problem(error: ssl.SSLError) -> str:
+    """Return what is wrong with a TLS connection, in a sentence."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate is not accepted: {error.verify_message}"
+    return f"TLS fails: {error.reason or 'the connection was broken off'}"

@@ -1,0 +1,62 @@
+"""From checked settings to the ways by which people are told. Secrets are read when something is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from syncd.notify.channel import Channel
+from syncd.sections import Secret
+from syncd.settings_notify import EmailSettings, NotifySettings, WebhookSettings
+from syncd.values import webhook_url
+
+
+def channels(settings: NotifySettings, file: Path, hostname: str) -> list[Channel]:
+    """Return the configured ways to reach people; paths are relative to the configuration file's folder."""
+    base = file.resolve().parent
+    found: list[Channel] = []
+    if settings.webhook is not None:
+        found.append(_webhook(settings.webhook, base))
+    if settings.email is not None:
+        found.append(_mail(settings.email, base, hostname))
+    return found
+
+
+def _webhook(settings: WebhookSettings, base: Path) -> Channel:
+    from syncd.notify.webhook import Webhook
+
+    url = settings.url
+
+    def address() -> str:
+        if isinstance(url, str):
+            return url
+        try:
+            return webhook_url(url.reveal(base).get_secret_value())
+        except ValueError as error:
+            raise ValueError(f"notify.webhook.url: {error}") from None
+
+    return Webhook(address, ca_file=base / settings.ca_file if settings.ca_file else None)
+
+
+def _mail(settings: EmailSettings, base: Path, hostname: str) -> Channel:
+    from syncd.notify.mail import Mail, MailServer
+
+    server = MailServer(
+        settings.host,
+        settings.effective_port,
+        settings.security,
+        settings.user,
+        _password(settings.password, base) if settings.password is not None else None,
+        base / settings.ca_file if settings.ca_file else None,
+    )
+    return Mail(server, settings.sender, settings.to, hostname=hostname)
+
+
+def _password(secret: Secret, base: Path) -> Callable[[], str]:
+    def reveal() -> str:
+        try:
+            return secret.reveal(base).get_secret_value()
+        except ValueError as error:
+            raise ValueError(f"notify.email.password: {error}") from None
+
+    return reveal

@@ -1,0 +1,183 @@
+"""Sends notices as e-mail over SMTP. Encrypted, and the server's certificate verified, unless it is this machine.
+
+SMTP is spoken by a thread of its own, which nobody waits for when syncd ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import smtplib
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Final, Literal
+
+import structlog
+
+from syncd.notify.channel import Undelivered, tls_problem, trusting
+from syncd.notify.notice import Notice, email
+from syncd.report.text import visible
+
+log = structlog.get_logger()
+
+Security = Literal["starttls", "tls", "none"]
+_SECONDS: Final = 15.0
+"""How long a silence may last …"""
+_DEADLINE: Final = 60.0
+"""… and everything together."""
+_WORDS: Final = 200
+
+
+@dataclass(frozen=True)
+class MailServer:
+    """Who takes the e-mail. `password` is asked for each time, and raises ValueError with what is wrong."""
+
+    host: str
+    port: int
+    security: Security
+    user: str = ""
+    password: Callable[[], str] | None = None
+    ca_file: Path | None = None
+
+
+class Mail:
+    """E-mail to some people, through one server."""
+
+    name = "email"
+
+    def __init__(
+        self,
+        server: MailServer,
+        sender: str,
+        to: Sequence[str],
+        *,
+        hostname: str,
+        silence: float = _SECONDS,
+        deadline: float = _DEADLINE,
+    ) -> None:
+        self._server = server
+        self._sender = sender
+        self._to = list(to)
+        self._hostname = hostname
+        self._silence = silence
+        self._deadline = deadline
+
+    async def send(self, notice: Notice) -> None:
+        """Send one notice. Raises Undelivered; whoever was refused as one of several is only named in the log."""
+        message = email(notice, self._sender, self._to, self._hostname)
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
+        conversation = _Conversation(self._server, self._sender, self._to, message, self._hostname, self._silence)
+
+        def converse() -> None:
+            problem: BaseException | None = None
+            try:
+                conversation.run()
+            except BaseException as error:
+                problem = error
+            with suppress(RuntimeError):  # the loop is over, and nobody waits
+                loop.call_soon_threadsafe(_end, ended, problem)
+
+        threading.Thread(target=converse, name="smtp", daemon=True).start()
+        try:
+            async with asyncio.timeout(self._deadline):
+                await ended
+        except TimeoutError:
+            raise Undelivered("no answer in time") from None
+        finally:
+            conversation.hang_up()
+
+
+def _end(future: asyncio.Future[None], problem: BaseException | None) -> None:
+    if future.done():
+        return
+    if problem is None:
+        future.set_result(None)
+    else:
+        future.set_exception(problem)
+
+
+class _Conversation:
+    """One connection to the server, from the greeting to QUIT. Any thread may hang up."""
+
+    def __init__(
+        self,
+        server: MailServer,
+        sender: str,
+        to: Sequence[str],
+        message: EmailMessage,
+        hostname: str,
+        silence: float,
+    ) -> None:
+        self._server = server
+        self._sender = sender
+        self._to = to
+        self._message = message
+        self._hostname = hostname
+        self._silence = silence
+        self._smtp: smtplib.SMTP | None = None
+
+    def run(self) -> None:
+        """Hold it. Raises Undelivered."""
+        try:
+            password = self._server.password().strip() if self._server.password is not None else ""
+        except ValueError as error:
+            raise Undelivered(str(error)) from None
+        try:
+            smtp = self._smtp = self._connected()
+            try:
+                if self._server.security == "starttls":
+                    smtp.starttls(context=trusting(self._server.ca_file))
+                if self._server.user:
+                    smtp.login(self._server.user, password)
+                refused = smtp.send_message(self._message, self._sender, list(self._to))
+                with suppress(smtplib.SMTPException, OSError):  # it has been taken, whatever comes now
+                    smtp.quit()
+            finally:
+                smtp.close()
+        except smtplib.SMTPAuthenticationError as error:
+            # Not the server's words: they may repeat what it was sent.
+            raise Undelivered(f"{self._server.host} refuses user and password ({error.smtp_code})") from None
+        except smtplib.SMTPRecipientsRefused as error:
+            (code, words), *_ = error.recipients.values()
+            raise Undelivered(f"{self._server.host} takes mail for none of `to`: {code} {_words(words)}") from None
+        except smtplib.SMTPResponseException as error:
+            raise Undelivered(f"{self._server.host} answers {error.smtp_code} {_words(error.smtp_error)}") from None
+        except smtplib.SMTPNotSupportedError as error:
+            raise Undelivered(f"{self._server.host}: {error}") from None
+        except ssl.SSLError as error:
+            raise Undelivered(f"{self._server.host}: {tls_problem(error)}") from None
+        except TimeoutError:
+            raise Undelivered(f"{self._server.host}: no answer in time") from None
+        except (OSError, smtplib.SMTPException, ValueError) as error:
+            what = error.strerror if isinstance(error, OSError) and error.strerror else "the connection was broken off"
+            raise Undelivered(f"{self._server.host}:{self._server.port}: {what}") from None
+        if refused:
+            log.warning("email_recipients_refused", to=sorted(refused), host=self._server.host)
+
+    def hang_up(self) -> None:
+        """End the connection under whoever still waits for an answer."""
+        sock: socket.socket | None = getattr(self._smtp, "sock", None)
+        if sock is not None:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def _connected(self) -> smtplib.SMTP:
+        server = self._server
+        host = self._hostname.encode("ascii", "replace").decode() or "localhost"
+        if server.security == "tls":
+            context = trusting(server.ca_file)
+            return smtplib.SMTP_SSL(
+                server.host, server.port, local_hostname=host, timeout=self._silence, context=context
+            )
+        return smtplib.SMTP(server.host, server.port, local_hostname=host, timeout=self._silence)
+
+
+def _words(answer: bytes | str) -> str:
+    text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
+    return visible(" ".join(text.split())[:_WORDS])

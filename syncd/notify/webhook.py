@@ -1,0 +1,111 @@
+"""Posts notices to a webhook: JSON whose `text` is what Slack shows. The address is a secret and is never repeated.
+
+TLS is verified, no redirect is followed (what is reported must not go where nobody configured), no proxy of the
+environment is used, and no more of an answer is read than it takes to see what it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import httpx
+import orjson
+
+from syncd.notify.channel import Undelivered, tls_problem, trusting
+from syncd.notify.notice import Notice, webhook_body
+
+_SECONDS: Final = 10.0
+"""How long connecting, or a silence, may last …"""
+_DEADLINE: Final = 30.0
+"""… and everything together."""
+_ANSWER_BYTES: Final = 4096
+_WORDS: Final = re.compile(r"[a-z]+(?:_[a-z]+)+")
+"""How Slack says why: `channel_is_archived`. Other answers may repeat the address, which is a secret."""
+
+# They write every request's address into the log, and it is a secret.
+for _name in ("httpx", "httpcore"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+class Webhook:
+    """A webhook. `url` is asked for each time, and raises ValueError with a sentence that holds nothing of it."""
+
+    name = "webhook"
+
+    def __init__(
+        self,
+        url: Callable[[], str],
+        *,
+        ca_file: Path | None = None,
+        silence: float = _SECONDS,
+        deadline: float = _DEADLINE,
+    ) -> None:
+        self._url = url
+        self._ca_file = ca_file
+        self._silence = silence
+        self._deadline = deadline
+
+    async def send(self, notice: Notice) -> None:
+        """Post one notice. Raises Undelivered."""
+        try:
+            url = self._url()
+        except ValueError as error:
+            raise Undelivered(str(error)) from None
+        try:
+            async with asyncio.timeout(self._deadline):
+                await self._post(url, orjson.dumps(webhook_body(notice)), notice.id)
+        except (TimeoutError, httpx.TimeoutException):
+            raise Undelivered("no answer in time") from None
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, OSError) as error:
+            raise Undelivered(_said(error)) from None
+
+    async def _post(self, url: str, body: bytes, id_: str) -> None:
+        headers = {"Content-Type": "application/json", "User-Agent": "syncd", "Idempotency-Key": id_}
+        async with (
+            httpx.AsyncClient(
+                verify=trusting(self._ca_file), timeout=self._silence, follow_redirects=False, trust_env=False
+            ) as client,
+            client.stream("POST", url, content=body, headers=headers) as response,
+        ):
+            if response.is_success:
+                return
+            if response.has_redirect_location:
+                raise Undelivered(
+                    f"it redirects ({response.status_code}), which is not followed: configure the address itself"
+                )
+            start = b""
+            async for chunk in response.aiter_raw(_ANSWER_BYTES):
+                start += chunk
+                if len(start) >= _ANSWER_BYTES:
+                    break
+        word = start.decode("ascii", "replace").strip()
+        reason = f": {word}" if _WORDS.fullmatch(word) and len(word) <= 60 and word not in url else ""
+        raise Undelivered(
+            f"it answers {response.status_code}{reason}", retry_after=_retry_after(response.headers.get("Retry-After"))
+        )
+
+
+def _retry_after(value: str | None) -> float:
+    return float(value) if value and re.fullmatch(r"[0-9]{1,6}", value) else 0.0
+
+
+def _said(error: Exception) -> str:
+    """Return what went wrong in words of ours; those of the libraries may hold the address."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return tls_problem(cause)
+        if isinstance(cause, OSError) and cause.strerror:
+            return f"it can't be reached: {cause.strerror}"
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, httpx.ConnectError):
+        return "it can't be reached"
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
+        return "its address is not one that can be used"
+    return "the connection was broken off before it had answered"
