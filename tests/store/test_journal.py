@@ -12,7 +12,7 @@ import pytest
 from syncd.core.model import State
 from syncd.core.plan import Action, Change, Estimate, Held, Outcome, Plan, Result, Run, Trouble
 from syncd.store import RunHead, StateFile
-from syncd.store.journal import KEPT_RUNS
+from syncd.store.journal import KEPT_QUIET, KEPT_RUNS
 from tests.world import NOON
 
 CREATE = Change(
@@ -112,13 +112,34 @@ def test_the_oldest_runs_go_with_their_outcomes_and_only_the_targets_own(state: 
     with state.atomic():
         for _ in range(KEPT_RUNS - 1):
             last = journal.begin(empty, NOON)
-            journal.end(last, NOON, 0, 0.0, "")
+            journal.end(last, NOON, 0, 0.0, "the target did not answer")
     assert len(journal.heads(KEPT_RUNS + 10)) == KEPT_RUNS
     assert journal.run(first) is None
     assert journal.run(second) is not None
     assert state.journal("other").run(other) is not None
     runs = {run for (run,) in state.db.conn.execute("SELECT DISTINCT run FROM outcomes")}
     assert runs == {other, second}
+
+
+def test_runs_in_which_nothing_was_done_go_sooner(state: StateFile) -> None:
+    journal, empty = state.journal("t"), replace(PLAN, changes=(), held=(), problems=())
+    resync = replace(empty, kind="resync")
+    with state.atomic():
+        numbers = {plan.kind: journal.begin(plan, NOON) for plan in (resync, empty)}
+        journal.end(numbers["resync"], NOON, 0, 0.0, "")
+        journal.end(numbers["sync"], NOON, 0, 0.0, "")
+    busy = written(state)
+    failed = written(state)
+    with state.atomic():
+        journal.end(failed, NOON, 0, 0.0, "the target did not answer")
+        for _ in range(KEPT_QUIET):
+            last = journal.begin(empty, NOON)
+            journal.end(last, NOON, 0, 0.0, "")
+    kept = [head.number for head in journal.heads(KEPT_RUNS)]
+    assert numbers["resync"] in kept, "the last one of its kind"
+    assert numbers["sync"] not in kept
+    assert {busy, failed, last} <= set(kept)
+    assert len(kept) == KEPT_QUIET + 3
 
 
 def test_a_head_as_json(state: StateFile) -> None:
