@@ -34,8 +34,9 @@ from syncd.errors import ConfigurationError, Fault
 from syncd.faults import explained, nearest
 from syncd.sections import Duration, NamedSecret, PositiveDuration, RuleText, Section, between
 from syncd.settings_daemon import ControlSettings, MetricsSettings, ScheduleSettings
+from syncd.settings_notify import NotifySettings
 from syncd.settings_target import TargetSettings
-from syncd.values import is_loopback, ldap_url, webhook_url
+from syncd.values import is_loopback, ldap_url
 
 ENVIRONMENT_PREFIX: Final = "SYNCD__"
 DEFAULT_FILE: Final = Path("/etc/syncd/syncd.toml")
@@ -186,20 +187,6 @@ class MappingSettings(Section):
     `userName` is needed; `externalId` is the key unless mapped."""
     group: Annotated[dict[str, Any], _lines(Kind.GROUP)] = Field(default_factory=dict)
     """The same for groups. `displayName` is the group's name unless mapped."""
-
-
-class WebhookSettings(Section):
-    """Where notices are posted."""
-
-    url: Annotated[str, AfterValidator(webhook_url)]
-    """Where to post."""
-
-
-class NotifySettings(Section):
-    """Who hears of held changes, stopped targets and recovered ones."""
-
-    webhook: WebhookSettings | None = None
-    """Who hears of it."""
 
 
 class Settings(BaseSettings):

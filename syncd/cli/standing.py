@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _FEW: Final = 3
+_INCIDENTS: Final = {"source": "the source can't be read", "fault": "runs fail"}
 
 
 @click.command(short_help="Where things stand.")
@@ -115,6 +116,10 @@ def _attention(row: dict[str, Any]) -> Iterator[Text]:
         yield line(pause_sentence(paused["by"], _moment(paused["since"])), "bold red")
     if stop := row["stopped"]:
         yield line(stop_sentence(stop["cause"], stop["reason"], _moment(stop["since"])), "bold red")
+    for incident in row["incidents"]:
+        if reason := " ".join(str(incident["detail"].get("reason", "")).split()):
+            words = _INCIDENTS.get(incident["kind"], incident["kind"])
+            yield line(f"{words} since {minute(_moment(incident['since']))}: {reason}", "bold red")
     if count := row["unsettled"]:
         noun = "change" if count == 1 else "changes"
         yield line(f"of {count} {noun} nobody knows yet what came; the next run looks", "yellow")

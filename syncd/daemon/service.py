@@ -17,6 +17,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from socket import gethostname
 from typing import Any, Final
 
 import structlog
@@ -35,10 +36,13 @@ from syncd.daemon.peer import Rights, listen
 from syncd.daemon.rota import Rota, Turn
 from syncd.daemon.schedule import trigger
 from syncd.daemon.systemd import Systemd
-from syncd.daemon.work import Result, asked, scheduled
+from syncd.daemon.work import Result, asked, scheduled, told
 from syncd.desk import OPERATIONS, Desk
-from syncd.errors import ConfigurationError, Fault, SyncdError
+from syncd.errors import ConfigurationError, Fault, StateError, SyncdError
 from syncd.jobs import Job
+from syncd.notify.channels import channels
+from syncd.notify.sender import Sender
+from syncd.notify.watch import unwritable, writable
 from syncd.setup import RUNTIME_SOCKET, Setup, read
 from syncd.store import StateFile
 
@@ -49,6 +53,8 @@ _FOLLOWED: Final = 0.2
 """Seconds between two looks at how far a cycle is that somebody follows."""
 _HEARTBEAT: Final = 5.0
 """Seconds after which whoever follows hears something, even if nothing has happened."""
+_HOURLY: Final = "hourly"
+"""The alarm at which is looked for what becomes worth telling by time alone."""
 _GRACE: Final = 5.0
 """Seconds beyond `drain` until what only reads is left where it is."""
 
@@ -90,6 +96,9 @@ class Daemon:
         self._began = datetime.now(UTC)
         self._refused = ""
         """Why the configuration that was last read again is not the one in force."""
+        self._faults: dict[str, str] = {}
+        """By target ("": all), what went wrong with the last cycle, apart from source and target."""
+        self._unwritable = False
         self._stopping = asyncio.Event()
         self._work: set[asyncio.Task[None]] = set()
 
@@ -110,8 +119,10 @@ class Daemon:
             loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
             server = _Server(_config(application(self, rights), PeerProtocol))
             serving = loop.create_task(server.serve([listening]))
+            self._send()
             self._set_alarms()
             self._scheduler.start()
+            self._scheduler.add_job(self._tell, "interval", hours=1, args=[Result()], id=_HOURLY, coalesce=True)
             log.info("started", pid=os.getpid(), socket=str(path), targets=len(self._setup.targets))
             self._systemd.ready()
             self._rota.due([target.name for target in self._setup.targets], full=False)
@@ -120,6 +131,8 @@ class Daemon:
             await self._stopping.wait()
             ended = await self._come_to_an_end()
             ticking.cancel()
+            self._sender.close()
+            await self._sending
             server.should_exit = True
             with suppress(TimeoutError):
                 await asyncio.wait_for(serving, _GRACE)
@@ -167,7 +180,7 @@ class Daemon:
                 )
 
     def _alarms(self) -> list[Alarm]:
-        return list(self._scheduler.get_jobs())
+        return [alarm for alarm in self._scheduler.get_jobs() if alarm.id != _HOURLY]
 
     async def _ring(self, names: list[str], *, full: bool) -> None:
         log.debug("due", targets=names, full=full)
@@ -202,7 +215,7 @@ class Daemon:
                     self._threads, asked, wish.job, wish.setup, board, brake, ended
                 )
                 cycle.done.set_result(answer)
-                await self._note(cycle, Result(runs))
+                await self._note(cycle, Result(runs, source=""))
             else:
                 result = await loop.run_in_executor(
                     self._threads, scheduled, self._setup, turn.targets, turn.full, board, brake, ended
@@ -212,6 +225,7 @@ class Daemon:
         except SyncdError as error:
             cycle.done.set_exception(error)
             cycle.done.exception()  # whoever follows hears of it; perhaps nobody does
+            await self._tell(Result())
         except Exception as error:
             # A fault of ours must not end the daemon: it is said, and the targets are tried again when they are due.
             log.exception("fault", targets=list(turn.targets))
@@ -229,11 +243,40 @@ class Daemon:
         self._begin_what_may()
 
     async def _note(self, cycle: _Cycle, result: Result) -> None:
-        """Say what came of a cycle."""
-        if result.source is not None:
-            log.error("source_failed", error=result.source.message, hint=result.source.hint)
+        """Say what came of a cycle: in the log, and to people who are to be told."""
+        if result.source:
+            log.error("source_failed", error=result.source)
         for target, fault in result.faults.items():
             log.error("cycle_failed", target=target or list(cycle.turn.targets), error=fault)
+        if not result.halted:
+            for target in ("", *cycle.turn.targets):
+                self._faults.pop(target, None)
+            self._faults |= result.faults
+        await self._tell(result)
+
+    async def _tell(self, result: Result) -> None:
+        try:
+            new = await asyncio.get_running_loop().run_in_executor(
+                self._threads, told, self._setup, result, dict(self._faults)
+            )
+        except StateError as error:
+            self._unwritable = True
+            log.error("state_unusable", error=str(error))
+            self._sender.tell(unwritable(str(error), gethostname(), datetime.now(UTC)))
+            return
+        if self._unwritable:
+            self._unwritable = False
+            self._sender.tell(writable(gethostname(), datetime.now(UTC)))
+        if new:
+            self._sender.wake()
+
+    def _send(self) -> None:
+        """Let notices be sent as the configuration in force has it."""
+        notify = self._setup.settings.notify
+        found = channels(notify, self._setup.file, gethostname())
+        path = self._setup.state
+        self._sender = Sender(lambda: StateFile(path), found, per_hour=notify.per_hour, hostname=gethostname())
+        self._sending = asyncio.get_running_loop().create_task(self._sender.run())
 
     # -- time ------------------------------------------------------------------------------------
 
@@ -435,7 +478,10 @@ class Daemon:
         else:
             new = {target.name for target in setup.targets} - {target.name for target in self._setup.targets}
             gone = {target.name for target in self._setup.targets} - {target.name for target in setup.targets}
-            self._setup, self._refused = setup, ""
+            before, self._setup, self._refused = self._setup, setup, ""
+            if before.settings.notify != setup.settings.notify:
+                self._sender.close()
+                self._send()
             self._rota.forget({target.name for target in setup.targets})
             self._rota.paused = self._paused()
             self._set_alarms()

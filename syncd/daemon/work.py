@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-
-import structlog
+from datetime import UTC, datetime
+from socket import gethostname
 
 from syncd.brake import Brake
 from syncd.core.model import Json
@@ -14,10 +14,9 @@ from syncd.daemon.board import Board, Halted
 from syncd.desk import demand_not_paused
 from syncd.errors import SourceError, SyncdError, TargetPaused
 from syncd.jobs import Job, cycle, perform, planned_json
+from syncd.notify.watch import Concerns, TargetConcern, watch
 from syncd.setup import Setup, Target
 from syncd.store import StateFile
-
-log = structlog.get_logger()
 
 
 @dataclass
@@ -25,8 +24,8 @@ class Result:
     """What came of a cycle by the schedule."""
 
     runs: list[Run] = field(default_factory=list)
-    source: SyncdError | None = None
-    """Why the source could not be read; the targets were left as they are."""
+    source: str | None = None
+    """Why the source could not be read, and the targets were left as they are; "": it was; None: nobody tried."""
     faults: dict[str, str] = field(default_factory=dict)
     """By target ("": all), what went wrong apart from that."""
     halted: bool = False
@@ -53,10 +52,11 @@ def scheduled(
             targets = [target for target in setup.targets if target.name in names and _usable(target, state, result)]
             if targets:
                 cycle(setup, state, targets, board, brake, done, full=full | _empty(state, targets))
+                result.source = ""
     except Halted:
         result.halted = True
     except SourceError as error:
-        result.source = error
+        result.source = str(error)
     except SyncdError as error:
         result.faults[""] = str(error)
     return result
@@ -83,6 +83,23 @@ def _empty(state: StateFile, targets: list[Target]) -> frozenset[str]:
         if not any(snapshot.counts().values()) and not snapshot.groups():
             found.add(target.name)
     return frozenset(found)
+
+
+def told(setup: Setup, result: Result, faults: Mapping[str, str]) -> int:
+    """Write down what people have to be told after a cycle, and what is over; returns how many notices that is.
+
+    `faults`: of each target, what went wrong with it last. Raises StateError.
+    """
+    settings = setup.settings
+    concerns = Concerns(
+        tuple(TargetConcern(each.name, each.token_expires) for each in settings.target),
+        source=result.source,
+        fault=" ".join(faults.values()),
+        pending_after=settings.notify.pending_after,
+        hostname=gethostname(),
+    )
+    with StateFile(setup.state) as state:
+        return watch(state, concerns, datetime.now(UTC))
 
 
 def asked(

@@ -99,6 +99,11 @@ def _standing(state: StateFile, configured: Target) -> dict[str, Any]:
         "serial": snapshot.serial,
         "paused": snapshot.paused.to_json() if snapshot.paused else None,
         "stopped": {"cause": stop.cause, "reason": stop.reason, "since": timestamp(stop.since)} if stop else None,
+        "incidents": [
+            each.to_json()
+            for each in state.incidents().lasting()
+            if each.target in ("", target) and each.kind != "stopped"
+        ],
         "concurrency": {"now": snapshot.discovery.get("concurrency") or most, "most": most},
         "unsettled": len(journal.intents()),
         "holds": tally(state.holds(target).all(), datetime.now(UTC)),
