@@ -120,6 +120,7 @@ class _Conversation:
         self._message = message
         self._hostname = hostname
         self._silence = silence
+        self._place = f"{server.host}:{server.port}"
         self._smtp: smtplib.SMTP | None = None
 
     def run(self) -> None:
@@ -135,7 +136,7 @@ class _Conversation:
                     smtp.starttls(context=trusting(self._server.ca_file))
                 if self._server.user:
                     smtp.login(self._server.user, password)
-                refused = smtp.send_message(self._message, self._sender, list(self._to))
+                refused = smtp.sendmail(self._sender, list(self._to), self._message.as_bytes())
                 with suppress(smtplib.SMTPException, OSError):  # it has been taken, whatever comes now
                     smtp.quit()
             finally:
@@ -147,16 +148,21 @@ class _Conversation:
             (code, words), *_ = error.recipients.values()
             raise Undelivered(f"{self._server.host} takes mail for none of `to`: {code} {_words(words)}") from None
         except smtplib.SMTPResponseException as error:
+            if error.smtp_code < 0:
+                raise Undelivered(f"what answers at {self._place} is no mail server") from None
             raise Undelivered(f"{self._server.host} answers {error.smtp_code} {_words(error.smtp_error)}") from None
         except smtplib.SMTPNotSupportedError as error:
             raise Undelivered(f"{self._server.host}: {error}") from None
         except ssl.SSLError as error:
             raise Undelivered(f"{self._server.host}: {tls_problem(error)}") from None
-        except TimeoutError:
-            raise Undelivered(f"{self._server.host}: no answer in time") from None
         except (OSError, smtplib.SMTPException, ValueError) as error:
-            what = error.strerror if isinstance(error, OSError) and error.strerror else "the connection was broken off"
-            raise Undelivered(f"{self._server.host}:{self._server.port}: {what}") from None
+            cause = error.__context__ if isinstance(error, smtplib.SMTPServerDisconnected) else error
+            what = "the connection was broken off"
+            if isinstance(cause, TimeoutError):
+                what = "no answer in time"
+            elif isinstance(cause, OSError) and cause.strerror:
+                what = cause.strerror
+            raise Undelivered(f"{self._place}: {what}") from None
         if refused:
             log.warning("email_recipients_refused", to=sorted(refused), host=self._server.host)
 
