@@ -61,7 +61,7 @@ class Running:
 
     @property
     def daemon(self) -> Daemon:
-        return Daemon(self.admin.folder / "syncd.sock")
+        return Daemon(self.admin.folder / self.admin.environment.get("SYNCD__CONTROL__SOCKET", "syncd.sock"))
 
     def ask(self, operation: str, **arguments: Json) -> Json:
         return self.daemon.ask(operation, arguments)
