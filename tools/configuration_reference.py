@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import date, timedelta
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from docstrings import below_fields
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from syncd import sections, settings, settings_target
+from syncd import sections, settings, settings_daemon, settings_notify, settings_target
 from syncd.core.policy import DEFAULT_LIMITS
 from syncd.core.templates import FILTERS
 from syncd.scim import profiles
@@ -67,7 +67,7 @@ def main() -> None:
 def reference() -> str:
     """Return the page."""
     parts = [_INTRODUCTION]
-    parts += _section("The top", settings.Settings, skip={"source", "mapping", "target", "schedule", "notify"})
+    parts += _section("The top", settings.Settings, skip={"source", "mapping", "target", "schedule", "notify", "control", "metrics"})
     parts += _section('`[source]` with `type = "csv"`', settings.CsvSettings)
     parts += _section('`[source]` with `type = "ldap"`', settings.LdapSettings)
     parts += _section("`[mapping]`", settings.MappingSettings)
@@ -81,8 +81,13 @@ def reference() -> str:
     ]
     parts.append("Without a word: " + ", ".join(limits) + ".\n")
     parts += _section('`[target.drift]`: `"enforce"` (put it back) or `"report"`', settings_target.DriftSettings)
-    parts += _section("`[schedule]`", settings.ScheduleSettings)
-    parts += _section("`[notify.webhook]`", settings.WebhookSettings)
+    parts += _section("`[target.schedule]`", settings_daemon.TargetScheduleSettings, defaults=False)
+    parts += _section("`[schedule]`: when the daemon runs", settings_daemon.ScheduleSettings)
+    parts += _section("`[control]`: the daemon's socket", settings_daemon.ControlSettings)
+    parts += _section("`[metrics]`: figures for Prometheus", settings_daemon.MetricsSettings)
+    parts += _section("`[notify]`: who is told", settings_notify.NotifySettings)
+    parts += _section("`[notify.webhook]`", settings_notify.WebhookSettings)
+    parts += _section("`[notify.email]`", settings_notify.EmailSettings)
     parts.append(_TEMPLATES.format(filters=", ".join(f"`{name}`" for name in FILTERS)))
     return "\n".join(parts)
 
@@ -113,7 +118,9 @@ def _section(title: str, model: type[BaseModel], skip: Collection[str] = (), *, 
 def _meanings() -> dict[tuple[str, str], str]:
     """Return what each field of each table means; what a profile's value means is said beside the profiles."""
     of_profiles = {("ProfileOverrides", field): text for (_, field), text in below_fields(profiles).items()}
-    return of_profiles | below_fields(sections, settings, settings_target)
+    return of_profiles | below_fields(
+        sections, settings, settings_daemon, settings_notify, settings_target
+    )
 
 
 def _type(annotation: Any) -> str:
@@ -141,6 +148,7 @@ def _type(annotation: Any) -> str:
         bool: "`true` or `false`",
         Path: "path",
         timedelta: "duration",
+        date: "date",
     }
     return words.get(annotation, "value")
 

@@ -1,4 +1,4 @@
-"""A daemon as a separate process, as systemd runs one: told when it is ready, asked over its socket, stopped by signals."""
+"""A daemon as a separate process, as systemd runs one: it says when it is ready, and is stopped by signals."""
 
 from __future__ import annotations
 
