@@ -1,28 +1,141 @@
-"""Logs: one line per event on stderr, facts as keys, no attribute values at info level."""
+"""Logs: one line for each event on stderr, constant names, facts as keys, no attribute values at info level.
+
+What comes from outside can't forge a line or a colour, and no secret is in it. Libraries that log by Python's own means
+are heard from `warning` on, in the same form.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
+import os
+import re
 import sys
+import traceback
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Final, Literal, TextIO
 
 import structlog
 
+from syncd.secrecy import scrubbed
 
-def configure(level: str) -> None:
-    """Send events of `level` and above to stderr, readable on a terminal, `key=value` elsewhere."""
-    terminal = sys.stderr.isatty()
-    renderer = (
-        structlog.dev.ConsoleRenderer(colors=True)
-        if terminal
-        else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)
-    )
+Form = Literal["auto", "console", "journal", "logfmt", "json"]
+_PRIORITIES: Final = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
+"""Levels as sd-daemon(3) numbers them."""
+_UNFIT: Final = re.compile(r'[\s="]')
+"""What can't stand in a key of logfmt."""
+_Event = MutableMapping[str, Any]
+
+
+def configure(level: str, form: Form = "auto") -> None:
+    """Send events of `level` and above to stderr.
+
+    `auto`: coloured on a terminal; for the journal with a priority and without a time, for it has its own; logfmt
+    elsewhere.
+    """
+    chosen = _suiting(sys.stderr) if form == "auto" else form
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        _with_traceback,
+    ]
+    if chosen != "journal":
+        shared.append(structlog.processors.TimeStamper(fmt="iso", utc=True))
+    shared += [_without_secrets, _harmless]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            renderer,
-        ],
+        processors=[*shared, _renderer(chosen)],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    others = logging.StreamHandler(sys.stderr)
+    others.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *shared, _renderer(chosen)],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [others]
+    root.setLevel(logging.WARNING)
+    logging.captureWarnings(False)
+
+
+def _suiting(stream: TextIO) -> Form:
+    if stream.isatty():
+        return "console"
+    return "journal" if _is_journal(stream) else "logfmt"
+
+
+def _is_journal(stream: TextIO) -> bool:
+    """Return whether a stream is what systemd connected to the journal ($JOURNAL_STREAM, systemd.exec(5))."""
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM", "") == f"{status.st_dev}:{status.st_ino}"
+
+
+def _renderer(form: Form) -> Any:
+    if form == "console":
+        return structlog.dev.ConsoleRenderer(colors=True, exception_formatter=structlog.dev.plain_traceback)
+    if form == "json":
+        return structlog.processors.JSONRenderer(_dumped)
+    if form == "journal":
+        return _for_the_journal
+    return _logfmt
+
+
+_logfmt = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)
+_logfmt_of_journal = structlog.processors.LogfmtRenderer(key_order=["event"], bool_as_flag=False)
+
+
+def _for_the_journal(logger: Any, method: str, event: _Event) -> str:
+    """Render `<6>event=…`: the journal takes the priority off, and knows the time and who it was."""
+    priority = _PRIORITIES.get(str(event.pop("level", "info")), 6)
+    return f"<{priority}>{_logfmt_of_journal(logger, method, event)}"
+
+
+def _dumped(event: Mapping[str, Any], **_: Any) -> str:
+    return json.dumps(event, ensure_ascii=False, default=str)
+
+
+def _with_traceback(logger: Any, method: str, event: _Event) -> _Event:
+    """Put a traceback into the event as one text, without anybody's variables."""
+    found = event.pop("exc_info", None)
+    if isinstance(found, BaseException):
+        found = (type(found), found, found.__traceback__)
+    elif found and not isinstance(found, tuple):
+        found = sys.exc_info()
+    if found and found[0] is not None:
+        event["exception"] = "".join(traceback.format_exception(*found)).rstrip()
+    return event
+
+
+def _without_secrets(logger: Any, method: str, event: _Event) -> _Event:
+    cleaned: dict[str, Any] = scrubbed(dict(event))
+    return cleaned
+
+
+def _harmless(logger: Any, method: str, event: _Event) -> _Event:
+    """Make control characters and those that turn the direction of writing visible, in keys and values."""
+    shown = {_UNFIT.sub("_", _shown(str(key))): _harmless_value(value) for key, value in event.items()}
+    shown["event"] = str(shown.get("event", "")).replace("\n", "\\n")  # a terminal gets it as it is
+    return shown
+
+
+def _harmless_value(value: Any) -> Any:
+    if isinstance(value, str):
+        return _shown(value)
+    if isinstance(value, list | tuple):
+        return [_harmless_value(item) for item in value]
+    if isinstance(value, dict):
+        return {_shown(str(key)): _harmless_value(item) for key, item in value.items()}
+    return value if value is None or isinstance(value, bool | int | float) else _shown(str(value))
+
+
+def _shown(text: str) -> str:
+    if text.isprintable():
+        return text
+    from syncd.report.text import visible  # seldom needed, and it brings a terminal's library along
+
+    return "\n".join(visible(line) for line in text.split("\n"))

@@ -64,6 +64,9 @@ class Progress:
     def pushed(self, target: str, changes: int) -> None:
         """So many changes are done, where somebody else counts them."""
 
+    def answered(self, target: str, answers: Mapping[tuple[str, int], int], retries: int, waited: float) -> None:
+        """What requests to a target came to: by method and status (0: no answer), sent again, and seconds waited."""
+
     def took(self, phase: str, target: str, seconds: float) -> None:
         """A phase has ended: `pull` (of all targets: ""), `read`, `compare`, `push`."""
 
@@ -278,15 +281,19 @@ def _read(setup: Setup, target: Target, scratch: StateFile, progress: Progress, 
     async def read() -> Reading:
         async with target.transport(snapshot.discovery) as transport:
             client = target.client(transport, snapshot.discovery)
-            return await read_target(
-                client,
-                target.rules,
-                paths,
-                snapshot,
-                observation,
-                concurrency=target.concurrency,
-                expect_gone=expect_gone,
-            )
+            try:
+                return await read_target(
+                    client,
+                    target.rules,
+                    paths,
+                    snapshot,
+                    observation,
+                    concurrency=target.concurrency,
+                    expect_gone=expect_gone,
+                )
+            finally:
+                waits = transport.pace.waits
+                progress.answered(target.name, transport.answers, waits.retries, waits.seconds)
 
     rules = target.rules
     if expect_gone:  # what is gone is to be forgotten then, whatever is done about it otherwise

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Sec
 from pydantic_core import PydanticCustomError
 
 from syncd.core.rules import Rule, RuleError
+from syncd.secrecy import learn
 from syncd.values import credential_name, duration, environment_name, positive_duration, some_name
 
 
@@ -69,7 +70,7 @@ class Secret(Section):
             value = os.environ.get(self.env, "")
             if not value.strip():
                 raise ValueError(f"the environment variable {self.env} is not set")
-            return SecretStr(value.strip())
+            return _learnt(value.strip())
         if self.credential is not None:
             folder = os.environ.get("CREDENTIALS_DIRECTORY")
             if not folder:
@@ -96,6 +97,15 @@ def _read_secret(path: Path, *, private: bool) -> SecretStr:
         raise ValueError(f"{path} is not text in UTF-8") from None
     if not text:
         raise ValueError(f"{path} is empty")
+    return _learnt(text)
+
+
+def _learnt(text: str) -> SecretStr:
+    """Take a secret over; from here on it is known as one, and each line of it."""
+    for each in {text, *text.splitlines()}:
+        learn(each.strip())
+    if ":" in text:
+        learn(text.partition(":")[2])  # of `user:password`
     return SecretStr(text)
 
 

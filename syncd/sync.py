@@ -112,6 +112,7 @@ async def _carry_out(planned: Planned, state: StateFile, progress: Progress, bra
         except TargetError as error:
             failure = error
         requests, waits = transport.requests, transport.pace.waits
+        progress.answered(target.name, transport.answers, waits.retries, waits.seconds)
     seconds = monotonic() - clock
     problem = str(failure) if failure else ""
     with state.atomic():

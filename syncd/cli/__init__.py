@@ -44,17 +44,22 @@ def main() -> NoReturn:
         code = ERROR
     except SyncdError as error:
         from syncd.report.text import visible
+        from syncd.secrecy import scrub
 
-        text = "\n".join(visible(line) for line in str(error).splitlines())
+        text = "\n".join(visible(line) for line in scrub(str(error)).splitlines())
         click.echo(click.style("syncd: ", fg="red", bold=True) + text, err=True)
         code = error.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = ERROR
     except Exception as error:
+        from syncd.secrecy import scrub
+
         if os.environ.get("SYNCD_DEBUG"):
-            raise
-        click.echo(f"syncd: a fault of syncd itself: {type(error).__name__}: {error}", err=True)
+            import traceback
+
+            click.echo(scrub(traceback.format_exc()), err=True)
+        click.echo(scrub(f"syncd: a fault of syncd itself: {type(error).__name__}: {error}"), err=True)
         click.echo("  please report it with what SYNCD_DEBUG=1 prints in addition", err=True)
         code = ERROR
     sys.exit(code if isinstance(code, int) else OK)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from syncd.cli.asking import daemon_of
 from syncd.cli.shared import answer, config_option, json_option, opened
 from syncd.errors import DaemonError
+
+if TYPE_CHECKING:
+    from syncd.log import Form
 
 
 @click.command(short_help="The daemon: sync on schedule, until it is told to stop.")
@@ -22,12 +26,12 @@ from syncd.errors import DaemonError
 )
 @click.option(
     "--log-format",
-    type=click.Choice(["auto", "json", "logfmt", "console"]),
+    type=click.Choice(["auto", "console", "journal", "logfmt", "json"]),
     default="auto",
     show_default=True,
     help="How; auto: for people on a terminal, for the journal under systemd, logfmt elsewhere.",
 )
-def run(config: Path, log_level: str, log_format: str) -> int:
+def run(config: Path, log_level: str, log_format: Form) -> int:
     """The daemon: a first run at once, then on schedule, until SIGTERM. SIGHUP reads the configuration again.
 
     systemd starts it as syncd.service; on a terminal, Ctrl-C ends it.

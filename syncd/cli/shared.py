@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from syncd.log import Form
     from syncd.planning import Progress
     from syncd.setup import Setup
     from syncd.store import StateFile
@@ -59,12 +60,12 @@ log_level_option = click.option(
 user_option = click.option("--user", "who", metavar="WHO", help="Only this person: a key, userName or e-mail.")
 
 
-def opened(config: Path, log_level: str = "warning", log_format: str = "auto") -> Setup:
+def opened(config: Path, log_level: str = "warning", log_format: Form = "auto") -> Setup:
     """Read the configuration. Raises ConfigurationError."""
     from syncd import log
     from syncd.setup import read
 
-    log.configure(log_level)
+    log.configure(log_level, log_format)
     return read(config)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -43,6 +45,11 @@ class Board(Progress):
         self._pushes: dict[str, _Push] = {}
         self.timings: dict[tuple[str, str], float] = {}
         """Seconds by phase and target (`pull` is of all targets: "")."""
+        self.answers: dict[str, Counter[tuple[str, int]]] = defaultdict(Counter)
+        """By target, what requests came to, by method and status."""
+        self.retries: Counter[str] = Counter()
+        self.waited: dict[str, float] = defaultdict(float)
+        """Seconds that requests to a target waited."""
 
     # -- told by the cycle's thread --------------------------------------------------------------
 
@@ -72,6 +79,12 @@ class Board(Progress):
     def took(self, phase: str, target: str, seconds: float) -> None:
         with self._lock:
             self.timings[phase, target] = self.timings.get((phase, target), 0.0) + seconds
+
+    def answered(self, target: str, answers: Mapping[tuple[str, int], int], retries: int, waited: float) -> None:
+        with self._lock:
+            self.answers[target].update(answers)
+            self.retries[target] += retries
+            self.waited[target] += waited
 
     # -- read by the event loop ------------------------------------------------------------------
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,16 +30,18 @@ from pydantic import BaseModel
 from syncd.brake import Brake
 from syncd.core.model import Json
 from syncd.core.plan import Run, timestamp
+from syncd.daemon import health
 from syncd.daemon.api import PeerProtocol, application, error_event
 from syncd.daemon.board import Board, Told
 from syncd.daemon.clock import Clock
+from syncd.daemon.metrics import Metrics
 from syncd.daemon.peer import Rights, listen
 from syncd.daemon.rota import Rota, Turn
 from syncd.daemon.schedule import trigger
 from syncd.daemon.systemd import Systemd
 from syncd.daemon.work import Result, asked, scheduled, told
 from syncd.desk import OPERATIONS, Desk
-from syncd.errors import ConfigurationError, Fault, StateError, SyncdError
+from syncd.errors import ConfigurationError, DaemonError, Fault, StateError, SyncdError
 from syncd.jobs import Job
 from syncd.notify.channels import channels
 from syncd.notify.sender import Sender
@@ -53,6 +56,7 @@ _FOLLOWED: Final = 0.2
 """Seconds between two looks at how far a cycle is that somebody follows."""
 _HEARTBEAT: Final = 5.0
 """Seconds after which whoever follows hears something, even if nothing has happened."""
+_INCIDENTS: Final = {"source": "the source can't be read", "fault": "runs fail"}
 _HOURLY: Final = "hourly"
 """The alarm at which is looked for what becomes worth telling by time alone."""
 _GRACE: Final = 5.0
@@ -99,8 +103,11 @@ class Daemon:
         self._faults: dict[str, str] = {}
         """By target ("": all), what went wrong with the last cycle, apart from source and target."""
         self._unwritable = False
+        self._first_is_over = False
+        self._metrics = Metrics(self._rows)
         self._stopping = asyncio.Event()
         self._work: set[asyncio.Task[None]] = set()
+        self._listening: list[asyncio.Task[None]] = []
 
     async def run(self) -> bool:
         """Run until SIGTERM or SIGINT; the caller holds the lease. Returns whether everything came to an end.
@@ -113,13 +120,17 @@ class Daemon:
         self._rota.paused = self._paused()
         rights = Rights.of_group(self._setup.settings.control.group)
         path = socket_of(self._setup)
-        with listen(path, rights) as listening:
+        with ExitStack() as stack:
+            network = _network_socket(self._setup)  # what can't be had is said before anything begins
+            listening = stack.enter_context(listen(path, rights))
             for each in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(each, self._stop)
             loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
             server = _Server(_config(application(self, rights), PeerProtocol))
             serving = loop.create_task(server.serve([listening]))
             self._send()
+            self._metrics.know(target.name for target in self._setup.targets)
+            asked_for = self._listen(network)
             self._set_alarms()
             self._scheduler.start()
             self._scheduler.add_job(self._tell, "interval", hours=1, args=[Result()], id=_HOURLY, coalesce=True)
@@ -133,12 +144,42 @@ class Daemon:
             ticking.cancel()
             self._sender.close()
             await self._sending
-            server.should_exit = True
+            for each_server in (server, *asked_for):
+                each_server.should_exit = True
             with suppress(TimeoutError):
-                await asyncio.wait_for(serving, _GRACE)
+                await asyncio.wait_for(asyncio.gather(serving, *self._listening), _GRACE)
             path.unlink(missing_ok=True)
         log.info("stopped", unfinished=not ended)
         return ended
+
+    def _listen(self, network: socket.socket | None) -> list[_Server]:
+        """Answer on the network, where that is configured."""
+        if network is None:
+            return []
+        server = _Server(_config(health.application(self._metrics.registry, self._wrong), "h11"))
+        self._listening.append(asyncio.get_running_loop().create_task(server.serve([network])))
+        log.info("listening", address=self._setup.settings.metrics.listen)
+        return [server]
+
+    def _rows(self) -> list[Json]:
+        """Return where each target stands; in a thread."""
+        rows: list[Json] = self.answer("status", OPERATIONS["status"].arguments(), "")
+        return rows
+
+    def _wrong(self) -> list[str]:
+        """Return in words why all is not well; in a thread."""
+        wrong = [] if self._first_is_over else ["the first run has not ended"]
+        try:
+            for row in self._rows():
+                wrong += [f"{row['target']} is stopped ({row['stopped']['cause']})"] if row["stopped"] else []
+                wrong += [f"{row['target']} is paused"] if row["paused"] else []
+                kinds = {each["kind"] for each in row["incidents"]}
+                wrong += [
+                    {"source": "the source can't be read", "fault": "runs fail"}.get(kind, kind) for kind in kinds
+                ]
+        except StateError:
+            wrong.append("the state file can't be used")
+        return sorted(set(wrong) | ({"a configuration was refused"} if self._refused else set()))
 
     def _paused(self) -> set[str]:
         with StateFile(self._setup.state) as state, state.explained():
@@ -245,9 +286,18 @@ class Daemon:
     async def _note(self, cycle: _Cycle, result: Result) -> None:
         """Say what came of a cycle: in the log, and to people who are to be told."""
         if result.source:
-            log.error("source_failed", error=result.source)
+            log.error("source_unreadable", error=result.source)
         for target, fault in result.faults.items():
             log.error("cycle_failed", target=target or list(cycle.turn.targets), error=fault)
+        now = datetime.now(UTC)
+        self._first_is_over = True
+        self._metrics.did(cycle.board)
+        for run in result.runs:
+            self._metrics.ran(run, now)
+        if result.source is not None:
+            self._metrics.source(failed=bool(result.source), now=now)
+        if result.faults:
+            self._metrics.cycle_failures.inc()
         if not result.halted:
             for target in ("", *cycle.turn.targets):
                 self._faults.pop(target, None)
@@ -473,6 +523,7 @@ class Daemon:
             setup = await asyncio.get_running_loop().run_in_executor(None, self._read_again)
         except SyncdError as error:
             self._refused = error.message
+            self._metrics.reload_failing.set(1)
             log.error("reload_refused", by=by, error=str(error))
             raise
         else:
@@ -482,6 +533,8 @@ class Daemon:
             if before.settings.notify != setup.settings.notify:
                 self._sender.close()
                 self._send()
+            self._metrics.know(target.name for target in setup.targets)
+            self._metrics.reload_failing.set(0)
             self._rota.forget({target.name for target in setup.targets})
             self._rota.paused = self._paused()
             self._set_alarms()
@@ -515,6 +568,23 @@ def socket_of(setup: Setup) -> Path:
     if setup.settings.control.socket is None and (folder := os.environ.get("RUNTIME_DIRECTORY")):
         return Path(folder.partition(":")[0]) / RUNTIME_SOCKET.name
     return setup.sockets[0]
+
+
+def _network_socket(setup: Setup) -> socket.socket | None:
+    """Return the bound socket for health and figures, None where none is configured. Raises DaemonError."""
+    address = setup.settings.metrics.listen
+    if address is None:
+        return None
+    host, _, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    channel = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        channel.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        channel.bind((host, int(port)))
+    except OSError as error:
+        channel.close()
+        raise DaemonError(f"metrics.listen: {address}: {error.strerror}") from None
+    return channel
 
 
 def _span(seconds: int) -> str:

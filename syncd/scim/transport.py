@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -100,6 +101,8 @@ class Transport:
         self.name = name
         self.pace = pace or Pace(PROFILES["generic"])
         self.requests = 0
+        self.answers: Counter[tuple[str, int]] = Counter()
+        """How often each method was answered by each status; 0: no answer came."""
         self._token = token
         self._base = base_url.rstrip("/") + "/"
         self._host = urlsplit(base_url).hostname or base_url
@@ -220,6 +223,7 @@ class Transport:
             if self._failed is not None:
                 raise self._failed
             self.requests += 1
+            self.answers[method, 0] += 1
             started = clock()
             try:
                 raw = await self._wire.exchange(method, url, content, headers)
@@ -232,6 +236,8 @@ class Transport:
                 raise (ScimError if method == "GET" else OutcomeUnclear)(0, str(error)) from None
             except Unsendable as error:
                 raise ScimError(0, f"not sent: no server takes this address: {self._told(str(error))}") from None
+            self.answers[method, 0] -= 1
+            self.answers[method, raw.status] += 1
             self._reached = True
             if raw.status == 429 or (raw.status == 503 and "Retry-After" in raw.headers):
                 window.cut(started, clock())

@@ -1,0 +1,198 @@
+"""Figures: what is counted, that names in the dashboard and the alerts exist, and what the network gets to see."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from syncd.daemon.metrics import Metrics
+from tests.daemon.running import Running
+from tests.sandbox.process import Sandbox
+from tests.system.commands import Administrator, person
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def ask(address: str, path: str, method: str = "GET", **headers: str) -> tuple[int, str, str]:
+    try:
+        with urlopen(Request(f"http://{address}{path}", method=method, headers=headers), timeout=30) as answer:
+            return answer.status, answer.headers["Content-Type"], answer.read().decode()
+    except HTTPError as error:
+        return error.code, error.headers.get("Content-Type", ""), error.read().decode()
+
+
+def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+@pytest.fixture
+def address(admin: Administrator) -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        found = f"127.0.0.1:{free.getsockname()[1]}"
+    admin.environment |= {"SYNCD__METRICS__LISTEN": found, "SYNCD__SCHEDULE__SYNC": "100d"}
+    return found
+
+
+def test_what_runs_came_to(admin: Administrator, sandbox: Sandbox, address: str) -> None:
+    with Running(admin) as running:
+        running.do("sync")
+        admin.people(person(key, status="left" if key == 1 else "active") for key in range(1, 8))
+        sandbox.faults({"fault": "status", "status": 400, "contains": "p7@example.com"})
+        running.do("resync")
+        found = samples(ask(address, "/metrics")[2])
+
+    def of(name: str, **labels: str) -> float | None:
+        return found.get((f"syncd_{name}", tuple(sorted(labels.items()))))
+
+    at = {"target": "sandbox"}
+    assert of("changes_total", **at, action="create_user", result="applied") == 6
+    assert of("changes_total", **at, action="create_user", result="failed") == 1
+    assert of("changes_total", **at, action="deactivate_user", result="applied") == 1
+    assert of("changes_total", **at, action="delete_user", result="applied") == 0, "zeros are there from the start"
+    assert of("runs_total", **at, kind="resync", result="failed") == 1
+    assert of("runs_total", **at, kind="resync", result="ok") == 1, "the first one"
+    assert of("managed_users", **at, state="active") == 5
+    assert of("managed_users", **at, state="deactivated") == 1
+    assert of("quarantined_changes", **at) == 1
+    assert of("requests_total", **at, method="POST", status="201") == 7
+    assert of("requests_total", **at, method="POST", status="400") == 1
+    assert of("target_stopped", **at, cause="gone") == 0
+    assert of("source_failing") == 0
+    assert (of("source_read_timestamp_seconds") or 0) > datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+    assert (of("last_success_timestamp_seconds", **at, kind="resync") or 0) > 0
+    assert of("phase_seconds_count", **at, phase="read") == 2
+    assert "example.com" not in str(found)
+
+
+def test_the_network_gets_health_and_figures_and_nothing_else(
+    admin: Administrator, sandbox: Sandbox, address: str
+) -> None:
+    with Running(admin) as running:
+        running.do("sync")
+        assert ask(address, "/healthz")[::2] == (200, "ok\n")
+        assert json.loads(ask(address, "/readyz")[2]) == {"ready": True, "reasons": []}
+        assert ask(address, "/metrics", Accept="application/openmetrics-text;version=1.0.0")[1].startswith(
+            "application/openmetrics-text"
+        )
+        for path in ("/", "/v1/status", "/v1/approve", "/docs", "/metrics/../v1/status"):
+            assert ask(address, path)[0] == 404
+        for path in ("/healthz", "/readyz", "/metrics"):
+            assert ask(address, path, "POST")[0] == 405
+        (admin.folder / "people.csv").unlink()
+        with pytest.raises(Exception, match="there is no such file"):
+            running.do("sync")
+        running.ask("pause")
+        status, _, body = ask(address, "/readyz")
+        assert (status, json.loads(body)["reasons"]) == (503, ["sandbox is paused"])
+
+
+def test_nothing_listens_unless_it_is_configured(admin: Administrator, sandbox: Sandbox) -> None:
+    with Running(admin, SYNCD__SCHEDULE__SYNC="100d") as running:
+        running.do("sync")
+        held = {link.readlink().name for link in Path(f"/proc/{running.pid}/fd").iterdir()}
+        inodes = {line.split()[9] for name in ("tcp", "tcp6") for line in _listening(running.pid, name)}
+        assert not {f"socket:[{inode}]" for inode in inodes} & held
+
+
+def _listening(pid: int, name: str) -> Iterator[str]:
+    lines = Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]
+    return (line for line in lines if line.split()[3] == "0A")
+
+
+def test_an_address_that_is_taken_is_said(admin: Administrator, sandbox: Sandbox) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = admin.syncd("run", environment={"SYNCD__METRICS__LISTEN": f"127.0.0.1:{taken.getsockname()[1]}"})
+    assert done.code == 1
+    assert "metrics.listen: 127.0.0.1:" in done.err
+    assert "Address already in use" in done.err
+
+
+# -- what the documents name ---------------------------------------------------------------------------
+
+STANDING: dict[str, Any] = {
+    "target": "t",
+    "users": {"active": 1, "pending": 0, "deactivated": 0},
+    "groups": 0,
+    "memberships": 0,
+    "paused": None,
+    "stopped": None,
+    "concurrency": {"now": 8, "most": 8},
+    "unsettled": 0,
+    "holds": {"waiting": 0, "passing": 0, "approved": 0, "rejected": 0},
+    "quarantined": [],
+    "pending_since": "2026-11-22T18:00:00Z",
+    "last_resync": None,
+    "daemon": {"running": None},
+}
+
+
+@pytest.fixture
+def known() -> dict[str, set[str]]:
+    """By the names of series, the labels that they have."""
+    metrics = Metrics(lambda: [STANDING])
+    metrics.know(["t"])
+    found: dict[str, set[str]] = {}
+    for family in metrics.registry.collect():
+        for sample in family.samples:
+            found.setdefault(sample.name, set()).update(sample.labels)
+    for name in ("source_read_timestamp_seconds", "source_failing", "reload_failing"):
+        assert f"syncd_{name}" in found
+    found["syncd_last_success_timestamp_seconds"] = {"target", "kind"}
+    return found
+
+
+def expressions() -> list[str]:
+    board = json.loads((DOCS / "grafana.json").read_text())
+    shown = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
+    shown += [each["definition"] for each in board["templating"]["list"] if "definition" in each]
+    alerts = (DOCS / "alerts.yml").read_text()
+    return [*shown, *re.findall(r"expr: (?:>-\n)?((?:.|\n {10})+)", alerts)]
+
+
+def test_the_dashboard_and_the_alerts_name_what_exists(known: dict[str, set[str]]) -> None:
+    found = expressions()
+    assert len(found) > 30
+    for expression in found:
+        named = re.findall(r"(syncd_\w+)(?:\{([^}]*)\})?", expression)
+        assert named, expression
+        for name, selectors in named:
+            assert name in known, f"{name} in {expression}"
+            asked = set(re.findall(r"(\w+)\s*(?:=~|!=|!~|=)", selectors))
+            assert asked <= known[name], f"{name} has no {asked - known[name]}"
+            for grouped in re.findall(r"by \(([^)]*)\)", expression):
+                assert {each.strip() for each in grouped.split(",")} <= set().union(*(known[each] for each, _ in named))
+        assert expression.count("(") == expression.count(")")
+        assert expression.count("{") == expression.count("}")
+
+
+def test_every_figure_is_explained_in_the_documents(known: dict[str, set[str]]) -> None:
+    page = (DOCS / "metrics.md").read_text()
+    for name in known:
+        base = re.sub(r"_(bucket|count|sum)$", "", name)
+        assert f"`{base}`" in page, base
+
+
+def test_a_target_that_is_no_longer_configured_has_no_series() -> None:
+    metrics = Metrics(list)
+    metrics.know(["a", "b"])
+    metrics.know(["b"])
+    text = str([sample for family in metrics.registry.collect() for sample in family.samples])
+    assert "'b'" in text
+    assert "'a'" not in text
