@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := syncd tests tools
 
-.PHONY: help demo test check bench docs lock clean
+.PHONY: help demo test check bench docs install uninstall deb lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -31,6 +31,15 @@ docs: $(VENV)/.test ## Write docs/configuration.md and docs/profiles.md anew, fr
 	@mv docs/configuration.md.draft docs/configuration.md
 	@$(BIN)/python tools/profile_reference.py > docs/profiles.md.draft
 	@mv docs/profiles.md.draft docs/profiles.md
+
+install: ## Put syncd into /opt/syncd with its systemd service (as root; DESTDIR is honoured); again, to upgrade
+	@tools/install
+
+uninstall: ## Take it away again; configuration and state stay
+	@tools/uninstall
+
+deb: ## Build a Debian package of the same, in dist/
+	@tools/deb
 
 lock: $(VENV)/.test ## Resolve the locked versions anew, from the ranges in pyproject.toml
 	@$(BIN)/pip install --quiet uv

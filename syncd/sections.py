@@ -78,7 +78,9 @@ class Secret(Section):
                     f"the credential {self.credential} is there only under systemd (LoadCredential=); "
                     'elsewhere use { env = "…" } or { file = "…" }'
                 )
-            return _read_secret(Path(folder) / self.credential, private=False)
+            # `LoadCredential=syncd:/etc/syncd/credentials/` hands each file of a folder over as syncd_NAME.
+            alone, of_folder = Path(folder) / self.credential, Path(folder) / f"syncd_{self.credential}"
+            return _read_secret(of_folder if of_folder.exists() and not alone.exists() else alone, private=False)
         assert self.file is not None
         return _read_secret(base / self.file, private=True)
 
