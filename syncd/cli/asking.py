@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import pwd
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from syncd.cli.shared import following, state_of
+from syncd.cli.shared import following, opened, state_of
+from syncd.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from syncd.core.model import Json
@@ -23,10 +25,28 @@ def daemon_of(setup: Setup) -> Daemon | None:
     return find(setup.sockets, setup.state)
 
 
-def ask(setup: Setup, operation: str, **arguments: Any) -> Json:
+def reached(config: Path) -> tuple[Daemon | None, Setup | None]:
+    """Return the daemon, and what is configured. A configuration that became unusable keeps nobody from asking the
+    daemon that was started with it. Raises ConfigurationError, DaemonError."""
+    try:
+        setup = opened(config)
+    except ConfigurationError:
+        from syncd.daemon.client import find_by_configuration
+        from syncd.setup import RUNTIME_SOCKET
+
+        daemon = find_by_configuration([config.resolve().parent / "syncd.sock", RUNTIME_SOCKET], config)
+        if daemon is None:
+            raise
+        return daemon, None
+    return daemon_of(setup), setup
+
+
+def ask(config: Path, operation: str, **arguments: Any) -> Json:
     """Return the answer to one of `syncd.desk.OPERATIONS`. Raises SyncdError."""
-    if daemon := daemon_of(setup):
+    daemon, setup = reached(config)
+    if daemon is not None:
         return daemon.ask(operation, arguments, _behind())
+    assert setup is not None
     from datetime import UTC, datetime
 
     from syncd.desk import OPERATIONS, Desk

@@ -19,7 +19,6 @@ from syncd.cli.shared import (
     decided_sentence,
     json_option,
     minute,
-    opened,
     pause_sentence,
     show_lines,
     target_option,
@@ -46,7 +45,7 @@ def holds(config: Path, target: str | None, as_json: bool) -> None:
     from syncd.report.text import visible
     from syncd.store import Hold
 
-    withheld = ask(opened(config), "holds", target=target)
+    withheld = ask(config, "holds", target=target)
     if as_json:
         answer(withheld)
         return
@@ -101,7 +100,7 @@ def approve(wanted: tuple[str, ...], config: Path, target: str | None, as_json: 
     """
     from syncd.store import Hold
 
-    done = ask(opened(config), "approve", target=target, holds=wanted)
+    done = ask(config, "approve", target=target, holds=wanted)
     if as_json:
         answer(done)
         return
@@ -145,7 +144,7 @@ def reject(wanted: tuple[str, ...], config: Path, target: str | None, as_json: b
     """
     from syncd.store import Hold
 
-    done = ask(opened(config), "reject", target=target, holds=wanted)
+    done = ask(config, "reject", target=target, holds=wanted)
     if as_json:
         answer(done)
         return
@@ -193,7 +192,7 @@ def accept(who: str, config: Path, target: str | None, as_json: bool) -> None:
     """
     from syncd.report.text import visible
 
-    accepted = ask(opened(config), "accept", target=target, who=who)
+    accepted = ask(config, "accept", target=target, who=who)
     if as_json:
         answer(accepted)
         return
@@ -217,7 +216,7 @@ def pause(config: Path, target: str | None, as_json: bool) -> None:
     """
     from syncd.report.text import visible
 
-    paused = ask(opened(config), "pause", target=target)
+    paused = ask(config, "pause", target=target)
     if as_json:
         answer(paused)
         return
@@ -234,7 +233,7 @@ def resume(config: Path, target: str | None, as_json: bool) -> None:
     """Let a paused target, or all, be written to again."""
     from syncd.report.text import visible
 
-    resumed = ask(opened(config), "resume", target=target)
+    resumed = ask(config, "resume", target=target)
     if as_json:
         answer(resumed)
         return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from syncd.cli.asking import daemon_of
+from syncd.cli.asking import reached
 from syncd.cli.shared import answer, config_option, json_option, opened
 from syncd.errors import DaemonError
 
@@ -46,7 +46,7 @@ def run(config: Path, log_level: str, log_format: Form) -> int:
 @json_option
 def reload(config: Path, as_json: bool) -> None:
     """Let the daemon read its configuration again; a bad one is refused, and the old one stays in force."""
-    daemon = daemon_of(opened(config))
+    daemon, _ = reached(config)
     if daemon is None:
         raise DaemonError("no daemon runs on this state file", hint="every other command reads the configuration anew")
     done = daemon.ask("reload", {})

@@ -16,7 +16,6 @@ from syncd.cli.shared import (
     decided_sentence,
     json_option,
     minute,
-    opened,
     pause_sentence,
     show_lines,
     stop_sentence,
@@ -38,7 +37,7 @@ def status(config: Path, target: str | None, as_json: bool) -> None:
     """Where things stand: who is managed, what waits for a person, and how the last run went. Needs no network."""
     from syncd.report.text import table
 
-    rows = ask(opened(config), "status", target=target)
+    rows = ask(config, "status", target=target)
     if as_json:
         answer(rows)
         return
@@ -168,7 +167,7 @@ def explain(who: str, config: Path, target: str | None, as_json: bool) -> None:
     from syncd.report.explanation import Explanation
     from syncd.report.text import visible
 
-    found = ask(opened(config), "explain", target=target, who=who)
+    found = ask(config, "explain", target=target, who=who)
     if as_json:
         answer(found)
         return
@@ -186,7 +185,7 @@ def runs(count: int, config: Path, target: str | None, as_json: bool) -> None:
     """The last N runs of each target, the newest first."""
     from syncd.report.text import table
 
-    heads = ask(opened(config), "runs", target=target, count=count)
+    heads = ask(config, "runs", target=target, count=count)
     if as_json:
         answer(heads)
         return
@@ -220,7 +219,7 @@ def show(number: int, config: Path, as_json: bool) -> None:
     from syncd.core.plan import Run
     from syncd.report.text import run_lines
 
-    run = ask(opened(config), "show", run=number)
+    run = ask(config, "show", run=number)
     if as_json:
         answer([run])
     else:

@@ -6,7 +6,7 @@ import http.client
 import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -106,6 +106,16 @@ def find(sockets: Sequence[Path], state: Path) -> Daemon | None:
 
     Raises DaemonError where one runs that we may not talk to.
     """
+    return _find(sockets, "state", state)
+
+
+def find_by_configuration(sockets: Sequence[Path], file: Path) -> Daemon | None:
+    """Return the daemon that was started with a configuration, which may be unusable now. Raises DaemonError."""
+    return _find(sockets, "configuration", file)
+
+
+def _find(sockets: Sequence[Path], fact: str, path_of_it: Path) -> Daemon | None:
+    kept_from = None
     for path in sockets:
         daemon = Daemon(path)
         try:
@@ -113,11 +123,16 @@ def find(sockets: Sequence[Path], state: Path) -> Daemon | None:
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
             continue
         except PermissionError:
-            raise DaemonError(
-                f"{path}: you may not talk to the daemon", hint="its socket is for root and for members of its group"
-            ) from None
-        if about["state"] == str(state.resolve()):
+            with suppress(PermissionError):  # in a folder that we may not enter there may be nothing
+                path.lstat()
+                kept_from = path
+            continue
+        if about[fact] == str(path_of_it.resolve()):
             return daemon
+    if kept_from is not None:
+        raise DaemonError(
+            f"{kept_from}: you may not talk to the daemon", hint="its socket is for root and for members of its group"
+        )
     return None
 
 

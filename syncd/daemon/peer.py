@@ -88,7 +88,8 @@ def listen(path: Path, rights: Rights) -> socket.socket:
         finally:
             os.umask(before)
         if rights.group is not None and (os.geteuid() == 0 or rights.group in {os.getegid(), *os.getgroups()}):
-            os.chown(path, -1, rights.group)
+            if path.stat().st_gid != rights.group:  # under systemd it is, and nobody may change it
+                os.chown(path, -1, rights.group)
             path.chmod(0o660)
     except OSError as error:
         listening.close()

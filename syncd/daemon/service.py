@@ -411,7 +411,7 @@ class Daemon:
         return {
             "pid": os.getpid(),
             "since": timestamp(self._began),
-            "configuration": str(self._setup.file),
+            "configuration": str(self._setup.file.resolve()),
             "state": str(self._setup.state.resolve()),
             "refused": self._refused,
         }
