@@ -6,12 +6,11 @@ from other text, and are not looked for.
 
 from __future__ import annotations
 
-import base64
 import threading
 from typing import Any, Final
-from urllib.parse import quote
 
-_SHORTEST: Final = 4
+from syncd.disguises import SHORTEST, disguises
+
 _INSTEAD: Final = "(secret)"
 _lock = threading.Lock()
 _forms: dict[str, None] = {}
@@ -19,16 +18,10 @@ _forms: dict[str, None] = {}
 
 
 def learn(secret: str) -> None:
-    """Know a secret: as it is, percent-encoded, as it stands in a header (RFC 7617), and quoted in JSON or Python."""
-    if len(secret) < _SHORTEST:
+    """Know a secret from here on, in every form in which others may repeat it."""
+    if len(secret) < SHORTEST:
         return
-    forms = {
-        secret,
-        quote(secret, safe=""),
-        base64.b64encode(secret.encode()).decode(),
-        secret.replace("\\", "\\\\").replace('"', '\\"'),
-        repr(secret)[1:-1],
-    }
+    forms = set(disguises(secret))
     with _lock:
         if not forms <= _forms.keys():
             known = sorted({*_forms, *forms}, key=lambda form: (-len(form), form))

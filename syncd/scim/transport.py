@@ -21,6 +21,7 @@ import orjson
 
 from syncd import __version__
 from syncd.core.model import Json, Kind
+from syncd.disguises import disguises
 from syncd.errors import (
     OutcomeUnclear,
     ScimError,
@@ -103,7 +104,9 @@ class Transport:
         self.requests = 0
         self.answers: Counter[tuple[str, int]] = Counter()
         """How often each method was answered by each status; 0: no answer came."""
-        self._token = token
+        self._secrets = dict.fromkeys(disguises(token), "(the token)")
+        if proxy_auth:
+            self._secrets |= dict.fromkeys(disguises(proxy_auth[1]), "(the proxy's password)")
         self._base = base_url.rstrip("/") + "/"
         self._host = urlsplit(base_url).hostname or base_url
         self._patience = patience or Patience()
@@ -343,8 +346,10 @@ class Transport:
         return ScimError(raw.status, detail, self._told(str(field(body, "scimType") or "")))
 
     def _told(self, text: str) -> str:
-        """Return what an endpoint said, fit to be passed on: not endless, and without the token if it repeats that."""
-        return text.replace(self._token, "(the token)")[:_MAX_DETAIL_CHARACTERS]
+        """Return what an endpoint said, fit to be passed on: not endless, and without the secrets it was told."""
+        for form, instead in self._secrets.items():
+            text = text.replace(form, instead)
+        return text[:_MAX_DETAIL_CHARACTERS]
 
     def _redirected(self, method: str, url: str, status: int, location: str) -> str:
         hint = "put the final address into base_url"
