@@ -41,7 +41,7 @@ class Outbox:
     def waiting(self, channel: str, limit: int) -> list[Parcel]:
         """Return what a channel has not delivered, the oldest first."""
         rows = self._conn.execute(
-            "SELECT outbox.id, notice, created, coalesce(attempts, 0), next_try FROM outbox"
+            "SELECT outbox.id, outbox.notice, created, coalesce(attempts, 0), next_try FROM outbox"
             " LEFT JOIN deliveries ON deliveries.notice = outbox.id AND channel = ?"
             " WHERE done IS NULL ORDER BY outbox.id LIMIT ?",
             [channel, limit],
