@@ -21,8 +21,10 @@ from syncd.core.drift import DriftClass
 from syncd.core.model import Json, State
 from syncd.core.plan import Action, Result, Run
 from syncd.daemon.board import Board
+from syncd.errors import StateError
 
 _KINDS: Final = ("sync", "resync", "user")
+_SCHEDULED: Final = ("sync", "resync")
 _ENDS: Final = ("ok", "held", "failed", "stopped")
 _CAUSES: Final = ("gone", "refused", "failing")
 _PHASES: Final = ("read", "compare", "push")
@@ -77,8 +79,13 @@ class Metrics:
         self.retries = counter("retries", "Requests that were sent again.", "target")
         self.waits = counter("wait_seconds", "Seconds that requests waited for their turn, all together.", "target")
         self.success = gauge(
-            "last_success_timestamp_seconds", "When a run of a kind last ended well (ok or held).", "target", "kind"
+            "last_success_timestamp_seconds",
+            "When a run of a kind last ended well (ok or held); 0: not since the daemon began.",
+            "target",
+            "kind",
         )
+        self.began = gauge("start_timestamp_seconds", "When the daemon began.")
+        self.began.set_to_current_time()
         self.source_read = gauge("source_read_timestamp_seconds", "When the source was last read whole.")
         self.source_failing = gauge("source_failing", "1 while the source can't be read.")
         self.reload_failing = gauge("reload_failing", "1 while a refused configuration waits to be mended.")
@@ -103,6 +110,8 @@ class Metrics:
                 for kind in _KINDS:
                     for end in _ENDS:
                         self.runs.labels(name, kind, end)
+                for kind in _SCHEDULED:
+                    self.success.labels(name, kind)
                 for action in Action:
                     for result in Result:
                         self.changes.labels(name, action.value, result.value)
@@ -156,18 +165,23 @@ class _Standing(Collector):
         self._standings = standings
 
     def describe(self) -> Iterable[Metric]:
-        return self._of([])
+        return []  # no other collector has these names
 
     def collect(self) -> Iterator[Metric]:
-        yield from self._of(self._standings())
+        info = InfoMetricFamily("syncd", "The version that runs.")
+        info.add_metric([], {"version": __version__})
+        yield info
+        try:
+            rows = self._standings()
+        except StateError:  # what is counted must be seen all the more
+            rows = None
+        yield GaugeMetricFamily("syncd_state_failing", "1 while the state file can't be used.", value=rows is None)
+        yield from self._of(rows or [])
 
     def _of(self, rows: Sequence[Json]) -> Iterator[Metric]:
         def family(name: str, what: str, *labels: str) -> GaugeMetricFamily:
             return GaugeMetricFamily(f"syncd_{name}", what, labels=["target", *labels])
 
-        info = InfoMetricFamily("syncd", "The version that runs.")
-        info.add_metric([], {"version": __version__})
-        yield info
         managed = family("managed_users", "Managed users by state.", "state")
         groups = family("managed_groups", "Managed groups.")
         members = family("memberships", "Memberships of managed groups.")

@@ -256,7 +256,7 @@ class Daemon:
                     self._threads, asked, wish.job, wish.setup, board, brake, ended
                 )
                 cycle.done.set_result(answer)
-                await self._note(cycle, Result(runs, source=""))
+                await self._note(cycle, Result(runs, source=None if wish.job.plans else ""))
             else:
                 result = await loop.run_in_executor(
                     self._threads, scheduled, self._setup, turn.targets, turn.full, board, brake, ended
@@ -266,7 +266,13 @@ class Daemon:
         except SyncdError as error:
             cycle.done.set_exception(error)
             cycle.done.exception()  # whoever follows hears of it; perhaps nobody does
-            await self._tell(Result())
+            self._metrics.did(cycle.board)
+            if isinstance(error, StateError):
+                self._tell_of_state(error)
+                self._metrics.cycle_failures.inc()
+            else:
+                log.warning("asked_in_vain", kind=cycle.kind, by=cycle.by, error=str(error))
+                await self._tell(Result())
         except Exception as error:
             # A fault of ours must not end the daemon: it is said, and the targets are tried again when they are due.
             log.exception("fault", targets=list(turn.targets))
@@ -310,15 +316,19 @@ class Daemon:
                 self._threads, told, self._setup, result, dict(self._faults)
             )
         except StateError as error:
-            self._unwritable = True
-            log.error("state_unusable", error=str(error))
-            self._sender.tell(unwritable(str(error), gethostname(), datetime.now(UTC)))
+            self._tell_of_state(error)
             return
         if self._unwritable:
             self._unwritable = False
             self._sender.tell(writable(gethostname(), datetime.now(UTC)))
         if new:
             self._sender.wake()
+
+    def _tell_of_state(self, error: StateError) -> None:
+        """Say that nothing can be written down: past the outbox, for that is where it would be written."""
+        self._unwritable = True
+        log.error("state_unusable", error=str(error))
+        self._sender.tell(unwritable(str(error), gethostname(), datetime.now(UTC)))
 
     def _send(self) -> None:
         """Let notices be sent as the configuration in force has it."""

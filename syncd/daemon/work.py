@@ -12,7 +12,7 @@ from syncd.core.model import Json
 from syncd.core.plan import Run
 from syncd.daemon.board import Board, Halted
 from syncd.desk import demand_not_paused
-from syncd.errors import SourceError, SyncdError, TargetPaused
+from syncd.errors import SourceError, StateError, SyncdError, TargetPaused
 from syncd.jobs import Job, cycle, perform, planned_json
 from syncd.notify.watch import Concerns, TargetConcern, watch
 from syncd.setup import Setup, Target
@@ -40,7 +40,7 @@ def scheduled(
     brake: Brake,
     ended: Callable[[Run], None],
 ) -> Result:
-    """Do a cycle that is due. Never raises SyncdError: nobody is there to whom it could be said."""
+    """Do a cycle that is due. Raises StateError; everything else that goes wrong is in the result."""
     result = Result()
 
     def done(run: Run) -> None:
@@ -57,6 +57,8 @@ def scheduled(
         result.halted = True
     except SourceError as error:
         result.source = str(error)
+    except StateError:
+        raise
     except SyncdError as error:
         result.faults[""] = str(error)
     return result
