@@ -1,0 +1,1 @@
+"""The daemon: runs on schedule, answers who asks, tells people what is wrong."""
