@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import sys
+import textwrap
 import traceback
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Final, Literal, TextIO
@@ -77,7 +78,7 @@ def _is_journal(stream: TextIO) -> bool:
 
 def _renderer(form: Form) -> Any:
     if form == "console":
-        return structlog.dev.ConsoleRenderer(colors=True, exception_formatter=structlog.dev.plain_traceback)
+        return _for_people
     if form == "json":
         return structlog.processors.JSONRenderer(_dumped)
     if form == "journal":
@@ -87,6 +88,16 @@ def _renderer(form: Form) -> Any:
 
 _logfmt = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)
 _logfmt_of_journal = structlog.processors.LogfmtRenderer(key_order=["event"], bool_as_flag=False)
+
+
+_console = structlog.dev.ConsoleRenderer(colors=True, exception_formatter=structlog.dev.plain_traceback)
+
+
+def _for_people(logger: Any, method: str, event: _Event) -> str:
+    """Render with a traceback below, indented: what an error says can't look like the next event."""
+    if "exception" in event:
+        event["exception"] = textwrap.indent(event["exception"], "    ", lambda line: True)
+    return str(_console(logger, method, event))
 
 
 def _for_the_journal(logger: Any, method: str, event: _Event) -> str:

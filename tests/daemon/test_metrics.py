@@ -16,6 +16,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from syncd.daemon.metrics import Metrics
+from syncd.errors import StateError
 from tests.daemon.running import Running
 from tests.sandbox.process import Sandbox
 from tests.system.commands import Administrator, person
@@ -154,7 +155,6 @@ def known() -> dict[str, set[str]]:
             found.setdefault(sample.name, set()).update(sample.labels)
     for name in ("source_read_timestamp_seconds", "source_failing", "reload_failing"):
         assert f"syncd_{name}" in found
-    found["syncd_last_success_timestamp_seconds"] = {"target", "kind"}
     return found
 
 
@@ -162,8 +162,17 @@ def expressions() -> list[str]:
     board = json.loads((DOCS / "grafana.json").read_text())
     shown = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
     shown += [each["definition"] for each in board["templating"]["list"] if "definition" in each]
-    alerts = (DOCS / "alerts.yml").read_text()
-    return [*shown, *re.findall(r"expr: (?:>-\n)?((?:.|\n {10})+)", alerts)]
+    return [*shown, *(alert["expr"] for alert in alerts())]
+
+
+def alerts() -> list[dict[str, str]]:
+    """Return the alert rules, each as its scalars by name; a folded one in one line."""
+    found = []
+    for text in (DOCS / "alerts.yml").read_text().split("      - alert: ")[1:]:
+        folded = re.sub(r">-\n((?: {10}.*\n)+)", lambda lines: " ".join(lines[1].split()) + "\n", text)
+        pairs = re.findall(r'^ +(\w+): "?(.+?)"?$', folded, re.MULTILINE)
+        found.append({"alert": text.partition("\n")[0], **dict(pairs)})
+    return found
 
 
 def test_the_dashboard_and_the_alerts_name_what_exists(known: dict[str, set[str]]) -> None:
@@ -176,10 +185,27 @@ def test_the_dashboard_and_the_alerts_name_what_exists(known: dict[str, set[str]
             assert name in known, f"{name} in {expression}"
             asked = set(re.findall(r"(\w+)\s*(?:=~|!=|!~|=)", selectors))
             assert asked <= known[name], f"{name} has no {asked - known[name]}"
-            for grouped in re.findall(r"by \(([^)]*)\)", expression):
-                assert {each.strip() for each in grouped.split(",")} <= set().union(*(known[each] for each, _ in named))
+        there = {"instance"}.union(*(known[name] for name, _ in named))
+        for grouped in re.findall(r"\b(?:by|on) \(([^)]*)\)", expression):
+            assert {each.strip() for each in grouped.split(",")} <= there, expression
         assert expression.count("(") == expression.count(")")
         assert expression.count("{") == expression.count("}")
+
+
+def test_every_alert_says_what_it_is_and_where_to_read_on(known: dict[str, set[str]]) -> None:
+    operations = (DOCS / "operations.md").read_text()
+    titles = {
+        re.sub(r"[^\w -]", "", title).lower().replace(" ", "-")
+        for title in re.findall(r"^#+ (.+)$", operations, re.MULTILINE)
+    }
+    for alert in alerts():
+        assert {"alert", "expr", "labels", "summary", "description", "runbook"} <= alert.keys(), alert
+        page, _, title = alert["runbook"].partition("#")
+        assert page == "docs/operations.md"
+        assert not title or title in titles, alert["runbook"]
+        labels = set().union(*(known[name] for name in re.findall(r"syncd_\w+", alert["expr"])))
+        spoken = " ".join((alert["summary"], alert["description"]))
+        assert set(re.findall(r"\$labels\.(\w+)", spoken)) <= labels, alert["alert"]
 
 
 def test_every_figure_is_explained_in_the_documents(known: dict[str, set[str]]) -> None:
@@ -187,6 +213,32 @@ def test_every_figure_is_explained_in_the_documents(known: dict[str, set[str]]) 
     for name in known:
         base = re.sub(r"_(bucket|count|sum)$", "", name)
         assert f"`{base}`" in page, base
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def test_the_first_failure_is_an_increase_and_no_success_is_seen() -> None:
+    metrics = Metrics(list)
+    metrics.know(["t"])
+    for end in ("ok", "held", "failed", "stopped"):
+        assert value(metrics, "syncd_runs_total", target="t", kind="sync", result=end) == 0
+    assert value(metrics, "syncd_changes_total", target="t", action="create_user", result="failed") == 0
+    assert value(metrics, "syncd_last_success_timestamp_seconds", target="t", kind="sync") == 0
+    assert value(metrics, "syncd_pull_failures_total") == 0
+    assert (value(metrics, "syncd_start_timestamp_seconds") or 0) > 0
+
+
+def test_what_is_counted_is_seen_without_a_state_file() -> None:
+    def standings() -> list[Any]:
+        raise StateError("the disk is full")
+
+    metrics = Metrics(standings)
+    metrics.source(failed=True, now=datetime.now(UTC))
+    assert value(metrics, "syncd_state_failing") == 1
+    assert value(metrics, "syncd_pull_failures_total") == 1
+    assert value(Metrics(lambda: [STANDING]), "syncd_state_failing") == 0
 
 
 def test_a_target_that_is_no_longer_configured_has_no_series() -> None:

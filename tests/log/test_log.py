@@ -41,6 +41,22 @@ def test_one_line_for_each_event_whatever_it_is_made_of(form: log.Form, capsys: 
     assert written.count("\x1b[2J") == 0
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_an_error_cant_look_like_the_next_event(form: log.Form, capsys: pytest.CaptureFixture[str]) -> None:
+    log.configure("info", form)
+    try:
+        raise ValueError("of a server\n<2>event=forged\r\x1b[31m")
+    except ValueError:
+        structlog.get_logger().exception("fault")
+        logging.getLogger("asyncio").exception("fault")
+    lines = capsys.readouterr().err.splitlines()
+    events = [line for line in lines if not line.startswith("    ")]
+    assert len(events) == 2
+    assert all("fault" in event for event in events)
+    assert "\x1b[31m<" not in "".join(lines)
+    assert len(lines) == 2 or form == "console"
+
+
 def test_the_journal_gets_a_priority_and_no_time(capsys: pytest.CaptureFixture[str]) -> None:
     log.configure("debug", "journal")
     logger = structlog.get_logger().bind(run=3)

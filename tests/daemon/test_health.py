@@ -1,0 +1,65 @@
+"""Health on the network: what is answered, to which methods, and that nothing is told of anything else."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from syncd.daemon.health import application
+
+PATHS = ("/healthz", "/readyz", "/metrics")
+
+
+def ask(path: str, method: str = "GET", reasons: tuple[str, ...] = (), accept: str = "*/*") -> httpx.Response:
+    registry = CollectorRegistry()
+    Counter("syncd_runs", "Runs.", registry=registry).inc()
+    app = application(registry, lambda: list(reasons))
+
+    async def one() -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://syncd") as client:
+            return await client.request(method, path, headers={"Accept": accept})
+
+    return asyncio.run(one())
+
+
+def test_it_lives_even_when_it_is_not_well() -> None:
+    assert ask("/healthz", reasons=("lucid is stopped (gone)",)).text == "ok\n"
+
+
+def test_readiness_gives_its_reasons() -> None:
+    assert (ask("/readyz").status_code, ask("/readyz").json()) == (200, {"ready": True, "reasons": []})
+    found = ask("/readyz", reasons=("lucid is paused",))
+    assert (found.status_code, found.json()) == (503, {"ready": False, "reasons": ["lucid is paused"]})
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type", "line"),
+    [
+        ("*/*", "text/plain", "syncd_runs_total 1.0"),
+        ("application/openmetrics-text; version=1.0.0", "application/openmetrics-text", "# EOF"),
+    ],
+)
+def test_figures_come_as_text_or_as_openmetrics(accept: str, media_type: str, line: str) -> None:
+    found = ask("/metrics", accept=accept)
+    assert found.headers["content-type"].startswith(media_type)
+    assert line in found.text.splitlines()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_only_reading_is_answered(path: str) -> None:
+    assert ask(path, "HEAD").status_code == 200
+    for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+        assert ask(path, method).status_code == 405
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/v1/status", "/healthz/more", "/metrics/", "/docs", "/openapi.json", "//metrics"]
+)
+def test_nothing_else_is_there(path: str) -> None:
+    found = ask(path)
+    assert found.status_code in (307, 404)  # 307: to the same path without the slash at its end
+    assert "syncd_runs" not in found.text
