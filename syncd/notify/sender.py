@@ -36,6 +36,8 @@ _TOGETHER: Final = 100
 """Notices in one message."""
 _AT_ONCE: Final = 1000
 """Notices that are looked at: an outbox of many more belongs to a channel that is down."""
+_IN_TURN: Final = 3
+"""After so many failures in a row the next attempt is made with another notice: it may be this one that is refused."""
 _CLOSING_SECONDS: Final = 5.0
 
 
@@ -272,6 +274,8 @@ class _Lane:
         due = [parcel for parcel in parcels if not _left(parcel.next_try, now)]
         if not due:
             return min(_left(parcel.next_try, now) for parcel in parcels)
+        if self._failures >= _IN_TURN:
+            due.sort(key=lambda parcel: parcel.attempts)
         batch = due[:_TOGETHER] if self._folding else due[:1]
         self._folding = False
         await self._deliver(batch)
