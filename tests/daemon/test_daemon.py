@@ -122,6 +122,26 @@ def test_commands_ask_the_daemon_that_holds_the_lease(admin: Administrator, sand
     assert [line.split("by=")[1] for line in events(running, "asked")] == [os.environ.get("USER", "root")] * 2
 
 
+def test_who_accepts_while_a_run_goes_on_is_not_forgotten(admin: Administrator, sandbox: Sandbox) -> None:
+    admin.environment["SYNCD__TARGET__SANDBOX__VERIFIED_DOMAINS"] = '["example.com"]'
+    everybody = [*(person(key) for key in range(1, 40)), person(40, mail="ada@elsewhere.example")]
+    admin.people(everybody)
+    with Running(admin, **NEVER, SYNCD__TARGET__SANDBOX__CONCURRENCY="1") as running:
+        first_run(running)
+        assert running.status()["users"]["pending"] == 1
+        sandbox.faults({"fault": "delay", "milliseconds": 100, "method": "PATCH"})
+        admin.people([row | {"title": "Chief"} for row in everybody[:39]] + everybody[39:])
+        command = [str(Path(sys.executable).with_name("syncd")), "sync"]
+        follower = subprocess.Popen(command, cwd=admin.folder, env=admin.environment, stdout=subprocess.DEVNULL)
+        running.until(lambda status: (status["daemon"]["running"] or {}).get("done", 0) > 5)
+        running.ask("accept", who="ada@elsewhere.example")
+        assert goes_on(running.status())
+        assert follower.wait(60) == 0
+        running.do("sync")
+        assert running.status()["users"]["pending"] == 0
+    assert "40" in active(sandbox)
+
+
 def test_a_reviewed_plan_is_applied_while_the_daemon_runs(admin: Administrator, sandbox: Sandbox) -> None:
     with Running(admin, **NEVER) as running:
         first_run(running)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import subprocess
 import sys
 import tempfile
@@ -312,3 +313,23 @@ def test_the_target_of_a_run_is_found(path: Path) -> None:
             run = state.journal("b").begin(Plan("b", "sync", NOON, 0, ()), NOON)
         assert state.target_of_run(run) == "b"
         assert state.target_of_run(run + 1) is None
+
+
+def test_a_writer_waits_for_another_handle_that_writes(path: Path) -> None:
+    with StateFile(path) as one:
+        one.snapshot("t")
+        done = threading.Event()
+
+        def write() -> None:
+            with StateFile(path) as other, other.atomic():
+                other.snapshot("t").bump()
+            done.set()
+
+        thread = threading.Thread(target=write)
+        with one.atomic():
+            before = one.snapshot("t").serial
+            thread.start()
+            assert not done.wait(0.5), "it would have written between our reading and our writing"
+            one.snapshot("t").bump()
+        thread.join()
+        assert one.snapshot("t").serial == before + 2
