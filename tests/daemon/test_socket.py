@@ -32,7 +32,7 @@ class Connection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.connect(sys.argv[1])
 connection = Connection("syncd")
-connection.request("POST", "/v1/" + sys.argv[2], b"{}")
+connection.request("POST", "/v1/" + sys.argv[2], b"{}", {"Syncd-Behind": "ada"})
 response = connection.getresponse()
 print(response.status, response.read().decode())
 """
