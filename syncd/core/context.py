@@ -30,7 +30,8 @@ class LimitUse:
 
     @property
     def exceeded(self) -> bool:
-        return self.most is not None and self.affected > self.most
+        """Whether so many are over it; where each waits for a person anyway, they are those who were released."""
+        return not self.always and self.most is not None and self.affected > self.most
 
     def to_json(self) -> Json:
         return {

@@ -36,17 +36,19 @@ class Section:
     """In a sentence, why it is worth a look, or what it is."""
     meaning: Meaning
     unusual: bool = True
+    note: str = ""
+    """What is unusual about all of them, and needs no saying of each."""
 
 
 SECTIONS: Final = (
     Section("undone", "Not done", "failed, refused or not tried; the next run tries what is still needed", Meaning.TROUBLE),
     Section("held", "Held", "not done unless a person approves", Meaning.HELD),
-    Section("deleted", "Deletions", "can't be undone", Meaning.DEACTIVATE),
-    Section("deactivated", "Deactivations", "these people can't get in any more", Meaning.DEACTIVATE),
+    Section("deleted", "Deletions", "can't be undone", Meaning.DEACTIVATE, note="deleted"),
+    Section("deactivated", "Deactivations", "these people can't get in any more", Meaning.DEACTIVATE, note="can't get in any more"),
     Section("emptied", "Groups that lose most of their members", "more than half of them go", Meaning.DEACTIVATE),
-    Section("renamed", "Another userName or e-mail", "people sign in with these", Meaning.CHANGE),
-    Section("adopted", "Taken over", "accounts and groups that were there already become managed", Meaning.CHANGE),
-    Section("invited", "Invited", "outside the verified domains: no access before they accept", Meaning.CREATE),
+    Section("renamed", "Another userName or e-mail", "people sign in with these", Meaning.CHANGE, note="signs in otherwise"),
+    Section("adopted", "Taken over", "accounts and groups that were there already become managed", Meaning.CHANGE, note="taken over"),
+    Section("invited", "Invited", "outside the verified domains: no access before they accept", Meaning.CREATE, note="pending"),
     Section("odd", "The only ones of their kind", "unlike nearly all other changes of the plan", Meaning.CHANGE),
     Section(
         "drift",
@@ -149,6 +151,11 @@ class Item:
         return SECTION[self.section].unusual
 
     @property
+    def telling(self) -> tuple[str, ...]:
+        """Its notes without what its section says already."""
+        return tuple(note for note in self.notes if note != SECTION[self.section].note)
+
+    @property
     def is_change(self) -> bool:
         return self.action in _ACTIONS
 
@@ -168,13 +175,18 @@ class Picture:
     """People, or groups, by what happens to each: `inside` are parts of the managed, `outside` come to them."""
 
     noun: str
-    managed: int
+    managed: int | None
+    """None: a plan that was saved before doesn't say."""
     inside: tuple[Tally, ...]
     outside: tuple[Tally, ...]
 
     @property
     def untouched(self) -> int:
-        return max(0, self.managed - sum(each.count for each in self.inside))
+        return max(0, (self.managed or 0) - sum(each.count for each in self.inside))
+
+    @property
+    def caption(self) -> str:
+        return f"{self.noun}" if self.managed is None else f"{self.managed:,} managed {self.noun}"
 
 
 @dataclass(frozen=True, slots=True)

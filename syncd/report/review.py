@@ -25,6 +25,8 @@ _RESULTS: Final = {
     Result.REFUSED: ("refused", Meaning.TROUBLE),
     Result.SKIPPED: ("skipped", Meaning.TROUBLE),
 }
+_ENOUGH_FOR_PATTERNS: Final = 5
+"""Fewer changes are read as quickly as what they have in common."""
 _GRAVITY: Final = (Result.FAILED, Result.REFUSED, Result.SKIPPED)
 _DRIFTS: Final = {
     DriftClass.USER_DELETED: "accounts deleted",
@@ -62,7 +64,7 @@ def review(subject: Subject) -> Review:
         results=_results(run),
         pictures=_pictures(plan, items),
         limits=plan.context.limits,
-        patterns=made.patterns,
+        patterns=made.patterns if made.altering >= _ENOUGH_FOR_PATTERNS else (),
         items=items,
         execution=(*execution, *rest),
     )
@@ -95,6 +97,7 @@ class _Items:
                 for key in change.members:
                     self._groups_of.setdefault(key, []).append(change.name)
         altering = [self._rows(change) for change in plan.changes if judging.is_altering(change)]
+        self.altering = len(altering)
         self.patterns = judging.patterns(altering)
         self._patterns = {(each.label, each.verb): each for each in self.patterns}
         self._newcomers = judging.Newcomers(
@@ -127,9 +130,9 @@ class _Items:
         outcomes = {outcome.change.id: outcome for outcome in self._run.outcomes}
         split = [outcome for outcome in self._run.outcomes if outcome.change.id not in planned]
         gravity = {result: index for index, result in enumerate(_GRAVITY)}
-        known = [outcomes.get(change.id) or change for change in self._plan.changes]
-        undone = [each for each in (*known, *split) if isinstance(each, Outcome)]
-        for outcome in sorted(undone, key=lambda each: gravity.get(each.result, -1)):
+        # A change of which nothing is known wasn't reached: nothing that was planned is left out.
+        known = [outcomes.get(change.id) or Outcome(change, Result.SKIPPED) for change in self._plan.changes]
+        for outcome in sorted((*known, *split), key=lambda each: gravity.get(each.result, -1)):
             if is_the_stop_itself(outcome, self._run):
                 self.unreached += 1
             yield self._outcome(outcome)
@@ -380,7 +383,11 @@ def _results(run: Run | None) -> tuple[Tally, ...]:
 
 def _effort(plan: Plan, run: Run | None) -> str:
     if run is None:
-        return f"{counted(plan.estimate.requests, 'request', 'requests')}, about {duration(plan.estimate.seconds)}"
+        if not plan.changes:
+            return ""
+        seconds = plan.estimate.seconds
+        about = "" if seconds < 1 else "about "
+        return f"{counted(plan.estimate.requests, 'request', 'requests')}, {about}{duration(seconds)}"
     parts = [f"{counted(run.requests, 'request', 'requests')} in {duration(run.seconds)}"]
     if run.retries:
         parts.append(f"{run.retries:,} of them sent again")
@@ -403,7 +410,8 @@ def _pictures(plan: Plan, items: Iterable[Item]) -> tuple[Picture, ...]:
     for item in items:
         if item.is_change and (state := _state(item)):
             found[item.kind].setdefault(state, set()).add(item.key)
-    managed = {"user": plan.managed, "group": plan.context.managed_groups}
+    groups_known = plan.context.managed_groups or plan.context.limits
+    managed = {"user": plan.managed, "group": plan.context.managed_groups if groups_known else None}
     pictures = []
     for kind, noun, gone in (("user", "people", "lose access"), ("group", "groups", "deleted")):
         states = found[kind]
@@ -485,7 +493,7 @@ def _sentence(items: Sequence[Item], run: Run | None, unreached: int) -> str:
     others = (
         ("held", "change waits for a decision", "changes wait for a decision"),
         ("drift", "thing was changed at the target", "things were changed at the target"),
-        ("problems", "problem", "problems"),
+        ("problems", "problem is to be looked at", "problems are to be looked at"),
     )
     also = [counted(sections[code], one, several) for code, one, several in others if sections[code]]
     if also:
