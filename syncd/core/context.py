@@ -1,4 +1,4 @@
-"""What a reader of a plan wants to know beside its changes: how far limits were used, who is meant, how large groups are.
+"""What a plan's reader wants to know beside its changes: how far limits were used, who is meant, how large groups are.
 
 Nothing is decided by it and nothing carried out: a plan without it is as good a plan.
 """

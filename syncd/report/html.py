@@ -1,4 +1,4 @@
-"""Plans and runs as one HTML file that needs nothing beside it: head and what is unusual as they are, the rest by script.
+"""Plans and runs as one HTML file that needs nothing beside it: head and what is unusual as markup, the rest by script.
 
 Escaping happens in one place each: `element` for markup, `embedded` for the data that the script reads (and the script
 makes nothing but text of it). The policy lets nothing run but the script whose hash it names, and nothing be fetched.
@@ -53,7 +53,9 @@ def page(subjects: Subject | Sequence[Subject]) -> str:
         element("a", "To the changes", class_="skip", href="#changes"),
         element("header", [head(each, index, single=len(reviews) == 1) for index, each in enumerate(reviews)]),
         element("main", _main(reviews, anchors), id="changes", tabindex="-1"),
-        element("footer", element("p", "Made by syncd. This file holds everything it shows, and asks nothing of anybody.")),
+        element(
+            "footer", element("p", "Made by syncd. This file holds everything it shows, and asks nothing of anybody.")
+        ),
     ]
     document = element(
         "html",
@@ -191,9 +193,7 @@ def _packed(item: Item, anchor: str, target: int, texts: _Texts) -> Json:
         "notes": [texts(note) for note in item.telling],
         "rows": [[texts(row.label), *row.parts] for row in item.rows],
         "columns": list(item.columns) if item.columns != ("before", "after") else None,
-        "came": item.came[:_PEOPLE_SHOWN],
-        "went": item.went[:_PEOPLE_SHOWN],
-        "more": max(0, len(item.came) - _PEOPLE_SHOWN, len(item.went) - _PEOPLE_SHOWN),
+        "people": [[verb, names[:_PEOPLE_SHOWN], max(0, len(names) - _PEOPLE_SHOWN)] for verb, names in item.people],
         "resource": item.resource,
         "result": item.result,
         "status": item.status,
@@ -265,11 +265,10 @@ def _item(item: Item, anchor: str) -> Markup:
     body = [element("p", [element("strong", item.said), " " if item.said else "", item.means], class_="means")]
     if item.rows:
         body.append(_rows(item.rows, item.columns))
-    for verb, people in (("joins", item.came), ("leaves", item.went)):
-        if people:
-            more = len(people) - _PEOPLE_SHOWN
-            names = ", ".join(people[:_PEOPLE_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
-            body.append(element("p", [element("strong", verb), " ", names]))
+    for verb, people in item.people:
+        more = len(people) - _PEOPLE_SHOWN
+        names = ", ".join(people[:_PEOPLE_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+        body.append(element("p", [element("strong", f"{verb}: "), names]))
     return element("details", [summary, element("div", body, class_="body")], id=anchor, class_=f"item {item.meaning}")
 
 
@@ -282,7 +281,10 @@ def _rows(rows: Sequence[Row], columns: tuple[str, str]) -> Markup:
             "tr",
             [
                 element("th", row.label, scope="row"),
-                *(element("td", _marked(row.parts[side], _TAGS[side]), class_=("before", "after")[side]) for side in sides),
+                *(
+                    element("td", _marked(row.parts[side], _TAGS[side]), class_=("before", "after")[side])
+                    for side in sides
+                ),
             ],
         )
         for row in rows

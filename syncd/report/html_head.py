@@ -1,4 +1,4 @@
-"""The head of the HTML report: what it is about, in a sentence, in figures, as a picture, and how far limits were used."""
+"""The head of the HTML report: what it is about, in a sentence and as a picture, and how far limits were used."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Final
 
 from syncd.core.context import LimitUse
 from syncd.report.items import Meaning, Pattern, Picture, Review, Tally
+from syncd.report.limits import LIMIT_WORDS, limit_words
 from syncd.report.markup import Markup, element
 from syncd.report.words import counted
 
@@ -27,7 +28,9 @@ _PATTERNS_SHOWN: Final = 6
 def head(review: Review, index: int, *, single: bool) -> Markup:
     """Return the head of one plan or run; `single`: the only one on the page."""
     moment = f"{review.moment:%Y-%m-%d %H:%M} UTC"
-    title = element("h1" if single else "h2", [f"{review.title}: ", element("bdi", review.target)], id=f"target-{index}")
+    title = element(
+        "h1" if single else "h2", [f"{review.title}: ", element("bdi", review.target)], id=f"target-{index}"
+    )
     about = [f"{review.kind_words}, ", element("time", moment, datetime=f"{review.moment:%Y-%m-%dT%H:%M:%SZ}")]
     parts = [
         element("p", about, class_="about"),
@@ -92,7 +95,9 @@ def _picture(picture: Picture) -> Markup:
         for part in shown
     ]
     return element(
-        "figure", [element("figcaption", picture.caption), bar, element("ul", legend, class_="legend")], class_="picture"
+        "figure",
+        [element("figcaption", picture.caption), bar, element("ul", legend, class_="legend")],
+        class_="picture",
     )
 
 
@@ -115,16 +120,6 @@ def _effort(review: Review) -> Markup:
         facts.append(f" The source was {review.evidence}.")
     doubt = [element("strong", f" {review.doubt}.", class_="trouble")] if review.doubt else []
     return element("p", [*facts, *doubt], class_="effort")
-
-
-_LIMIT_WORDS: Final = {
-    "deactivate": "people deactivated",
-    "delete": "people deleted",
-    "delete_group": "groups deleted",
-    "remove_members": "people taken out of groups",
-    "rename": "other userName or e-mail",
-    "adopt": "accounts taken over",
-}
 
 
 def _limits(limits: tuple[LimitUse, ...]) -> Markup:
@@ -152,22 +147,12 @@ def _limit(use: LimitUse) -> Markup:
     return element(
         "tr",
         [
-            element("th", _LIMIT_WORDS.get(use.limit, use.limit), scope="row"),
+            element("th", LIMIT_WORDS.get(use.limit, use.limit), scope="row"),
             element("td", f"{use.affected:,}", class_="number"),
             element("td", limit_words(use), class_="number" if use.always or use.most is None else "number most"),
             element("td", element("div", [meter, verdict], class_="used")),
         ],
     )
-
-
-def limit_words(use: LimitUse) -> str:
-    """Say how many a limit lets through, and why so many."""
-    if use.always:
-        return "every one is held"
-    if use.most is None:
-        return "no limit"
-    share = f" ({use.percent:g} % of {use.managed:,})" if use.percent is not None and use.most != use.count else ""
-    return f"{use.most:,}{share}"
 
 
 def _patterns(patterns: tuple[Pattern, ...]) -> Markup:

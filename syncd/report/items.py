@@ -41,14 +41,36 @@ class Section:
 
 
 SECTIONS: Final = (
-    Section("undone", "Not done", "failed, refused or not tried; the next run tries what is still needed", Meaning.TROUBLE),
+    Section(
+        "undone", "Not done", "failed, refused or not tried; the next run tries what is still needed", Meaning.TROUBLE
+    ),
     Section("held", "Held", "not done unless a person approves", Meaning.HELD),
     Section("deleted", "Deletions", "can't be undone", Meaning.DEACTIVATE, note="deleted"),
-    Section("deactivated", "Deactivations", "these people can't get in any more", Meaning.DEACTIVATE, note="can't get in any more"),
+    Section(
+        "deactivated",
+        "Deactivations",
+        "these people can't get in any more",
+        Meaning.DEACTIVATE,
+        note="can't get in any more",
+    ),
     Section("emptied", "Groups that lose most of their members", "more than half of them go", Meaning.DEACTIVATE),
-    Section("renamed", "Another userName or e-mail", "people sign in with these", Meaning.CHANGE, note="signs in otherwise"),
-    Section("adopted", "Taken over", "accounts and groups that were there already become managed", Meaning.CHANGE, note="taken over"),
-    Section("invited", "Invited", "outside the verified domains: no access before they accept", Meaning.CREATE, note="pending"),
+    Section(
+        "renamed", "Another userName or e-mail", "people sign in with these", Meaning.CHANGE, note="signs in otherwise"
+    ),
+    Section(
+        "adopted",
+        "Taken over",
+        "accounts and groups that were there already become managed",
+        Meaning.CHANGE,
+        note="taken over",
+    ),
+    Section(
+        "invited",
+        "Invited",
+        "outside the verified domains: no access before they accept",
+        Meaning.CREATE,
+        note="pending",
+    ),
     Section("odd", "The only ones of their kind", "unlike nearly all other changes of the plan", Meaning.CHANGE),
     Section(
         "drift",
@@ -63,7 +85,13 @@ SECTIONS: Final = (
     Section("groups", "Groups", "made, renamed or linked again", Meaning.CHANGE, unusual=False),
     Section("members", "Memberships", "who joins and who leaves a group", Meaning.CHANGE, unusual=False),
     Section("accepted", "Invitations accepted", "seen at the target", Meaning.QUIET, unusual=False),
-    Section("rejected", "Rejected", "a person said no: not asked again until the source changes", Meaning.QUIET, unusual=False),
+    Section(
+        "rejected",
+        "Rejected",
+        "a person said no: not asked again until the source changes",
+        Meaning.QUIET,
+        unusual=False,
+    ),
 )
 """All sections, in the order in which every format shows them."""
 SECTION: Final = {section.code: section for section in SECTIONS}
@@ -100,7 +128,9 @@ class Row:
     def parts(self) -> tuple[Parts, Parts]:
         """Both values in parts, by turns the same and differing; one that is not there has none."""
         if self.before is None or self.after is None:
-            return ((self.before,) if self.before is not None else ()), ((self.after,) if self.after is not None else ())
+            return ((self.before,) if self.before is not None else ()), (
+                (self.after,) if self.after is not None else ()
+            )
         return differing(self.before, self.after)
 
 
@@ -145,10 +175,20 @@ class Item:
     """The endpoint's own words, or why it wasn't tried."""
     means: str = ""
     """What follows for those concerned."""
+    told: tuple[str, ...] = ()
+    """Of a drift its differences, in sentences."""
+    by_stop: bool = False
+    """Whether it wasn't done only because the target stopped: one incident, told once."""
 
     @property
     def unusual(self) -> bool:
         return SECTION[self.section].unusual
+
+    @property
+    def people(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Who joins, leaves, or (of a group that is taken over) is there, each with the verb."""
+        verb = "is in it" if self.action == Action.ADOPT_GROUP.value else "joins"
+        return [(word, names) for word, names in ((verb, self.came), ("leaves", self.went)) if names]
 
     @property
     def telling(self) -> tuple[str, ...]:
@@ -168,6 +208,10 @@ class Tally:
     words: str
     count: int
     meaning: Meaning
+
+    @property
+    def is_action(self) -> bool:
+        return self.code in _ACTIONS
 
 
 @dataclass(frozen=True, slots=True)

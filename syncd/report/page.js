@@ -51,8 +51,9 @@
       item.name, item.key, text(item.words), text(item.reason), text(item.department), item.state, item.said,
       item.result, item.status, item.resource, text(item.means), text(item.cluster), item.anchor,
       sections[item.section].title, targets.length > 1 ? targets[item.target] : "",
-      ...(item.groups ?? []).map(text), ...(item.notes ?? []).map(text), ...(item.came ?? []), ...(item.went ?? []),
+      ...(item.groups ?? []).map(text), ...(item.notes ?? []).map(text),
     ];
+    for (const [, names] of item.people ?? []) parts.push(...names);
     for (const [label, before, after] of item.rows ?? []) parts.push(text(label), before.join(""), after.join(""));
     return (haystacks[index] = folded(parts.filter(Boolean).join("\n")));
   }
@@ -98,7 +99,7 @@
   function gist(item) {
     const rows = (item.rows ?? []).filter(([, before]) => before.length);
     const isOff = item.section === DEACTIVATIONS || (rows.length === 1 && text(rows[0][0]) === "active");
-    if (!rows.length || isOff || item.came || item.went) return "";
+    if (!rows.length || isOff || item.people) return "";
     const told = rows.slice(0, 2).map(([label, before, after], index) => [
       index ? ", " : "", el("i", {}, `${text(label)} `), marked(before, "del"), " → ", marked(after, "ins"),
     ]);
@@ -118,7 +119,6 @@
   }
 
   function people(verb, names, more) {
-    if (!names) return "";
     const others = more ? [el("span", {}, `and ${number(more)} more`)] : [];
     const list = el("span", { class: "people" }, names.map((name) => el("bdi", {}, name)), others);
     return el("div", {}, el("strong", {}, `${verb}: `), list);
@@ -136,7 +136,7 @@
       item.said && el("p", {}, el("strong", {}, item.said)),
       el("p", { class: "means" }, [text(item.reason), text(item.means)].filter(Boolean).join(": ")),
       table,
-      people("joins", item.came, item.more), people("leaves", item.went, item.more),
+      (item.people ?? []).map((part) => people(...part)),
       facts.length ? el("p", { class: "facts" }, facts.join("; ")) : "",
       el("p", { class: "link" }, el("a", { href: `#${item.anchor}` }, "Link to this one")));
   }

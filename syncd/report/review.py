@@ -1,9 +1,10 @@
-"""From a plan or a run to what every format shows of it: one order, one set of words, one idea of what is unusual. Pure."""
+"""From a plan or run to what every format shows: one order, one set of words, one idea of what is unusual. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -13,6 +14,7 @@ from syncd.core.model import Evidence, Flat, Json, Kind
 from syncd.core.plan import Action, Change, Held, Outcome, Plan, Result, Run, Trouble
 from syncd.core.schema import ENTERPRISE_SCHEMA, MANAGER
 from syncd.report import judging
+from syncd.report.drifts import DRIFTS, drift_details
 from syncd.report.items import SECTIONS, WORDS, Item, Meaning, Picture, Review, Row, Tally
 from syncd.report.words import counted, duration, label, listed, plain, visible
 
@@ -28,15 +30,6 @@ _RESULTS: Final = {
 _ENOUGH_FOR_PATTERNS: Final = 5
 """Fewer changes are read as quickly as what they have in common."""
 _GRAVITY: Final = (Result.FAILED, Result.REFUSED, Result.SKIPPED)
-_DRIFTS: Final = {
-    DriftClass.USER_DELETED: "accounts deleted",
-    DriftClass.USER_ACTIVATION: "accounts switched on or off",
-    DriftClass.USER_ATTRIBUTES: "people's attributes edited",
-    DriftClass.GROUP_DELETED: "groups deleted",
-    DriftClass.GROUP_RENAMED: "groups renamed",
-    DriftClass.MEMBER_ADDED: "members added",
-    DriftClass.MEMBER_REMOVED: "members removed",
-}
 
 
 def review(subject: Subject) -> Review:
@@ -100,9 +93,7 @@ class _Items:
         self.altering = len(altering)
         self.patterns = judging.patterns(altering)
         self._patterns = {(each.label, each.verb): each for each in self.patterns}
-        self._newcomers = judging.Newcomers(
-            [change for change in plan.changes if change.action is Action.CREATE_USER]
-        )
+        self._newcomers = judging.Newcomers([change for change in plan.changes if change.action is Action.CREATE_USER])
 
     def all(self) -> tuple[Item, ...]:
         """Return every item, sections in order, inside one as things are executed."""
@@ -133,9 +124,9 @@ class _Items:
         # A change of which nothing is known wasn't reached: nothing that was planned is left out.
         known = [outcomes.get(change.id) or Outcome(change, Result.SKIPPED) for change in self._plan.changes]
         for outcome in sorted((*known, *split), key=lambda each: gravity.get(each.result, -1)):
-            if is_the_stop_itself(outcome, self._run):
-                self.unreached += 1
-            yield self._outcome(outcome)
+            by_stop = is_the_stop_itself(outcome, self._run)
+            self.unreached += by_stop
+            yield replace(self._outcome(outcome), by_stop=by_stop)
 
     def _odd(self, change: Change, rows: Sequence[Row]) -> list[str]:
         if change.action is Action.CREATE_USER:
@@ -261,7 +252,7 @@ class _Items:
             meaning=Meaning.TROUBLE,
             sign="!" if enforced else "?",
             action=drift.class_.value,
-            words=_DRIFTS[drift.class_],
+            words=DRIFTS[drift.class_],
             kind=drift.kind.value,
             key=visible(drift.key),
             name=visible(drift.name),
@@ -272,6 +263,7 @@ class _Items:
             columns=("as syncd left it", "found at the target"),
             came=self._members(drift.found) if drift.class_ is DriftClass.MEMBER_ADDED else (),
             went=self._members(drift.expected) if drift.class_ is DriftClass.MEMBER_REMOVED else (),
+            told=tuple(drift_details(drift, self._members)),
             means="the source's values are put back" if enforced else "stays as it was found",
         )
 

@@ -7,6 +7,8 @@ display name can move the cursor or turn a line around. What a format has to esc
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
+from typing import Final
 
 from syncd.core.model import Json
 
@@ -58,6 +60,15 @@ def counted(number: int, one: str, several: str) -> str:
 def listed(parts: list[str]) -> str:
     """Return parts as a sentence lists them: "a, b and c"."""
     return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
+
+
+NAMES_SHOWN: Final = 8
+
+
+def shortened(names: Sequence[str]) -> str:
+    """Return the first names of many, and how many more there are."""
+    more = f" and {len(names) - NAMES_SHOWN:,} more" if len(names) > NAMES_SHOWN else ""
+    return ", ".join(names[:NAMES_SHOWN]) + more
 
 
 def duration(seconds: float) -> str:

@@ -78,9 +78,7 @@ def groups_of_changes(snapshot: Snapshot, changes: Iterable[Change]) -> dict[str
     return {
         key: GroupSize(
             names[key],
-            snapshot._one(
-                "SELECT count(*) FROM members WHERE target = ? AND group_key = ?", snapshot._target, key
-            )[0],
+            snapshot._one("SELECT count(*) FROM members WHERE target = ? AND group_key = ?", snapshot._target, key)[0],
         )
         for key in keys
         if key in names
