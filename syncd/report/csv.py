@@ -52,8 +52,8 @@ def _row(target: str, item: Item, attribute: str, before: str, after: str) -> tu
     section = SECTION[item.section]
     return (
         target, section.title, "yes" if section.unusual else "", item.action, item.kind, item.key, item.name,
-        item.state, item.department, attribute, before, after, item.reason, "; ".join(item.notes), item.limit, item.result,
-        str(item.status or ""), item.said, item.means, item.id,
+        item.state, item.department, attribute, before, after, item.reason, "; ".join(item.notes), item.limit,
+        item.result, str(item.status or ""), item.said, item.means, item.id,
     )  # fmt: skip
 
 
