@@ -248,10 +248,10 @@
       values.map(([value, words, off]) => {
         const option = el("option", { value }, words);
         option.disabled = Boolean(off);
-        if (value === "") option.setAttribute("value", "");
+        if (value === "") option.setAttribute("value", ""); // `el` leaves out what is empty
         return option;
       }));
-    return el("label", { for: name }, `${label} `, select);
+    return el("span", { class: "choice" }, el("label", { for: name }, label), select);
   }
 
   /** The values that items have, by name, with how many have them; of very many the most frequent. */
