@@ -380,8 +380,9 @@ class Comparison:
         changes += self._groups.changes
         if drift:
             changes = _told_apart(changes, drift)
+        everything = ordered(changes)
         situation = self._situation(changes)
-        verdict = decide(ordered(changes), self._target.policy, situation)
+        verdict = decide(everything, self._target.policy, situation)
         if self._evidence is not None and not any(each.limit in _DISTRUST for each in verdict.held):
             self.bookkeeping.counts = counts_of(self._evidence)
         return Plan(
@@ -402,8 +403,8 @@ class Comparison:
             context=Context(
                 situation.managed_groups,
                 verdict.limits,
-                people_of(self._snapshot, changes),
-                groups_of_changes(self._snapshot, changes),
+                people_of(self._snapshot, everything),
+                groups_of_changes(self._snapshot, everything),
             ),
         )
 

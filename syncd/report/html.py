@@ -195,6 +195,7 @@ def _packed(item: Item, anchor: str, target: int, texts: _Texts) -> Json:
         "columns": list(item.columns) if item.columns != ("before", "after") else None,
         "people": [[verb, names[:_PEOPLE_SHOWN], max(0, len(names) - _PEOPLE_SHOWN)] for verb, names in item.people],
         "resource": item.resource,
+        "command": item.command,
         "result": item.result,
         "status": item.status,
         "said": item.said,
@@ -265,6 +266,8 @@ def _item(item: Item, anchor: str) -> Markup:
     body = [element("p", [element("strong", item.said), " " if item.said else "", item.means], class_="means")]
     if item.rows:
         body.append(_rows(item.rows, item.columns))
+    if item.command:
+        body.append(element("p", element("code", item.command)))
     for verb, people in item.people:
         more = len(people) - _PEOPLE_SHOWN
         names = ", ".join(people[:_PEOPLE_SHOWN]) + (f" and {more:,} more" if more > 0 else "")

@@ -12,6 +12,7 @@ from typing import Final
 
 from syncd.core.context import LimitUse
 from syncd.core.plan import Action
+from syncd.core.policy import NEVER_RELEASED
 from syncd.report.characters import Parts, differing
 
 
@@ -51,7 +52,7 @@ SECTIONS: Final = (
         "Deactivations",
         "these people can't get in any more",
         Meaning.DEACTIVATE,
-        note="can't get in any more",
+        note="loses access",
     ),
     Section("emptied", "Groups that lose most of their members", "more than half of them go", Meaning.DEACTIVATE),
     Section(
@@ -189,6 +190,11 @@ class Item:
         """Who joins, leaves, or (of a group that is taken over) is there, each with the verb."""
         verb = "is in it" if self.action == Action.ADOPT_GROUP.value else "joins"
         return [(word, names) for word, names in ((verb, self.came), ("leaves", self.went)) if names]
+
+    @property
+    def command(self) -> str:
+        """What releases it, where anything does: the beginning of its id is enough."""
+        return f"syncd approve {self.id[:12]}" if self.section == "held" and self.limit not in NEVER_RELEASED else ""
 
     @property
     def telling(self) -> tuple[str, ...]:

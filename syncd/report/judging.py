@@ -90,7 +90,7 @@ def notes(change: Change, context: Context, odd: Sequence[str]) -> tuple[str, ..
     """Return everything that is unusual about a change, in words."""
     found = [
         "deleted" if change.action is Action.DELETE_USER else "",
-        "can't get in any more" if shuts_out(change) else "",
+        "loses access" if shuts_out(change) else "",
         empties(change, context),
         "taken over" if change.takes_over else "",
         "signs in otherwise" if renames(change) else "",

@@ -135,8 +135,8 @@ def _item(item: Item) -> Iterator[str]:
         parts.append(f" — {'done' if item.result == 'applied' else f'**{item.result}{status}**'}{said}")
     if item.telling:
         parts.append(f" — *{prose('; '.join(item.telling))}*")
-    if item.limit and item.section == "held":
-        parts.append(f" — approve with {code(f'syncd approve {item.id[:12]}')}")
+    if item.command:
+        parts.append(f" — {code(item.command)}")
     yield "".join(parts)
     if item.result not in ("", "applied") or item.section == "rejected":
         yield f"  - {prose(item.means)}"

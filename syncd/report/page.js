@@ -137,6 +137,7 @@
       el("p", { class: "means" }, [text(item.reason), text(item.means)].filter(Boolean).join(": ")),
       table,
       (item.people ?? []).map((part) => people(...part)),
+      item.command && el("p", {}, el("code", {}, item.command)),
       facts.length ? el("p", { class: "facts" }, facts.join("; ")) : "",
       el("p", { class: "link" }, el("a", { href: `#${item.anchor}` }, "Link to this one")));
   }

@@ -55,7 +55,7 @@ def _line(item: Item, since: str = "") -> Text:
     return line
 
 
-_SAID_ALREADY: Final = ("pending", "taken over", "can't get in any more", "signs in otherwise", "deleted")
+_SAID_ALREADY: Final = ("pending", "taken over", "loses access", "signs in otherwise", "deleted")
 
 
 def _details(item: Item) -> Iterator[Text]:

@@ -24,10 +24,12 @@ DEPARTMENT: Final = f"{ENTERPRISE_SCHEMA}:department"
 
 
 def people_of(snapshot: Snapshot, changes: Iterable[Change]) -> dict[str, Person]:
-    """Return by key those managed people whom changes are about or name."""
+    """Return by key those managed people whom changes, in order of execution, are about or name: leavers first."""
     named: dict[str, None] = {}
     leaving: dict[str, None] = {}
     for change in changes:
+        if len(named) >= DESCRIBED:
+            break
         if change.action.about_user:
             if change.action is not Action.CREATE_USER:
                 named[change.key] = None

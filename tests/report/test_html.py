@@ -52,7 +52,7 @@ class Read(HTMLParser):
 
 _ALLOWED = set(
     "html head meta title style body a header section h1 h2 h3 bdi p time div figure figcaption svg rect ul li span b"
-    " table thead tbody tr th td main details summary strong del ins footer script".split()
+    " table thead tbody tr th td main details summary code strong del ins footer script".split()
 )
 _SUBJECTS = [plans.PLAN, plans.RUN, samples.NOTHING, hostile.PLAN, hostile.RUN]
 

@@ -9,7 +9,7 @@ from hypothesis import given
 
 from syncd.core.context import Context, GroupSize, Person
 from syncd.core.model import State
-from syncd.core.plan import Action, Change, Outcome, Plan, Result, Run
+from syncd.core.plan import Action, Change, Held, Outcome, Plan, Result, Run
 from syncd.core.schema import MANAGER
 from syncd.report.items import Row
 from syncd.report.review import review
@@ -218,6 +218,12 @@ def test_a_held_change_says_how_things_stay_meanwhile() -> None:
     means = {item.action: item.means for item in review(replace(plan(), held=plans.HELD)).items}
     assert means["deactivate_user"] == "can still get in; done only when a person approves it"
     assert means["remove_members"] == "they keep what the group gives; done only when a person approves it"
+
+
+def test_what_can_be_released_says_how() -> None:
+    protected = Held(plans.STAY, "protected", "hal@x.org is protected: the owner")
+    commands = {item.key: item.command for item in review(replace(plan(), held=(*plans.HELD[:1], protected))).items}
+    assert commands == {"1007": f"syncd approve {plans.LEAVE.id[:12]}", "1008": ""}
 
 
 @given(plans.plans)

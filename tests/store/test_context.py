@@ -65,6 +65,11 @@ def test_of_a_large_membership_change_only_the_first_are_looked_up(snapshot: Sna
     assert people_of(snapshot, [joins]) == {}
 
 
+def test_of_very_many_people_the_first_are_told(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("syncd.store.context.DESCRIBED", 1)
+    assert list(people_of(snapshot, [leave("1"), leave("2")])) == ["1"]
+
+
 def test_a_group_is_told_with_its_size(snapshot: Snapshot) -> None:
     deleted = Change(Action.DELETE_GROUP, "g1", "Zoo", {"displayName": "Zoo"}, {}, "gone")
     named = Change.of_members(Action.ADD_MEMBERS, "g9", "New", [], ["g2"])
