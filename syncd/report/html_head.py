@@ -152,6 +152,7 @@ def _limit(use: LimitUse) -> Markup:
             element("td", limit_words(use), class_="number" if use.always or use.most is None else "number most"),
             element("td", element("div", [meter, verdict], class_="used")),
         ],
+        class_="" if use.affected else "unused",
     )
 
 

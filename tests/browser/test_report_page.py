@@ -217,6 +217,16 @@ def test_on_paper_stands_all_that_the_filter_lets_through_opened(open_report: Op
     assert len(page.pdf()) > 10_000
 
 
+def test_on_paper_what_is_marked_can_be_read_whatever_the_screen_was_like(open_report: Opened) -> None:
+    page = open_report(plans.PLAN, scheme="dark")
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    style = page.locator("#list ins").first.evaluate(
+        "e => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor]"
+    )
+    assert style == ["rgb(0, 0, 0)", "rgb(223, 245, 229)"]
+
+
 def test_without_script_head_and_unusual_are_there_and_links_lead_to_them(open_report: Opened) -> None:
     wanted = review(MANY).unusual[-2]
     page = open_report(MANY, script=False, anchor=f"#change-{wanted.id}")
