@@ -14,6 +14,7 @@ from typing import Final
 
 from syncd.claims import Claims, Clash
 from syncd.compare_groups import Accounts, GroupComparison
+from syncd.core.context import Context
 from syncd.core.diff import manager_apart, user_changes
 from syncd.core.digest import entry_digest, fingerprint
 from syncd.core.drift import Drift, Reaction
@@ -25,6 +26,7 @@ from syncd.core.policy import DEFAULT_LIMITS, EMPTY_SOURCE, Class, Situation, de
 from syncd.core.schema import MANAGER
 from syncd.estimate import estimate
 from syncd.store import Observation, Snapshot
+from syncd.store.context import groups_of_changes, people_of
 from syncd.terms import Bookkeeping, Decisions, SourceRules, TargetRules, counts_of
 
 _SHRUNK: Final = "shrunk_source"
@@ -378,8 +380,9 @@ class Comparison:
         changes += self._groups.changes
         if drift:
             changes = _told_apart(changes, drift)
+        everything = ordered(changes)
         situation = self._situation(changes)
-        verdict = decide(ordered(changes), self._target.policy, situation)
+        verdict = decide(everything, self._target.policy, situation)
         if self._evidence is not None and not any(each.limit in _DISTRUST for each in verdict.held):
             self.bookkeeping.counts = counts_of(self._evidence)
         return Plan(
@@ -397,6 +400,12 @@ class Comparison:
             managed=situation.managed_users,
             evidence=self._evidence,
             scheme=self._scheme.hex(),
+            context=Context(
+                situation.managed_groups,
+                verdict.limits,
+                people_of(self._snapshot, everything),
+                groups_of_changes(self._snapshot, everything),
+            ),
         )
 
     def nothing(self, kind: str = "sync") -> Plan:

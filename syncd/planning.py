@@ -365,6 +365,7 @@ def _only(planned: Planned, who: str, state: StateFile) -> Planned:
         accepted=tuple(each for each in plan.accepted if each == key),
         problems=tuple(problem for problem in plan.problems if problem.key == key),
         estimate=estimate(changes, planned.target.rules, snapshot, plan.drift),
+        context=plan.context.only({key}, {change.key for change in changes if not change.action.about_user}),
     )
     return replace(planned, plan=limited, bookkeeping=Bookkeeping(), complete=False)
 

@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 
 import orjson
 
+from syncd.core.context import Context
 from syncd.core.digest import fingerprint
 from syncd.core.drift import Drift
 from syncd.core.model import Evidence, Flat, Json, Kind, State
@@ -280,6 +281,8 @@ class Plan:
     """Users managed before: what the changes are to be measured against."""
     evidence: Evidence | None = None
     """What the source's reading says for itself; None where nothing had to be read."""
+    context: Context = field(default_factory=Context)
+    """What its reader wants to know besides."""
     scheme: str = field(default="", repr=False)
     """Hexadecimal fingerprint of the mapping that it was made with: `digest`s mean nothing under another one."""
 
@@ -296,6 +299,8 @@ class Plan:
 
     def head(self) -> dict[str, Json]:
         """Return the plan as JSON with its changes counted, not listed."""
+        # Where there is none it isn't named: a plan that was saved without is written as it was.
+        context = {"context": self.context.to_json()} if self.context != Context() else {}
         return {
             "format": FORMAT,
             "target": self.target,
@@ -313,6 +318,7 @@ class Plan:
             "accepted": list(self.accepted),
             "evidence": asdict(self.evidence) if self.evidence else None,
             "problems": [problem.to_json() for problem in self.problems],
+            **context,
         }
 
     @classmethod
@@ -349,6 +355,7 @@ class Plan:
             estimate=Estimate(**data["estimate"]),
             managed=int(data["managed"]),
             scheme=_text(data["scheme"]),
+            context=Context.from_json(context) if (context := data.get("context")) else Context(),
         )
 
 

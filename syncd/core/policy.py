@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from syncd.core.context import LimitUse
 from syncd.core.matching import Doubt
 from syncd.core.model import Kind, State
 from syncd.core.plan import Action, Change, Held
@@ -123,6 +124,8 @@ class Verdict:
     allowed: list[Change]
     held: list[Held]
     rejected: list[Held]
+    limits: tuple[LimitUse, ...] = ()
+    """How far each limit was used, those that nothing counted for among them."""
 
 
 EMPTY_SOURCE: Final = "empty_source"
@@ -166,12 +169,12 @@ def decide(changes: Sequence[Change], policy: Policy, situation: Situation) -> V
     allowed, held = _hold_single(allowed, policy, situation)
     # Before the limits: whom a grace keeps is not affected now, and must not use up what others may do.
     allowed, dependent = _hold_with_them(allowed, [*rejected, *held])
-    allowed, over_limit = _hold_classes(allowed, policy, situation)
+    allowed, over_limit, limits = _hold_classes(allowed, policy, situation)
     allowed, dependent_on_limit = _hold_with_them(allowed, over_limit)
     waiting = [*dependent, *dependent_on_limit]
     rejected += [each for each in waiting if each.limit == REJECTED]
     held += [*over_limit, *(each for each in waiting if each.limit != REJECTED)]
-    return Verdict(allowed, held, rejected)
+    return Verdict(allowed, held, rejected, limits)
 
 
 REJECTED: Final = "rejected"
@@ -242,7 +245,9 @@ def _absence(change: Change, situation: Situation, *, gone: bool) -> Doubt | Non
             return None
 
 
-def _hold_classes(changes: Sequence[Change], policy: Policy, situation: Situation) -> tuple[list[Change], list[Held]]:
+def _hold_classes(
+    changes: Sequence[Change], policy: Policy, situation: Situation
+) -> tuple[list[Change], list[Held], tuple[LimitUse, ...]]:
     """Hold every class that is over its limit; what a person released is counted, and goes.
 
     The whole class, not the excess: N a run would only spread a bad export over days.
@@ -253,9 +258,13 @@ def _hold_classes(changes: Sequence[Change], policy: Policy, situation: Situatio
         for class_ in _classes(change, situation, losing):
             affected.setdefault(class_, set()).update(_people(change, class_, situation, losing))
     reasons: dict[Class, str] = {}
-    for class_, keys in affected.items():
+    limits: list[LimitUse] = []
+    for class_ in Class:
+        keys = affected.get(class_, set())
         managed = situation.managed_groups if class_ is Class.DELETE_GROUP else situation.managed_users
         limit = policy.limits.get(class_, DEFAULT_LIMITS[class_])
+        used = (len(keys), managed, limit.most(managed), limit.percent, limit.count, limit.always)
+        limits.append(LimitUse(class_.value, *used))
         if exceeded := limit.exceeded(len(keys), managed):
             sentence = _SENTENCES[class_]
             if class_ is Class.DEACTIVATE and losing:
@@ -278,7 +287,7 @@ def _hold_classes(changes: Sequence[Change], policy: Policy, situation: Situatio
             held.append(Held(stay, over.value, reasons[over]))
         else:
             held.append(Held(change, over.value, reasons[over]))
-    return allowed, held
+    return allowed, held, tuple(limits)
 
 
 def _classes(change: Change, situation: Situation, losing: Collection[str]) -> list[Class]:

@@ -1,12 +1,11 @@
-"""Plans and runs as text for a terminal: a line per change, what has drifted, what is withheld and what went wrong.
+"""Plans and runs as text for a terminal: what is unusual first, a line per change, the rest counted where it is long.
 
-Text from the source is hostile: control and bidirectional characters are shown as escapes, so that nobody's
-display name can move the cursor or turn a line around.
+Text from the source is hostile: `visible` has made escapes of what could move the cursor before any of it gets here.
 """
 
 from __future__ import annotations
 
-import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -14,208 +13,240 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from syncd.core.drift import Drift, DriftClass, Reaction
-from syncd.core.model import Evidence, Flat, Json
-from syncd.core.plan import Action, Change, Held, Outcome, Plan, Result, Run, Trouble
+from syncd.core.plan import Held, Plan, Run
+from syncd.report.characters import Parts
+from syncd.report.drifts import drift_details
+from syncd.report.items import Item, Review, Row
+from syncd.report.review import review, withheld
+from syncd.report.words import counted, label, shortened, value_text, visible
 
-_SIGNS: Final[dict[Action, tuple[str, str]]] = {
-    Action.CREATE_USER: ("+", "green"),
-    Action.ADOPT_USER: ("&", "yellow"),
-    Action.UPDATE_USER: ("~", "cyan"),
-    Action.DEACTIVATE_USER: ("-", "red"),
-    Action.REACTIVATE_USER: ("+", "green"),
-    Action.DELETE_USER: ("x", "bold red"),
-    Action.CREATE_GROUP: ("+", "green"),
-    Action.ADOPT_GROUP: ("&", "yellow"),
-    Action.UPDATE_GROUP: ("~", "cyan"),
-    Action.DELETE_GROUP: ("x", "bold red"),
-    Action.ADD_MEMBERS: ("+", "green"),
-    Action.REMOVE_MEMBERS: ("-", "red"),
-}
-_ACTIONS: Final = frozenset(action.value for action in Action)
-_NAMES_SHOWN: Final = 8
+REST_ON_A_TERMINAL: Final = 40
+"""Lines of what isn't unusual, on a terminal; what is beyond them is counted."""
+_UNUSUAL_PER_REST: Final = 5
+"""How many times as many unusual ones of one section are shown."""
+_WITH_HEADINGS: Final = 20
+"""From this many changes on, those of one sort get a heading."""
+_STYLES: Final = {"+": "green", "&": "yellow", "~": "cyan", "-": "red", "x": "bold red"}
 _ID_SHOWN: Final = 8
 """Characters of a change's id: enough to type, longer only where two would look the same."""
-_VERBS: Final = {Result.APPLIED: "done", Result.FAILED: "FAILED", Result.SKIPPED: "skipped", Result.REFUSED: "refused"}
+_VERBS: Final = {"failed": "FAILED", "skipped": "skipped", "refused": "refused"}
+_APART: Final = ("held", "drift", "problems", "accepted", "rejected")
+_HANGING: Final = 8
+_PATTERNS_SHOWN: Final = 5
 
 
-def visible(text: str) -> str:
-    """Return text in which every control, format and bidirectional character is an escape such as `\\u202e`."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char == " " or unicodedata.category(char)[0] not in "CZ" else f"\\u{ord(char):04x}" for char in text
-    )
+# -- one item -----------------------------------------------------------------------------------------
 
 
-def value_text(value: Json) -> str:
-    """Return a JSON value as a person reads it."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, str):
-        return f'"{visible(value)}"'
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        elements = (item.get("value") if isinstance(item, dict) else item for item in value)
-        return "[" + ", ".join(map(value_text, elements)) + "]"
-    return visible(str(value))
-
-
-def label(path: str) -> str:
-    """Return a path without its schema: people know `department`, not its URN."""
-    return visible(path.rpartition(":User:")[2] if path.startswith("urn:") else path)
-
-
-def counted(number: int, one: str, several: str) -> str:
-    """Return a number with its noun."""
-    return f"{number} {one if number == 1 else several}"
-
-
-def _names(keys: Sequence[str], shown: int = _NAMES_SHOWN) -> str:
-    more = f" and {len(keys) - shown} more" if len(keys) > shown else ""
-    return ", ".join(visible(key) for key in keys[:shown]) + more
-
-
-def _members(flat: Flat) -> str:
-    """Return the keys of a membership: people first, groups named as such."""
-    return _names([*flat.get("members", ()), *(f"group {key}" for key in flat.get("groups", ()))])
-
-
-def _line(change: Change) -> Text:
-    sign, style = _SIGNS[change.action]
+def _line(item: Item, since: str = "") -> Text:
     line = Text("  ")
-    line.append(f"{sign} {change.action.value:<16}", style=style)
-    line.append(f" {visible(change.name)}", style="bold")
-    if change.key != change.name:
-        line.append(f" ({visible(change.key)})", style="dim")
-    if change.state is not None and change.state.value == "pending":
+    line.append(f"{item.sign} {item.action:<16}", style=_STYLES[item.sign])
+    line.append(f" {item.name}", style="bold")
+    if item.key != item.name:
+        line.append(f" ({item.key})", style="dim")
+    if item.state == "pending":
         line.append(" pending", style="yellow")
-    if change.takes_over:
+    if "taken over" in item.notes:
         line.append(" taken over", style="yellow")
-    line.append(f": {visible(change.reason)}")
+    line.append(f": {item.reason}{since}")
+    notes = [note for note in item.notes if note not in _SAID_ALREADY]
+    if notes:
+        line.append(f" [{'; '.join(notes)}]", style="yellow")
     return line
 
 
-def _details(change: Change) -> Iterator[Text]:
+_SAID_ALREADY: Final = ("pending", "taken over", "loses access", "signs in otherwise", "deleted")
+
+
+def _details(item: Item) -> Iterator[Text]:
     """Yield what a reviewer needs beyond the first line: differences, whose account, or who comes and goes."""
-    before, after = change.before, change.after
-    match change.action:
-        case Action.ADD_MEMBERS | Action.REMOVE_MEMBERS:
-            yield _detail(_members(after or before))
-            return
-        case Action.ADOPT_USER | Action.ADOPT_GROUP:
-            before, after = change.differences
-            noun = "account" if change.action.about_user else "group"
-            there = _members(change.before)
-            with_ = f" with the members {there}" if there else ""
-            nothing = "" if after else ", which is as it should be: nothing is sent"
-            yield _detail(f"the {noun} {visible(change.resource)} at the target{with_}{nothing}")
-        case Action.UPDATE_USER | Action.UPDATE_GROUP | Action.REACTIVATE_USER:
-            pass
-        case _:
-            return
-    for path, value in after.items():
-        yield _detail(f"{label(path)}: {value_text(before.get(path))} -> {value_text(value)}")
+    if item.action in ("add_members", "remove_members"):
+        yield _detail(shortened(item.came or item.went))
+        return
+    if item.action in ("adopt_user", "adopt_group"):
+        noun = "account" if item.kind == "user" else "group"
+        with_ = f" with the members {shortened(item.came)}" if item.came else ""
+        nothing = "" if item.rows else ", which is as it should be: nothing is sent"
+        yield _detail(f"the {noun} {item.resource} at the target{with_}{nothing}")
+    elif item.action not in ("update_user", "update_group", "reactivate_user"):
+        return
+    for row in item.rows:
+        yield _difference(row)
+
+
+def _difference(row: Row, begin: str | None = None) -> Text:
+    """Return one attribute before and after, with the differing characters underlined."""
+    before, after = row.parts
+    line = _detail(f"{row.label}: ") if begin is None else Text(begin)
+    return line.append_text(_value(before)).append(" -> ").append_text(_value(after))
+
+
+def _value(parts: Parts) -> Text:
+    if not parts:
+        return Text("nothing", style="dim")
+    if "".join(parts) in ("true", "false"):
+        return Text("".join(parts), style="dim")
+    line = Text('"', style="dim")
+    for index, part in enumerate(parts):
+        line.append(part, style="not dim underline" if index % 2 else "")
+    return line.append('"')
 
 
 def _detail(text: str) -> Text:
     return Text(f"        {text}", style="dim")
 
 
-def _problem(problem: Trouble) -> Text:
-    line = Text("  ! ", style="yellow")
-    line.append(visible(": ".join(part for part in (problem.where, problem.key, problem.problem) if part)))
-    return line
+# -- the parts of a report ------------------------------------------------------------------------------
 
 
-def _id_length(changes: Iterable[Change]) -> int:
+def _cut(items: Sequence[Item], most: int | None) -> tuple[Sequence[Item], str]:
+    """Return as many items as are to be shown, and what the others are."""
+    if most is None or len(items) <= most:
+        return items, ""
+    counts = Counter(item.words for item in items[most:])
+    return items[:most], ", ".join(f"{count:,} {words}" for words, count in counts.most_common())
+
+
+def _changes(shown: Review, rest: int | None) -> Iterator[Text]:
+    """Yield the changes of the plan, or what came of them: the unusual first, with headings where they are many."""
+    sections = [(section, items) for section, items in shown.sections() if section.code not in _APART]
+    many = sum(len(items) for _, items in sections) >= _WITH_HEADINGS
+    ordinary = [len(items) for section, items in sections if not section.unusual]
+    share = None if rest is None or sum(ordinary) <= rest else max(rest // len(ordinary), 1)
+    for section, items in sections:
+        items = [item for item in items if not item.by_stop]
+        if not items:
+            continue
+        most = share if not section.unusual else None if rest is None else rest * _UNUSUAL_PER_REST
+        some, others = _cut(items, most)
+        if many:
+            yield Text(f"{section.title} ({len(items):,}): {section.why}", style="bold" if section.unusual else "")
+        for item in some:
+            yield from _change(item)
+        if others:
+            yield Text(f"  … and {len(items) - len(some):,} more ({others})", style="dim")
+            if section.code == "changed":
+                yield from _patterns(shown)
+
+
+def _patterns(shown: Review) -> Iterator[Text]:
+    """Yield what many of the changed people have in common."""
+    for each in shown.patterns[:_PATTERNS_SHOWN]:
+        line = _detail(f"{each.count:,} × {each.label} {each.verb}")
+        if each.example_count > 1:
+            line.append(f", {each.example_count:,} times ").append_text(_difference(each.example, ""))
+        yield line
+
+
+def _change(item: Item) -> Iterator[Text]:
+    line = _line(item)
+    if item.result in _VERBS:
+        status = f" {item.status}" if item.status else ""
+        line.append(f"  {_VERBS[item.result]}{status}: {item.said or 'not reached'}", style="bold red")
+        yield line
+        yield _detail(item.means)
+        return
+    if item.said:
+        line.append(f"  ({item.said})", style="yellow")
+    yield line
+    if not item.result:
+        yield from _details(item)
+
+
+def _held(items: Sequence[Item], id_length: int, rest: int | None = None) -> Iterator[Text]:
+    """Yield what is withheld, each reason once and below it whom it concerns, with the id to approve it by."""
+    if items:
+        yield Text(f"Held ({len(items)}):", style="magenta")
+    clusters: dict[str, list[Item]] = {}
+    for item in items:
+        clusters.setdefault(item.cluster, []).append(item)
+    for cluster, some in clusters.items():
+        yield Text(f"  {cluster}", style="magenta")
+        shown, others = _cut(some, None if rest is None else rest * _UNUSUAL_PER_REST)
+        for item in shown:
+            yield Text(f"  {item.id[:id_length]}").append_text(_line(item))
+            for detail in _details(item):
+                yield Text(" " * (id_length + 2)).append_text(detail)
+        if others:
+            yield Text(f"  … and {len(some) - len(shown):,} more ({others}): `syncd holds`", style="dim")
+
+
+def _rejected(items: Sequence[Item], id_length: int) -> Iterator[Text]:
+    if items:
+        yield Text(f"Rejected ({len(items)}), not asked again until the source changes:", style="dim")
+    for item in items:
+        yield Text(f"  {item.id[:id_length]}", style="dim").append_text(_line(item, f"; {item.means}"))
+
+
+def _drift(items: Sequence[Item]) -> Iterator[Text]:
+    """Yield what was changed at the target, by class, with what was found and what is put back."""
+    if items:
+        yield Text(f"Drift ({len(items)}), changed at the target and not by syncd:", style="cyan")
+    sizes = Counter(item.cluster for item in items)
+    cluster = ""
+    for item in items:
+        if item.cluster != cluster:
+            cluster = item.cluster
+            class_, what = cluster.split(", ")
+            yield Text(f"  {class_} ({sizes[cluster]}), {what}:", style="cyan")
+        line = Text(f"    {item.kind} ").append(item.name, style="bold")
+        if item.key != item.name:
+            line.append(f" ({item.key})", style="dim")
+        yield line
+        for detail in item.told:
+            yield _detail(detail)
+
+
+def _problems(items: Sequence[Item]) -> Iterator[Text]:
+    headings = {
+        "problem": ("Problems in the source", "left out and protected"),
+        "doubt": ("Doubts about what the target shows", "nothing follows from them"),
+    }
+    for words, (title, what) in headings.items():
+        some = [item for item in items if item.words == words]
+        if some:
+            yield Text(f"{title} ({len(some)}), {what}:", style="yellow")
+        for item in some:
+            line = Text("  ! ", style="yellow")
+            yield line.append(": ".join(part for part in (item.name, item.key, item.reason) if part))
+
+
+def _id_length(items: Iterable[Item]) -> int:
     """Return how many characters of their ids tell all these changes apart."""
-    ids = {change.id for change in changes}
+    ids = {item.id for item in items}
     length = _ID_SHOWN
     while len({id_[:length] for id_ in ids}) < len(ids):
         length += 1
     return length
 
 
-def _held(held: Sequence[Held], id_length: int) -> Iterator[Text]:
-    """Yield what is withheld, each reason once and below it whom it concerns, with the id to approve it by."""
-    if held:
-        yield Text(f"Held ({len(held)}):", style="magenta")
-    reasons: dict[tuple[str, str], list[Change]] = {}
-    for each in held:
-        reasons.setdefault((each.limit, each.reason), []).append(each.change)
-    for (limit, reason), changes in reasons.items():
-        yield Text(f"  held by {visible(limit)}: {visible(reason)}", style="magenta")
-        for change in changes:
-            yield Text(f"  {change.id[:id_length]}").append_text(_line(change))
-            for detail in _details(change):
-                yield Text(" " * (id_length + 2)).append_text(detail)
+def _apart(shown: Review) -> Iterator[Text]:
+    """Yield what is no change that runs, but what is withheld: drift, problems, acceptances, and what was rejected."""
+    sections = {section.code: items for section, items in shown.sections()}
+    yield from _drift(sections.get("drift", []))
+    yield from _problems(sections.get("problems", []))
+    if accepted := sections.get("accepted"):
+        names = [item.name if item.name == item.key else f"{item.name} ({item.key})" for item in accepted]
+        yield Text(f"Accepted the invitation ({len(names)}): {shortened(names)}", style="green")
+    rejected = sections.get("rejected", [])
+    yield from _rejected(rejected, _id_length([*sections.get("held", []), *rejected]))
 
 
-def _rejected(rejected: Sequence[Held], id_length: int) -> Iterator[Text]:
-    if rejected:
-        yield Text(f"Rejected ({len(rejected)}), not asked again until the source changes:", style="dim")
-    for each in rejected:
-        line = Text(f"  {each.id[:id_length]}", style="dim").append_text(_line(each.change))
-        yield line.append(f"; {visible(each.reason)}")
-
-
-def _drift(drift: Iterable[Drift]) -> Iterator[Text]:
-    """Yield what was changed at the target, by class, with what was found and what is put back."""
-    classes: dict[tuple[DriftClass, Reaction], list[Drift]] = {}
-    for each in drift:
-        classes.setdefault((each.class_, each.reaction), []).append(each)
-    for (class_, reaction), found in classes.items():
-        what = "put back" if reaction is Reaction.ENFORCE else "only reported"
-        yield Text(f"  {class_.value} ({len(found)}), {what}:", style="cyan")
-        for each in found:
-            line = Text(f"    {each.kind.value} ").append(visible(each.name), style="bold")
-            if each.key != each.name:
-                line.append(f" ({visible(each.key)})", style="dim")
-            yield line
-            for detail in drift_details(each):
-                yield _detail(detail)
-
-
-def drift_details(drift: Drift) -> Iterator[str]:
-    """Yield one drift's differences, escaped: what was found, and what comes of it."""
-    enforced = drift.reaction is Reaction.ENFORCE
-    match drift.class_:
-        case DriftClass.USER_DELETED | DriftClass.GROUP_DELETED:
-            noun = "account" if drift.class_ is DriftClass.USER_DELETED else "group"
-            what = "what the source says is put back" if enforced else "only reported"
-            yield f"the {noun} is gone; {what}"
-        case DriftClass.MEMBER_ADDED:
-            yield f"added: {_members(drift.found)}; {'taken out again' if enforced else 'only reported'}"
-        case DriftClass.MEMBER_REMOVED:
-            yield f"removed: {_members(drift.expected)}; {'put back' if enforced else 'only reported'}"
-        case _:
-            for path, expected in drift.expected.items():
-                found, wanted = value_text(drift.found.get(path)), value_text(expected)
-                what = f"puts back {wanted}" if enforced else f"only reported (was {wanted})"
-                yield f"{label(path)}: found {found}, {what}"
-
-
-def _evidence(evidence: Evidence) -> Text:
-    people = counted(evidence.users, "person", "people")
-    groups = counted(evidence.groups, "group", "groups")
-    memberships = counted(evidence.memberships, "membership", "memberships")
-    line = Text(f"  read whole from {visible(evidence.source)}: {people}, {groups}, {memberships}", style="dim")
-    line.append(f" in {evidence.seconds:.1f} s")
-    if not evidence.absence:
-        line.append("; an entry without a readable key: nobody counts as gone", style="yellow")
-    return line
-
-
-def _sentence(plan: Plan) -> str:
-    """Say what will happen in a sentence."""
-    also = _also(plan)
-    if not plan.changes:
-        return f"nothing to do{also}"
-    counts = [f"{count} {name}" for name, count in plan.summary.items() if name in _ACTIONS]
-    requests = counted(plan.estimate.requests, "request", "requests")
-    return f"{', '.join(counts)}{also}; {requests}, about {plan.estimate.seconds:g} s"
+def _first(shown: Review, rest: int | None) -> Iterator[Text]:
+    """Yield what a plan rests on, how far limits were used, and what is withheld."""
+    if shown.evidence:
+        line = Text(f"  {shown.evidence}", style="dim")
+        yield line.append(f"; {shown.doubt}", style="yellow") if shown.doubt else line
+    if used := [use for use in shown.limits if use.affected and use.most is not None]:
+        line = Text("  limits: ", style="dim")
+        for index, use in enumerate(used):
+            line.append(", " if index else "")
+            style = "bold magenta" if use.exceeded else ""
+            line.append(f"{use.limit} {use.affected:,} of at most {use.most:,}", style=style)
+        yield line
+    sections = {section.code: items for section, items in shown.sections()}
+    held, rejected = sections.get("held", []), sections.get("rejected", [])
+    yield from _held(held, _id_length([*held, *rejected]), rest)
 
 
 def _also(plan: Plan, separator: str = "; ") -> str:
@@ -224,81 +255,62 @@ def _also(plan: Plan, separator: str = "; ") -> str:
     return "".join(f"{separator}{len(what)} {word}" for what, word in parts if what)
 
 
-def plan_lines(plan: Plan) -> Iterator[Text]:
-    """Yield a plan line by line."""
-    title = Text(visible(plan.target), style="bold")
-    title.append(f" ({visible(plan.kind)}, {plan.created:%Y-%m-%d %H:%M:%S} UTC): {_sentence(plan)}", style="not bold")
+def _sentence(plan: Plan, shown: Review) -> str:
+    """Count what will happen, by action."""
+    also = _also(plan)
+    if not plan.changes:
+        return f"nothing to do{also}"
+    counts = [f"{each.count} {each.code}" for each in shown.counts if each.is_action]
+    requests = counted(plan.estimate.requests, "request", "requests")
+    return f"{', '.join(counts)}{also}; {requests}, about {round(plan.estimate.seconds, 1):g} s"
+
+
+def plan_lines(plan: Plan, rest: int | None = None) -> Iterator[Text]:
+    """Yield a plan line by line; `rest`: at most so many of what isn't unusual, the others counted."""
+    shown = review(plan)
+    title = Text(shown.target, style="bold")
+    title.append(f" ({shown.kind}, {plan.created:%Y-%m-%d %H:%M:%S} UTC): {_sentence(plan, shown)}", style="not bold")
     yield title
-    if plan.evidence is not None:
-        yield _evidence(plan.evidence)
-    for change in plan.changes:
-        yield _line(change)
-        yield from _details(change)
-    yield from _apart(plan)
+    yield from _first(shown, rest)
+    yield from _changes(shown, rest)
+    yield from _apart(shown)
+    yield from _where_all_is(shown, rest)
 
 
-def _apart(plan: Plan) -> Iterator[Text]:
-    """Yield what is no change that runs: drift, what is withheld, problems, acceptances, and last what was rejected."""
-    if plan.drift:
-        yield Text(f"Drift ({len(plan.drift)}), changed at the target and not by syncd:", style="cyan")
-        yield from _drift(plan.drift)
-    id_length = _id_length(each.change for each in (*plan.held, *plan.rejected))
-    yield from _held(plan.held, id_length)
-    doubts = [problem for problem in plan.problems if problem.kind == "target"]
-    problems = [problem for problem in plan.problems if problem.kind != "target"]
-    if problems:
-        yield Text(f"Problems in the source ({len(problems)}), left out and protected:", style="yellow")
-        yield from map(_problem, problems)
-    if doubts:
-        yield Text(f"Doubts about what the target shows ({len(doubts)}), nothing follows from them:", style="yellow")
-        yield from map(_problem, doubts)
-    if plan.accepted:
-        yield Text(f"Accepted the invitation ({len(plan.accepted)}): {_names(plan.accepted)}", style="green")
-    yield from _rejected(plan.rejected, id_length)
+def _where_all_is(shown: Review, rest: int | None) -> Iterator[Text]:
+    ordinary = sum(len(items) for section, items in shown.sections() if not section.unusual)
+    if rest is not None and ordinary > rest:
+        yield Text("  all of it, to search and to filter: `-o FILE.html`", style="dim")
 
 
 def withheld_lines(held: Sequence[Held], rejected: Sequence[Held]) -> Iterator[Text]:
     """Yield what is withheld and what was rejected, as plans show them."""
-    id_length = _id_length(each.change for each in (*held, *rejected))
-    yield from _held(held, id_length)
-    yield from _rejected(rejected, id_length)
+    items = withheld(held, rejected)
+    id_length = _id_length(items)
+    yield from _held([item for item in items if item.section == "held"], id_length)
+    yield from _rejected([item for item in items if item.section == "rejected"], id_length)
 
 
-def run_lines(run: Run) -> Iterator[Text]:
-    """Yield a run line by line: what was not done first, then the counts."""
-    counts = ", ".join(f"{count} {_VERBS[result]}" for result, count in run.results.items()) or "nothing to do"
-    title = Text(visible(run.plan.target), style="bold")
-    title.append(f" (run {run.number}, {visible(run.plan.kind)}): {counts}{_also(run.plan, ', ')}; ", style="not bold")
+def run_lines(run: Run, rest: int | None = None) -> Iterator[Text]:
+    """Yield a run line by line: what was not done first, then why it ended, then the rest; `rest` as of a plan."""
+    shown = review(run)
+    counts = ", ".join(f"{each.count} {_VERBS.get(each.code, each.words)}" for each in shown.results) or "nothing to do"
+    title = Text(shown.target, style="bold")
+    title.append(f" (run {run.number}, {shown.kind}): {counts}{_also(run.plan, ', ')}; ", style="not bold")
     title.append(f"{counted(run.requests, 'request', 'requests')} in {run.seconds:.1f} s", style="not bold")
     yield title
-    if run.plan.evidence is not None:
-        yield _evidence(run.plan.evidence)
-    for outcome in run.outcomes:
-        if not _is_the_stop_itself(outcome, run):
-            yield from _outcome(outcome)
-    for index, line in enumerate(run.error.splitlines()):
-        yield Text(f"  {'stopped: ' if index == 0 else ''}{visible(line)}", style="bold red")
-    if undone := sum(_is_the_stop_itself(outcome, run) for outcome in run.outcomes):
-        changes = counted(undone, "change was", "changes were")
+    for index, line in enumerate(shown.error):
+        yield Text(f"  {'stopped: ' if index == 0 else ''}{line}", style="bold red")
+    if shown.unreached:
+        changes = counted(shown.unreached, "change was", "changes were")
         yield Text(f"  {changes} not done for that; the next run plans what is still needed")
-    yield from _apart(run.plan)
+    yield from _first(shown, rest)
+    yield from _changes(shown, rest)
+    yield from _apart(shown)
+    yield from _where_all_is(shown, rest)
 
 
-def _is_the_stop_itself(outcome: Outcome, run: Run) -> bool:
-    """Return whether an outcome says only that the target stopped: one incident, told once."""
-    if not run.error or outcome.result is Result.APPLIED:
-        return False
-    return outcome.result is Result.SKIPPED or (bool(outcome.detail) and outcome.detail in run.error)
-
-
-def _outcome(outcome: Outcome) -> Iterator[Text]:
-    line = _line(outcome.change)
-    if outcome.result is not Result.APPLIED:
-        status = f" {outcome.status}" if outcome.status else ""
-        line.append(f"  {_VERBS[outcome.result]}{status}: {visible(outcome.detail)}", style="bold red")
-    elif outcome.detail:
-        line.append(f"  ({visible(outcome.detail)})", style="yellow")
-    yield line
+# -- lines as one text -------------------------------------------------------------------------------------
 
 
 def table(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
@@ -312,7 +324,10 @@ def table(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
 
 
 def render(lines: Iterable[Text | Table], *, width: int = 0, color: bool = False) -> str:
-    """Return lines as one text, with terminal colours or without. `width` 0: lines are as long as they are."""
+    """Return lines as one text, with terminal colours or without. `width` 0: lines are as long as they are.
+
+    Where there is a width, what doesn't fit goes on below, further in than it began.
+    """
     console = Console(
         width=width or 10_000,
         force_terminal=color,
@@ -324,11 +339,29 @@ def render(lines: Iterable[Text | Table], *, width: int = 0, color: bool = False
     )
     with console.capture() as capture:
         for line in lines:
-            console.print(line, soft_wrap=isinstance(line, Text), crop=False)
+            if width and isinstance(line, Text) and line.cell_len > width:
+                for part in _wrapped(line, console, width):
+                    console.print(part, soft_wrap=True, crop=False)
+            else:
+                console.print(line, soft_wrap=isinstance(line, Text), crop=False)
     return capture.get()
 
 
+def _wrapped(line: Text, console: Console, width: int) -> Iterator[Text]:
+    """Yield a line in parts that fit; all but the first are indented by as much again as the line is."""
+    indent = len(line.plain) - len(line.plain.lstrip(" "))
+    hanging = " " * min(indent + _HANGING, width // 2)
+    first, *more = line.wrap(console, width)
+    yield first
+    if more:
+        rest = line[len(first.plain) :]
+        rest.plain = rest.plain.lstrip(" ")
+        for part in rest.wrap(console, width - len(hanging)):
+            yield Text(hanging).append_text(part)
+
+
 __all__ = [
+    "REST_ON_A_TERMINAL",
     "counted",
     "drift_details",
     "label",

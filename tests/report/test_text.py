@@ -18,7 +18,7 @@ from rich.text import Text
 from syncd.core.drift import Drift, DriftClass
 from syncd.core.plan import Action, Change, Plan
 from syncd.report.text import plan_lines, render, run_lines, value_text, visible
-from tests.report import plans
+from tests.report import plans, samples
 
 GOLDEN = Path(__file__).parent / "golden"
 _QUIET = replace(plans.PLAN, changes=(), held=(), rejected=(), drift=(), accepted=(), problems=())
@@ -128,6 +128,58 @@ def test_a_source_that_proves_no_absence_says_so() -> None:
     text = render(plan_lines(replace(_QUIET, evidence=unsure)))
     assert "nobody counts as gone" in text
     assert "nobody counts as gone" not in render(plan_lines(_QUIET))
+
+
+def test_the_unusual_comes_before_the_rest() -> None:
+    text = lines(plan_lines(samples.many(312)))
+    headings = [line for line in text if "): " in line and line[0].isupper()]
+    assert [heading.partition(" (")[0] for heading in headings] == [
+        "Deactivations",
+        "Groups that lose most of their members",
+        "Another userName or e-mail",
+        "Invited",
+        "The only ones of their kind",
+        "New people",
+        "Changed people",
+        "Memberships",
+    ]
+
+
+def test_where_the_rest_is_long_it_is_counted() -> None:
+    text = lines(plan_lines(samples.many(312), 12))
+    # 12 among three sections are 4 each; 29 new people are not unusual, 268 changed ones, one membership.
+    assert sum(line.startswith("+ create_user") for line in text) == 4 + 2
+    assert "… and 25 more (25 create user)" in text
+    assert "… and 264 more (264 update user)" in text
+    assert '245 × department changed, 245 times "Sales" -> "Revenue"' in text
+    assert "all of it, to search and to filter: `-o FILE.html`" in text
+    assert sum(line.startswith("- deactivate_user") for line in text) == 7
+    everything = lines(plan_lines(samples.many(312)))
+    assert not [line for line in everything if line.startswith("…")]
+
+
+def test_a_short_plan_is_shown_whole() -> None:
+    assert lines(plan_lines(plans.PLAN, 12)) == lines(plan_lines(plans.PLAN))
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_on_a_narrow_terminal_lines_go_on_further_in(width: int) -> None:
+    text = render(plan_lines(plans.PLAN), width=width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "".join(text.split()) == "".join(render(plan_lines(plans.PLAN)).split())
+    first, second = text.splitlines()[:2]
+    assert first.startswith("lucid (resync")
+    assert second.startswith("        ")
+
+
+def test_limits_that_are_used_are_told() -> None:
+    text = lines(plan_lines(samples.withheld(samples.many(312))))
+    assert "limits: deactivate 7 of at most 5, remove_members 9 of at most 496, rename 3 of at most 496" in text
+
+
+def test_differing_characters_are_underlined_on_a_terminal() -> None:
+    text = render(plan_lines(replace(_QUIET, changes=(plans.RENAME,))), color=True)
+    assert "\x1b[4m.new\x1b[0m" in text
 
 
 def test_a_drift_in_the_title_is_counted_apart_from_changes() -> None:

@@ -32,6 +32,8 @@ _CSV, _LOOKUP, _CLIENT = (
 )
 _OBSERVING, _LUCIDLINK = "tests/store/test_observing_drift.py", "tests/failures/test_lucid_and_lucidlink.py"
 
+_HTML, _FORMATS = "tests/report/test_html.py", "tests/report/test_formats.py"
+
 RULES: Final = (
     # -- absence is proven -----------------------------------------------------------------------
     Rule(
@@ -586,5 +588,76 @@ RULES: Final = (
         "        if newer := known - mine:",
         "        if newer := set():",
         ("tests/store/test_statefile.py::test_a_file_of_a_newer_version_is_refused_and_left_alone",),
+    ),
+    # -- reports: what people call themselves does nothing ---------------------------------------------
+    Rule(
+        "control and bidirectional characters are shown as escapes",
+        "report/words.py",
+        "    if text.isprintable():",
+        "    if True:",
+        ("tests/report/test_review.py",),
+    ),
+    Rule(
+        "text is escaped where it becomes markup",
+        "report/markup.py",
+        "        return Markup(escape(parts))",
+        "        return Markup(parts)",
+        (_HTML,),
+    ),
+    Rule(
+        "attributes of markup are escaped",
+        "report/markup.py",
+        '="{escape(value)}"',
+        '="{value}"',
+        (_HTML,),
+    ),
+    Rule(
+        "what the page's script reads can't end its element",
+        "report/html.py",
+        "        text = text.replace(char, escaped)",
+        "        pass",
+        (_HTML,),
+    ),
+    Rule(
+        "a page lets nothing be fetched",
+        "report/html.py",
+        "\"default-src 'none'; script-src",
+        '"script-src',
+        (_HTML,),
+    ),
+    Rule(
+        "a page runs its own script and no other",
+        "report/html.py",
+        "script-src 'sha256-{_hash(script)}'",
+        "script-src 'unsafe-inline'",
+        (_HTML,),
+    ),
+    Rule(
+        "a code span ends where it should",
+        "report/markdown.py",
+        '    fence = "`" * (longest + 1)',
+        '    fence = "`"',
+        (_FORMATS,),
+    ),
+    Rule(
+        "prose in Markdown means itself",
+        "report/markdown.py",
+        '_PUNCTUATION.sub(r"\\\\\\1", text)',
+        "text",
+        (_FORMATS,),
+    ),
+    Rule(
+        "nobody is called by a ticket",
+        "report/markdown.py",
+        '_CALLS.sub(r"\\1<!-- -->", ',
+        "(",
+        (_FORMATS,),
+    ),
+    Rule(
+        "no cell of a spreadsheet is a formula",
+        "report/csv.py",
+        """    return f"'{cell}" if""",
+        "    return cell if",
+        (_FORMATS,),
     ),
 )

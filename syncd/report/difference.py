@@ -1,0 +1,272 @@
+"""What has changed between two plans for one target: is what a person reviewed still what would be done?
+
+By change, not by line: one that is in both is the same (a change's id stands for all of it); one about the same user or
+group, doing another thing, is told as a pair. That something is held now that wasn't, or the other way round, counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from rich.text import Text
+
+from syncd.core.context import LimitUse
+from syncd.core.model import Json
+from syncd.core.plan import Action, Plan, timestamp
+from syncd.errors import PlanFileError
+from syncd.report.items import Item, Row
+from syncd.report.markdown import code, prose
+from syncd.report.review import review
+from syncd.report.words import counted, listed, visible
+
+
+class Standing(StrEnum):
+    """What becomes of a change in one plan."""
+
+    PLANNED = "planned"
+    HELD = "held"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A change that is in both plans, and is treated otherwise now."""
+
+    item: Item
+    before: Standing
+    after: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Altered:
+    """What was planned for one user or group, and what is instead."""
+
+    before: Item
+    after: Item
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Between a reviewed plan and a later one."""
+
+    target: str
+    old: datetime
+    new: datetime
+    same: int
+    added: tuple[Item, ...]
+    """Planned, held or rejected now, and nothing of the sort before."""
+    dropped: tuple[Item, ...]
+    altered: tuple[Altered, ...]
+    moved: tuple[Moved, ...]
+    limits: tuple[tuple[LimitUse, LimitUse], ...]
+    """Limits that are used otherwise: before and now."""
+    requests: tuple[int, int]
+
+    @property
+    def is_none(self) -> bool:
+        """Whether what would be done, held and reported is what was reviewed."""
+        return not (self.added or self.dropped or self.altered or self.moved)
+
+    @property
+    def sentence(self) -> str:
+        """Say it in a sentence."""
+        if self.is_none:
+            return f"Nothing has changed since the review: {counted(self.same, 'item is', 'items are')} the same."
+        numbers = (
+            (len(self.added), "new"),
+            (len(self.dropped), "no longer needed"),
+            (len(self.altered), "otherwise than reviewed"),
+            (len(self.moved), "held, released or rejected otherwise"),
+        )
+        parts = [f"{number:,} {words}" for number, words in numbers if number]
+        return f"Since the review: {listed(parts)}; {self.same:,} the same."
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "target": self.target,
+            "old": timestamp(self.old),
+            "new": timestamp(self.new),
+            "changed": not self.is_none,
+            "sentence": self.sentence,
+            "same": self.same,
+            "added": [_json(item) for item in self.added],
+            "dropped": [_json(item) for item in self.dropped],
+            "altered": [{"before": _json(each.before), "after": _json(each.after)} for each in self.altered],
+            "moved": [
+                {**_json(each.item), "before": each.before.value, "after": each.after.value} for each in self.moved
+            ],
+            "limits": [{"before": old.to_json(), "after": new.to_json()} for old, new in self.limits],
+            "requests": {"before": self.requests[0], "after": self.requests[1]},
+        }
+
+
+def compare(old: Plan, new: Plan) -> Difference:
+    """Return what `new` has otherwise than `old`. Raises PlanFileError when they are for different targets."""
+    if old.target != new.target:
+        raise PlanFileError(
+            f"one plan is for the target `{visible(old.target)}`, the other for `{visible(new.target)}`",
+            hint="compare two plans for one target",
+        )
+    before, after = _Side(old), _Side(new)
+    same, moved = 0, []
+    for id_ in before.items.keys() & after.items.keys():
+        if before.standing(id_) is after.standing(id_):
+            same += 1
+        else:
+            moved.append(Moved(after.items[id_], before.standing(id_), after.standing(id_)))
+    gone = {id_: item for id_, item in before.items.items() if id_ not in after.items}
+    came = {id_: item for id_, item in after.items.items() if id_ not in before.items}
+    waiting: dict[str, list[str]] = {}
+    for id_ in gone:
+        waiting.setdefault(before.about(id_), []).append(id_)
+    altered = []
+    for id_, item in list(came.items()):
+        if others := waiting.get(after.about(id_)):
+            altered.append(Altered(gone.pop(others.pop(0)), item))
+            del came[id_]
+    return Difference(
+        target=visible(new.target),
+        old=old.created,
+        new=new.created,
+        same=same,
+        added=tuple(came.values()),
+        dropped=tuple(gone.values()),
+        altered=tuple(altered),
+        moved=tuple(sorted(moved, key=lambda each: (each.item.name.casefold(), each.item.id))),
+        limits=_limits(old, new),
+        requests=(old.estimate.requests, new.estimate.requests),
+    )
+
+
+class _Side:
+    """The items of one plan by id, with what becomes of each and whom it is about."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.items = {item.id: item for item in review(plan).items}
+
+    def standing(self, id_: str) -> Standing:
+        section = self.items[id_].section
+        return Standing(section) if section in (Standing.HELD, Standing.REJECTED) else Standing.PLANNED
+
+    def about(self, id_: str) -> str:
+        """Return what pairs two items: the user or group, and for memberships whether people come or go."""
+        item = self.items[id_]
+        sort = item.action if not item.is_change or item.action in _MEMBERSHIPS else "change"
+        return f"{sort}\0{item.kind}\0{item.key}\0{'' if item.is_change else item.name}"
+
+
+_MEMBERSHIPS: Final = (Action.ADD_MEMBERS.value, Action.REMOVE_MEMBERS.value)
+
+
+def _limits(old: Plan, new: Plan) -> tuple[tuple[LimitUse, LimitUse], ...]:
+    before = {use.limit: use for use in old.context.limits}
+    pairs = ((before[use.limit], use) for use in new.context.limits if use.limit in before)
+    return tuple((was, now) for was, now in pairs if was != now)
+
+
+def _json(item: Item) -> dict[str, Json]:
+    return {
+        "id": item.id,
+        "class": item.section,
+        "action": item.action,
+        "key": item.key,
+        "name": item.name,
+        "reason": item.reason,
+        "differences": [{"attribute": row.label, "before": row.before, "after": row.after} for row in item.rows],
+        "joins": list(item.came),
+        "leaves": list(item.went),
+    }
+
+
+# -- for people ---------------------------------------------------------------------------------------------
+
+
+def _sections(difference: Difference) -> Iterator[tuple[str, list[tuple[Item, str]]]]:
+    """Yield headings with their items, and what is to be said of each besides."""
+    yield "New since the review", [(item, _held(item)) for item in difference.added]
+    yield "No longer needed", [(item, "") for item in difference.dropped]
+    yield "Otherwise than reviewed", [(each.after, _instead(each)) for each in difference.altered]
+    yield (
+        "Held, released or rejected otherwise",
+        [(each.item, f"was {each.before}, is {each.after}") for each in difference.moved],
+    )
+
+
+def _held(item: Item) -> str:
+    return item.cluster if item.section == "held" else ""
+
+
+def _instead(each: Altered) -> str:
+    """Say what was planned before, as far as it is something else."""
+    if each.before.action != each.after.action:
+        return f"was {each.before.words}"
+    if each.before.section != each.after.section and "held" in (each.before.section, each.after.section):
+        return "was held" if each.before.section == "held" else "is held now"
+    old, new = set(each.before.rows), set(each.after.rows)
+    told = [f"was {_words(row)}" for row in each.before.rows if row in old - new]
+    came = set(each.after.came + each.after.went) - set(each.before.came + each.before.went)
+    went = set(each.before.came + each.before.went) - set(each.after.came + each.after.went)
+    told += [f"also {listed(sorted(came)[:5])}"] if came else []
+    told += [f"no longer {listed(sorted(went)[:5])}"] if went else []
+    return "; ".join(told) or f"reason was: {each.before.reason}"
+
+
+def _words(row: Row) -> str:
+    before, after = (("nothing" if value is None else f'"{value}"') for value in (row.before, row.after))
+    return f"{row.label}: {before} -> {after}"
+
+
+def _limit(old: LimitUse, new: LimitUse) -> str:
+    most = "no limit" if new.most is None else f"at most {new.most:,}"
+    over = ", over the limit" if new.exceeded else ""
+    return f"{new.limit}: {old.affected:,} -> {new.affected:,} of {most}{over}"
+
+
+def lines(difference: Difference) -> Iterator[Text]:
+    """Yield it line by line, for a terminal."""
+    title = Text(difference.target, style="bold")
+    title.append(f" ({difference.old:%Y-%m-%d %H:%M} UTC -> {difference.new:%Y-%m-%d %H:%M} UTC): ", style="not bold")
+    yield title.append(difference.sentence, style="green not bold" if difference.is_none else "yellow not bold")
+    for heading, items in _sections(difference):
+        if items:
+            yield Text(f"{heading} ({len(items)}):", style="bold")
+        for item, said in items:
+            line = Text(f"  {item.sign} {item.action:<16} ").append(item.name, style="bold")
+            line.append(f" ({item.key})" if item.key != item.name else "").append(f": {item.reason}")
+            yield line
+            if said:
+                yield Text(f"        {said}", style="dim")
+            if heading != "No longer needed":
+                for row in item.rows if item.action.startswith("update") else ():
+                    yield Text(f"        {_words(row)}", style="dim")
+    for old, new in difference.limits:
+        yield Text(f"  limit {_limit(old, new)}", style="bold magenta" if new.exceeded else "")
+
+
+def markdown(difference: Difference) -> str:
+    """Return it as Markdown."""
+    made = [
+        f"## Since the review: {code(difference.target)}",
+        "",
+        f"{difference.old:%Y-%m-%d %H:%M} UTC → {difference.new:%Y-%m-%d %H:%M} UTC. **{prose(difference.sentence)}**",
+        "",
+    ]
+    for heading, items in _sections(difference):
+        if not items:
+            continue
+        made += [f"### {heading}: {len(items):,}", ""]
+        for item, said in items:
+            key = f" {code(item.key)}" if item.key and item.key != item.name else ""
+            name = f" {code(item.name)}" if item.name else ""
+            made.append(f"- {item.words}{name}{key}: {prose(item.reason)}{f' — {prose(said)}' if said else ''}")
+            made += [f"  - {prose(_words(row))}" for row in item.rows if item.action.startswith("update")]
+        made.append("")
+    made += [f"- limit {prose(_limit(old, new))}" for old, new in difference.limits]
+    return "\n".join(made) + "\n"
+
+
+__all__ = ["Altered", "Difference", "Moved", "Standing", "compare", "lines", "markdown"]

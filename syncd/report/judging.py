@@ -1,0 +1,223 @@
+"""What is unusual about a change and why, in which section it belongs, and what follows for those concerned. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from syncd.core.context import Context
+from syncd.core.model import State
+from syncd.core.plan import Action, Change, Held, Result
+from syncd.core.quarantine import is_permanent
+from syncd.report.items import Pattern, Row
+from syncd.report.words import counted, label, plain
+
+_ENOUGH_TO_COMPARE: Final = 20
+"""From this many changes on, one that is unlike them stands out."""
+_RARE_PERCENT: Final = 1
+_ALTERING: Final = (Action.UPDATE_USER, Action.REACTIVATE_USER)
+_LOGIN: Final = ("userName", "emails")
+
+
+def shuts_out(change: Change) -> bool:
+    """Return whether somebody who could get in can't any more; not whether somebody new can't yet."""
+    if change.action is Action.DEACTIVATE_USER:
+        return True
+    return change.before.get("active") is True and change.after.get("active") is False
+
+
+def renames(change: Change) -> bool:
+    """Return whether somebody will sign in with another name or address."""
+    return change.action.about_user and any(
+        path.startswith(_LOGIN) and path in change.before and change.before[path] is not None
+        for path in change.differences[1]
+    )
+
+
+def empties(change: Change, context: Context) -> str:
+    """Say how many of its members a group loses, where that is most of them; else ""."""
+    size = context.groups.get(change.key)
+    if size is None or not size.members:
+        return ""
+    if change.action is Action.DELETE_GROUP:
+        return f"it has {counted(size.members, 'member', 'members')}"
+    going = len(change.members) + len(change.subgroups)
+    if change.action is not Action.REMOVE_MEMBERS or 2 * going <= size.members:
+        return ""
+    return f"{going:,} of {counted(size.members, 'member', 'members')} go"
+
+
+#  what is done                              -> section, the first that fits
+#  delete a user or a group                     deleted
+#  somebody can't get in any more               deactivated
+#  a group loses more than half                 emptied
+#  an account or group that wasn't ours         adopted
+#  another userName or e-mail                   renamed
+#  becomes pending                              invited
+#  unlike nearly all others                     odd
+#  anything else                                by its action
+def section_of(change: Change, context: Context, odd: Sequence[str]) -> str:
+    """Return the code of the section in which a change belongs that neither is held nor went wrong."""
+    if change.action in (Action.DELETE_USER, Action.DELETE_GROUP):
+        return "deleted"
+    if shuts_out(change):
+        return "deactivated"
+    if empties(change, context):
+        return "emptied"
+    if change.takes_over:
+        return "adopted"
+    if renames(change):
+        return "renamed"
+    if change.state is State.PENDING:
+        return "invited"
+    if odd:
+        return "odd"
+    match change.action:
+        case Action.CREATE_USER:
+            return "created"
+        case Action.REACTIVATE_USER:
+            return "reactivated"
+        case Action.UPDATE_USER | Action.ADOPT_USER | Action.DEACTIVATE_USER:
+            return "changed"
+        case Action.ADD_MEMBERS | Action.REMOVE_MEMBERS:
+            return "members"
+        case _:
+            return "groups"
+
+
+def notes(change: Change, context: Context, odd: Sequence[str]) -> tuple[str, ...]:
+    """Return everything that is unusual about a change, in words."""
+    found = [
+        "deleted" if change.action is Action.DELETE_USER else "",
+        "loses access" if shuts_out(change) else "",
+        empties(change, context),
+        "taken over" if change.takes_over else "",
+        "signs in otherwise" if renames(change) else "",
+        "pending" if change.state is State.PENDING else "",
+        *odd,
+    ]
+    return tuple(filter(None, found))
+
+
+# -- what follows for those concerned -----------------------------------------------------------------
+
+_UNDONE: Final = {
+    Action.CREATE_USER: "has no account yet, and can't get in",
+    Action.ADOPT_USER: "keeps the account as it was, not managed by syncd",
+    Action.UPDATE_USER: "can work as before; the target shows the old values",
+    Action.DEACTIVATE_USER: "can still get in",
+    Action.REACTIVATE_USER: "still can't get in",
+    Action.DELETE_USER: "the account is still there, as it was",
+    Action.CREATE_GROUP: "the group isn't there, and nobody has what it gives",
+    Action.ADOPT_GROUP: "the group stays as it was, not managed by syncd",
+    Action.UPDATE_GROUP: "the group is called as before; who is in it doesn't change",
+    Action.DELETE_GROUP: "the group is still there, with whoever is in it",
+    Action.ADD_MEMBERS: "they don't have yet what the group gives",
+    Action.REMOVE_MEMBERS: "they keep what the group gives",
+}
+_DONE: Final = {
+    Action.CREATE_USER: "gets an account",
+    Action.ADOPT_USER: "keeps the account; from now on the source decides about it",
+    Action.UPDATE_USER: "keeps access",
+    Action.DEACTIVATE_USER: "loses access; what the account owns stays",
+    Action.REACTIVATE_USER: "gets in again, with what was there before",
+    Action.DELETE_USER: "the account is deleted: that can't be undone",
+    Action.CREATE_GROUP: "the group is made",
+    Action.ADOPT_GROUP: "from now on the source decides about the group",
+    Action.UPDATE_GROUP: "who is in it doesn't change",
+    Action.DELETE_GROUP: "whoever has something through the group loses it",
+    Action.ADD_MEMBERS: "they get what the group gives",
+    Action.REMOVE_MEMBERS: "they lose what the group gives",
+}
+
+
+def consequence(change: Change) -> str:
+    """Say what a change does to those concerned."""
+    if change.state is State.PENDING and change.action is Action.CREATE_USER:
+        return "gets an invitation; no access until it is accepted"
+    if change.action is Action.ADOPT_USER and shuts_out(change):
+        return _DONE[Action.DEACTIVATE_USER]
+    return _DONE[change.action]
+
+
+def while_held(held: Held) -> str:
+    """Say how things stay while a change is held."""
+    until = "when its time has come" if held.limit in ("missing_grace", "quarantine") else "when a person approves it"
+    return f"{_UNDONE[held.change.action]}; done only {until}"
+
+
+def after(change: Change, result: Result, status: int) -> str:
+    """Say what an outcome means for those concerned."""
+    if result is Result.APPLIED:
+        return consequence(change)
+    again = "the next run tries again"
+    if result is Result.FAILED and is_permanent(status):
+        again = "quarantined: tried again ever more rarely, until it or the source changes"
+    elif result is Result.REFUSED:
+        again = "it is no longer as the plan expected; the next plan looks anew"
+    return f"{_UNDONE[change.action]}; {again}"
+
+
+# -- what many have in common, and who is unlike them -------------------------------------------------
+
+
+def _verb(row: Row) -> str:
+    return "set" if row.before is None else "emptied" if row.after in (None, "") else "changed"
+
+
+def patterns(rows: Iterable[Sequence[Row]]) -> tuple[Pattern, ...]:
+    """Return what altering changes have in common, the commonest first; `rows` of each."""
+    counts: Counter[tuple[str, str]] = Counter()
+    examples: dict[tuple[str, str], Counter[Row]] = {}
+    changes = 0
+    for each in rows:
+        changes += 1
+        for row in each:
+            counts[row.label, _verb(row)] += 1
+            examples.setdefault((row.label, _verb(row)), Counter())[row] += 1
+    rare = _rare_up_to(changes)
+    return tuple(
+        Pattern(path, verb, count, *examples[path, verb].most_common(1)[0], rare=count <= rare)
+        for (path, verb), count in sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+    )
+
+
+def _rare_up_to(changes: int) -> int:
+    return max(1, changes * _RARE_PERCENT // 100) if changes >= _ENOUGH_TO_COMPARE else 0
+
+
+def odd_alterations(rows: Sequence[Row], found: Mapping[tuple[str, str], Pattern]) -> list[str]:
+    """Say what an altering change does that hardly any other does; `found`: all patterns."""
+    said = []
+    for row in rows:
+        pattern = found[row.label, _verb(row)]
+        if pattern.rare:
+            does = {"set": "sets", "emptied": "empties", "changed": "changes"}[pattern.verb]
+            who = "the only change that" if pattern.count == 1 else f"one of {pattern.count} changes that"
+            said.append(f"{who} {does} {row.label}")
+    return said
+
+
+class Newcomers:
+    """What new people have that nearly all of them have: who lacks it stands out."""
+
+    def __init__(self, creations: Sequence[Change]) -> None:
+        self._total = len(creations)
+        self._has: Counter[str] = Counter()
+        for change in creations:
+            self._has.update(path for path, value in change.after.items() if plain(value))
+
+    def lacking(self, change: Change) -> list[str]:
+        """Say what somebody new lacks."""
+        rare = _rare_up_to(self._total)
+        return [
+            f"no {label(path)}, which {having:,} of {self._total:,} new people have"
+            for path, having in self._has.items()
+            if 0 < self._total - having <= rare and not plain(change.after.get(path))
+        ]
+
+
+def is_altering(change: Change) -> bool:
+    """Return whether it is one of those whose values can be compared with each other's."""
+    return change.action in _ALTERING

@@ -1,0 +1,498 @@
+"""From a plan or run to what every format shows: one order, one set of words, one idea of what is unusual. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from syncd.core.digest import fingerprint
+from syncd.core.drift import Drift, DriftClass, Reaction
+from syncd.core.model import Evidence, Flat, Json, Kind
+from syncd.core.plan import Action, Change, Held, Outcome, Plan, Result, Run, Trouble
+from syncd.core.schema import ENTERPRISE_SCHEMA, MANAGER
+from syncd.report import judging
+from syncd.report.drifts import DRIFTS, drift_details
+from syncd.report.items import SECTIONS, WORDS, Item, Meaning, Picture, Review, Row, Tally
+from syncd.report.words import counted, duration, label, listed, plain, visible
+
+Subject = Plan | Run
+_DEPARTMENT: Final = f"{ENTERPRISE_SCHEMA}:department"
+_ORDER: Final = {section.code: index for index, section in enumerate(SECTIONS)}
+_RESULTS: Final = {
+    Result.APPLIED: ("done", Meaning.QUIET),
+    Result.FAILED: ("failed", Meaning.TROUBLE),
+    Result.REFUSED: ("refused", Meaning.TROUBLE),
+    Result.SKIPPED: ("skipped", Meaning.TROUBLE),
+}
+_ENOUGH_FOR_PATTERNS: Final = 5
+"""Fewer changes are read as quickly as what they have in common."""
+_GRAVITY: Final = (Result.FAILED, Result.REFUSED, Result.SKIPPED)
+
+
+def review(subject: Subject) -> Review:
+    """Return what is to be shown of a plan, or of a run with what came of it."""
+    run = subject if isinstance(subject, Run) else None
+    plan = subject.plan if isinstance(subject, Run) else subject
+    made = _Items(plan, run)
+    items = made.all()
+    place = {id(item): index for index, item in enumerate(items)}
+    execution = [place[id(item)] for item in made.executed]
+    rest = sorted(set(range(len(items))) - set(execution))
+    return Review(
+        target=visible(plan.target),
+        kind=visible(plan.kind),
+        moment=run.started if run else plan.created,
+        run=run.number if run else None,
+        serial=plan.base_serial,
+        sentence=_sentence(items, run, made.unreached),
+        effort=_effort(plan, run),
+        error=tuple(map(visible, run.error.splitlines())) if run else (),
+        unreached=made.unreached,
+        evidence=_evidence(plan.evidence),
+        doubt=_doubt(plan.evidence),
+        counts=_counts(plan),
+        results=_results(run),
+        pictures=_pictures(plan, items),
+        limits=plan.context.limits,
+        patterns=made.patterns if made.altering >= _ENOUGH_FOR_PATTERNS else (),
+        items=items,
+        execution=(*execution, *rest),
+    )
+
+
+def withheld(held: Sequence[Held], rejected: Sequence[Held]) -> tuple[Item, ...]:
+    """Return items of what is withheld and what was rejected, away from any plan."""
+    made = _Items(Plan("", "", _NEVER, 0, (), tuple(held), tuple(rejected)), None)
+    return (*map(made.held, held), *map(made.rejected, rejected))
+
+
+class _Items:
+    """Makes the items of one plan or run."""
+
+    def __init__(self, plan: Plan, run: Run | None) -> None:
+        self._plan, self._run = plan, run
+        self._context = plan.context
+        self.executed: list[Item] = []
+        self.unreached = 0
+        withheld = [each.change for each in (*plan.held, *plan.rejected)]
+        self._names = {key: person.name for key, person in self._context.people.items()}
+        self._group_names = {key: group.name for key, group in self._context.groups.items()}
+        self._groups_of: dict[str, list[str]] = {}
+        for change in (*plan.changes, *withheld):
+            if change.action.about_user:
+                self._names.setdefault(change.key, change.name)
+                continue
+            self._group_names.setdefault(change.key, change.name)
+            if change.action in (Action.ADD_MEMBERS, Action.REMOVE_MEMBERS):
+                for key in change.members:
+                    self._groups_of.setdefault(key, []).append(change.name)
+        altering = [self._rows(change) for change in plan.changes if judging.is_altering(change)]
+        self.altering = len(altering)
+        self.patterns = judging.patterns(altering)
+        self._patterns = {(each.label, each.verb): each for each in self.patterns}
+        self._newcomers = judging.Newcomers([change for change in plan.changes if change.action is Action.CREATE_USER])
+
+    def all(self) -> tuple[Item, ...]:
+        """Return every item, sections in order, inside one as things are executed."""
+        plan = self._plan
+        items = list(self._changes())
+        self.executed = list(items)
+        items += map(self.held, plan.held)
+        items += map(self.rejected, plan.rejected)
+        items += map(self._drift, plan.drift)
+        items += map(self._problem, plan.problems)
+        items += map(self._accepted, plan.accepted)
+        clusters: dict[tuple[str, str], int] = {}
+        for item in items:
+            clusters.setdefault((item.section, item.cluster), len(clusters))
+        return tuple(sorted(items, key=lambda item: (_ORDER[item.section], clusters[item.section, item.cluster])))
+
+    # -- changes -----------------------------------------------------------------------------------
+
+    def _changes(self) -> Iterator[Item]:
+        if self._run is None:
+            for change in self._plan.changes:
+                yield self._change(change)
+            return
+        planned = {change.id for change in self._plan.changes}
+        outcomes = {outcome.change.id: outcome for outcome in self._run.outcomes}
+        split = [outcome for outcome in self._run.outcomes if outcome.change.id not in planned]
+        gravity = {result: index for index, result in enumerate(_GRAVITY)}
+        # A change of which nothing is known wasn't reached: nothing that was planned is left out.
+        known = [outcomes.get(change.id) or Outcome(change, Result.SKIPPED) for change in self._plan.changes]
+        for outcome in sorted((*known, *split), key=lambda each: gravity.get(each.result, -1)):
+            by_stop = is_the_stop_itself(outcome, self._run)
+            self.unreached += by_stop
+            yield replace(self._outcome(outcome), by_stop=by_stop)
+
+    def _odd(self, change: Change, rows: Sequence[Row]) -> list[str]:
+        if change.action is Action.CREATE_USER:
+            return self._newcomers.lacking(change)
+        return judging.odd_alterations(rows, self._patterns) if judging.is_altering(change) else []
+
+    def _change(self, change: Change) -> Item:
+        return self._item(change, planned=True)
+
+    def _item(
+        self,
+        change: Change,
+        *,
+        section: str = "",
+        planned: bool = False,
+        meaning: Meaning | None = None,
+        cluster: str = "",
+        limit: str = "",
+        means: str = "",
+        outcome: Outcome | None = None,
+    ) -> Item:
+        rows = self._rows(change)
+        odd = self._odd(change, rows) if planned else []
+        sign, words, own = WORDS[change.action]
+        people = change.action in (Action.ADD_MEMBERS, Action.REMOVE_MEMBERS)
+        who = self._members(change.after or change.before) if people else ()
+        if change.action is Action.ADOPT_GROUP:
+            who = self._members(change.before)
+        person = self._context.people.get(change.key) if change.action.about_user else None
+        department = change.after.get(_DEPARTMENT) or change.before.get(_DEPARTMENT)
+        if department is None and person is not None:
+            department = person.department
+        groups = (
+            (*self._groups_of.get(change.key, ()), *(person.groups if person else ()))
+            if change.action.about_user
+            else (change.name,)
+        )
+        return Item(
+            id=change.id,
+            section=section or judging.section_of(change, self._context, odd),
+            meaning=meaning or own,
+            sign=sign,
+            action=change.action.value,
+            words=words,
+            kind=change.action.kind.value,
+            key=visible(change.key),
+            name=visible(change.name),
+            reason=visible(change.reason),
+            cluster=cluster,
+            state=change.state.value if change.state else "",
+            department=plain(department),
+            groups=tuple(dict.fromkeys(map(visible, groups))),
+            notes=judging.notes(change, self._context, odd),
+            rows=rows,
+            came=who if change.action is not Action.REMOVE_MEMBERS else (),
+            went=who if change.action is Action.REMOVE_MEMBERS else (),
+            resource=visible(change.resource),
+            limit=visible(limit),
+            result=outcome.result.value if outcome else "",
+            status=outcome.status if outcome else 0,
+            said=visible(outcome.detail) if outcome else "",
+            means=means or judging.consequence(change),
+        )
+
+    def _rows(self, change: Change) -> tuple[Row, ...]:
+        """Return what differs, as a table has it; the account that somebody is taken over with isn't among it."""
+        if change.action in (Action.ADD_MEMBERS, Action.REMOVE_MEMBERS):
+            return ()
+        before, after = change.differences
+        return tuple(
+            Row(label(path), self._value(path, before[path]), self._value(path, after[path]))
+            for path in before
+            if before[path] is not None or after[path] is not None
+        )
+
+    def _value(self, path: str, value: Json) -> str | None:
+        if value is None:
+            return None
+        if path == MANAGER and isinstance(value, str):
+            return self._who(value)
+        return plain(value)
+
+    def _who(self, key: str) -> str:
+        """Return a person by name and key."""
+        name = self._names.get(key)
+        return f"{visible(name)} ({visible(key)})" if name and name != key else visible(key)
+
+    def _members(self, flat: Flat) -> tuple[str, ...]:
+        groups = flat.get("groups", ())
+        named = (f"group {visible(self._group_names.get(key, key))}" for key in groups)
+        return (*map(self._who, flat.get("members", ())), *named)
+
+    def _outcome(self, outcome: Outcome) -> Item:
+        done = outcome.result is Result.APPLIED
+        means = judging.after(outcome.change, outcome.result, outcome.status)
+        if done:
+            return self._item(outcome.change, planned=True, outcome=outcome, means=means)
+        cluster = {Result.FAILED: "failed", Result.REFUSED: "refused", Result.SKIPPED: "not tried"}[outcome.result]
+        return self._item(outcome.change, section="undone", cluster=cluster, outcome=outcome, means=means)
+
+    # -- what is no change that runs -----------------------------------------------------------------
+
+    def held(self, held: Held) -> Item:
+        """Return what is withheld, under the reason that holds it."""
+        cluster = f"held by {visible(held.limit)}: {visible(held.reason)}"
+        means = judging.while_held(held)
+        return self._item(
+            held.change, section="held", meaning=Meaning.HELD, cluster=cluster, limit=held.limit, means=means
+        )
+
+    def rejected(self, held: Held) -> Item:
+        """Return what a person said no to."""
+        return self._item(
+            held.change, section="rejected", meaning=Meaning.QUIET, limit=held.limit, means=visible(held.reason)
+        )
+
+    def _drift(self, drift: Drift) -> Item:
+        enforced = drift.reaction is Reaction.ENFORCE
+        what = "put back" if enforced else "only reported"
+        return Item(
+            id=fingerprint(drift.to_json()).hex(),
+            section="drift",
+            meaning=Meaning.TROUBLE,
+            sign="!" if enforced else "?",
+            action=drift.class_.value,
+            words=DRIFTS[drift.class_],
+            kind=drift.kind.value,
+            key=visible(drift.key),
+            name=visible(drift.name),
+            reason=f"{_drifted(drift)}; {what}",
+            cluster=f"{drift.class_.value}, {what}",
+            groups=(visible(drift.name),) if drift.kind is Kind.GROUP else (),
+            rows=self._drifted_rows(drift),
+            columns=("as syncd left it", "found at the target"),
+            came=self._members(drift.found) if drift.class_ is DriftClass.MEMBER_ADDED else (),
+            went=self._members(drift.expected) if drift.class_ is DriftClass.MEMBER_REMOVED else (),
+            told=tuple(drift_details(drift, self._members)),
+            means="the source's values are put back" if enforced else "stays as it was found",
+        )
+
+    def _drifted_rows(self, drift: Drift) -> tuple[Row, ...]:
+        if drift.class_ in (DriftClass.MEMBER_ADDED, DriftClass.MEMBER_REMOVED):
+            return ()
+        paths = dict.fromkeys((*drift.expected, *drift.found))
+        return tuple(
+            Row(label(path), self._value(path, drift.expected.get(path)), self._value(path, drift.found.get(path)))
+            for path in paths
+        )
+
+    def _problem(self, problem: Trouble) -> Item:
+        at_target = problem.kind == "target"
+        return Item(
+            id=fingerprint(problem.to_json()).hex(),
+            section="problems",
+            meaning=Meaning.TROUBLE,
+            sign="!",
+            action="problem",
+            words="doubt" if at_target else "problem",
+            kind=visible(problem.kind),
+            key=visible(problem.key),
+            name=visible(problem.where),
+            reason=visible(problem.problem),
+            cluster="doubts about what the target shows: nothing follows from them"
+            if at_target
+            else "in the source: left out and protected",
+        )
+
+    def _accepted(self, key: str) -> Item:
+        name = visible(self._names.get(key, key))
+        return Item(
+            id=fingerprint(["accepted", key]).hex(),
+            section="accepted",
+            meaning=Meaning.QUIET,
+            sign="=",
+            action="accepted",
+            words="accepted",
+            kind="user",
+            key=visible(key),
+            name=name,
+            reason="the target shows the invitation as accepted",
+            means="gets in from now on",
+        )
+
+
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def is_the_stop_itself(outcome: Outcome, run: Run) -> bool:
+    """Return whether an outcome says only that the target stopped: one incident, told once."""
+    if not run.error or outcome.result is Result.APPLIED:
+        return False
+    return outcome.result is Result.SKIPPED or (bool(outcome.detail) and outcome.detail in run.error)
+
+
+def _drifted(drift: Drift) -> str:
+    match drift.class_:
+        case DriftClass.USER_DELETED:
+            return "the account is gone"
+        case DriftClass.GROUP_DELETED:
+            return "the group is gone"
+        case DriftClass.MEMBER_ADDED:
+            return "members were added there"
+        case DriftClass.MEMBER_REMOVED:
+            return "members were removed there"
+        case _:
+            return f"{listed([label(path) for path in drift.expected]) or 'nothing'} changed there"
+
+
+# -- the head --------------------------------------------------------------------------------------------
+
+
+def _evidence(evidence: Evidence | None) -> str:
+    if evidence is None:
+        return ""
+    people = counted(evidence.users, "person", "people")
+    groups = counted(evidence.groups, "group", "groups")
+    memberships = counted(evidence.memberships, "membership", "memberships")
+    return f"read whole from {visible(evidence.source)}: {people}, {groups}, {memberships} in {evidence.seconds:.1f} s"
+
+
+def _doubt(evidence: Evidence | None) -> str:
+    if evidence is None or evidence.absence:
+        return ""
+    return "an entry without a readable key: nobody counts as gone"
+
+
+def _counts(plan: Plan) -> tuple[Tally, ...]:
+    counts = Counter(change.action for change in plan.changes)
+    found = [Tally(action.value, WORDS[action][1], counts[action], WORDS[action][2]) for action in Action]
+    found.append(Tally("held", "held", len(plan.held), Meaning.HELD))
+    found.append(Tally("rejected", "rejected", len(plan.rejected), Meaning.QUIET))
+    found.append(Tally("drift", "drifted", len(plan.drift), Meaning.TROUBLE))
+    found.append(Tally("problems", "problems", len(plan.problems), Meaning.TROUBLE))
+    return tuple(each for each in found if each.count)
+
+
+def _results(run: Run | None) -> tuple[Tally, ...]:
+    if run is None:
+        return ()
+    return tuple(
+        Tally(result.value, _RESULTS[result][0], run.results[result], _RESULTS[result][1])
+        for result in Result
+        if run.results[result]
+    )
+
+
+def _effort(plan: Plan, run: Run | None) -> str:
+    if run is None:
+        if not plan.changes:
+            return ""
+        seconds = plan.estimate.seconds
+        about = "" if seconds < 1 else "about "
+        return f"{counted(plan.estimate.requests, 'request', 'requests')}, {about}{duration(seconds)}"
+    parts = [f"{counted(run.requests, 'request', 'requests')} in {duration(run.seconds)}"]
+    if run.retries:
+        parts.append(f"{run.retries:,} of them sent again")
+    if run.waited >= 1:
+        parts.append(f"{duration(run.waited)} spent waiting for their turn")
+    return ", ".join(parts)
+
+
+#  Whom a picture counts once, however many items speak of them: the first section that fits.
+_STATES: Final = (
+    ("held", "held", Meaning.HELD),
+    ("deactivated", "lose access", Meaning.DEACTIVATE),
+    ("changed", "changed", Meaning.CHANGE),
+)
+
+
+def _pictures(plan: Plan, items: Iterable[Item]) -> tuple[Picture, ...]:
+    """Return people and groups, by what happens to each."""
+    found: dict[str, dict[str, set[str]]] = {"user": {}, "group": {}}
+    for item in items:
+        if item.is_change and (state := _state(item)):
+            found[item.kind].setdefault(state, set()).add(item.key)
+    groups_known = plan.context.managed_groups or plan.context.limits
+    managed = {"user": plan.managed, "group": plan.context.managed_groups if groups_known else None}
+    pictures = []
+    for kind, noun, gone in (("user", "people", "lose access"), ("group", "groups", "deleted")):
+        states = found[kind]
+        if not states and not managed[kind]:
+            continue
+        # Who is new, or was switched off, isn't among the managed; neither is who waits to become one.
+        new = states.get("created", set()) - states.get("held", set())
+        waiting = states.get("waiting", set())
+        seen = new | waiting
+        inside = []
+        for code, words, meaning in _STATES:
+            keys = states.get(code, set()) - seen
+            seen |= keys
+            words = gone if code == "deactivated" else words
+            inside.append(Tally(code, words, len(keys), meaning))
+        outside = [
+            Tally("created", "new", len(new), Meaning.CREATE),
+            Tally("waiting", "new, held", len(waiting - new), Meaning.HELD),
+        ]
+        shown = (tuple(each for each in part if each.count) for part in (inside, outside))
+        pictures.append(Picture(noun, managed[kind], *shown))
+    return tuple(pictures)
+
+
+_COMING: Final = frozenset(
+    {Action.CREATE_USER, Action.ADOPT_USER, Action.REACTIVATE_USER, Action.CREATE_GROUP, Action.ADOPT_GROUP}
+)
+
+
+def _state(item: Item) -> str:
+    """Return as what an item counts in a picture; "" for what isn't done."""
+    if item.section in ("rejected", "undone"):
+        return ""
+    coming = item.action in _COMING
+    if item.section == "held":
+        return "waiting" if coming else "held"
+    if item.section in ("deactivated", "deleted"):
+        return "deactivated"
+    return "created" if coming else "changed"
+
+
+_PHRASES: Final = (
+    (Action.CREATE_USER, "person gets an account", "people get an account"),
+    (Action.REACTIVATE_USER, "person gets in again", "people get in again"),
+    (Action.ADOPT_USER, "account is linked or taken over", "accounts are linked or taken over"),
+    (Action.UPDATE_USER, "person is changed", "people are changed"),
+    (Action.DEACTIVATE_USER, "person loses access", "people lose access"),
+    (Action.DELETE_USER, "account is deleted", "accounts are deleted"),
+    (Action.CREATE_GROUP, "group is made", "groups are made"),
+    (Action.ADOPT_GROUP, "group is linked or taken over", "groups are linked or taken over"),
+    (Action.UPDATE_GROUP, "group is renamed", "groups are renamed"),
+    (Action.DELETE_GROUP, "group is deleted", "groups are deleted"),
+    (Action.ADD_MEMBERS, "group gets members", "groups get members"),
+    (Action.REMOVE_MEMBERS, "group loses members", "groups lose members"),
+)
+
+
+def _sentence(items: Sequence[Item], run: Run | None, unreached: int) -> str:
+    """Say what will happen, or what did."""
+    sections = Counter(item.section for item in items)
+    tried = [item for item in items if item.is_change and item.section not in ("held", "rejected")]
+    done = [item for item in tried if item.section != "undone"]
+    people = {item.key for item in done if item.action == Action.UPDATE_USER}
+    counts = Counter(item.action for item in done)
+    counts[Action.UPDATE_USER.value] = len(people)
+    parts = [counted(counts[action.value], one, several) for action, one, several in _PHRASES if counts[action.value]]
+    sentences = []
+    if run is not None and tried:
+        sentences.append(f"{len(done):,} of {counted(len(tried), 'change', 'changes')} done.")
+        undone = Counter(item.result for item in tried if item.section == "undone")
+        words = {"failed": "failed", "refused": "refused", "skipped": "not tried"}
+        if undone:
+            sentences.append(listed([f"{undone[result]:,} {word}" for result, word in words.items() if undone[result]]))
+            sentences[-1] += "."
+    if parts:
+        sentences.append(f"{listed(parts)}.")
+    elif not tried:
+        sentences.append("Nothing to do.")
+    others = (
+        ("held", "change waits for a decision", "changes wait for a decision"),
+        ("drift", "thing was changed at the target", "things were changed at the target"),
+        ("problems", "problem is to be looked at", "problems are to be looked at"),
+    )
+    also = [counted(sections[code], one, several) for code, one, several in others if sections[code]]
+    if also:
+        sentences.append(f"{listed(also)}.")
+    if unreached:
+        sentences.append("The target stopped before the end.")
+    return " ".join(sentences)
+
+
+__all__ = ["Subject", "is_the_stop_itself", "review", "withheld"]
