@@ -115,6 +115,11 @@ def test_it_starts_syncs_and_is_ready(machine: Machine) -> None:
         " --state /run/endpoint.db"
     )
     wait_until(machine, f"curl -sf -o /dev/null {SANDBOX}/")
+    # As root, before the service ever ran: what it leaves must be the service's.
+    assert "target endpoint: ok" in machine.run("CREDENTIALS_DIRECTORY=/etc/syncd/credentials syncd check").stdout
+    assert (
+        "20 create_user" in machine.run("CREDENTIALS_DIRECTORY=/etc/syncd/credentials syncd plan", check=False).stdout
+    )
     machine.run("systemctl enable --now syncd")
     shown = machine.show("ActiveState", "SubState", "User", "WatchdogUSec")
     assert shown == {"ActiveState": "active", "SubState": "running", "User": "syncd", "WatchdogUSec": "1min"}
@@ -263,6 +268,27 @@ def test_a_full_disk_stops_it_before_the_next_request_and_room_lets_it_go_on(mac
     assert status(machine)["unsettled"] == 0
 
 
+def test_a_credential_that_is_not_there_is_named(machine: Machine) -> None:
+    machine.run("mv /etc/syncd/credentials /etc/syncd/elsewhere")
+    assert machine.run("systemctl restart syncd", check=False).returncode != 0
+    wait_until(machine, "journalctl -u syncd -n 20 | grep -q 'target.endpoint.*token: .*/endpoint-token: No such file'")
+    machine.run("mv /etc/syncd/elsewhere /etc/syncd/credentials")
+    wait_until(machine, "systemctl is-active --quiet syncd")
+
+
+def test_an_upgrade_restarts_it_and_keeps_the_release_before(machine: Machine) -> None:
+    pid = machine.show("MainPID")["MainPID"]
+    before = machine.run("readlink /opt/syncd").stdout.strip()
+    done = machine.run("cd /src && PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels make install", timeout=300)
+    assert "restarting the service with the new version" in done.stderr
+    after = machine.run("readlink /opt/syncd").stdout.strip()
+    assert machine.run("ls -d /opt/syncd.releases/*").stdout.split() == sorted([before, after])
+    assert machine.show("ActiveState")["ActiveState"] == "active"
+    assert machine.show("MainPID")["MainPID"] != pid
+    assert status(machine)["users"]["active"] == 400
+    assert "endpoint" in machine.run("grep name /etc/syncd/syncd.toml").stdout
+
+
 def test_it_stops_in_order_and_uninstall_keeps_what_is_yours(machine: Machine) -> None:
     machine.run("systemctl stop syncd")
     assert machine.show("Result", "ExecMainStatus") == {"Result": "success", "ExecMainStatus": "0"}
@@ -270,7 +296,24 @@ def test_it_stops_in_order_and_uninstall_keeps_what_is_yours(machine: Machine) -
     assert "kept are /etc/syncd, /var/lib/syncd" in done.stderr
     assert machine.run("ls /opt").stdout == ""
     assert machine.run("systemctl cat syncd", check=False).returncode != 0
-    assert machine.run("test -s /etc/syncd/syncd.toml && test -s /var/lib/syncd.kept/syncd.db").returncode == 0
+    assert machine.run("test -s /etc/syncd/syncd.toml && test -s /var/lib/syncd/syncd.db").returncode == 0
+
+
+def test_the_debian_package_does_the_same_and_takes_over_what_is_there(machine: Machine) -> None:
+    machine.run("cd /src && PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels make deb", timeout=300)
+    machine.run("dpkg -i /src/dist/syncd_*.deb && systemctl enable --now syncd")
+    assert status(machine)["users"]["active"] == 400
+    pid = machine.show("MainPID")["MainPID"]
+    machine.run("dpkg -i /src/dist/syncd_*.deb")
+    assert machine.show("ActiveState")["ActiveState"] == "active"
+    assert machine.show("MainPID")["MainPID"] != pid
+    refused = machine.run("cd /src && make install", check=False)
+    assert "syncd is installed as a Debian package" in refused.stderr
+    machine.run("dpkg --remove syncd")
+    assert machine.run("systemctl cat syncd", check=False).returncode != 0
+    assert machine.run("test -s /etc/syncd/syncd.toml && test -s /var/lib/syncd/syncd.db").returncode == 0
+    machine.run("umount /var/lib/syncd; dpkg --purge syncd")
+    assert machine.run("ls -d /etc/syncd /var/lib/syncd /opt/syncd", check=False).stdout == ""
 
 
 def test_what_the_tests_of_the_machine_need_is_here() -> None:
