@@ -42,6 +42,8 @@ class Demo:
     pause: bool
     page: str
     """What the people at the other end see; their API is below it."""
+    report: Path
+    """Where the plan of the bad export is kept as a page."""
 
     def say(self, text: str) -> None:
         click.echo("\n" + click.style(text, bold=True))
@@ -119,10 +121,18 @@ def run(*, pause: bool, keep: Path | None) -> None:
             "SYNCD__TARGET__SANDBOX__RATE": "200",
             "SYNCD__TARGET__SANDBOX__VERIFIED_DOMAINS": f'["{_DOMAIN}"]',
         }
-        demo = Demo(folder, environment, pause, address.removesuffix("scim/v2"))
+        demo = Demo(folder, environment, pause, address.removesuffix("scim/v2"), _report(keep))
         _show(demo, address)
         done = click.style("\nEvery step went as it should.", fg="green", bold=True)
         click.echo(f"{done} Your turn: `syncd init`")
+        click.echo(f"The report of step 5, for your browser: {demo.report}")
+
+
+def _report(keep: Path | None) -> Path:
+    """Return where a report is to be that outlives the demo."""
+    if keep is not None:
+        return keep.resolve() / "plan.html"
+    return Path(tempfile.mkdtemp(prefix="syncd-report-")) / "plan.html"
 
 
 @contextmanager
@@ -173,6 +183,7 @@ def _show(demo: Demo, address: str) -> None:
 
     demo.say(f"5. A bad export: {_LEAVERS} people are suddenly marked as having left")
     demo.edit("people.csv", _mass_leave)
+    demo.run("plan", "-o", str(demo.report), expected=3)
     demo.run("sync", expected=3)
     click.echo("   Over the limit, so nobody was locked out: it is held until a person decides.")
     demo.wait()

@@ -33,7 +33,7 @@ from syncd.core.model import Kind
 from syncd.errors import ConfigurationError, Fault
 from syncd.faults import explained, nearest
 from syncd.sections import Duration, NamedSecret, PositiveDuration, RuleText, Section, between
-from syncd.settings_daemon import ControlSettings, MetricsSettings, ScheduleSettings
+from syncd.settings_daemon import ControlSettings, MetricsSettings, ReportsSettings, ScheduleSettings
 from syncd.settings_notify import NotifySettings
 from syncd.settings_target import TargetSettings
 from syncd.values import is_loopback, ldap_url
@@ -210,6 +210,8 @@ class Settings(BaseSettings):
     """Who may talk to the daemon."""
     metrics: MetricsSettings = MetricsSettings()
     """Where it shows figures."""
+    reports: ReportsSettings = ReportsSettings()
+    """The reports that it keeps."""
     notify: NotifySettings = NotifySettings()
     """Who hears of what is wrong, or waits for somebody."""
 

@@ -55,4 +55,20 @@ class MetricsSettings(Section):
     None: nothing listens on the network."""
 
 
-__all__ = ["ControlSettings", "MetricsSettings", "Schedule", "ScheduleSettings", "TargetScheduleSettings"]
+class ReportsSettings(Section):
+    """The reports that the daemon keeps: a page for each run that changes something, or holds something else."""
+
+    folder: Path | None = None
+    """Where; else `reports` beside the state file. For the daemon's own user alone: names and changes are in them."""
+    keep: Annotated[int, Field(ge=0, le=10_000)] = 100
+    """How many of each target; the oldest go first. 0: none. `syncd show RUN -o run.html` makes one at any time."""
+
+
+__all__ = [
+    "ControlSettings",
+    "MetricsSettings",
+    "ReportsSettings",
+    "Schedule",
+    "ScheduleSettings",
+    "TargetScheduleSettings",
+]

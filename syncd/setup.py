@@ -127,6 +127,12 @@ class Setup:
         beside = self.state.parent / "syncd.sock"
         return [self.base / configured] if configured else [beside, RUNTIME_SOCKET]
 
+    @property
+    def reports(self) -> Path:
+        """Where the daemon keeps its reports."""
+        folder = self.settings.reports.folder
+        return self.base / folder if folder else self.state.parent / "reports"
+
     def chosen(self, name: str | None) -> tuple[Target, ...]:
         """Return the named target, or all. Raises ConfigurationError for a name that is not configured."""
         if name is None:

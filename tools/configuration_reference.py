@@ -67,7 +67,7 @@ def main() -> None:
 def reference() -> str:
     """Return the page."""
     parts = [_INTRODUCTION]
-    parts += _section("The top", settings.Settings, skip={"source", "mapping", "target", "schedule", "notify", "control", "metrics"})
+    parts += _section("The top", settings.Settings, skip={"source", "mapping", "target", "schedule", "notify", "control", "metrics", "reports"})
     parts += _section('`[source]` with `type = "csv"`', settings.CsvSettings)
     parts += _section('`[source]` with `type = "ldap"`', settings.LdapSettings)
     parts += _section("`[mapping]`", settings.MappingSettings)
@@ -85,6 +85,7 @@ def reference() -> str:
     parts += _section("`[schedule]`: when the daemon runs", settings_daemon.ScheduleSettings)
     parts += _section("`[control]`: the daemon's socket", settings_daemon.ControlSettings)
     parts += _section("`[metrics]`: figures for Prometheus", settings_daemon.MetricsSettings)
+    parts += _section("`[reports]`: what the daemon keeps of its runs", settings_daemon.ReportsSettings)
     parts += _section("`[notify]`: who is told", settings_notify.NotifySettings)
     parts += _section("`[notify.webhook]`", settings_notify.WebhookSettings)
     parts += _section("`[notify.email]`", settings_notify.EmailSettings)

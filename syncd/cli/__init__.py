@@ -17,7 +17,7 @@ from syncd.cli.running import reload, run
 from syncd.cli.shared import ERROR, OK, USAGE
 from syncd.cli.standing import explain, runs, show, status
 from syncd.cli.trying import completion, demo, init
-from syncd.cli.working import apply, check, plan, relink, resync, sync
+from syncd.cli.working import apply, check, diff, plan, relink, resync, sync
 from syncd.errors import SyncdError
 from syncd.sandbox.command import sandbox
 
@@ -78,6 +78,7 @@ for command in (
     init,
     check,
     plan,
+    diff,
     apply,
     sync,
     status,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from syncd.cli.asking import ask
+from syncd.cli.reports import format_option, output_option, rest_on_a_terminal, write, written
 from syncd.cli.shared import (
     answer,
     config_option,
@@ -213,14 +214,23 @@ def runs(count: int, config: Path, target: str | None, as_json: bool) -> None:
 @click.command(short_help="One run with its outcomes.")
 @click.argument("number", metavar="RUN", type=int)
 @config_option
+@format_option
+@output_option
 @json_option
-def show(number: int, config: Path, as_json: bool) -> None:
-    """One run with its outcomes."""
+def show(number: int, config: Path, form: str, output: Path | None, as_json: bool) -> None:
+    """One run with its outcomes: what was done, what failed and why, and what it means for the people concerned."""
     from syncd.core.plan import Run
     from syncd.report.text import run_lines
 
-    run = ask(config, "show", run=number)
-    if as_json:
-        answer([run])
+    found = ask(config, "show", run=number)
+    run = Run.from_json(found)
+    if output is not None:
+        write(output, [run])
+    if as_json or form == "json":
+        answer([found])
+    elif output is not None:
+        click.echo(f"written to {output}")
+    elif form == "text":
+        show_lines(list(run_lines(run, rest_on_a_terminal())))
     else:
-        show_lines(list(run_lines(Run.from_json(run))))
+        click.echo(written(form, [run]), nl=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from syncd.cli.asking import daemon_of, runs_of
+from syncd.cli.reports import format_option, output_option, rest_on_a_terminal, write, written
 from syncd.cli.shared import (
     CHANGES,
     ERROR,
@@ -30,7 +31,7 @@ from syncd.cli.shared import (
     user_option,
     worst,
 )
-from syncd.errors import PlanFileError, SyncdError
+from syncd.errors import PlanFileError
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -41,12 +42,6 @@ if TYPE_CHECKING:
     from syncd.store import StateFile
 
 _full = click.option("--full", is_flag=True, help="Read the target too: what was changed there is shown as drift.")
-_output = click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write it to FILE: .json (for apply) or .txt.",
-)
 
 
 @click.command(short_help="Is everything right, does everything answer?")
@@ -89,8 +84,8 @@ def check(config: Path, target: str | None, as_json: bool) -> int:
 @target_option
 @_full
 @user_option
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print it.")
-@_output
+@format_option
+@output_option
 @json_option
 @log_level_option
 def plan(
@@ -109,18 +104,12 @@ def plan(
     """
     from syncd.sync import make_plans
 
-    _check_ending(output)
     setup = opened(config, log_level)
     with state_of(setup) as state, following() as progress:
         targets = setup.chosen(target)
         planned = make_plans(setup, state, targets, progress, who, full=full)
         shown = [_shown(each, state) for each in planned]
-    return _show_plans(shown, output, as_json=as_json or form == "json")
-
-
-def _check_ending(output: Path | None) -> None:
-    if output is not None and output.suffix not in (".json", ".txt"):
-        raise click.UsageError(f"{output}: the ending says the format, and can be .json or .txt")
+    return _show_plans(shown, output, "json" if as_json else form)
 
 
 @dataclass(frozen=True)
@@ -156,29 +145,31 @@ class Shown:
         if self.failure:
             lines = [visible(line) for line in self.failure.splitlines()]
             return [Text(f"{lines[0]}: nothing is planned", style="bold red"), *map(Text, lines[1:])]
-        return [*plan_lines(self.plan), *self.remarks]
+        return [*plan_lines(self.plan, rest_on_a_terminal()), *self.remarks]
 
 
-def _show_plans(shown: Sequence[Shown], output: Path | None, *, as_json: bool) -> int:
+def _show_plans(shown: Sequence[Shown], output: Path | None, form: str) -> int:
     """Print plans, or write them to a file; return the exit code."""
-    from syncd.core.plan import dump
-    from syncd.report.text import plan_lines, render
+    from syncd.report.text import render
 
     usable = [each.plan for each in shown if not each.failure]
-    if as_json:
+    if form == "json":
         answer([each.to_json() for each in shown])
-    elif output is None:
-        show_lines([line for each in shown for line in each.lines()])
-    if output is not None and usable:
-        if output.suffix == ".json":
-            values = [each.to_json() for each in usable]
-            text = dump(values[0] if len(values) == 1 else values)
-        else:
-            text = render([line for each in usable for line in plan_lines(each)])
-        _write(output, text)
-    if output is not None and not as_json:
+    elif output is not None:
         show_lines([line for each in shown for line in each.lines()[:_SUMMARY]])
-        click.echo(f"written to {output}" if usable else f"{output} was not written")
+    elif form == "text":
+        show_lines([line for each in shown for line in each.lines()])
+    else:
+        if usable:
+            click.echo(written(form, usable), nl=False)
+        for each in shown:
+            if each.failure:
+                click.echo(render(each.lines()), nl=False, err=True)
+    if output is not None:
+        if usable:
+            write(output, usable)
+        if form != "json":
+            click.echo(f"written to {output}" if usable else f"{output} was not written")
     return worst([each.code for each in shown])
 
 
@@ -204,16 +195,6 @@ def _shown(planned: Planned, state: StateFile) -> Shown:
     if paused is not None:
         remarks.append(Text(f"  {visible(pause_sentence(paused.by, paused.since))}", style="bold red"))
     return Shown(planned.plan, str(planned.failure) if planned.failure else "", remarks)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    draft = path.with_name(path.name + ".draft")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        raise SyncdError(f"{path}: {error.strerror}", hint="nothing was written") from None
 
 
 @click.command(short_help="Carry out a reviewed plan: those changes and no others.")
@@ -291,7 +272,7 @@ def _report(runs: Sequence[Run], as_json: bool) -> int:
     if as_json:
         answer([run.to_json() for run in runs])
     else:
-        show_lines([line for run in runs for line in run_lines(run)])
+        show_lines([line for run in runs for line in run_lines(run, rest_on_a_terminal())])
     return worst([code for run in runs for code in _codes(run)])
 
 
@@ -308,13 +289,73 @@ def _codes(run: Run) -> list[int]:
     return codes
 
 
+# -- what changed since the review -------------------------------------------------------------------
+
+
+@click.command(short_help="What changed since a plan was reviewed.")
+@click.argument("plan_file", metavar="PLAN.json", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("other", metavar="[OTHER.json]", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@config_option
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", help="How to print it."
+)
+@json_option
+@log_level_option
+def diff(plan_file: Path, other: Path | None, config: Path, form: str, as_json: bool, log_level: str) -> int:
+    """What changed since a plan was reviewed: between it and another one, or one that is made now.
+
+    Exit code 0: nothing, 2: something.
+    """
+    from syncd.core.plan import Plan
+    from syncd.report import difference
+
+    old = {plan.target: plan for plan in (Plan.from_json(each, plan_file.name) for each in _read_plans(plan_file))}
+    if other is not None:
+        plans = [Plan.from_json(each, other.name) for each in _read_plans(other)]
+    else:
+        plans = _made_now(config, log_level, old)
+    new = {plan.target: plan for plan in plans}
+    if missing := old.keys() ^ new.keys():
+        raise PlanFileError(
+            f"{', '.join(sorted(missing))}: in one of the plans alone", hint="compare plans of one kind"
+        )
+    found = [difference.compare(plan, new[target]) for target, plan in old.items()]
+    if as_json or form == "json":
+        answer([each.to_json() for each in found])
+    elif form == "markdown":
+        click.echo("\n".join(difference.markdown(each) for each in found), nl=False)
+    else:
+        show_lines([line for each in found for line in difference.lines(each)])
+    return OK if all(each.is_none for each in found) else CHANGES
+
+
+def _made_now(config: Path, log_level: str, old: Mapping[str, Plan]) -> list[Plan]:
+    """Make plans of the same kind for the same targets. Raises SyncdError."""
+    from syncd.sync import make_plans
+
+    setup = opened(config, log_level)
+    targets = [target for name in old for target in setup.chosen(name)]
+    full = frozenset(name for name, plan in old.items() if plan.kind == "resync")
+    if people := [name for name, plan in old.items() if plan.kind == "user"]:
+        raise PlanFileError(
+            f"{', '.join(people)}: a plan for one person can't be made again from the file",
+            hint="make it with `syncd plan --user WHO -o OTHER.json`, and compare the two",
+        )
+    with state_of(setup) as state, following() as progress:
+        planned = make_plans(setup, state, targets, progress, full=full)
+    for each in planned:
+        if each.failure is not None:
+            raise each.failure
+    return [each.plan for each in planned]
+
+
 # -- after SSO or SCIM was removed -------------------------------------------------------------------
 
 
 @click.command(short_help="After SSO or SCIM was removed at a target: match again, show the plan.")
 @config_option
 @target_option
-@_output
+@output_option
 @json_option
 @log_level_option
 def relink(config: Path, target: str | None, output: Path | None, as_json: bool, log_level: str) -> int:
@@ -325,7 +366,6 @@ def relink(config: Path, target: str | None, output: Path | None, as_json: bool,
     from syncd.jobs import Job, perform, planned_json
     from syncd.planning import Planned
 
-    _check_ending(output)
     setup = opened(config, log_level)
     job = Job(kind="relink", target=target)
     if daemon := daemon_of(setup):
@@ -334,7 +374,7 @@ def relink(config: Path, target: str | None, output: Path | None, as_json: bool,
     else:
         with state_of(setup) as state, state.lease("relink"), following() as progress:
             shown = [planned_json(each) for each in perform(job, setup, state, progress) if isinstance(each, Planned)]
-    code = _show_plans([Shown.of_json(each) for each in shown], output, as_json=as_json)
+    code = _show_plans([Shown.of_json(each) for each in shown], output, "json" if as_json else "text")
     if code in (CHANGES, HELD):
         saved = f", or `syncd apply {output}` for exactly what was saved" if output and output.suffix == ".json" else ""
         click.echo(f"nothing was sent; `syncd resync` carries it out{saved}", err=True)

@@ -34,6 +34,7 @@ from syncd.daemon import health
 from syncd.daemon.api import PeerProtocol, application, error_event
 from syncd.daemon.board import Board, Told
 from syncd.daemon.clock import Clock
+from syncd.daemon.keeping import Reports
 from syncd.daemon.metrics import Metrics
 from syncd.daemon.peer import Rights, listen
 from syncd.daemon.rota import Rota, Turn
@@ -105,6 +106,7 @@ class Daemon:
         self._unwritable = False
         self._first_is_over = False
         self._metrics = Metrics(self._rows)
+        self._reports = Reports(setup.reports, setup.settings.reports.keep)
         self._stopping = asyncio.Event()
         self._work: set[asyncio.Task[None]] = set()
         self._listening: list[asyncio.Task[None]] = []
@@ -300,6 +302,7 @@ class Daemon:
         self._metrics.did(cycle.board)
         for run in result.runs:
             self._metrics.ran(run, now)
+            await self._keep(run)
         if result.source is not None:
             self._metrics.source(failed=bool(result.source), now=now)
         if result.faults:
@@ -309,6 +312,16 @@ class Daemon:
                 self._faults.pop(target, None)
             self._faults |= result.faults
         await self._tell(result)
+
+    async def _keep(self, run: Run) -> None:
+        """Keep a report of a run that is worth one."""
+        try:
+            path = await asyncio.get_running_loop().run_in_executor(self._threads, self._reports.keep, run)
+        except OSError as error:
+            log.warning("report_not_kept", run=run.number, target=run.plan.target, error=str(error))
+        else:
+            if path is not None:
+                log.info("report_kept", run=run.number, target=run.plan.target, path=str(path))
 
     async def _tell(self, result: Result) -> None:
         try:
@@ -543,6 +556,7 @@ class Daemon:
             if before.settings.notify != setup.settings.notify:
                 self._sender.close()
                 self._send()
+            self._reports = Reports(setup.reports, setup.settings.reports.keep)
             self._metrics.know(target.name for target in setup.targets)
             self._metrics.reload_failing.set(0)
             self._rota.forget({target.name for target in setup.targets})

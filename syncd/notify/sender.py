@@ -285,7 +285,7 @@ class _Lane:
         """Return what is not delivered, the oldest first; that from memory alone while the outbox can't be read."""
         stored: list[Parcel] = []
         try:
-            if self._delivered:
+            if self._delivered:  # first: what is not written down yet would be sent again
                 await self._post.done(self._channel.name, sorted(self._delivered), self._clock.now())
                 self._delivered.clear()
             stored = await self._post.waiting(self._channel.name)
@@ -294,8 +294,7 @@ class _Lane:
             if not self._blind:
                 self._log.warning("outbox_unusable", error=str(error))
             self._blind = True
-        waiting = [parcel for parcel in stored if parcel.number not in self._delivered]
-        return sorted([*waiting, *self._unwritten], key=lambda parcel: parcel.created)
+        return sorted([*stored, *self._unwritten], key=lambda parcel: parcel.created)
 
     async def _without_old(self, parcels: Sequence[Parcel], now: datetime) -> list[Parcel]:
         """Give up what has been tried for days; return the rest."""

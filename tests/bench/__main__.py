@@ -3,7 +3,7 @@
 A ratio holds on any machine, slow or busy; a time does not. Each line says what it is compared with and what it
 may be at most. Ends with exit code 1 when a figure is over.
 
-    python -m tests.bench [quiet|help|ldap|push|memory …]
+    python -m tests.bench [quiet|help|ldap|push|memory|report …]
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from statistics import median
 from typing import Final
 
 from tests.bench import figures
+from tests.bench.report_page import report
 
 _FIGURES: Final[dict[str, Callable[[], Iterable[figures.Figure]]]] = {
     "quiet": figures.quiet,
@@ -21,6 +22,7 @@ _FIGURES: Final[dict[str, Callable[[], Iterable[figures.Figure]]]] = {
     "ldap": figures.ldap,
     "push": figures.push,
     "memory": figures.memory,
+    "report": report,
 }
 
 

@@ -1,0 +1,88 @@
+"""Plans and runs in the form that is asked for: on the terminal, or into a file whose ending says which."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from syncd.errors import SyncdError
+
+if TYPE_CHECKING:
+    from syncd.core.plan import Plan, Run
+
+FORMS: Final = ("text", "json", "markdown", "html", "csv")
+_ENDINGS: Final = {".txt": "text", ".json": "json", ".md": "markdown", ".html": "html", ".csv": "csv"}
+
+
+def format_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--format`."""
+    return click.option("--format", "form", type=click.Choice(FORMS), default="text", help="How to print it.")(function)
+
+
+def output_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `-o FILE`, whose ending is checked at once."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path, dir_okay=False),
+        callback=_checked,
+        help="Write it to FILE: .html, .md, .csv, .txt, or .json (a plan for apply).",
+    )(function)
+
+
+def _checked(context: click.Context, parameter: click.Parameter, output: Path | None) -> Path | None:
+    if output is not None and output.suffix not in _ENDINGS:
+        raise click.UsageError(f"{output}: the ending says the format, and can be {', '.join(_ENDINGS)}")
+    return output
+
+
+def written(form: str, subjects: Sequence[Plan | Run]) -> str:
+    """Return plans or runs as a text of that form; that of the terminal whole, without colours."""
+    if form == "json":
+        from syncd.core.plan import dump
+
+        values = [each.to_json() for each in subjects]
+        return dump(values[0] if len(values) == 1 else values)
+    if form == "html":
+        from syncd.report.html import page
+
+        return page(subjects)
+    if form == "markdown":
+        from syncd.report.markdown import document
+
+        return document(subjects)
+    if form == "csv":
+        from syncd.report import csv
+
+        return csv.document(subjects)
+    from syncd.core.plan import Plan
+    from syncd.report.text import plan_lines, render, run_lines
+
+    return render(
+        [line for each in subjects for line in (plan_lines(each) if isinstance(each, Plan) else run_lines(each))]
+    )
+
+
+def write(path: Path, subjects: Sequence[Plan | Run]) -> None:
+    """Write plans or runs to a file, whole or not at all, in the form that its ending names. Raises SyncdError."""
+    form = _ENDINGS[path.suffix]
+    text = written(form, subjects)
+    # Spreadsheets take a file without a mark for one in the language of the machine.
+    content = text.encode("utf-8-sig" if form == "csv" else "utf-8")
+    draft = path.with_name(path.name + ".draft")
+    try:
+        draft.write_bytes(content)
+        draft.replace(path)
+    except OSError as error:
+        raise SyncdError(f"{path}: {error.strerror}", hint="nothing was written") from None
+
+
+def rest_on_a_terminal() -> int | None:
+    """Return how much of what is not unusual a terminal is shown; None: whoever redirects it wants all of it."""
+    from syncd.report.text import REST_ON_A_TERMINAL
+
+    return REST_ON_A_TERMINAL if sys.stdout.isatty() else None
