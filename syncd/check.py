@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from socket import gethostname
 from typing import Final
 
 from syncd.announcement import Announcement, announced, differences, in_toml, overridden
@@ -34,6 +35,21 @@ class Finding:
 def check_all(setup: Setup, state: StateFile, targets: Sequence[Target]) -> list[Finding]:
     """Check the state file, the source and every target; one that fails doesn't keep the others from being checked."""
     return [_state(state), _source(setup), *(asyncio.run(_target(target, state)) for target in targets)]
+
+
+def check_notices(setup: Setup) -> list[Finding]:
+    """Send a test notice by every way that is configured."""
+    from syncd.notify.channels import channels
+    from syncd.notify.sender import Sender
+
+    found = channels(setup.settings.notify, setup.file, gethostname())
+    if not found:
+        return [Finding("notices", error="no way is configured: `[notify.webhook]`, `[notify.email]`")]
+    sender = Sender(lambda: StateFile(setup.state), found, hostname=gethostname())
+    answers = asyncio.run(sender.test())
+    return [
+        Finding(f"notices by {name}", {"test": "sent"} if not error else {}, error) for name, error in answers.items()
+    ]
 
 
 def _state(state: StateFile) -> Finding:

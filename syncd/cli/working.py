@@ -47,15 +47,18 @@ _full = click.option("--full", is_flag=True, help="Read the target too: what was
 @click.command(short_help="Is everything right, does everything answer?")
 @config_option
 @target_option
+@click.option("--notices", is_flag=True, help="Also send a test notice by every way that is configured.")
 @json_option
-def check(config: Path, target: str | None, as_json: bool) -> int:
+def check(config: Path, target: str | None, notices: bool, as_json: bool) -> int:
     """Validate the configuration, reach source and targets, and print what each can do. Writes to neither."""
-    from syncd.check import check_all
+    from syncd.check import check_all, check_notices
     from syncd.report.text import visible
 
     setup = opened(config)
     with state_of(setup) as state:
         findings = check_all(setup, state, setup.chosen(target))
+    if notices:
+        findings += check_notices(setup)
     if as_json:
         answer(
             [
