@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, TextIO
 
 import structlog
 
+from syncd.report.words import visible
 from syncd.secrecy import scrubbed
 
 Form = Literal["auto", "console", "journal", "logfmt", "json"]
@@ -147,6 +148,4 @@ def _harmless_value(value: Any) -> Any:
 def _shown(text: str) -> str:
     if text.isprintable():
         return text
-    from syncd.report.text import visible  # seldom needed, and it brings a terminal's library along
-
     return "\n".join(visible(line) for line in text.split("\n"))
