@@ -108,7 +108,6 @@ class Mailbox:
     users: list[str] = field(default_factory=list)
     answer: str = ""
     refused: frozenset[str] = frozenset()
-    at_quit: str = ""
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -130,9 +129,6 @@ class Mailbox:
         assert transport is not None
         self.encrypted.append(transport.get_extra_info("ssl_object") is not None)
         return "250 OK"
-
-    async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        return self.at_quit or "221 Bye"
 
     def authenticated(
         self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any
