@@ -21,7 +21,7 @@ import structlog
 
 from syncd.notify.channel import Undelivered, tls_problem, trusting
 from syncd.notify.notice import Notice, email
-from syncd.report.text import visible
+from syncd.report.words import visible
 
 log = structlog.get_logger()
 

@@ -20,7 +20,7 @@ from typing import Final, Self
 from syncd.core.digest import fingerprint
 from syncd.core.model import Json
 from syncd.core.plan import timestamp
-from syncd.report.text import visible
+from syncd.report.words import visible
 
 _LINE: Final = 500
 """Characters of one line: an endpoint's error message may be a whole page."""

@@ -123,6 +123,8 @@ class Incidents:
         limits = dict(
             self._conn.execute(f"SELECT limit_name, count(*) {new} GROUP BY limit_name ORDER BY 2 DESC, 1", parameters)
         )
+        if not limits:
+            return HeldAnew({}, ())
         rows = self._conn.execute(
             f"SELECT change {new} ORDER BY holds.since, holds.rowid LIMIT ?", [*parameters, shown]
         ).fetchall()
