@@ -555,6 +555,7 @@ class Daemon:
             before, self._setup, self._refused = self._setup, setup, ""
             if before.settings.notify != setup.settings.notify:
                 self._sender.close()
+                await self._sending  # else what is in flight would be sent by both
                 self._send()
             self._reports = Reports(setup.reports, setup.settings.reports.keep)
             self._metrics.know(target.name for target in setup.targets)

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import httpx
-from aiohttp import BasicAuth, ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from aiohttp.client_exceptions import ClientConnectorError, ClientHttpProxyError, ConnectionTimeoutError
 from yarl import URL
 
@@ -60,18 +61,23 @@ class Http1(httpx.AsyncBaseTransport):
             connector=connector, cookie_jar=DummyCookieJar(), trust_env=False, timeout=timeout, auto_decompress=False
         )
         self._proxy = proxy or None
-        self._proxy_auth = BasicAuth(*proxy_auth) if proxy_auth else None
+        # RFC 7617 section 2.1; in UTF-8, as httpx has it.
+        basic = b64encode(":".join(proxy_auth).encode()).decode() if proxy_auth else ""
+        self._proxy_headers = {"Proxy-Authorization": f"Basic {basic}"} if basic else None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        headers = request.headers.multi_items()
+        if request.url.scheme == "http" and self._proxy_headers:
+            headers += self._proxy_headers.items()  # there is no tunnel: what goes to the proxy is the request itself
         response = await self._session.request(
             request.method,
             # As it is: an id in the path must not be read as anything else.
             URL(str(request.url), encoded=True),
-            headers=request.headers.multi_items(),
+            headers=headers,
             data=request.content or None,
             allow_redirects=False,
             proxy=self._proxy,
-            proxy_auth=self._proxy_auth,
+            proxy_headers=self._proxy_headers,
         )
         return httpx.Response(response.status, headers=response.raw_headers, stream=_Stream(response), request=request)
 

@@ -20,7 +20,7 @@ PHONE = ViewportSize(width=390, height=844)
 Opened = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     assert Path(CHROMIUM).exists(), f"the tests of the page need {CHROMIUM}: apt-get install chromium"
     with sync_playwright() as playwright:

@@ -219,7 +219,9 @@ def test_a_good_configuration_is_taken_over_and_a_bad_one_refused(admin: Adminis
         done = admin.syncd("reload")
         assert done.code == 1
         assert "nonsense" in done.err
-        assert "refused" in running.status()["daemon"]
+        running.wait_for("RELOADING=1")
+        running.wait_for("READY=1")
+        assert "nonsense" in running.status()["daemon"]["refused"]
         running.signal(signal.SIGHUP)
         running.wait_for("RELOADING=1")
         running.wait_for("READY=1")

@@ -151,8 +151,6 @@ def test_a_proxy_may_say_its_password_back(admin: Administrator) -> None:
             "SYNCD__TARGET__SANDBOX__PROXY": f"http://127.0.0.1:{server.port}",
             "SYNCD__TARGET__SANDBOX__PROXY_AUTH__ENV": "PROXY_PASSWORD",
             "PROXY_PASSWORD": f"{USER}:{PASSWORD}",
-            "PYTHONWARNINGS": f"{admin.environment['PYTHONWARNINGS']},"
-            "ignore:BasicAuth is deprecated,ignore:The 'proxy_auth' parameter is deprecated",
         }
         printed = every_command(admin)
         assert any("proxy-authorization" in request.headers for request in server.requests)

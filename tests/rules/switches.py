@@ -577,7 +577,7 @@ RULES: Final = (
     ),
     Rule(
         "no text from outside moves the cursor",
-        "report/text.py",
+        "report/words.py",
         "    if text.isprintable():\n        return text",
         "    if True:\n        return text",
         ("tests/test_explain.py::test_hostile_text_moves_no_cursor",),
