@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -102,6 +102,7 @@ async def _carry_out(planned: Planned, state: StateFile, progress: Progress, bra
                     await _probe(client, snapshot, target)
                     with state.atomic():
                         snapshot.set_stop(None)
+                    bound.info("target_goes_on", was=stop.cause)
                 pushing = _pushing(planned, state, client, progress)
                 with brake.over(target.name, pushing, target.drain):
                     carried_out = await pushing.carry_out(plan, number)
@@ -124,15 +125,18 @@ async def _carry_out(planned: Planned, state: StateFile, progress: Progress, bra
     progress.took("push", target.name, seconds)
     run = Run(number, plan, started, outcomes, requests, seconds, problem, waits.retries, waits.seconds)
     _note_in_line(planned, run, state)
-    bound.info(
-        "run_ended" if transport is not None else "run_quiet",
-        requests=run.requests,
-        seconds=round(seconds, 3),
-        error=run.error,
-        held=len(plan.held),
-        problems=len(plan.problems),
-        **{r.value: n for r, n in run.results.items()},
-    )
+    facts: dict[str, Any] = {
+        "requests": run.requests,
+        "seconds": round(seconds, 3),
+        "error": run.error,
+        "held": len(plan.held),
+        "problems": len(plan.problems),
+        **{result.value: count for result, count in run.results.items()},
+    }
+    if run.error:
+        bound.error("run_ended", **facts)
+    else:
+        bound.info("run_ended" if transport is not None else "run_quiet", **facts)
     return run
 
 
@@ -150,6 +154,7 @@ def _remember(planned: Planned, state: StateFile) -> None:
     if planned.discovered is not None and planned.discovered != snapshot.discovery:
         snapshot.discover(planned.discovered)
     if planned.proven and snapshot.stop is not None:
+        log.info("target_goes_on", target=target, was=snapshot.stop.cause)
         snapshot.set_stop(None)  # it was read, and what is managed is there
     planned.bookkeeping.write(snapshot, moment)
     if planned.complete:
@@ -163,12 +168,16 @@ def _remember(planned: Planned, state: StateFile) -> None:
 def _stop(snapshot: Snapshot, failure: TargetError) -> None:
     """Remember that a target as a whole is not to be written to: one incident, however long it lasts."""
     stop, gone = snapshot.stop, isinstance(failure, TargetGone)
+    before = stop and stop.cause
     if gone and (stop is None or stop.cause != "gone"):
         snapshot.set_stop(Stop("gone", failure.problem, now()))
     elif isinstance(failure, TargetRefused) and (stop is None or stop.cause == "failing"):
         snapshot.set_stop(Stop("refused", failure.problem, now()))
     elif isinstance(failure, TargetFailing) and stop is None:
         snapshot.set_stop(Stop("failing", failure.problem, now()))
+    after = snapshot.stop
+    if after is not None and after.cause != before:
+        log.error("target_stopped", target=snapshot.name, cause=after.cause, reason=after.reason)
 
 
 async def _probe(client: Client, snapshot: Snapshot, target: Target) -> None:

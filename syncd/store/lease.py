@@ -14,6 +14,12 @@ from types import TracebackType
 from syncd.errors import LeaseHeld, StateUnwritable
 
 
+def give_to_owner(handle: int, folder: Path) -> None:
+    """Give a file that root has made to whoever the folder belongs to: a service must be able to open it later."""
+    if os.geteuid() == 0 and os.fstat(handle).st_uid != (owner := folder.stat()).st_uid:
+        os.fchown(handle, owner.st_uid, owner.st_gid)
+
+
 class Lease:
     """Hold the lease of a state file inside a `with` block. Raises LeaseHeld at once when somebody else has it."""
 
@@ -28,6 +34,7 @@ class Lease:
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StateUnwritable(f"{self._path}: {error.strerror}", hint="see that its folder is writable") from None
+        give_to_owner(handle, self._path.parent)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -16,7 +16,7 @@ from syncd.errors import StateCorrupt, StateError, StateNewer, StateUnwritable
 from syncd.store.holds import Holds
 from syncd.store.incidents import Incidents
 from syncd.store.journal import Journal
-from syncd.store.lease import Lease
+from syncd.store.lease import Lease, give_to_owner
 from syncd.store.migrations import APPLICATION_ID, migrations
 from syncd.store.observation import Observation
 from syncd.store.outbox import Outbox
@@ -222,7 +222,11 @@ def _create(path: Path) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            give_to_owner(handle, path.parent)
+        finally:
+            os.close(handle)
 
 
 def _take_from_others(path: Path) -> None:

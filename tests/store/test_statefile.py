@@ -276,6 +276,7 @@ def test_a_file_that_cannot_be_written_is_named() -> None:
     with folder_of_nobody() as folder:
         path = folder / "syncd.db"
         filled(path)
+        os.chown(path, 0, 0)
         with unprivileged():
             assert isinstance(refused(path), StateUnwritable)
 
@@ -333,3 +334,15 @@ def test_a_writer_waits_for_another_handle_that_writes(path: Path) -> None:
             one.snapshot("t").bump()
         thread.join()
         assert one.snapshot("t").serial == before + 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files for others")
+def test_what_root_makes_in_somebodys_folder_is_theirs(tmp_path: Path) -> None:
+    folder = tmp_path / "of-nobody"
+    folder.mkdir()
+    os.chown(folder, 65534, 65534)
+    with StateFile(folder / "syncd.db") as state, state.lease("sync"), state.atomic():
+        state.snapshot("t").bump()
+        owners = {path.name: path.stat().st_uid for path in folder.iterdir()}
+    assert {"syncd.db", "syncd.db.lease", "syncd.db-wal"} <= owners.keys()
+    assert set(owners.values()) == {65534}
