@@ -132,7 +132,11 @@ class Metrics:
         for outcome in run.outcomes:
             self.changes.labels(target, outcome.change.action.value, outcome.result.value).inc()
         if end in ("ok", "held"):
-            self.success.labels(target, kind).set(now.timestamp())
+            self.succeeded(target, kind, now)
+
+    def succeeded(self, target: str, kind: str, when: datetime) -> None:
+        """Note when a run last ended well."""
+        self.success.labels(target, kind).set(when.timestamp())
 
     def did(self, board: Board) -> None:
         """Count what a cycle's requests came to and how long its phases took."""

@@ -29,6 +29,7 @@ from pydantic import BaseModel
 
 from syncd.brake import Brake
 from syncd.core.model import Json
+from syncd.core.plan import Result as Outcome
 from syncd.core.plan import Run, timestamp
 from syncd.daemon import health
 from syncd.daemon.api import PeerProtocol, application, error_event
@@ -49,6 +50,7 @@ from syncd.notify.sender import Sender
 from syncd.notify.watch import unwritable, writable
 from syncd.setup import RUNTIME_SOCKET, Setup, read
 from syncd.store import StateFile
+from syncd.store.journal import KEPT_RUNS
 
 log = structlog.get_logger()
 _TICK: Final = 1.0
@@ -132,6 +134,7 @@ class Daemon:
             serving = loop.create_task(server.serve([listening]))
             self._send()
             self._metrics.know(target.name for target in self._setup.targets)
+            self._recall()
             asked_for = self._listen(network)
             self._set_alarms()
             self._scheduler.start()
@@ -162,6 +165,14 @@ class Daemon:
         self._listening.append(asyncio.get_running_loop().create_task(server.serve([network])))
         log.info("listening", address=self._setup.settings.metrics.listen)
         return [server]
+
+    def _recall(self) -> None:
+        """Let the figures know when runs ended well before this start."""
+        with StateFile(self._setup.state) as state, state.explained():
+            for target in self._setup.targets:
+                for head in reversed(state.journal(target.name).heads(KEPT_RUNS)):
+                    if head.finished and not head.error and set(head.results) <= {Outcome.APPLIED.value}:
+                        self._metrics.succeeded(target.name, head.kind, head.finished)
 
     def _rows(self) -> list[Json]:
         """Return where each target stands; in a thread."""

@@ -101,6 +101,21 @@ def test_a_target_whose_token_is_gone_stops_no_other(admin: Administrator, sandb
     assert "token: " in incident["detail"]["reason"]
 
 
+def test_targets_that_are_due_together_share_one_pull(admin: Administrator, sandbox: Sandbox, tmp_path: Path) -> None:
+    with Sandbox(state=tmp_path / "second.db") as second:
+        text = (admin.folder / "syncd.toml").read_text()
+        more = text[text.index("[[target]]") :].partition("\n[schedule]")[0].replace('"sandbox"', '"second"', 1)
+        admin.write("syncd.toml", f"{text}\n{more}")
+        admin.environment["SYNCD__TARGET__SECOND__BASE_URL"] = second.base_url
+        with Running(admin, **NEVER) as running:
+            running.until(
+                lambda _: all(row["users"]["active"] == 5 and not goes_on(row) for row in running.ask("status"))
+            )
+            assert len(events(running, "pulled")) == 1
+            assert len(events(running, "run_ended")) == 2
+        assert active(second) == active(sandbox) == {"1", "2", "3", "4", "5"}
+
+
 # -- what it is told -----------------------------------------------------------------------------------
 
 

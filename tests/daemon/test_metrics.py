@@ -80,6 +80,19 @@ def test_what_runs_came_to(admin: Administrator, sandbox: Sandbox, address: str)
     assert "example.com" not in str(found)
 
 
+def test_when_it_last_went_well_is_known_after_a_restart(admin: Administrator, sandbox: Sandbox, address: str) -> None:
+    name = ("syncd_last_success_timestamp_seconds", (("kind", "resync"), ("target", "sandbox")))
+    with Running(admin) as running:
+        running.do("sync")
+        before = samples(ask(address, "/metrics")[2])[name]
+    sandbox.faults({"fault": "unauthorized"})
+    with Running(admin) as running:
+        running.do("sync")
+        after = samples(ask(address, "/metrics")[2])[name]
+    assert before > 0
+    assert abs(after - before) < 1
+
+
 def test_the_network_gets_health_and_figures_and_nothing_else(
     admin: Administrator, sandbox: Sandbox, address: str
 ) -> None:
