@@ -67,7 +67,11 @@ def main() -> None:
 def reference() -> str:
     """Return the page."""
     parts = [_INTRODUCTION]
-    parts += _section("The top", settings.Settings, skip={"source", "mapping", "target", "schedule", "notify", "control", "metrics", "reports"})
+    parts += _section(
+        "The top",
+        settings.Settings,
+        skip={"source", "mapping", "target", "schedule", "notify", "control", "metrics", "reports"},
+    )
     parts += _section('`[source]` with `type = "csv"`', settings.CsvSettings)
     parts += _section('`[source]` with `type = "ldap"`', settings.LdapSettings)
     parts += _section("`[mapping]`", settings.MappingSettings)
@@ -119,9 +123,7 @@ def _section(title: str, model: type[BaseModel], skip: Collection[str] = (), *, 
 def _meanings() -> dict[tuple[str, str], str]:
     """Return what each field of each table means; what a profile's value means is said beside the profiles."""
     of_profiles = {("ProfileOverrides", field): text for (_, field), text in below_fields(profiles).items()}
-    return of_profiles | below_fields(
-        sections, settings, settings_daemon, settings_notify, settings_target
-    )
+    return of_profiles | below_fields(sections, settings, settings_daemon, settings_notify, settings_target)
 
 
 def _type(annotation: Any) -> str:
