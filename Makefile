@@ -15,7 +15,7 @@ demo: $(VENV)/.run ## Watch the whole thing on this machine: plan, apply, a chan
 	@$(BIN)/syncd demo $(DEMO_FLAGS)
 
 test: $(VENV)/.test ## Run every test, against real servers started on loopback
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -q
 
 check: $(VENV)/.test ## Format, lint, types and import contracts
 	$(BIN)/ruff format --check $(SOURCES)

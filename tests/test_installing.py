@@ -17,7 +17,6 @@ import pytest
 
 from syncd import __version__
 
-pytestmark = pytest.mark.xdist_group("installing")
 ROOT = Path(__file__).parents[1]
 UNITS = ROOT / "systemd"
 CONFIGURATION = "etc/syncd/syncd.toml"

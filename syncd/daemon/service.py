@@ -268,14 +268,14 @@ class Daemon:
                 runs, answer = await loop.run_in_executor(
                     self._threads, asked, wish.job, wish.setup, board, brake, ended
                 )
-                cycle.done.set_result(answer)
                 await self._note(cycle, Result(runs, source=None if wish.job.plans else ""))
+                cycle.done.set_result(answer)
             else:
                 result = await loop.run_in_executor(
                     self._threads, scheduled, self._setup, turn.targets, turn.full, board, brake, ended
                 )
-                cycle.done.set_result([run.to_json() for run in result.runs])
                 await self._note(cycle, result)
+                cycle.done.set_result([])  # nobody follows what nobody asked for
         except SyncdError as error:
             cycle.done.set_exception(error)
             cycle.done.exception()  # whoever follows hears of it; perhaps nobody does

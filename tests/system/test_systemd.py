@@ -16,7 +16,6 @@ import pytest
 
 from tests.system.machine import Machine
 
-pytestmark = pytest.mark.xdist_group("machine")
 UNITS = Path(__file__).parents[2] / "systemd"
 CONFIGURATION = """
 [source]
