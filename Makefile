@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := syncd tests tools
 
-.PHONY: help demo test check bench docs install uninstall deb lock clean
+.PHONY: help demo test check bench docs pictures install uninstall deb lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -31,6 +31,9 @@ docs: $(VENV)/.test ## Write docs/configuration.md and docs/profiles.md anew, fr
 	@mv docs/configuration.md.draft docs/configuration.md
 	@$(BIN)/python tools/profile_reference.py > docs/profiles.md.draft
 	@mv docs/profiles.md.draft docs/profiles.md
+
+pictures: $(VENV)/.test ## Make the pictures of README and docs anew, from the real thing
+	@$(BIN)/python -m tests.browser.pictures
 
 install: ## Put syncd into /opt/syncd with its systemd service (as root; DESTDIR is honoured); again, to upgrade
 	@tools/install
