@@ -30,7 +30,15 @@ def items(page: Page) -> Locator:
     return page.locator("#list details.item")
 
 
+_WHOLE = """() => {
+  const shown = parseInt(document.querySelector('.shown').textContent);
+  return document.querySelectorAll('#list details.item').length === Math.min(shown, 100);
+}"""
+
+
 def names(page: Page) -> list[str]:
+    """Return who is listed, once the list is whole: it is drawn in slices."""
+    page.wait_for_function(_WHOLE)
     return page.locator("#list details.item .name").all_inner_texts()
 
 
@@ -94,6 +102,7 @@ def test_searching_finds_every_word_anywhere_accents_or_not(open_report: Opened)
     shown(page, "1 of 313")
     assert items(page).first.get_attribute("open") is not None
     search(page, "schroder")
+    expect(page.locator(".shown")).not_to_have_text("1 of 313")
     found = {name for name in names(page) if "@" in name}
     assert found
     assert all("schröder" in name for name in found)
@@ -123,11 +132,13 @@ def test_it_can_be_sorted(open_report: Opened) -> None:
     page = open_report(MANY)
     page.get_by_label("Sort by").select_option("name")
     expect(page.locator("#list h3")).to_have_count(0)
+    expect(items(page)).to_have_count(100)
     found = names(page)
     assert found == sorted(found, key=str.casefold)
     page.get_by_label("Sort by").select_option("execution")
     executed = [change.name for change in MANY.changes]
     expect(items(page).first.locator(".name")).to_have_text(executed[0])
+    expect(items(page)).to_have_count(100)
     assert names(page) == executed[:100]
 
 
