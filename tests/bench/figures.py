@@ -231,7 +231,7 @@ def memory() -> Iterator[Figure]:
     os.environ["SYNCD_TOKEN"] = "bench"
     with tempfile.TemporaryDirectory() as name, Running() as endpoint:
         folder = Path(name)
-        make_csv(folder, 100_000, 0, 1)
+        make_csv(folder, 102_100, 0, 1)  # every fiftieth is disabled, and gets no account
         _setup(folder, groups=False, url=endpoint.base_url, concurrency=64)
         yield Figure("peak memory of a push of 100,000 creates", [_in_process(_push_all, folder)["peak"]], 200, "MB")
     with tempfile.TemporaryDirectory() as name:
@@ -299,7 +299,8 @@ def _push_all(folder: Path) -> dict[str, float]:
     with StateFile(setup.state) as state:
         (planned,) = make_plans(setup, state, setup.targets, Progress())
         run = carry_out(planned, state, Progress())
-    assert run.results == {Result.APPLIED: 100_000}
+    assert set(run.results) == {Result.APPLIED}
+    assert run.results[Result.APPLIED] >= 100_000
     return {"peak": _peak_megabytes()}
 
 
