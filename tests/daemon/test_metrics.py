@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -118,14 +118,25 @@ def test_the_network_gets_health_and_figures_and_nothing_else(
 def test_nothing_listens_unless_it_is_configured(admin: Administrator, sandbox: Sandbox) -> None:
     with Running(admin, SYNCD__SCHEDULE__SYNC="100d") as running:
         running.do("sync")
-        held = {link.readlink().name for link in Path(f"/proc/{running.pid}/fd").iterdir()}
-        inodes = {line.split()[9] for name in ("tcp", "tcp6") for line in _listening(running.pid, name)}
-        assert not {f"socket:[{inode}]" for inode in inodes} & held
+        assert not _listening(running.pid)
 
 
-def _listening(pid: int, name: str) -> Iterator[str]:
-    lines = Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]
-    return (line for line in lines if line.split()[3] == "0A")
+def test_what_listens_is_seen(admin: Administrator, sandbox: Sandbox, address: str) -> None:
+    with Running(admin, SYNCD__SCHEDULE__SYNC="100d") as running:
+        running.do("sync")
+        assert len(_listening(running.pid)) == 1
+
+
+def _listening(pid: int) -> set[str]:
+    """The listening TCP sockets, named as in /proc/PID/fd, that a process holds."""
+    lines = [
+        line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()
+    ]
+    held: set[str] = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+            held.add(link.readlink().name)
+    return {name for line in lines if line[3] == "0A" and (name := f"socket:[{line[9]}]") in held}
 
 
 def test_an_address_that_is_taken_is_said(admin: Administrator, sandbox: Sandbox) -> None:
