@@ -261,7 +261,9 @@ class World:
                 limits=limits,
             )
         )
-        self.setup: Setup = read(folder / "syncd.toml")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(syncd.setup, "Patience", lambda **_: IMPATIENT)
+            self.setup: Setup = read(folder / "syncd.toml")
         self._changed = 0
 
     # -- beginning and end -----------------------------------------------------------------------
@@ -271,7 +273,6 @@ class World:
         for module in (syncd.planning, syncd.sync):
             self._patch.setattr(module, "now", lambda: self.now)
         self._patch.setattr(ssl, "create_default_context", _tls)  # 20 ms each
-        self._patch.setattr(syncd.setup, "Patience", lambda **_: IMPATIENT)
         self._patch.setattr(Transport, "send", _mortal_send(self.fate))
         self._patch.setattr(StateFile, "atomic", _mortal_atomic(self.fate))
         return self
