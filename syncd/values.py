@@ -23,6 +23,7 @@ _CRON: Final = (
     ("month", 1, 12, ("", *"jan feb mar apr may jun jul aug sep oct nov dec".split())),
     ("weekday", 0, 7, tuple("sun mon tue wed thu fri sat".split())),
 )
+_LONGEST_MONTH: Final = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}
 _CRON_PART: Final = re.compile(r"(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>\d+))?")
 
 
@@ -58,16 +59,34 @@ def duration_or_never(value: Any) -> timedelta | None:
 
 def schedule(text: str) -> str:
     """Check cron's five fields (minute, hour, day, month, weekday) or a duration between runs."""
-    fields = text.split()
-    if len(fields) == len(_CRON):
-        for name, field in zip(_CRON, fields, strict=True):
-            _check_cron(text, name, field)
+    if cron(text):
         return text
     try:
         positive_duration(text)
     except ValueError:
         raise ValueError(f'`{text}` is neither cron ("*/15 * * * *") nor a duration ("15m")') from None
     return text
+
+
+def cron(text: str) -> list[list[int]]:
+    """Return the numbers that each of cron's five fields stands for, Sunday as 0; nothing where there are not five.
+
+    Raises ValueError also for a day that never comes, such as the 30th of February.
+    """
+    fields = text.split()
+    if len(fields) != len(_CRON):
+        return []
+    found = [_cron_numbers(text, kind, field) for kind, field in zip(_CRON, fields, strict=True)]
+    _, _, days, months, _ = found
+    if not cron_takes_either_day(text) and min(days) > max(_LONGEST_MONTH.get(month, 31) for month in months):
+        raise ValueError(f"`{text}`: there is no such day in any such month")
+    return found
+
+
+def cron_takes_either_day(text: str) -> bool:
+    """Return whether day or weekday is enough, for both are restricted (crontab(5)); else both are wanted."""
+    _, _, day, _, weekday = text.split()
+    return not day.startswith("*") and not weekday.startswith("*")
 
 
 def schedule_or_never(value: Any) -> Any:
@@ -88,8 +107,9 @@ def socket_address(text: str) -> str:
     return text
 
 
-def _check_cron(text: str, kind: tuple[str, int, int, tuple[str, ...]], field: str) -> None:
+def _cron_numbers(text: str, kind: tuple[str, int, int, tuple[str, ...]], field: str) -> list[int]:
     name, low, high, names = kind
+    found: set[int] = set()
     for part in field.split(","):
         match = _CRON_PART.fullmatch(part)
         numbers = [_cron_number(match[end], names) for end in ("first", "last") if match[end]] if match else [None]
@@ -97,6 +117,9 @@ def _check_cron(text: str, kind: tuple[str, int, int, tuple[str, ...]], field: s
         usable = [number for number in numbers if number is not None and low <= number <= high]
         if usable != numbers or usable != sorted(usable) or (step and (int(step) == 0 or len(numbers) == 1)):
             raise ValueError(f"`{text}`: `{part}` is no {name} of cron: {low} to {high}, `*`, `*/2`, `1-5` or a list")
+        first, last = (usable[0], usable[-1]) if usable else (low, high)
+        found |= set(range(first, last + 1, int(step or 1)))
+    return sorted({number % 7 for number in found} if name == "weekday" else found)
 
 
 def _cron_number(text: str, names: tuple[str, ...]) -> int | None:

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("brief", derandomize=True, phases=(Phase.explicit, Phase.generate))
 settings.register_profile("search", settings.get_profile("default"))
 settings.load_profile("repeatable")
 

@@ -36,11 +36,19 @@ def days(schedule: str, times: int) -> list[str]:
         ("0 0 * * mon-wed", ["Mon 02", "Tue 03", "Wed 04", "Mon 09"]),
         ("0 0 * * */2", ["Sun 01", "Tue 03", "Thu 05", "Sat 07", "Sun 08"]),
         ("0 0 * * 1-5/2", ["Mon 02", "Wed 04", "Fri 06", "Mon 09"]),
+        ("0 0 * * */7", ["Sun 01", "Sun 08"]),
+        ("0 0 * * 0-7", ["Sun 01", "Mon 02"]),
+        # A step beyond the field's end leaves its beginning.
+        ("*/60 */24 */31 * *", ["Sun 01", "Tue 01"]),
+        ("0-30/45 0 1-2/7 * *", ["Sun 01", "Tue 01"]),
+        ("0 0 29 2 *", ["Tue 29", "Sun 29"]),
         ("0 0 1,15 * *", ["Sun 01", "Sun 15", "Tue 01"]),
         # Both restricted: either is enough.
         ("0 0 13 * 5", ["Fri 06", "Fri 13", "Fri 20", "Fri 27", "Fri 04", "Fri 11", "Sun 13"]),
         # One begins with a star: both are wanted.
         ("0 0 */10 * 1", ["Mon 21", "Mon 11"]),
+        # There is no 31st of April, but there are Mondays in it.
+        ("0 0 31 4 1", ["Mon 05", "Mon 12"]),
         ("0 0 * jan-mar mon", ["Mon 04", "Mon 11"]),
     ],
 )

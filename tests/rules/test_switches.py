@@ -41,7 +41,9 @@ def switched_off(rule: Rule, folder: Path) -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_without_it_a_test_fails(rule: Rule, tmp_path: Path) -> None:
     switched_off(rule, tmp_path)
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *rule.noticed_by]
+    # Whether it fails is asked, not the shortest example that does.
+    options = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-profile=brief")
+    command = [sys.executable, "-m", "pytest", *options, *rule.noticed_by]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     # The processes that tests start are of the copy too; lines of the summary are not cut.
     environment |= {"PYTHONPATH": str(tmp_path), "COLUMNS": "250"}
