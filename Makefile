@@ -15,6 +15,7 @@ demo: $(VENV)/.run ## Watch the whole thing on this machine: plan, apply, a chan
 	@$(BIN)/syncd demo $(DEMO_FLAGS)
 
 test: $(VENV)/.test ## Run every test, against real servers started on loopback
+	@$(BIN)/python -m compileall -q syncd tests # hundreds of commands are run, also where Python may not write this
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -q
 
 check: $(VENV)/.test ## Format, lint, types and import contracts

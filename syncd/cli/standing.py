@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _FEW: Final = 3
+_NEAR: Final = 30
+"""Days before its end from which on a token is worth a line."""
 _INCIDENTS: Final = {"source": "the source can't be read", "fault": "runs fail"}
 
 
@@ -53,7 +55,7 @@ def status(config: Path, target: str | None, as_json: bool) -> None:
         )
         for row in rows
     ]
-    if (about := rows[0].get("daemon")) is not None:
+    if about := rows[0]["daemon"]:
         lines = _daemon(about)
     headings = ("target", "active", "pending", "deactivated", "groups", "memberships", "last run")
     show_lines([table(headings, cells), *lines, *(line for row in rows for line in _attention(row))])
@@ -107,7 +109,7 @@ def _attention(row: dict[str, Any]) -> Iterator[Text]:
     def line(text: str, style: str = "") -> Text:
         return Text(f"{row['target']}: ", style="bold").append(visible(text), style=style or "not bold")
 
-    if daemon := row.get("daemon"):
+    if daemon := row["daemon"]:
         if running := daemon["running"]:
             yield line(_going_on(running), "green")
         coming = [f"next {kind} {minute(_moment(when))}" for kind, when in daemon["next"].items() if when]
@@ -132,6 +134,8 @@ def _attention(row: dict[str, Any]) -> Iterator[Text]:
         some = ", ".join(_quarantined(each) for each in quarantined[:_FEW])
         more = f" and {len(quarantined) - _FEW} more" if len(quarantined) > _FEW else ""
         yield line(f"{len(quarantined)} quarantined: {some}{more}", "yellow")
+    if row["token_expires"] and (sentence := _expiry(date.fromisoformat(row["token_expires"]))):
+        yield line(sentence, "bold red")
     if row["pending_since"]:
         since = _moment(row["pending_since"])
         days = (datetime.now(UTC) - since).days
@@ -141,6 +145,16 @@ def _attention(row: dict[str, Any]) -> Iterator[Text]:
         drift = ", ".join(f"{count} {class_}" for class_, count in last["drift"].items())
         found = f"stopped: {last['error'].splitlines()[0]}" if last["error"] else f"drift: {drift or 'none'}"
         yield line(f"last full resync {minute(_moment(last['started']))} (run {last['run']}): {found}")
+
+
+def _expiry(day: date) -> str:
+    """Say when a token expires, where that is near enough to matter."""
+    left = (day - datetime.now(UTC).date()).days
+    if left > _NEAR:
+        return ""
+    if left <= 0:
+        return f"the token has expired, on {day}"
+    return f"the token expires in {left} day{'' if left == 1 else 's'}, on {day}"
 
 
 def _quarantined(each: dict[str, Any]) -> str:

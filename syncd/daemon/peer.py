@@ -9,6 +9,7 @@ import socket
 import struct
 from contextlib import suppress
 from dataclasses import dataclass
+from errno import EADDRINUSE, ECONNREFUSED
 from pathlib import Path
 from typing import Final
 
@@ -74,12 +75,14 @@ class Rights:
 def listen(path: Path, rights: Rights) -> socket.socket:
     """Return a listening socket of mode 0660 and the group's, or 0600 where there is none.
 
-    What a daemon that was killed left there is taken away; the caller holds the lease. Raises DaemonError.
+    What a daemon that was killed left there is taken away. Raises DaemonError, also where another one listens.
     """
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_socket():
+            if _answers(path):
+                raise OSError(EADDRINUSE, "another daemon listens there")
             path.unlink()
         before = os.umask(0o177)
         try:
@@ -98,3 +101,9 @@ def listen(path: Path, rights: Rights) -> socket.socket:
         ) from None
     listening.listen()
     return listening
+
+
+def _answers(path: Path) -> bool:
+    """Return whether a socket's file is more than what somebody who was killed has left behind."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel, reachable(path) as address:
+        return channel.connect_ex(address) != ECONNREFUSED

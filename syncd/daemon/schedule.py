@@ -28,8 +28,8 @@ def trigger(schedule: str, zone: str, jitter: timedelta) -> BaseTrigger:
     seconds = round(jitter.total_seconds()) or None
     numbers = cron(schedule)
     if not numbers:
-        every = duration(schedule).total_seconds()
-        return IntervalTrigger(seconds=max(1, round(every)), timezone=ZoneInfo(zone), jitter=seconds)
+        every = round(duration(schedule).total_seconds())
+        return IntervalTrigger(seconds=every, timezone=ZoneInfo(zone), jitter=seconds)
     # As lists: APScheduler refuses steps beyond a field's end, such as the `*/60` that cron takes for 0.
     minute, hour, day, month = (",".join(map(str, each)) for each in numbers[:4])
     weekdays = ",".join(_WEEKDAYS[number] for number in numbers[4])
@@ -37,3 +37,8 @@ def trigger(schedule: str, zone: str, jitter: timedelta) -> BaseTrigger:
     if not cron_takes_either_day(schedule):
         return CronTrigger(day=day, day_of_week=weekdays, **common)
     return OrTrigger([CronTrigger(day=day, **common), CronTrigger(day_of_week=weekdays, **common)])
+
+
+def every_so_long(schedule: str | None) -> timedelta | None:
+    """Return the time between runs where a checked schedule is such a duration, else None."""
+    return None if schedule in (None, "never") or cron(schedule) else duration(schedule)

@@ -39,7 +39,7 @@ from syncd.daemon.keeping import Reports
 from syncd.daemon.metrics import Metrics
 from syncd.daemon.peer import Rights, listen
 from syncd.daemon.rota import Rota, Turn
-from syncd.daemon.schedule import trigger
+from syncd.daemon.schedule import every_so_long, trigger
 from syncd.daemon.systemd import Systemd
 from syncd.daemon.work import Result, asked, scheduled, told
 from syncd.desk import OPERATIONS, Desk
@@ -47,7 +47,7 @@ from syncd.errors import ConfigurationError, DaemonError, Fault, StateError, Syn
 from syncd.jobs import Job
 from syncd.notify.channels import channels
 from syncd.notify.sender import Sender
-from syncd.notify.watch import unwritable, writable
+from syncd.notify.watch import FAULT, SOURCE, unwritable, writable
 from syncd.setup import RUNTIME_SOCKET, Setup, read
 from syncd.store import StateFile
 from syncd.store.journal import KEPT_RUNS
@@ -59,7 +59,8 @@ _FOLLOWED: Final = 0.2
 """Seconds between two looks at how far a cycle is that somebody follows."""
 _HEARTBEAT: Final = 5.0
 """Seconds after which whoever follows hears something, even if nothing has happened."""
-_INCIDENTS: Final = {"source": "the source can't be read", "fault": "runs fail"}
+_INCIDENTS: Final = {SOURCE: "the source can't be read", FAULT: "runs fail"}
+"""What keeps it from being ready; a token that will expire does not."""
 _HOURLY: Final = "hourly"
 """The alarm at which is looked for what becomes worth telling by time alone."""
 _GRACE: Final = 5.0
@@ -110,6 +111,7 @@ class Daemon:
         self._metrics = Metrics(self._rows)
         self._reports = Reports(setup.reports, setup.settings.reports.keep)
         self._stopping = asyncio.Event()
+        self._reloading = asyncio.Lock()
         self._work: set[asyncio.Task[None]] = set()
         self._listening: list[asyncio.Task[None]] = []
 
@@ -134,7 +136,7 @@ class Daemon:
             serving = loop.create_task(server.serve([listening]))
             self._send()
             self._metrics.know(target.name for target in self._setup.targets)
-            self._recall()
+            overdue = self._recall()
             asked_for = self._listen(network)
             self._set_alarms()
             self._scheduler.start()
@@ -142,6 +144,7 @@ class Daemon:
             log.info("started", pid=os.getpid(), socket=str(path), targets=len(self._setup.targets))
             self._systemd.ready()
             self._rota.due([target.name for target in self._setup.targets], full=False)
+            self._rota.due(overdue, full=True)
             self._begin_what_may()
             ticking = loop.create_task(self._tick())
             await self._stopping.wait()
@@ -166,13 +169,24 @@ class Daemon:
         log.info("listening", address=self._setup.settings.metrics.listen)
         return [server]
 
-    def _recall(self) -> None:
-        """Let the figures know when runs ended well before this start."""
+    def _recall(self) -> list[str]:
+        """Let the figures know when runs ended well before this start; return whose full resync is overdue.
+
+        A duration counts from the last one: who is restarted more often than that would never see one.
+        """
+        now, overdue = datetime.now(UTC), []
         with StateFile(self._setup.state) as state, state.explained():
-            for target in self._setup.targets:
-                for head in reversed(state.journal(target.name).heads(KEPT_RUNS)):
-                    if head.finished and not head.error and set(head.results) <= {Outcome.APPLIED.value}:
-                        self._metrics.succeeded(target.name, head.kind, head.finished)
+            for target, own in zip(self._setup.targets, self._setup.settings.target, strict=True):
+                resynced: datetime | None = None
+                for head in reversed(state.journal(target.name).heads(KEPT_RUNS + 1)):
+                    if head.finished and not head.error:
+                        resynced = head.finished if head.kind == "resync" else resynced
+                        if set(head.results) <= {Outcome.APPLIED.value}:
+                            self._metrics.succeeded(target.name, head.kind, head.finished)
+                every = every_so_long(own.schedule.resync or self._setup.settings.schedule.resync)
+                if every is not None and (resynced is None or now - resynced >= every):
+                    overdue.append(target.name)
+        return overdue
 
     def _rows(self) -> list[Json]:
         """Return where each target stands; in a thread."""
@@ -187,9 +201,7 @@ class Daemon:
                 wrong += [f"{row['target']} is stopped ({row['stopped']['cause']})"] if row["stopped"] else []
                 wrong += [f"{row['target']} is paused"] if row["paused"] else []
                 kinds = {each["kind"] for each in row["incidents"]}
-                wrong += [
-                    {"source": "the source can't be read", "fault": "runs fail"}.get(kind, kind) for kind in kinds
-                ]
+                wrong += [words for kind, words in _INCIDENTS.items() if kind in kinds]
         except StateError:
             wrong.append("the state file can't be used")
         return sorted(set(wrong) | ({"a configuration was refused"} if self._refused else set()))
@@ -337,7 +349,7 @@ class Daemon:
     async def _tell(self, result: Result) -> None:
         try:
             new = await asyncio.get_running_loop().run_in_executor(
-                self._threads, told, self._setup, result, dict(self._faults)
+                self._threads, told, self._setup, result, dict(self._faults) if self._first_is_over else None
             )
         except StateError as error:
             self._tell_of_state(error)
@@ -384,7 +396,8 @@ class Daemon:
         for alarm in self._alarms():
             if alarm.next_run_time is not None and alarm.next_run_time <= now:
                 self._rota.due(alarm.args[0], full=alarm.kwargs["full"])
-            alarm.reschedule(alarm.trigger)
+            alarm.remove()
+        self._set_alarms()  # anew: a duration counts from when its alarm was set, which may lie years ahead by now
         self._begin_what_may()
 
     def _next(self, target: str) -> dict[str, Json]:
@@ -413,7 +426,11 @@ class Daemon:
             return "; ".join(said)
         coming = [alarm.next_run_time for alarm in self._alarms() if alarm.next_run_time is not None]
         paused = f"paused: {', '.join(sorted(self._rota.paused))}; " if self._rota.paused else ""
-        return f"{paused}next run {min(coming):%H:%M:%S} UTC" if coming else f"{paused}no run is scheduled"
+        if not coming:
+            return f"{paused}no run is scheduled"
+        first = min(coming).astimezone(UTC)
+        day = "" if first.date() == datetime.now(UTC).date() else f"{first:%Y-%m-%d} "
+        return f"{paused}next run {day}{first:%H:%M:%S} UTC"
 
     # -- the end ---------------------------------------------------------------------------------
 
@@ -552,6 +569,10 @@ class Daemon:
 
     async def reload(self, by: str) -> Json:
         """Read the configuration again; what goes on ends as it began. Raises SyncdError, and the old one stays."""
+        async with self._reloading:
+            return await self._reload(by)
+
+    async def _reload(self, by: str) -> Json:
         self._systemd.reloading()
         try:
             setup = await asyncio.get_running_loop().run_in_executor(None, self._read_again)

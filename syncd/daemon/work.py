@@ -87,16 +87,17 @@ def _empty(state: StateFile, targets: list[Target]) -> frozenset[str]:
     return frozenset(found)
 
 
-def told(setup: Setup, result: Result, faults: Mapping[str, str]) -> int:
+def told(setup: Setup, result: Result, faults: Mapping[str, str] | None) -> int:
     """Write down what people have to be told after a cycle, and what is over; returns how many notices that is.
 
-    `faults`: of each target, what went wrong with it last. Raises StateError.
+    `faults`: by target ("": all), what went wrong last; None: no cycle has ended yet. Raises StateError.
     """
     settings = setup.settings
+    of_targets = faults or {}
     concerns = Concerns(
-        tuple(TargetConcern(each.name, each.token_expires) for each in settings.target),
+        tuple(TargetConcern(each.name, each.token_expires, of_targets.get(each.name, "")) for each in settings.target),
         source=result.source,
-        fault=" ".join(faults.values()),
+        fault=faults.get("", "") if faults is not None else None,
         pending_after=settings.notify.pending_after,
         hostname=gethostname(),
     )

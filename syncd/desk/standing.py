@@ -21,9 +21,14 @@ _PASSING: Final = ("missing_grace", "quarantine")
 
 
 def status(setup: Setup, state: StateFile, target: str | None) -> list[Json]:
-    """Return where each target stands."""
+    """Return where each target stands; `daemon` is what one that runs knows beside that."""
+    expires = {each.name: each.token_expires for each in setup.settings.target}
     with state.explained():
-        return [_standing(state, each) for each in setup.chosen(target)]
+        return [
+            _standing(state, each)
+            | {"token_expires": day.isoformat() if (day := expires[each.name]) else None, "daemon": None}
+            for each in setup.chosen(target)
+        ]
 
 
 def runs(setup: Setup, state: StateFile, target: str | None, count: int) -> list[Json]:

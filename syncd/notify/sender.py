@@ -150,7 +150,7 @@ class Sender:
             self._bell.clear()
             span = None
             try:
-                await self._post.done("", ())
+                await self._post.discard()
             except StateError:
                 span = _LOOK_AGAIN
             await self._clock.wait(self._bell, span)
@@ -189,6 +189,15 @@ class _Post:
 
         return await asyncio.to_thread(read)
 
+    async def sent(self, channel: str) -> list[datetime]:
+        """Return when a channel's last messages went. Raises StateError."""
+
+        def read() -> list[datetime]:
+            with self._open_state() as state, state.explained():
+                return state.outbox().sent(channel)
+
+        return await asyncio.to_thread(read)
+
     async def failed(self, channel: str, parcels: Iterable[Parcel]) -> None:
         """Write when these are tried again. Raises StateError."""
 
@@ -199,12 +208,21 @@ class _Post:
 
         await self._written(write)
 
-    async def done(self, channel: str, numbers: Sequence[int], now: datetime | None = None) -> None:
-        """Write that a channel is done with these, and remove what all are done with. Raises StateError."""
+    async def done(self, channel: str, numbers: Sequence[int], now: datetime, sent: Sequence[datetime]) -> None:
+        """Write that a channel is done with these, and when its last messages went, and remove what all are done
+        with. Raises StateError."""
 
         def write(outbox: Outbox) -> None:
-            if now is not None:
-                outbox.done(channel, numbers, now)
+            outbox.done(channel, numbers, now)
+            outbox.keep_sent(channel, sent)
+            outbox.clear(self._channels)
+
+        await self._written(write)
+
+    async def discard(self) -> None:
+        """Remove what all channels are done with: everything, where there is none. Raises StateError."""
+
+        def write(outbox: Outbox) -> None:
             outbox.clear(self._channels)
 
         await self._written(write)
@@ -235,6 +253,8 @@ class _Lane:
         self._delivered: set[int] = set()
         """What is done, though that could not be written down yet: it must not be sent again."""
         self._sent: deque[datetime] = deque(maxlen=per_hour)
+        self._recalled = False
+        """Whether `_sent` has what went before this start."""
         self._failures = 0
         """In a row."""
         self._rest_until: datetime | None = None
@@ -286,8 +306,11 @@ class _Lane:
         stored: list[Parcel] = []
         try:
             if self._delivered:  # first: what is not written down yet would be sent again
-                await self._post.done(self._channel.name, sorted(self._delivered), self._clock.now())
-                self._delivered.clear()
+                await self._write_down()
+            if not self._recalled:
+                before = await self._post.sent(self._channel.name)
+                self._sent = deque([*before, *self._sent], maxlen=self._per_hour)
+                self._recalled = True
             stored = await self._post.waiting(self._channel.name)
             self._blind = False
         except StateError as error:
@@ -353,8 +376,11 @@ class _Lane:
         self._unwritten = [parcel for parcel in self._unwritten if parcel.number not in numbers]
         self._delivered |= {number for number in numbers if number > 0}
         with suppress(StateError):  # the next turn writes it
-            await self._post.done(self._channel.name, sorted(self._delivered), self._clock.now())
-            self._delivered.clear()
+            await self._write_down()
+
+    async def _write_down(self) -> None:
+        await self._post.done(self._channel.name, sorted(self._delivered), self._clock.now(), list(self._sent))
+        self._delivered.clear()
 
     async def _put_off(self, parcels: Sequence[Parcel]) -> None:
         later = {parcel.number: parcel for parcel in parcels}

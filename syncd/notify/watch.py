@@ -75,6 +75,8 @@ class TargetConcern:
     name: str
     token_expires: date | None = None
     """The first day on which the token is no longer good, as the configuration has it."""
+    fault: str = ""
+    """Why no run to it was possible, where it is not to blame itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,7 @@ class _Watcher:
         if stop is not None:
             self._incidents.forget(name, FAULT)  # that it stopped says more
         else:
-            yield from self._run(name)
+            yield from self._run(target)
         yield from self._held(name)
         yield from self._pending(name)
         yield from self._token(target)
@@ -194,10 +196,13 @@ class _Watcher:
         facts = {"cause": stop.cause}
         return _Trouble(target, STOPPED, stop.cause, stop.reason, stop.since, "target_stopped", title, hint, facts)
 
-    def _run(self, target: str) -> Iterator[Notice]:
-        """Compare how the last run to a target ended, where it is not stopped."""
+    def _run(self, concern: TargetConcern) -> Iterator[Notice]:
+        """Compare how the last run to a target ended, or why there was none, where it is not stopped."""
+        target = concern.name
         heads = self._state.journal(target).heads(_LAST_RUNS)
         finished, error = next(((head.finished, head.error) for head in heads if head.finished is not None), (None, ""))
+        if concern.fault:
+            finished, error = self._now, concern.fault
         if finished is None:
             return
         stopped = self._incidents.get(target, STOPPED)

@@ -155,7 +155,8 @@ class Journal:
     def end(
         self, run: int, now: datetime, requests: int, seconds: float, error: str, *, retries: int = 0, waited: float = 0
     ) -> None:
-        """Write down that a run is over, and let the oldest runs go, except for what nobody knows the outcome of.
+        """Write down that a run is over, and let the oldest runs go, except for what nobody knows the outcome of,
+        and for the last full resync, which says what had drifted.
 
         Runs in which nothing was done go sooner, so that those in which something was are kept for longer.
         """
@@ -172,6 +173,7 @@ class Journal:
         )
         old = (
             "SELECT id FROM runs WHERE target = ?1 AND id NOT IN (SELECT run FROM outcomes WHERE open = 1)"
+            " AND id IS NOT (SELECT max(id) FROM runs WHERE target = ?1 AND kind = 'resync')"
             " ORDER BY id DESC LIMIT -1 OFFSET ?2"
         )
         self._conn.execute(f"DELETE FROM outcomes WHERE run IN ({old})", [self._target, KEPT_RUNS])

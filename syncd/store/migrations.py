@@ -221,6 +221,12 @@ def incidents_notices_and_pauses(db: Database) -> None:
     )
 
 
+@migrations(name="5")
+def messages_of_the_last_hour(db: Database) -> None:
+    """Add when messages went to people, so that a restart lets no more of them go in an hour."""
+    db.table("messages").create({"channel": str, "sent": str}, not_null={"channel", "sent"})
+
+
 def _fold_addresses(db: Database) -> None:
     last = 0
     while rows := db.conn.execute(

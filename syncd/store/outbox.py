@@ -67,6 +67,19 @@ class Outbox:
             [(channel, text_of(now), number) for number in numbers],
         )
 
+    def sent(self, channel: str) -> list[datetime]:
+        """Return when a channel's last messages went, the oldest first."""
+        rows = self._conn.execute("SELECT sent FROM messages WHERE channel = ? ORDER BY sent", [channel])
+        return [datetime.fromisoformat(moment) for (moment,) in rows]
+
+    def keep_sent(self, channel: str, moments: Collection[datetime]) -> None:
+        """Write when a channel's last messages went, in place of what was known of that."""
+        self._conn.execute("DELETE FROM messages WHERE channel = ?", [channel])
+        self._conn.executemany(
+            "INSERT INTO messages (channel, sent) VALUES (?, ?)",
+            [(channel, text_of(moment)) for moment in moments],
+        )
+
     def clear(self, channels: Sequence[str]) -> None:
         """Remove what all of these channels are done with: everything, where there is no channel."""
         gone = (

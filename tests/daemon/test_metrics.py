@@ -96,6 +96,7 @@ def test_when_it_last_went_well_is_known_after_a_restart(admin: Administrator, s
 def test_the_network_gets_health_and_figures_and_nothing_else(
     admin: Administrator, sandbox: Sandbox, address: str
 ) -> None:
+    admin.environment["SYNCD__TARGET__SANDBOX__TOKEN_EXPIRES"] = "2026-11-02"
     with Running(admin) as running:
         running.do("sync")
         assert ask(address, "/healthz")[::2] == (200, "ok\n")
@@ -107,6 +108,7 @@ def test_the_network_gets_health_and_figures_and_nothing_else(
             assert ask(address, path)[0] == 404
         for path in ("/healthz", "/readyz", "/metrics"):
             assert ask(address, path, "POST")[0] == 405
+        assert "token has expired, on 2026-11-02" in admin.syncd("status").out, "which keeps nobody from working yet"
         (admin.folder / "people.csv").unlink()
         with pytest.raises(Exception, match="there is no such file"):
             running.do("sync")

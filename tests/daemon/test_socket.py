@@ -176,6 +176,8 @@ def test_a_socket_that_was_left_behind_is_taken_over_and_nothing_else_is(tmp_pat
     assert path.is_socket()
     with listen(path, Rights(None)):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with listen(path, Rights(None)), pytest.raises(DaemonError, match=r"syncd\.sock: another daemon listens there"):
+        listen(path, Rights(None))
     path.unlink()
     path.write_text("mine")
     with pytest.raises(DaemonError, match=r"syncd\.sock: Address already in use"):

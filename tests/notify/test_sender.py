@@ -332,6 +332,24 @@ def test_no_hour_has_more_messages_than_that_and_nothing_is_lost(post: Post) -> 
     asyncio.run(go())
 
 
+def test_a_restart_is_no_new_hour(post: Post) -> None:
+    async def go() -> None:
+        post.put(*titles(2))
+        async with post.at_work(hook := Recorder(), per_hour=3):
+            assert hook.titles == ["n00", "n01"]
+        post.clock.move(20 * MINUTE)
+        post.put(*titles(5)[2:])
+        async with post.at_work(hook := Recorder(), per_hour=3):
+            assert hook.titles == ["n02"]
+        async with post.at_work(hook := Recorder(), per_hour=3):
+            assert hook.took == []
+            await post.after(40 * MINUTE)
+            (digest,) = hook.took
+            assert [each["title"] for each in digest.facts["notices"]] == ["n03", "n04"]
+
+    asyncio.run(go())
+
+
 def test_one_that_waited_alone_goes_as_itself(post: Post) -> None:
     async def go() -> None:
         post.put("a", "b")

@@ -227,6 +227,25 @@ def test_a_cycle_that_failed_by_itself_is_told_of(house: House) -> None:
     assert house.events(HOUR, fault="") == ["run_recovered"]
 
 
+def test_what_keeps_each_of_several_targets_from_running_is_told_of_by_itself(house: House) -> None:
+    def targets(lucid: str, link: str) -> tuple[TargetConcern, ...]:
+        return TargetConcern("lucid", fault=lucid), TargetConcern("link", fault=link)
+
+    (notice,) = house.told(targets=targets("token: gone", ""))
+    assert (notice.kind, notice.target, notice.lines) == ("run_failed", "lucid", ("token: gone",))
+    (notice,) = house.told(targets=targets("token: gone", "token: not readable"))
+    assert (notice.kind, notice.target, notice.lines) == ("run_failed", "link", ("token: not readable",))
+    assert house.events(targets=targets("token: gone", "token: not readable")) == []
+    house.run()
+    (notice,) = house.told(targets=targets("", "token: not readable"))
+    assert (notice.kind, notice.target) == ("run_recovered", "lucid")
+    house.run("link: no answer", "link")
+    assert house.events(targets=targets("", "")) == [], "people know that it fails"
+    house.run(target="link")
+    (notice,) = house.told(targets=targets("", ""))
+    assert (notice.kind, notice.target) == ("run_recovered", "link")
+
+
 # -- held changes --------------------------------------------------------------------------------------
 
 

@@ -121,6 +121,19 @@ def test_the_oldest_runs_go_with_their_outcomes_and_only_the_targets_own(state: 
     assert runs == {other, second}
 
 
+def test_the_last_full_resync_stays_whatever_came_after_it(state: StateFile) -> None:
+    journal, resync = state.journal("t"), replace(PLAN, kind="resync")
+    with state.atomic():
+        older, newer = (journal.begin(resync, NOON) for _ in range(2))
+        for _ in range(KEPT_RUNS + 5):
+            last = journal.begin(PLAN, NOON)
+            journal.end(last, NOON, 0, 0.0, "the target did not answer")
+    assert journal.run(older) is None
+    past = journal.last_plan("resync")
+    assert past is not None
+    assert past.run == newer
+
+
 def test_runs_in_which_nothing_was_done_go_sooner(state: StateFile) -> None:
     journal, empty = state.journal("t"), replace(PLAN, changes=(), held=(), problems=())
     resync = replace(empty, kind="resync")
