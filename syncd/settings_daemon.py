@@ -20,7 +20,8 @@ class ScheduleSettings(Section):
     sync: Schedule = "15m"
     """Cron (`*/15 * * * *`: minute, hour, day, month, weekday) or a duration between runs (`15m`)."""
     resync: Annotated[str | None, BeforeValidator(schedule_or_never)] = None
-    """The same, for a full resync; by default, or `"never"`: only when somebody asks for one."""
+    """The same, for a full resync; by default, or `"never"`: only when somebody asks for one. A duration counts from
+    the last one, also across restarts."""
     jitter: Annotated[Duration, between("0s", "1h")] = timedelta(0)
     """A random delay of at most this long (up to 1h), so that not everybody asks at the full minute."""
     timezone: Annotated[str, AfterValidator(time_zone)] = "UTC"
