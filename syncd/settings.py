@@ -6,11 +6,13 @@ never written: they are read when they are used.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -40,6 +42,8 @@ from syncd.values import is_loopback, ldap_url
 
 ENVIRONMENT_PREFIX: Final = "SYNCD__"
 DEFAULT_FILE: Final = Path("/etc/syncd/syncd.toml")
+_WAYS: Final = frozenset({"credential", "env", "file"})
+"""The keys of which a secret has one."""
 
 
 class CsvSettings(Section):
@@ -275,7 +279,8 @@ def _called_alike(data: Mapping[str, Any]) -> list[Fault]:
 class _Override:
     """Puts `SYNCD__SOURCE__BIND_DN=…` into its place; a target is named by its number, from 0, or by its name.
 
-    Lists and tables are written as in TOML: `SYNCD__SOURCE__URLS=["ldaps://a"]`.
+    Lists and tables are written as in TOML or JSON: `SYNCD__SOURCE__URLS=["ldaps://a"]`. The number after the last
+    target's makes a new one.
     """
 
     def __init__(self, data: dict[str, Any]) -> None:
@@ -290,18 +295,25 @@ class _Override:
         place: Any = self._data
         path: list[str | int] = []
         for step in steps:
+            if isinstance(place, list) and step == str(len(place)):
+                self._origins[(*path, len(place))] = name
+                place.append({})
             part = _part(place, step)
             if part is None:
                 return self._refuse(name, path, step)
             path.append(part)
             if isinstance(place, dict) and part not in place:
-                place[part] = {}
+                place[part] = [] if path == ["target"] else {}
                 self._origins[tuple(path)] = name
             place = place[part]
         part = _part(place, last)
         if part is None:
             return self._refuse(name, path, last)
-        place[part] = _toml_value(text)
+        if last in _WAYS and isinstance(place, dict):  # a secret is named one way: this one, not what the file says
+            for way in _WAYS & place.keys():
+                if (*path, way) not in self._origins:
+                    del place[way]
+        place[part] = _value(text)
         self._origins[(*path, part)] = name
         return None
 
@@ -339,12 +351,12 @@ def _in_environment(target: Any) -> str:
     return re.sub(r"\W", "_", str(target.get("name", ""))).lower() if isinstance(target, dict) else ""
 
 
-def _toml_value(text: str) -> Any:
+def _value(text: str) -> Any:
+    """Return a list or table as TOML or JSON writes it; whatever else it is as it stands, such as a template."""
     if text.lstrip()[:1] in ("[", "{"):
-        try:
-            return tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            return text
+        for read in (lambda: tomllib.loads(f"value = {text}")["value"], lambda: json.loads(text)):
+            with suppress(ValueError, RecursionError):
+                return read()
     return text
 
 

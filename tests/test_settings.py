@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from datetime import timedelta
@@ -13,6 +14,7 @@ from syncd.core.drift import DriftClass, Reaction
 from syncd.core.groups import Nesting
 from syncd.core.policy import Class, Limit
 from syncd.errors import ConfigurationError
+from syncd.sections import Secret
 from syncd.settings import CsvSettings, LdapSettings, load
 from syncd.settings_target import DriftSettings
 from syncd.setup import Setup, compile_settings, read
@@ -532,6 +534,10 @@ def test_every_key_can_be_set_from_the_environment(file: Path) -> None:
             "SYNCD__TARGET__SECOND_ONE_2__GROUPS": '["A", "B*"]',
             "SYNCD__TARGET__1__TOKEN": '{ file = "t" }',
             "SYNCD__TARGET__1__LIMITS__DEACTIVATE": "{ count = 1 }",
+            "SYNCD__TARGET__1__DRIFT": '{"default": "report", "user_deleted": "enforce"}',
+            "SYNCD__TARGET__2__NAME": "third",
+            "SYNCD__TARGET__2__BASE_URL": "https://third.example.com/v2",
+            "SYNCD__TARGET__2__TOKEN__ENV": "THIRD_TOKEN",
             "SYNCD__SCHEDULE__SYNC": "1h",
             "SYNCD_CONFIG": "not a key",
             "LUCID_TOKEN": "not a key either",
@@ -545,7 +551,28 @@ def test_every_key_can_be_set_from_the_environment(file: Path) -> None:
     assert settings.target[1].groups == ["A", "B*"]
     assert settings.target[1].token.file == Path("t")
     assert settings.target[1].limits[Class.DEACTIVATE].count == 1
+    assert (settings.target[1].drift.default, settings.target[1].drift.user_deleted) == ("report", "enforce")
+    assert (settings.target[2].name, settings.target[2].token.env) == ("third", "THIRD_TOKEN")
     assert settings.schedule.sync == "1h"
+
+
+def test_another_way_to_a_secret_replaces_that_of_the_file(file: Path) -> None:
+    settings = loaded(file, SMALLEST, {"SYNCD__TARGET__0__TOKEN__FILE": "elsewhere"})
+    assert settings.target[0].token == Secret(file=Path("elsewhere"))
+    two_ways = {"SYNCD__TARGET__0__TOKEN__FILE": "elsewhere", "SYNCD__TARGET__0__TOKEN__CREDENTIAL": "x"}
+    assert list(faults(file, SMALLEST, two_ways)) == ["target[lucid].token"]
+
+
+def test_a_file_needs_no_target_where_the_environment_has_one(file: Path) -> None:
+    start = SMALLEST[: SMALLEST.index("[[target]]")]
+    target = {
+        "SYNCD__TARGET__0__NAME": "lucid",
+        "SYNCD__TARGET__0__BASE_URL": "https://users.lucid.app/scim/v2",
+        "SYNCD__TARGET__0__TOKEN__ENV": "LUCID_TOKEN",
+    }
+    assert [each.name for each in loaded(file, start, target).target] == ["lucid"]
+    whole = json.dumps([{"name": "a", "base_url": "https://a.example.com", "token": {"env": "A"}}])
+    assert [each.name for each in loaded(file, start, {"SYNCD__TARGET": whole}).target] == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -564,7 +591,7 @@ def test_every_key_can_be_set_from_the_environment(file: Path) -> None:
             "SYNCD__TARGET__LUCIT__RATE",
             "no target is called `lucit`; did you mean `lucid`?",
         ),
-        ("SYNCD__TARGET__1__RATE", "1", "SYNCD__TARGET__1__RATE", "no target is called `1`"),
+        ("SYNCD__TARGET__2__RATE", "1", "SYNCD__TARGET__2__RATE", "no target is called `2`"),
         ("SYNCD__TARGET__LUCID", "x", "target[0] (from SYNCD__TARGET__LUCID)", "a table is wanted"),
         ("SYNCD__STATE__FILE", "x", "state (from SYNCD__STATE__FILE)", "a path in quotes is wanted"),
         ("SYNCD__SOURCE__KEY__X", "x", "SYNCD__SOURCE__KEY__X", "`source.key` is no table: `x` has no place in it"),

@@ -25,8 +25,9 @@ _INTRODUCTION = """\
 One TOML file, `-c FILE`, else `$SYNCD_CONFIG`, else `/etc/syncd/syncd.toml`. It is checked whole before anything
 runs; every fault is listed at once, and an unknown key is one. Relative paths are relative to the file.
 
-Any key can be set from the environment: `SYNCD__SOURCE__BIND_DN=…`. Lists and tables are written as in TOML
-(`SYNCD__SOURCE__URLS=["ldaps://a"]`), a target is named by its name or number (`SYNCD__TARGET__LUCID__RATE=5`).
+Any key can be set from the environment: `SYNCD__SOURCE__BIND_DN=…`. Lists and tables are written as in TOML or JSON
+(`SYNCD__SOURCE__URLS=["ldaps://a"]`), a target is named by its name or number, from 0
+(`SYNCD__TARGET__LUCID__RATE=5`); the next number is a new one.
 
 Durations are written `30s`, `15m`, `24h`, `90d`.
 
