@@ -32,8 +32,8 @@ _Event = MutableMapping[str, Any]
 def configure(level: str, form: Form = "auto") -> None:
     """Send events of `level` and above to stderr.
 
-    `auto`: coloured on a terminal; for the journal with a priority and without a time, for it has its own; logfmt
-    elsewhere.
+    `auto`: for people on a terminal, coloured unless $NO_COLOR is set; for the journal with a priority and without a
+    time, for it has its own; logfmt elsewhere.
     """
     chosen = _suiting(sys.stderr) if form == "auto" else form
     shared: list[Any] = [
@@ -79,7 +79,7 @@ def _is_journal(stream: TextIO) -> bool:
 
 def _renderer(form: Form) -> Any:
     if form == "console":
-        return _for_people
+        return _for_people(sys.stderr.isatty() and not os.environ.get("NO_COLOR"))
     if form == "json":
         return structlog.processors.JSONRenderer(_dumped)
     if form == "journal":
@@ -91,14 +91,16 @@ _logfmt = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "
 _logfmt_of_journal = structlog.processors.LogfmtRenderer(key_order=["event"], bool_as_flag=False)
 
 
-_console = structlog.dev.ConsoleRenderer(colors=True, exception_formatter=structlog.dev.plain_traceback)
+def _for_people(coloured: bool) -> Any:
+    """Return what renders with a traceback below, indented: what an error says can't look like the next event."""
+    console = structlog.dev.ConsoleRenderer(colors=coloured, exception_formatter=structlog.dev.plain_traceback)
 
+    def render(logger: Any, method: str, event: _Event) -> str:
+        if "exception" in event:
+            event["exception"] = textwrap.indent(event["exception"], "    ", lambda line: True)
+        return str(console(logger, method, event))
 
-def _for_people(logger: Any, method: str, event: _Event) -> str:
-    """Render with a traceback below, indented: what an error says can't look like the next event."""
-    if "exception" in event:
-        event["exception"] = textwrap.indent(event["exception"], "    ", lambda line: True)
-    return str(_console(logger, method, event))
+    return render
 
 
 def _for_the_journal(logger: Any, method: str, event: _Event) -> str:

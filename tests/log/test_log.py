@@ -90,6 +90,26 @@ def test_which_form_is_chosen_by_where_it_goes() -> None:
     assert lines("1:2").startswith("timestamp=")
 
 
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_a_terminal_has_colours_unless_somebody_wants_none(no_color: str, coloured: bool) -> None:
+    code = "from syncd import log; import structlog; log.configure('info'); structlog.get_logger().info('here', run=3)"
+    here, there = os.openpty()
+    subprocess.run([sys.executable, "-c", code], stderr=there, env={**os.environ, "NO_COLOR": no_color}, check=True)
+    said = os.read(here, 4096).decode()
+    os.close(here)
+    os.close(there)
+    assert "here" in said
+    assert ("\x1b[" in said) is coloured
+    if not coloured:
+        assert said.rstrip().endswith("run=3")
+
+
+def test_people_without_a_terminal_see_no_colours(capsys: pytest.CaptureFixture[str]) -> None:
+    log.configure("info", "console")
+    structlog.get_logger().info("here", run=3)
+    assert "\x1b" not in capsys.readouterr().err
+
+
 def test_libraries_are_heard_from_warning_on(capsys: pytest.CaptureFixture[str]) -> None:
     log.configure("debug", "logfmt")
     logging.getLogger("httpx").info("GET https://example.com/?token=1")

@@ -42,11 +42,11 @@ def switched_off(rule: Rule, folder: Path) -> None:
 def test_without_it_a_test_fails(rule: Rule, tmp_path: Path) -> None:
     switched_off(rule, tmp_path)
     # Whether it fails is asked, not the shortest example that does.
-    options = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-profile=brief")
+    options = ("-q", "-x", "-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin", "--hypothesis-profile=brief")
     command = [sys.executable, "-m", "pytest", *options, *rule.noticed_by]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     # The processes that tests start are of the copy too; lines of the summary are not cut.
-    environment |= {"PYTHONPATH": str(tmp_path), "COLUMNS": "250"}
+    environment |= {"PYTHONPATH": str(tmp_path), "COLUMNS": "250", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False
     )
