@@ -5,6 +5,8 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := syncd tests tools
+# Hundreds of commands are run, also where Python may not write what it compiled.
+COMPILE := $(BIN)/python -m compileall -q syncd tests
 
 .PHONY: help demo test check bench docs pictures install uninstall deb lock clean
 
@@ -15,7 +17,7 @@ demo: $(VENV)/.run ## Watch the whole thing on this machine: plan, apply, a chan
 	@$(BIN)/syncd demo $(DEMO_FLAGS)
 
 test: $(VENV)/.test ## Run every test, against real servers started on loopback
-	@$(BIN)/python -m compileall -q syncd tests # hundreds of commands are run, also where Python may not write this
+	@$(COMPILE)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -q
 
 check: $(VENV)/.test ## Format, lint, types and import contracts
@@ -25,6 +27,7 @@ check: $(VENV)/.test ## Format, lint, types and import contracts
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.test ## Print the performance figures, as ratios within one run
+	@$(COMPILE)
 	@$(BIN)/python -m tests.bench
 
 docs: $(VENV)/.test ## Write docs/configuration.md and docs/profiles.md anew, from the settings and the profiles

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
@@ -43,7 +44,7 @@ class Job(BaseModel):
     def ready(self, setup: Setup) -> list[Planned]:
         """Return the saved plans, ready to be carried out. Raises PlanFileError, ConfigurationError."""
         names = {target.name for target in setup.chosen(self.target)}
-        plans = [Plan.from_json(each, self.file) for each in self.plans]
+        plans = once_each([Plan.from_json(each, self.file) for each in self.plans], self.file)
         ready = [saved_plan(setup, each, self.file) for each in plans if self.target is None or each.target in names]
         if not ready:
             raise PlanFileError(f"{self.file}: holds no plan for the target `{self.target}`")
@@ -52,6 +53,14 @@ class Job(BaseModel):
     def targets(self, setup: Setup) -> list[Target]:
         """Return the targets concerned. Raises PlanFileError, ConfigurationError."""
         return [each.target for each in self.ready(setup)] if self.plans else list(setup.chosen(self.target))
+
+
+def once_each(plans: Sequence[Plan], file: str) -> Sequence[Plan]:
+    """Return plans as they are, where none has the target of another. Raises PlanFileError."""
+    for target, count in Counter(plan.target for plan in plans).items():
+        if count > 1:
+            raise PlanFileError(f"{file}: holds {count} plans for the target `{target}`", hint="give one of them")
+    return plans
 
 
 def perform(

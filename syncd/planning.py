@@ -220,7 +220,8 @@ def make_plans(
             )
             progress.took("compare", target.name, monotonic() - started)
         if who is not None:
-            plans = [_only(planned, who, state) for planned in plans]
+            key = _whom(plans, who, state)
+            plans = [_only(planned, key, state) for planned in plans]
     return plans
 
 
@@ -333,26 +334,42 @@ def _is_in_line(target: Target, state: StateFile, mark: bytes | None, moment: da
     return True
 
 
-def _only(planned: Planned, who: str, state: StateFile) -> Planned:
-    """Keep what concerns one person: a key, userName or e-mail. Raises SyncdError when nobody or several match."""
-    plan, snapshot = planned.plan, state.snapshot(planned.target.name)
+def _whom(plans: Sequence[Planned], who: str, state: StateFile) -> str:
+    """Return the one key that is meant by a key, userName or e-mail, at whichever target: not every one wants or knows
+    everybody. Raises SyncdError when nobody or several match."""
+    keys = {key for planned in plans for key in _called(planned.plan, who, state.snapshot(planned.target.name))}
+    if who in keys:
+        return who
+    if len(keys) == 1:
+        return keys.pop()
+    for planned in plans:
+        if planned.failure is not None and not keys:
+            raise planned.failure  # who would have been found there, nobody knows
+    found = (
+        f"{len(keys)} people match: {', '.join(sorted(keys))}" if keys else "nobody has that key, userName or e-mail"
+    )
+    hint = "give the source's key" if keys else "or they are out of scope, disabled, or unusable in the source"
+    raise SyncdError(f"{who}: {found} ({', '.join(planned.target.name for planned in plans)})", hint=hint)
+
+
+def _called(plan: Plan, who: str, snapshot: Snapshot) -> set[str]:
+    """Return the keys of everybody who is called that at one target."""
     folded = who.casefold()
     everything = [*plan.changes, *(held.change for held in chain(plan.held, plan.rejected))]
-    keys = {known.key for known in snapshot.find(who)} | {
-        change.key
-        for change in everything
-        if change.action.about_user and (change.key == who or folded in _names(change))
-    }
-    keys |= {problem.key for problem in plan.problems if problem.key == who and problem.kind == Kind.USER.value}
-    if len(keys) != 1:
-        found = (
-            f"{len(keys)} people match: {', '.join(sorted(keys))}"
-            if keys
-            else "nobody has that key, userName or e-mail"
-        )
-        hint = "give the source's key" if keys else "or they are out of scope, disabled, or unusable in the source"
-        raise SyncdError(f"{who}: {found} ({plan.target})", hint=hint)
-    key = keys.pop()
+    return (
+        {known.key for known in snapshot.find(who)}
+        | {
+            change.key
+            for change in everything
+            if change.action.about_user and (change.key == who or folded in _names(change))
+        }
+        | {problem.key for problem in plan.problems if problem.key == who and problem.kind == Kind.USER.value}
+    )
+
+
+def _only(planned: Planned, key: str, state: StateFile) -> Planned:
+    """Keep what concerns one person."""
+    plan, snapshot = planned.plan, state.snapshot(planned.target.name)
     parts = [part for change in plan.changes if (part := _part(change, key)) is not None]
     changes = [change for change in parts if _stands_alone(change, snapshot)]
     limited = replace(

@@ -354,9 +354,10 @@ def _in_environment(target: Any) -> str:
 def _value(text: str) -> Any:
     """Return a list or table as TOML or JSON writes it; whatever else it is as it stands, such as a template."""
     if text.lstrip()[:1] in ("[", "{"):
-        for read in (lambda: tomllib.loads(f"value = {text}")["value"], lambda: json.loads(text)):
-            with suppress(ValueError, RecursionError):
-                return read()
+        with suppress(ValueError, RecursionError):
+            return tomllib.loads(f"value = {text}")["value"]
+        with suppress(ValueError, RecursionError):
+            return json.loads(text)
     return text
 
 

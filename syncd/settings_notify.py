@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, WrapValidator, field
 from pydantic_core import PydanticCustomError
 
 from syncd.sections import NamedSecret, PositiveDuration, Secret, Section
-from syncd.values import is_loopback, webhook_url
+from syncd.values import is_loopback, proxy_url, webhook_url
 
 PORTS: Final = {"starttls": 587, "tls": 465, "none": 25}
 """Where mail is handed in, by `security`: RFC 6409 section 3.1, RFC 8314 section 3.3, RFC 5321 section 4.5.4.2."""
@@ -52,6 +52,18 @@ class WebhookSettings(Section):
     `{ credential = "slack-hook" }`."""
     ca_file: Path | None = None
     """The certificate authorities to trust, in PEM; else the system's."""
+    proxy: Annotated[str, AfterValidator(proxy_url)] | None = None
+    """The proxy on the way: `http://proxy.example.com:3128`. None: straight there; the environment's `HTTPS_PROXY` is
+    ignored on purpose."""
+    proxy_auth: NamedSecret | None = None
+    """Where the proxy's `user:password` is."""
+
+    @field_validator("proxy_auth")
+    @classmethod
+    def _proxy_with_it(cls, secret: Secret | None, info: ValidationInfo) -> Secret | None:
+        if secret is not None and info.data.get("proxy", "") is None:
+            raise ValueError("needs a `proxy` beside it")
+        return secret
 
 
 class EmailSettings(Section):

@@ -5,12 +5,10 @@ What contradicts itself is refused here: a target that could never do what it is
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
@@ -20,26 +18,12 @@ from syncd.faults import nearest
 from syncd.scim.profiles import PROFILES, Deletes, MembersRead, Paging, Profile, Removal
 from syncd.sections import Duration, Name, NamedSecret, PositiveDuration, RuleText, Secret, Section, between
 from syncd.settings_daemon import TargetScheduleSettings
-from syncd.values import base_url, duration_or_never
+from syncd.values import base_url, duration_or_never, proxy_url
 
 
 def _domain(pattern: str) -> str:
     Domains([pattern])
     return pattern
-
-
-def _proxy_url(text: str) -> str:
-    """Check the address of a proxy. What can't be read may be a password in the wrong place: it is not repeated."""
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
-    if not usable or re.search(r"[\s\x00-\x1f\x7f]", text) or parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError("no address such as http://proxy.example.com:3128")
-    if parts.username is not None:
-        raise ValueError("an address without a user's name and password is wanted: those come as `proxy_auth`")
-    return text.rstrip("/")
 
 
 def _lookup(*known: str) -> AfterValidator:
@@ -216,7 +200,7 @@ class TargetSettings(Section):
     patience: Annotated[Duration, between("1s", "1h")] = timedelta(seconds=30)
     """How long the endpoint may go on failing without one good answer until a run leaves the rest to the next one:
     1s to 1h."""
-    proxy: Annotated[str, AfterValidator(_proxy_url)] | None = None
+    proxy: Annotated[str, AfterValidator(proxy_url)] | None = None
     """The proxy between here and the endpoint: `http://proxy.example.com:3128`. None: straight to the endpoint;
     the environment's `HTTPS_PROXY` is ignored on purpose."""
     proxy_auth: NamedSecret | None = None

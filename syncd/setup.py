@@ -34,6 +34,7 @@ from syncd.sections import Secret
 from syncd.settings import CsvSettings, LdapSettings, Settings, load
 from syncd.settings_target import DriftSettings, LimitSettings, TargetSettings
 from syncd.terms import SourceRules, TargetRules
+from syncd.values import user_and_password
 
 RUNTIME_SOCKET: Final = Path("/run/syncd/syncd.sock")
 """Where the service has its socket (RuntimeDirectory=syncd)."""
@@ -276,10 +277,10 @@ def _user_and_password(secret: Secret | None, key: str, file: Path, base: Path) 
 
     def reveal() -> SecretStr:
         both = read_it()
-        # RFC 7617 section 2: the user's name has no colon, neither has control characters.
-        if not re.fullmatch(r"[^:\x00-\x1f\x7f]+:[^\x00-\x1f\x7f]+", both.get_secret_value()):
-            problem = "what is there is not of the form user:password, on one line"
-            raise ConfigurationError(str(file), [Fault(key, problem)])
+        try:
+            user_and_password(both.get_secret_value())
+        except ValueError as error:
+            raise ConfigurationError(str(file), [Fault(key, str(error))]) from None
         return both
 
     return reveal

@@ -164,6 +164,28 @@ def ldap_url(text: str) -> str:
     return text
 
 
+def proxy_url(text: str) -> str:
+    """Check the address of a proxy. What can't be read may be a password in the wrong place: it is not repeated."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or re.search(r"[\s\x00-\x1f\x7f]", text) or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("no address such as http://proxy.example.com:3128")
+    if parts.username is not None:
+        raise ValueError("an address without a user's name and password is wanted: those come as `proxy_auth`")
+    return text.rstrip("/")
+
+
+def user_and_password(text: str) -> tuple[str, str]:
+    """Take `user:password` apart (RFC 7617 section 2: the user's name has no colon, neither has control characters)."""
+    match = re.fullmatch(r"([^:\x00-\x1f\x7f]+):([^\x00-\x1f\x7f]+)", text)
+    if match is None:
+        raise ValueError("what is there is not of the form user:password, on one line")
+    return match[1], match[2]
+
+
 def _address(text: str, schemes: tuple[str, ...], example: str) -> SplitResult:
     """Take an address apart. What can't be read may be a secret in the wrong place: it is not repeated."""
     try:

@@ -442,6 +442,15 @@ def test_a_person_with_nothing_to_do_has_a_plan_of_nothing(crowd: World) -> None
     assert brief(limited(crowd, "bob")[0]) == []
 
 
+def test_who_is_a_key_is_meant_also_where_somebody_else_is_called_so(state: StateFile) -> None:
+    world = World(state)
+    world.hold(person("1", "2"), person("2", "bob"))
+    assert brief(limited(world, "2")[0]) == ["create_user 2"]
+    world.sync()
+    world.hold(person("1", "2", shoe="41"), person("2", "bob", status="left"))
+    assert brief(limited(world, "2")[0]) == ["deactivate_user 2"]
+
+
 @pytest.mark.parametrize(
     ("who", "said"),
     [

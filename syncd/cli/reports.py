@@ -35,7 +35,7 @@ def output_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _checked(context: click.Context, parameter: click.Parameter, output: Path | None) -> Path | None:
-    if output is not None and output.suffix not in _ENDINGS:
+    if output is not None and output.suffix.lower() not in _ENDINGS:
         raise click.UsageError(f"{output}: the ending says the format, and can be {', '.join(_ENDINGS)}")
     return output
 
@@ -69,7 +69,7 @@ def written(form: str, subjects: Sequence[Plan | Run]) -> str:
 
 def write(path: Path, subjects: Sequence[Plan | Run]) -> None:
     """Write plans or runs to a file, whole or not at all, in the form that its ending names. Raises SyncdError."""
-    form = _ENDINGS[path.suffix]
+    form = _ENDINGS[path.suffix.lower()]
     text = written(form, subjects)
     # Spreadsheets take a file without a mark for one in the language of the machine.
     content = text.encode("utf-8-sig" if form == "csv" else "utf-8")

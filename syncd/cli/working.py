@@ -309,15 +309,10 @@ def diff(plan_file: Path, other: Path | None, config: Path, form: str, as_json: 
 
     Exit code 0: nothing, 2: something.
     """
-    from syncd.core.plan import Plan
     from syncd.report import difference
 
-    old = {plan.target: plan for plan in (Plan.from_json(each, plan_file.name) for each in _read_plans(plan_file))}
-    if other is not None:
-        plans = [Plan.from_json(each, other.name) for each in _read_plans(other)]
-    else:
-        plans = _made_now(config, log_level, old)
-    new = {plan.target: plan for plan in plans}
+    old = _plans_in(plan_file)
+    new = _made_now(config, log_level, old) if other is None else _plans_in(other)
     if missing := old.keys() ^ new.keys():
         raise PlanFileError(
             f"{', '.join(sorted(missing))}: in one of the plans alone", hint="compare plans of one kind"
@@ -332,7 +327,16 @@ def diff(plan_file: Path, other: Path | None, config: Path, form: str, as_json: 
     return OK if all(each.is_none for each in found) else CHANGES
 
 
-def _made_now(config: Path, log_level: str, old: Mapping[str, Plan]) -> list[Plan]:
+def _plans_in(file: Path) -> dict[str, Plan]:
+    """Read plans by target. Raises PlanFileError."""
+    from syncd.core.plan import Plan
+    from syncd.jobs import once_each
+
+    plans = [Plan.from_json(each, file.name) for each in _read_plans(file)]
+    return {plan.target: plan for plan in once_each(plans, file.name)}
+
+
+def _made_now(config: Path, log_level: str, old: Mapping[str, Plan]) -> dict[str, Plan]:
     """Make plans of the same kind for the same targets. Raises SyncdError."""
     from syncd.sync import make_plans
 
@@ -349,7 +353,7 @@ def _made_now(config: Path, log_level: str, old: Mapping[str, Plan]) -> list[Pla
     for each in planned:
         if each.failure is not None:
             raise each.failure
-    return [each.plan for each in planned]
+    return {each.target.name: each.plan for each in planned}
 
 
 # -- after SSO or SCIM was removed -------------------------------------------------------------------
@@ -379,6 +383,6 @@ def relink(config: Path, target: str | None, output: Path | None, as_json: bool,
             shown = [planned_json(each) for each in perform(job, setup, state, progress) if isinstance(each, Planned)]
     code = _show_plans([Shown.of_json(each) for each in shown], output, "json" if as_json else "text")
     if code in (CHANGES, HELD):
-        saved = f", or `syncd apply {output}` for exactly what was saved" if output and output.suffix == ".json" else ""
+        saved = f", or `syncd apply {output}` for exactly what was saved" if output and output.suffix.lower() == ".json" else ""
         click.echo(f"nothing was sent; `syncd resync` carries it out{saved}", err=True)
     return code

@@ -8,7 +8,7 @@ from pathlib import Path
 from syncd.notify.channel import Channel
 from syncd.sections import Secret
 from syncd.settings_notify import EmailSettings, NotifySettings, WebhookSettings
-from syncd.values import webhook_url
+from syncd.values import user_and_password, webhook_url
 
 
 def channels(settings: NotifySettings, file: Path, hostname: str) -> list[Channel]:
@@ -35,7 +35,16 @@ def _webhook(settings: WebhookSettings, base: Path) -> Channel:
         except ValueError as error:
             raise ValueError(f"notify.webhook.url: {error}") from None
 
-    return Webhook(address, ca_file=base / settings.ca_file if settings.ca_file else None)
+    login = settings.proxy_auth
+
+    def proxy_auth() -> tuple[str, str] | None:
+        try:
+            return user_and_password(login.reveal(base).get_secret_value()) if login else None
+        except ValueError as error:
+            raise ValueError(f"notify.webhook.proxy_auth: {error}") from None
+
+    ca_file = base / settings.ca_file if settings.ca_file else None
+    return Webhook(address, ca_file=ca_file, proxy=settings.proxy or "", proxy_auth=proxy_auth)
 
 
 def _mail(settings: EmailSettings, base: Path, hostname: str) -> Channel:

@@ -1,7 +1,7 @@
 """Posts notices to a webhook: JSON whose `text` is what Slack shows. The address is a secret and is never repeated.
 
-TLS is verified, no redirect is followed (what is reported must not go where nobody configured), no proxy of the
-environment is used, and no more of an answer is read than it takes to see what it is.
+TLS is verified, no redirect is followed (what is reported must not go where nobody configured), no proxy is used but a
+configured one, and no more of an answer is read than it takes to see what it is.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ for _name in ("httpx", "httpcore"):
 
 
 class Webhook:
-    """A webhook. `url` is asked for each time, and raises ValueError with a sentence that holds nothing of it."""
+    """A webhook. `url`, and the proxy's user and password, are asked for each time, and raise ValueError with a
+    sentence that holds nothing of them."""
 
     name = "webhook"
 
@@ -43,33 +44,40 @@ class Webhook:
         url: Callable[[], str],
         *,
         ca_file: Path | None = None,
+        proxy: str = "",
+        proxy_auth: Callable[[], tuple[str, str] | None] = lambda: None,
         silence: float = _SECONDS,
         deadline: float = _DEADLINE,
     ) -> None:
         self._url = url
         self._ca_file = ca_file
+        self._proxy = proxy
+        self._proxy_auth = proxy_auth
         self._silence = silence
         self._deadline = deadline
 
     async def send(self, notice: Notice) -> None:
         """Post one notice. Raises Undelivered."""
         try:
-            url = self._url()
+            url, login = self._url(), self._proxy_auth()
         except ValueError as error:
             raise Undelivered(str(error)) from None
         try:
             async with asyncio.timeout(self._deadline):
-                await self._post(url, orjson.dumps(webhook_body(notice)), notice.id)
+                await self._post(url, login, orjson.dumps(webhook_body(notice)), notice.id)
         except (TimeoutError, httpx.TimeoutException):
             raise Undelivered("no answer in time") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, OSError) as error:
             raise Undelivered(_said(error)) from None
 
-    async def _post(self, url: str, body: bytes, id_: str) -> None:
+    async def _post(self, url: str, login: tuple[str, str] | None, body: bytes, id_: str) -> None:
+        tls = trusting(self._ca_file)
+        encrypted = self._proxy.startswith("https:")
+        proxy = httpx.Proxy(self._proxy, auth=login, ssl_context=tls if encrypted else None) if self._proxy else None
         headers = {"Content-Type": "application/json", "User-Agent": "syncd", "Idempotency-Key": id_}
         async with (
             httpx.AsyncClient(
-                verify=trusting(self._ca_file), timeout=self._silence, follow_redirects=False, trust_env=False
+                verify=tls, timeout=self._silence, follow_redirects=False, trust_env=False, proxy=proxy
             ) as client,
             client.stream("POST", url, content=body, headers=headers) as response,
         ):
@@ -104,6 +112,9 @@ def _said(error: Exception) -> str:
         if isinstance(cause, OSError) and cause.strerror:
             return f"it can't be reached: {cause.strerror}"
         cause = cause.__cause__ or cause.__context__
+    if isinstance(error, httpx.ProxyError):
+        status = re.match(r"\d{3}\b", str(error))
+        return f"the proxy answers {status[0]}" if status else "the proxy does not let it through"
     if isinstance(error, httpx.ConnectError):
         return "it can't be reached"
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):

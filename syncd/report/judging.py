@@ -151,11 +151,11 @@ def after(change: Change, result: Result, status: int) -> str:
     """Say what an outcome means for those concerned."""
     if result is Result.APPLIED:
         return consequence(change)
+    if result is Result.REFUSED:  # how things stand is what the plan didn't know
+        return "nothing was done, for it is no longer as the plan expected; the next plan looks anew"
     again = "the next run tries again"
     if result is Result.FAILED and is_permanent(status):
         again = "quarantined: tried again ever more rarely, until it or the source changes"
-    elif result is Result.REFUSED:
-        again = "it is no longer as the plan expected; the next plan looks anew"
     return f"{_UNDONE[change.action]}; {again}"
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import threading
 import warnings
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -92,6 +94,61 @@ def webhook_server(certificate: Certificate | None = None) -> Iterator[Hook]:
             hook.over.set()
             server.shutdown()
             thread.join()
+
+
+@dataclass
+class Proxy:
+    """A proxy that lets through to whatever is asked for, whoever has said the right `user:password`."""
+
+    port: int = 0
+    login: str = ""
+    asked: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def proxy_server(login: str = "") -> Iterator[Proxy]:
+    """Run a proxy that knows CONNECT (RFC 9110 section 9.3.6) for as long as the block lasts."""
+    proxy = Proxy(login=login)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            proxy.asked.append(self.path)
+            wanted = f"Basic {b64encode(proxy.login.encode()).decode()}" if proxy.login else None
+            if self.headers["Proxy-Authorization"] != wanted:
+                reply(self, 407, b"for whom? " + self.headers.as_bytes())
+                return
+            host, _, port = self.path.rpartition(":")
+            with socket.create_connection((host, int(port))) as there:
+                self.send_response(200)
+                self.end_headers()
+                ways = ((self.connection, there), (there, self.connection))
+                threads = [threading.Thread(target=_pass_on, args=way) for way in ways]
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        proxy.port = server.server_port
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield proxy
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _pass_on(here: socket.socket, there: socket.socket) -> None:
+    with suppress(OSError):
+        while data := here.recv(65_536):
+            there.sendall(data)
+    for each in (here, there):
+        with suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
 
 
 # -- SMTP ------------------------------------------------------------------------------------------------

@@ -158,3 +158,25 @@ to = ["ada@example.com"]
                     await found[1].send(NOTICE)
 
     asyncio.run(go())
+
+
+def test_a_webhook_behind_a_proxy(file: Path) -> None:
+    hook = '[notify.webhook]\nurl = "https://hooks.example.com/T0"\n'
+    found = notify(file, hook + 'proxy = "http://proxy.example.com:3128/"\nproxy_auth = { env = "LOGIN" }\n').webhook
+    assert found is not None
+    assert (found.proxy, found.proxy_auth) == ("http://proxy.example.com:3128", Secret(env="LOGIN"))
+    wrong = faults(file, SMALLEST + hook + 'proxy_auth = { env = "LOGIN" }\n')
+    assert wrong["notify.webhook.proxy_auth"] == "needs a `proxy` beside it"
+    wrong = faults(file, SMALLEST + hook + f'proxy = "http://me:{SECRET}@proxy.example.com"\n')
+    assert "those come as `proxy_auth`" in wrong["notify.webhook.proxy"]
+
+
+def test_what_is_no_login_of_a_proxy_is_said_without_repeating_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGIN", SECRET)
+    hook = (
+        '[notify.webhook]\nurl = "https://127.0.0.1:9/"\nproxy = "http://127.0.0.1:9"\nproxy_auth = { env = "LOGIN" }\n'
+    )
+    (way,) = channels(notify(file, hook), file, "id1")
+    with pytest.raises(Undelivered) as caught:
+        asyncio.run(way.send(NOTICE))
+    assert str(caught.value) == "notify.webhook.proxy_auth: what is there is not of the form user:password, on one line"

@@ -16,7 +16,7 @@ import pytest
 from syncd.notify.channel import Undelivered
 from syncd.notify.notice import webhook_body
 from syncd.notify.webhook import Webhook
-from tests.notify.servers import PATH, Hook, reply, talking, webhook_server
+from tests.notify.servers import PATH, Hook, proxy_server, reply, talking, webhook_server
 from tests.notify.test_notice import NOTICE
 from tests.servers.tls import Authority
 
@@ -221,3 +221,16 @@ def test_a_file_of_authorities_that_is_none_is_said(tmp_path: Path) -> None:
 def test_what_speaks_no_tls_is_no_server() -> None:
     with webhook_server() as hook:
         assert refusal(hook.url.replace("http:", "https:")).startswith("TLS fails: ")
+
+
+def test_a_configured_proxy_sees_where_it_goes_and_nothing_of_the_address(authority: Authority) -> None:
+    login = ("syncd", "s3cr3tlogin")
+    with webhook_server(authority.issue("127.0.0.1")) as hook, proxy_server(":".join(login)) as proxy:
+        through = {"ca_file": authority.certificate, "proxy": f"http://127.0.0.1:{proxy.port}"}
+        send(hook.url, **through, proxy_auth=lambda: login)
+        assert hook.got == [webhook_body(NOTICE)]
+        assert "Proxy-Authorization" not in hook.headers[0]
+        assert refusal(hook.url, **through) == "the proxy answers 407"
+        assert proxy.asked == [f"127.0.0.1:{hook.port}"] * 2
+        assert len(hook.got) == 1
+    assert refusal(hook.url, **through).startswith("it can't be reached")

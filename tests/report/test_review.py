@@ -185,7 +185,7 @@ def test_what_happens_is_said_in_a_sentence(subject: Plan | Run, sentence: str) 
         (Outcome(plans.LEAVE, Result.FAILED, 503, "busy"), "can still get in; the next run tries again"),
         (
             Outcome(plans.LEAVE, Result.REFUSED, 0, "moved"),
-            "can still get in; it is no longer as the plan expected; the next plan looks anew",
+            "nothing was done, for it is no longer as the plan expected; the next plan looks anew",
         ),
         (Outcome(plans.LEAVE, Result.SKIPPED), "can still get in; the next run tries again"),
         (Outcome(plans.INVITE, Result.APPLIED, 201), "gets an invitation; no access until it is accepted"),
