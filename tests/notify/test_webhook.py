@@ -223,10 +223,11 @@ def test_what_speaks_no_tls_is_no_server() -> None:
         assert refusal(hook.url.replace("http:", "https:")).startswith("TLS fails: ")
 
 
-def test_a_configured_proxy_sees_where_it_goes_and_nothing_of_the_address(authority: Authority) -> None:
+def test_a_configured_proxy_sees_where_it_goes_and_nothing_of_the_address(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
     login = ("syncd", "s3cr3tlogin")
     with webhook_server(authority.issue("127.0.0.1")) as hook, proxy_server(":".join(login)) as proxy:
-        through = {"ca_file": authority.certificate, "proxy": f"http://127.0.0.1:{proxy.port}"}
+        through = {"ca_file": authority.file, "proxy": f"http://127.0.0.1:{proxy.port}"}
         send(hook.url, **through, proxy_auth=lambda: login)
         assert hook.got == [webhook_body(NOTICE)]
         assert "Proxy-Authorization" not in hook.headers[0]
