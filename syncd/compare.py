@@ -390,7 +390,7 @@ class Comparison:
             kind=kind,
             created=self._now,
             base_serial=self._serial,
-            changes=tuple(verdict.allowed),
+            changes=tuple(map(self._with_approval, verdict.allowed)),
             held=tuple(verdict.held),
             rejected=tuple(verdict.rejected),
             drift=tuple(drift),
@@ -455,6 +455,11 @@ class Comparison:
             groups_of=self._groups_of(changes, members_of, managed),
             members_of=members_of,
         )
+
+    def _with_approval(self, change: Change) -> Change:
+        """Return a change that says who released it, and when, where somebody had to."""
+        released = self._decisions.approvals.get(change.id)
+        return change if released is None else replace(change, reason=f"{change.reason}; {released}")
 
     def _groups_of(
         self, changes: Iterable[Change], members_of: Mapping[str, Collection[str]], managed: int

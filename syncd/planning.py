@@ -236,7 +236,7 @@ def _comparison(
     """Return the comparison of one target, with what people decided; who is asked for by name is tried at once."""
     snapshot, holds = state.snapshot(target.name), state.holds(target.name)
     snapshot.begin_staging()
-    known, rejected = holds.all(), holds.rejected()
+    known, approvals, rejected = holds.all(), holds.approvals(moment), holds.rejected()
     making = (Action.CREATE_USER, Action.CREATE_GROUP, Action.ADOPT_USER, Action.ADOPT_GROUP)
     unseen = [
         hold
@@ -244,7 +244,7 @@ def _comparison(
         if found.observation is None and hold.limit in RESYNC_ONLY and hold.change.action in making
     ]
     decisions = Decisions(
-        holds.approved(moment),
+        frozenset(approvals),
         rejected,
         state.quarantine(target.name).waiting(moment) if everybody else {},
         doubted={
@@ -256,6 +256,7 @@ def _comparison(
             if hold.decision is Decision.REJECTED and hold.change.action in (Action.ADOPT_USER, Action.ADOPT_GROUP)
         },
         undecided=frozenset(hold.change.key for hold in known if hold.change.action.about_user),
+        approvals=approvals,
     )
     return Comparison(
         setup.rules,

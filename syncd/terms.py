@@ -91,6 +91,8 @@ class Decisions:
     """The same where a person said no."""
     undecided: frozenset[str] = frozenset()
     """Keys of whom something was held: what is read of them is to be kept even where nothing differs any more."""
+    approvals: Mapping[str, str] = field(default_factory=dict)
+    """By the id of a change that a person released, who and when: what a run did is to say so for ever."""
 
 
 @dataclass

@@ -143,11 +143,15 @@ class Holds(Rows):
 
     def approved(self, now: datetime) -> frozenset[str]:
         """Return the ids of the changes whose approval is still good."""
+        return frozenset(self.approvals(now))
+
+    def approvals(self, now: datetime) -> dict[str, str]:
+        """Return by id who released a change, and when, where that is still good."""
         rows = self._conn.execute(
-            "SELECT id FROM holds WHERE target = ? AND decision = ? AND expires > ?",
+            "SELECT id, by, decided FROM holds WHERE target = ? AND decision = ? AND expires > ?",
             [self._target, Decision.APPROVED.value, text_of(now)],
         )
-        return frozenset(id_ for (id_,) in rows)
+        return {id_: f"approved by {by} on {spoken(datetime.fromisoformat(decided))}" for id_, by, decided in rows}
 
     def rejected(self) -> dict[str, str]:
         """Return by id who said no to a change, and when."""

@@ -186,7 +186,14 @@ def test_what_is_held_is_decided_over_the_socket_and_by_whom_is_kept(admin: Admi
         (run,) = running.do("sync")
         # What was rejected last is rejected: also what had been approved before.
         assert run["results"]["applied"] == 0
-    assert len(active(sandbox)) == 30
+        assert len(active(sandbox)) == 30
+        admin.syncd("approve", one["id"], environment={"SUDO_USER": "grace"})
+        (run,) = running.do("sync")
+        assert run["results"]["applied"] == 1
+    # The hold is gone; what was done says for ever who let it.
+    shown = admin.syncd("show", str(run["run"])).out
+    who = "grace" if os.getuid() == 0 else done.json["approved"][0]["by"]
+    assert f"disabled in the source; approved by {who} on 20" in shown
 
 
 def test_paused_is_paused_also_after_a_restart(admin: Administrator, sandbox: Sandbox) -> None:

@@ -89,6 +89,7 @@ def test_an_approval_releases_until_it_expires_or_is_spent(holds: Holds) -> None
     holds.approve([A.id, B.id], "ada", NOON, NOON + HOUR)
     assert holds.approved(NOON + HOUR - timedelta(microseconds=1)) == {A.id, B.id}
     assert holds.approved(NOON + HOUR) == frozenset()
+    assert holds.approvals(NOON) == dict.fromkeys([A.id, B.id], "approved by ada on 2026-11-22 12:00 UTC")
     assert holds.waiting() == 0
     assert holds.all()[0] == replace(hold(A), decision=Decision.APPROVED, by="ada", decided=NOON, expires=NOON + HOUR)
     # Released, it is among the changes: the approval stays until it is spent.
