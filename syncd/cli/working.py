@@ -383,6 +383,7 @@ def relink(config: Path, target: str | None, output: Path | None, as_json: bool,
             shown = [planned_json(each) for each in perform(job, setup, state, progress) if isinstance(each, Planned)]
     code = _show_plans([Shown.of_json(each) for each in shown], output, "json" if as_json else "text")
     if code in (CHANGES, HELD):
-        saved = f", or `syncd apply {output}` for exactly what was saved" if output and output.suffix.lower() == ".json" else ""
+        is_plan = output is not None and output.suffix.lower() == ".json"
+        saved = f", or `syncd apply {output}` for exactly what was saved" if is_plan else ""
         click.echo(f"nothing was sent; `syncd resync` carries it out{saved}", err=True)
     return code

@@ -200,6 +200,7 @@ def accept(setup: Setup, state: StateFile, target: str | None, who: str) -> list
 def _invited(state: StateFile, target: str, who: str) -> Known | None:
     """Return the one pending user who is meant, None where there is none. Raises SyncdError for several."""
     pending = [user for user in state.snapshot(target).find(who) if user.state is State.PENDING and not user.lost]
+    pending = [user for user in pending if user.key == who] or pending
     if len(pending) > 1:
         people = ", ".join(map(_called, pending[:_LISTED]))
         raise SyncdError(
