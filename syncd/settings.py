@@ -255,6 +255,8 @@ def load(file: Path, environment: Mapping[str, str] = os.environ) -> Settings:
 def _read(file: Path) -> dict[str, Any]:
     """Return the file's content as tables. Raises ConfigurationError."""
     try:
+        if file.is_char_device():  # some of which never end
+            raise ConfigurationError(str(file), [Fault("", "not a file")])
         content = file.read_bytes()
     except OSError as error:
         hint = "; `syncd init` writes one to start from" if isinstance(error, FileNotFoundError) else ""

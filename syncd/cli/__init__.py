@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 import click
@@ -32,6 +33,7 @@ class Commands(click.Group):
 def main() -> NoReturn:
     """Run the command line and exit with the contract's codes."""
     try:
+        _refuse_bytes(sys.argv[1:])
         code = cli.main(standalone_mode=False)
     except click.UsageError as error:
         error.show()
@@ -63,6 +65,15 @@ def main() -> NoReturn:
         click.echo("  please report it with what SYNCD_DEBUG=1 prints in addition", err=True)
         code = ERROR
     sys.exit(code if isinstance(code, int) else OK)
+
+
+def _refuse_bytes(arguments: Sequence[str]) -> None:
+    """Refuse what is no text: it names nobody, and could neither be asked for nor printed. Raises UsageError."""
+    for number, argument in enumerate(arguments, start=1):
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise click.UsageError(f"argument {number} is not text in UTF-8: {ascii(argument)}") from None
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

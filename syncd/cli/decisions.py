@@ -22,6 +22,7 @@ from syncd.cli.shared import (
     pause_sentence,
     show_lines,
     target_option,
+    who_argument,
 )
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def _say(target: str, sentence: str, found: Sequence[Hold]) -> None:
 
 
 @click.command(short_help="An invited person has accepted (where the endpoint doesn't say so).")
-@click.argument("who", metavar="WHO")
+@who_argument
 @config_option
 @target_option
 @json_option

@@ -57,7 +57,18 @@ log_level_option = click.option(
     show_default=True,
     help="What to log on stderr.",
 )
-user_option = click.option("--user", "who", metavar="WHO", help="Only this person: a key, userName or e-mail.")
+
+
+def _somebody(context: click.Context, parameter: click.Parameter, who: str | None) -> str | None:
+    if who is not None and not who.strip():
+        raise click.BadParameter("it is empty, and would mean nobody")
+    return who
+
+
+user_option = click.option(
+    "--user", "who", metavar="WHO", callback=_somebody, help="Only this person: a key, userName or e-mail."
+)
+who_argument = click.argument("who", metavar="WHO", callback=_somebody)
 
 
 def opened(config: Path, log_level: str = "warning", log_format: Form = "auto") -> Setup:

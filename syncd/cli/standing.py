@@ -21,6 +21,7 @@ from syncd.cli.shared import (
     show_lines,
     stop_sentence,
     target_option,
+    who_argument,
 )
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def _moment(text: str) -> datetime:
 
 
 @click.command(short_help="Why is this user or group in this state?")
-@click.argument("who", metavar="WHO")
+@who_argument
 @config_option
 @target_option
 @json_option

@@ -222,6 +222,8 @@ def _read_plans(file: Path) -> list[dict[str, Any]]:
     from syncd.core.plan import Plan
 
     try:
+        if file.is_char_device():  # some of which never end
+            raise PlanFileError(f"{file}: not a file")
         data = orjson.loads(file.read_bytes())
     except OSError as error:
         raise PlanFileError(f"{file}: {error.strerror}") from None

@@ -40,3 +40,24 @@ def test_two_plans_for_one_target_are_refused_before_anything_is_sent(admin: Adm
         assert done.code == 1
         assert "twice.json: holds 2 plans for the target `sandbox`" in done.err
     assert sandbox.requests() == []
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("explain", ""), "it is empty, and would mean nobody"),
+        (("accept", " "), "it is empty, and would mean nobody"),
+        (("sync", "--user", ""), "it is empty, and would mean nobody"),
+        (("explain", "caf\udce9"), "argument 2 is not text in UTF-8: 'caf\\udce9'"),
+        (("plan", "--user", "\udcff"), "argument 3 is not text in UTF-8: '\\udcff'"),
+    ],
+)
+def test_a_name_that_can_be_nobody_s_is_wrong_usage(admin: Administrator, command: tuple[str, ...], said: str) -> None:
+    done = admin.syncd(*command)
+    assert (done.code, said in done.err) == (64, True), done.err
+
+
+@pytest.mark.parametrize("command", [("apply", "/dev/zero"), ("diff", "/dev/zero"), ("check", "-c", "/dev/zero")])
+def test_a_device_that_never_ends_is_not_read(admin: Administrator, command: tuple[str, ...]) -> None:
+    done = admin.syncd(*command)
+    assert (done.code, "/dev/zero: " in done.err, "not a file" in done.err) == (1, True, True)
