@@ -14,6 +14,7 @@ import click
 
 from syncd import __version__
 from syncd.cli.decisions import accept, approve, holds, pause, reject, resume
+from syncd.cli.output import prepare
 from syncd.cli.running import reload, run
 from syncd.cli.shared import ERROR, OK, USAGE
 from syncd.cli.standing import explain, runs, show, status
@@ -32,6 +33,7 @@ class Commands(click.Group):
 
 def main() -> NoReturn:
     """Run the command line and exit with the contract's codes."""
+    answers = prepare()
     try:
         _refuse_bytes(sys.argv[1:])
         code = cli.main(standalone_mode=False)
@@ -51,9 +53,6 @@ def main() -> NoReturn:
         text = "\n".join(visible(line) for line in scrub(str(error)).splitlines())
         click.echo(click.style("syncd: ", fg="red", bold=True) + text, err=True)
         code = error.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = ERROR
     except Exception as error:
         from syncd.secrecy import scrub
 
@@ -63,6 +62,10 @@ def main() -> NoReturn:
             click.echo(scrub(traceback.format_exc()), err=True)
         click.echo(scrub(f"syncd: a fault of syncd itself: {type(error).__name__}: {error}"), err=True)
         click.echo("  please report it with what SYNCD_DEBUG=1 prints in addition", err=True)
+        code = ERROR
+    sys.stdout.flush()
+    if answers.failure is not None:
+        click.echo(f"syncd: the answer could not be written: {answers.failure.strerror}", err=True)
         code = ERROR
     sys.exit(code if isinstance(code, int) else OK)
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from syncd.cli.shared import following, opened, state_of
 from syncd.errors import ConfigurationError
@@ -67,12 +71,22 @@ def runs_of(setup: Setup, job: Job) -> list[Run]:
 
     job.targets(setup)  # what is unknown is said before anybody is asked
     if daemon := daemon_of(setup):
-        with following() as progress:
+        with _left_to_the_daemon(), following() as progress:
             return [Run.from_json(each) for each in daemon.follow(job.model_dump(), progress, _behind())]
     from syncd.jobs import perform
 
     with state_of(setup) as state, state.lease(job.kind), following() as progress:
         return [each for each in perform(job, setup, state, progress) if isinstance(each, Run)]
+
+
+@contextmanager
+def _left_to_the_daemon() -> Iterator[None]:
+    """Tell who leaves with Ctrl-C that what was asked for is done all the same."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("\nthe daemon goes on with it: `syncd status` says how far it is, `syncd pause` ends it", err=True)
+        raise
 
 
 def person() -> str:

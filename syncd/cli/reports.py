@@ -37,7 +37,25 @@ def output_option(function: Callable[..., Any]) -> Callable[..., Any]:
 def _checked(context: click.Context, parameter: click.Parameter, output: Path | None) -> Path | None:
     if output is not None and output.suffix.lower() not in _ENDINGS:
         raise click.UsageError(f"{output}: the ending says the format, and can be {', '.join(_ENDINGS)}")
+    if output is not None and output.suffix.lower() == ".csv" and not _may_be_replaced(output):
+        raise click.UsageError(
+            f"{output}: is there already, and no report (a source?): name another file, or remove it"
+        )
     return output
+
+
+def _may_be_replaced(output: Path) -> bool:
+    """Return whether a CSV file is a report, or none yet: what people are read from has the same ending."""
+    from syncd.report.csv import COLUMNS
+
+    try:
+        with output.open(encoding="utf-8-sig") as file:
+            start = file.readline()
+    except UnicodeDecodeError:
+        return False
+    except OSError:  # not there; or writing says what is wrong with it
+        return True
+    return not start or start.startswith(f'"{COLUMNS[0]}","{COLUMNS[1]}"')
 
 
 def written(form: str, subjects: Sequence[Plan | Run]) -> str:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +65,42 @@ def test_a_name_that_can_be_nobody_s_is_wrong_usage(admin: Administrator, comman
 def test_a_device_that_never_ends_is_not_read(admin: Administrator, command: tuple[str, ...]) -> None:
     done = admin.syncd(*command)
     assert (done.code, "/dev/zero: " in done.err, "not a file" in done.err) == (1, True, True)
+
+
+# -- what is printed -----------------------------------------------------------------------------------
+
+
+def test_an_answer_that_nobody_reads_changes_neither_work_nor_exit_code(admin: Administrator, sandbox: Sandbox) -> None:
+    assert _shell(admin, 'syncd plan --json | head -c 1; echo " ${PIPESTATUS[0]}"') == ("{ 2\n", "")
+    assert _shell(admin, "syncd plan >&- 2>&- <&-; echo $?") == ("2\n", "")
+    assert _shell(admin, 'syncd sync --json | head -c 1; echo " ${PIPESTATUS[0]}"') == ("{ 0\n", "")
+    assert len(sandbox.users()) == 5
+
+
+def test_an_answer_that_can_t_be_written_is_an_error(admin: Administrator) -> None:
+    said = "syncd: the answer could not be written: No space left on device\n"
+    assert _shell(admin, "syncd plan > /dev/full; echo $?") == ("1\n", said)
+
+
+def _shell(admin: Administrator, line: str) -> tuple[str, str]:
+    commands = Path(sys.executable).parent
+    environment = admin.environment | {"PATH": f"{commands}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-c", line],  # noqa: S607
+        cwd=admin.folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.stdout, done.stderr
+
+
+def test_a_report_never_takes_the_place_of_a_source(admin: Administrator) -> None:
+    before = (admin.folder / "people.csv").read_bytes()
+    done = admin.syncd("plan", "-o", "people.csv")
+    assert (done.code, "people.csv: is there already, and no report" in done.err) == (64, True)
+    assert (admin.folder / "people.csv").read_bytes() == before
+    for _ in range(2):
+        assert admin.syncd("plan", "-o", "report.csv").code == 2
