@@ -266,12 +266,13 @@ def test_who_follows_hears_how_far_it_is_and_need_not_stay(admin: Administrator,
     with Running(admin, **NEVER) as running:
         first_run(running)
         admin.people(person(key) for key in range(1, 101))
-        sandbox.faults({"fault": "delay", "milliseconds": 20, "method": "POST"})
+        sandbox.faults({"fault": "delay", "milliseconds": 200, "method": "POST"})
         command = [str(Path(sys.executable).with_name("syncd")), "resync"]
-        follower = subprocess.Popen(command, cwd=admin.folder, env=admin.environment, stdout=subprocess.DEVNULL)
+        follower = subprocess.Popen(command, cwd=admin.folder, env=admin.environment, stderr=subprocess.PIPE, text=True)
         running.until(goes_on)
-        follower.kill()
-        follower.wait()
+        follower.send_signal(signal.SIGINT)
+        _, said_last = follower.communicate()
+        assert "the daemon goes on with it" in said_last
         running.until(lambda status: status["users"]["active"] == 100)
         assert any("pushing to sandbox: " in said for said in running.heard)
 
