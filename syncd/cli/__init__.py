@@ -76,7 +76,7 @@ def _refuse_bytes(arguments: Sequence[str]) -> None:
         try:
             argument.encode()
         except UnicodeEncodeError:
-            raise click.UsageError(f"argument {number} is not text in UTF-8: {ascii(argument)}") from None
+            raise click.UsageError(f"argument {number} is not text in UTF-8: {argument!a}") from None
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 
 class Output(io.FileIO):
@@ -14,7 +17,7 @@ class Output(io.FileIO):
     failure: OSError | None = None
     """Why that is; None also where its reader has read enough: `syncd sync | head -1`."""
 
-    def write(self, data: bytes) -> int:  # type: ignore[override]
+    def write(self, data: Buffer) -> int:
         """Write some of it, and say how much."""
         try:
             return super().write(data) or 0
@@ -23,7 +26,7 @@ class Output(io.FileIO):
         except OSError as error:
             self.failure = error
         os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
-        return len(data)
+        return memoryview(data).nbytes
 
 
 def prepare() -> Output:
