@@ -243,7 +243,10 @@ def _explained(path: Path) -> Iterator[None]:
     except StateError:
         raise
     except OSError as error:
-        raise StateUnwritable(f"{path}: {error.strerror}", hint="check `state` and the folder's permissions") from None
+        hint = "check `state` and the folder's permissions"
+        if isinstance(error, PermissionError):
+            hint += ": its owner and root may open it; a running daemon answers the members of its group as well"
+        raise StateUnwritable(f"{path}: {error.strerror}", hint=hint) from None
     except sqlite3.OperationalError as error:
         problem = str(error)
         hint = "check free space and permissions of its folder; nothing that was acknowledged is lost"
