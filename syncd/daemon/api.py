@@ -82,7 +82,7 @@ def application(control: Control, rights: Rights) -> Starlette:
             Route(f"/v1/{name}", _guarded(handler, name, rights), methods=list(methods))
             for name, methods, handler in handlers
         ],
-        exception_handlers={404: _unknown, 405: _unknown},
+        exception_handlers={404: _unknown, 405: _by_other_means},
     )
 
 
@@ -167,6 +167,11 @@ async def _unknown(request: Request, error: Exception) -> Response:
     known = ", ".join(sorted([*OPERATIONS, "jobs", "reload", "daemon"]))
     text = f"{request.method} {request.url.path}: this daemon has no such operation; there are: {known}"
     return _json({"error": text, "hint": "another version of syncd may run: `systemctl restart syncd`"}, 404)
+
+
+async def _by_other_means(request: Request, error: Exception) -> Response:
+    text = f"{request.method} {request.url.path}: this is asked for by another method"
+    return _json({"error": text, "hint": "POST takes a JSON object; what only reads is also answered to GET"}, 405)
 
 
 def _error(error: SyncdError) -> Json:

@@ -145,8 +145,9 @@ def test_questions_that_make_no_sense(admin: Administrator, sandbox: Sandbox) ->
         assert request(path, "GET", "/v1/runs?count=1")[0] == 200
         status, answer = request(path, "GET", "/v1/nonsense")
         assert (status, answer["error"].split(":")[0]) == (404, "GET /v1/nonsense")
-        assert request(path, "GET", "/v1/approve")[0] == 404
-        assert request(path, "DELETE", "/v1/status")[0] == 404
+        status, answer = request(path, "GET", "/v1/approve")
+        assert (status, answer["error"]) == (405, "GET /v1/approve: this is asked for by another method")
+        assert request(path, "DELETE", "/v1/status")[0] == 405
         assert request(path, "POST", "/v1/status", b"{")[0] == 400
         assert request(path, "POST", "/v1/status", b"[]")[0] == 400
         status, answer = request(path, "POST", "/v1/status", b'{"target": "elsewhere"}')
