@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -43,8 +44,9 @@ class Lease:
             raise LeaseHeld(
                 f"{self._state}: another process works on it ({holder})", hint="wait for it to finish, or stop it"
             ) from None
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"process {os.getpid()}, syncd {self._purpose}\n".encode(), 0)
+        with suppress(OSError):  # on a full disk nobody is told who has it
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"process {os.getpid()}, syncd {self._purpose}\n".encode(), 0)
         self._handle = handle
         return self
 
@@ -52,6 +54,7 @@ class Lease:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._handle is not None:
-            os.ftruncate(self._handle, 0)
+            with suppress(OSError):
+                os.ftruncate(self._handle, 0)
             os.close(self._handle)
             self._handle = None

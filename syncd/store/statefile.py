@@ -43,6 +43,8 @@ class StateFile:
         self.path = path
         with _explained(path):
             _create(path)
+            if not path.is_file():  # a device would be taken for an empty file, and from everybody else
+                raise StateUnwritable(f"{path}: not a file", hint="`state` names a file, which is made where none is")
             if 0 < path.stat().st_size < _SMALLEST:
                 # SQLite takes such a file for an empty one, and writes over what is in it.
                 raise StateCorrupt(f"{path}: not readable as a state file (too short)", hint=_REBUILD)

@@ -288,6 +288,17 @@ def test_a_path_that_cannot_be_a_file_is_named(tmp_path: Path, name: str) -> Non
     assert isinstance(refused(tmp_path / name), StateUnwritable)
 
 
+def test_what_is_no_file_is_refused_and_keeps_its_rights(tmp_path: Path) -> None:
+    device = tmp_path / "pipe"  # as /dev/null would be
+    os.mkfifo(device, 0o666)
+    device.chmod(0o666)
+    for path in (device, tmp_path):
+        before = path.stat().st_mode
+        with pytest.raises(StateUnwritable, match="not a file"):
+            StateFile(path)
+        assert path.stat().st_mode == before
+
+
 def test_a_file_that_another_program_keeps_locked_is_named(path: Path) -> None:
     filled(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as other, StateFile(path) as state:

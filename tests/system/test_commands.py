@@ -104,3 +104,13 @@ def test_a_report_never_takes_the_place_of_a_source(admin: Administrator) -> Non
     assert (admin.folder / "people.csv").read_bytes() == before
     for _ in range(2):
         assert admin.syncd("plan", "-o", "report.csv").code == 2
+
+
+def test_a_report_that_can_t_be_written_leaves_nothing_behind(admin: Administrator) -> None:
+    (admin.folder / "report.html").mkdir()
+    (admin.folder / "report.html.draft").symlink_to("/dev/full")
+    assert admin.syncd("plan", "-o", "report.html").code == 64
+    (admin.folder / "report.html").rmdir()
+    done = admin.syncd("plan", "-o", "report.html")
+    assert (done.code, done.err) == (1, "syncd: report.html: No space left on device\n  nothing was written\n")
+    assert not (admin.folder / "report.html.draft").is_symlink()
