@@ -128,13 +128,12 @@ async def _carry_out(planned: Planned, state: StateFile, progress: Progress, bra
     facts: dict[str, Any] = {
         "requests": run.requests,
         "seconds": round(seconds, 3),
-        "error": run.error,
         "held": len(plan.held),
         "problems": len(plan.problems),
         **{result.value: count for result, count in run.results.items()},
     }
     if run.error:
-        bound.error("run_ended", **facts)
+        bound.error("run_ended", **facts, error=run.error)
     else:
         bound.info("run_ended" if transport is not None else "run_quiet", **facts)
     return run

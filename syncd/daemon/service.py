@@ -515,7 +515,8 @@ class Daemon:
             return
         wish = _Asked(job, self._setup, by)
         turn = Turn(targets, frozenset(targets) if job.kind in ("resync", "relink") else frozenset(), wish)
-        log.info("asked", kind=job.kind, targets=list(targets), who=job.who, by=by)
+        who = {"who": job.who} if job.who else {}
+        log.info("asked", kind=job.kind, targets=list(targets), **who, by=by)
         self._rota.ask(turn)
         self._begin_what_may()
         try:
