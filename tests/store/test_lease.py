@@ -113,5 +113,5 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_full_disk_keeps_nobody_from_the_lease(state: Path) -> None:
     state.with_name("syncd.db.lease").symlink_to("/dev/full")
-    with Lease(state, "sync"), pytest.raises(LeaseHeld, match="unknown"), Lease(state, "sync"):
+    with Lease(state, "sync"), pytest.raises(LeaseHeld), Lease(state, "sync"):
         pass
