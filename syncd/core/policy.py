@@ -269,7 +269,8 @@ def _hold_classes(
             sentence = _SENTENCES[class_]
             if class_ is Class.DEACTIVATE and losing:
                 sentence += " or removed from all their groups"
-            reasons[class_] = f"{len(keys)} of {managed} {sentence}; the limit is {exceeded}"
+            share = f" of {managed:,}" if managed else ""  # a first adoption: nobody is managed yet
+            reasons[class_] = f"{len(keys):,}{share} {sentence}; the limit is {exceeded}"
     allowed: list[Change] = []
     held: list[Held] = []
     for change in changes:

@@ -17,14 +17,14 @@ import orjson
 
 from syncd.core.model import Json
 from syncd.report.characters import Parts
-from syncd.report.html_head import head
+from syncd.report.html_head import head, overview
 from syncd.report.items import SECTIONS, Item, Review, Row, Section
 from syncd.report.markup import Markup, element, join
 from syncd.report.review import Subject, review
 from syncd.report.words import counted
 
-_SHOWN_WITHOUT_SCRIPT: Final = 200
-"""Unusual changes of one target that are in the page itself; the script shows all."""
+_SHOWN_WITHOUT_SCRIPT: Final = 100
+"""Of each unusual section of a target, changes that are in the page itself; the script shows all."""
 _PEOPLE_SHOWN: Final = 500
 """Of one membership change, who is listed; the others are counted."""
 
@@ -51,7 +51,13 @@ def page(subjects: Subject | Sequence[Subject]) -> str:
     anchors = _anchors(reviews)
     body = [
         element("a", "To the changes", class_="skip", href="#changes"),
-        element("header", [head(each, index, single=len(reviews) == 1) for index, each in enumerate(reviews)]),
+        element(
+            "header",
+            [
+                *([overview(reviews)] if len(reviews) > 1 else []),
+                *(head(each, index, single=len(reviews) == 1) for index, each in enumerate(reviews)),
+            ],
+        ),
         element("main", _main(reviews, anchors), id="changes", tabindex="-1"),
         element(
             "footer", element("p", "Made by syncd. This file holds everything it shows, and asks nothing of anybody.")
@@ -87,6 +93,8 @@ def page(subjects: Subject | Sequence[Subject]) -> str:
     return f"<!doctype html>\n{document}\n"
 
 
+RESULTS: Final = {"applied": "done", "failed": "failed", "refused": "refused", "skipped": "not tried"}
+"""Outcomes in words, with the script and without."""
 _IN_SCRIPT: Final = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
@@ -145,6 +153,7 @@ def _data(reviews: Sequence[Review], anchors: Sequence[Sequence[str]]) -> Json:
         gravest = list(places)
     return {
         "targets": [each.target for each in reviews],
+        "results": RESULTS,
         "sections": [
             {
                 "code": section.code,
@@ -214,34 +223,30 @@ def _main(reviews: Sequence[Review], anchors: Sequence[Sequence[str]]) -> list[M
     static = []
     for target, each in enumerate(reviews):
         anchor = dict(zip(map(id, each.items), anchors[target], strict=True))
-        shown = each.unusual[:_SHOWN_WITHOUT_SCRIPT]
-        left = len(each.items) - len(shown)
-        if left:
-            what = f"Not shown without JavaScript: {counted(left, 'other', 'others')} of {len(each.items):,}."
-            static.append(element("p", [what, _rest(each, len(shown))], class_="missing"))
-        for section in SECTIONS:
-            items = [item for item in shown if item.section == section.code]
-            if items:
-                static.append(_section(section, items, anchor, each.target if len(reviews) > 1 else ""))
+        where = f" at {each.target}" if len(reviews) > 1 else ""
+        left = [
+            (section.title, len(items) - (_SHOWN_WITHOUT_SCRIPT if section.unusual else 0), section.unusual)
+            for section, items in each.sections()
+        ]
+        missing = [f"{title}: {count:,}{' more' if more else ''}" for title, count, more in left if count > 0]
+        if missing:
+            others = sum(count for _, count, _ in left if count > 0)
+            what = f"Not shown without JavaScript{where}: {counted(others, 'other', 'others')} of {len(each.items):,}."
+            static.append(element("p", f"{what} {'; '.join(missing)}.", class_="missing"))
+        for section, items in each.sections():
+            if section.unusual:
+                static.append(_section(section, items, anchor, where))
     return [element("h2", "Changes", class_="out-of-sight"), element("div", static, id="static")]
 
 
-def _rest(each: Review, shown: int) -> str:
-    counts = {section.title: len(items) for section, items in each.sections() if not section.unusual}
-    cut = len(each.unusual) - shown
-    parts = [f"{cut:,} more of what is unusual"] if cut > 0 else []
-    return " " + "; ".join([*parts, *(f"{title}: {count:,}" for title, count in counts.items())]) + "."
-
-
-def _section(section: Section, items: Sequence[Item], anchors: dict[int, str], target: str) -> Markup:
+def _section(section: Section, items: Sequence[Item], anchors: dict[int, str], where: str) -> Markup:
     parts: list[Markup] = []
     cluster = ""
-    for item in items:
+    for item in items[:_SHOWN_WITHOUT_SCRIPT]:
         if item.cluster != cluster:
             cluster = item.cluster
             parts.append(element("p", cluster, class_="cluster"))
         parts.append(_item(item, anchors[id(item)]))
-    where = f" at {target}" if target else ""
     title = [section.title + where, " ", element("span", f"{len(items):,}", class_="count")]
     heading = element("h3", title, class_=section.meaning.value)
     return element("section", [heading, element("p", section.why, class_="why"), *parts], class_="part")
@@ -251,7 +256,8 @@ def _item(item: Item, anchor: str) -> Markup:
     rest = [
         element("span", item.name, class_="name"),
         element("span", item.key if item.key != item.name else "", class_="key"),
-        element("span", f"{item.result} {item.status or ''}" if item.result else "", class_=f"result {item.result}"),
+        element("span", item.department, class_="department"),
+        element("span", f"{RESULTS[item.result]} {item.status or ''}" if item.result else "", class_="result"),
         *(element("span", note, class_="note") for note in item.telling),
         element("span", item.reason, class_="reason"),
     ]

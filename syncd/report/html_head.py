@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from syncd.core.context import LimitUse
@@ -23,6 +24,8 @@ _SIGNS: Final = {
     Meaning.QUIET: "·",
 }
 _PATTERNS_SHOWN: Final = 6
+_EXAMPLE_SHOWN: Final = 60
+"""Characters of an example's value."""
 
 
 def head(review: Review, index: int, *, single: bool) -> Markup:
@@ -35,18 +38,43 @@ def head(review: Review, index: int, *, single: bool) -> Markup:
     parts = [
         element("p", about, class_="about"),
         title,
-        element("p", review.sentence, class_="sentence"),
+        element("p", _said(review), class_="sentence"),
         _effort(review),
         *([_stopped(review)] if review.error else []),
         element("div", list(map(_picture, review.pictures)), class_="pictures"),
     ]
+    below = "h2" if single else "h3"
     figures = [
-        *([_limits(review.limits)] if review.limits else []),
-        *([_patterns(review.patterns)] if review.patterns else []),
+        *([_limits(review.limits, below)] if review.limits else []),
+        *([_patterns(review.patterns, below)] if review.patterns else []),
     ]
     if figures:
         parts.append(element("div", figures, class_="figures"))
     return element("section", parts, aria_labelledby=f"target-{index}", class_="head")
+
+
+def overview(reviews: Sequence[Review]) -> Markup:
+    """Return what happens at each of several targets in a line, that leads to the rest of it."""
+    title = "Plans" if all(each.run is None for each in reviews) else "Runs"
+    lines = [
+        element("li", [element("a", element("bdi", each.target), href=f"#target-{index}"), " ", *_said(each)])
+        for index, each in enumerate(reviews)
+    ]
+    return element(
+        "nav",
+        [element("h1", f"{title} for {len(reviews):,} targets"), element("ul", lines)],
+        class_="overview",
+        aria_label="Overview",
+    )
+
+
+def _said(review: Review) -> list[Markup]:
+    """Return the sentences of a review; what waits, and what went wrong, is to be seen at once."""
+    stress = (Meaning.HELD, Meaning.TROUBLE)
+    return [
+        element("strong" if meaning in stress else "span", f"{sentence} ", class_=meaning if meaning in stress else "")
+        for sentence, meaning in review.said
+    ]
 
 
 def _stopped(review: Review) -> Markup:
@@ -122,11 +150,12 @@ def _effort(review: Review) -> Markup:
     return element("p", [*facts, *doubt], class_="effort")
 
 
-def _limits(limits: tuple[LimitUse, ...]) -> Markup:
-    titles = element("tr", [element("th", text, scope="col") for text in ("limit on", "used", "of at most", "")])
+def _limits(limits: tuple[LimitUse, ...], heading: str) -> Markup:
+    share = element("span", "share", class_="out-of-sight")
+    titles = element("tr", [element("th", text, scope="col") for text in ("limit on", "used", "of at most", share)])
     rows = [_limit(use) for use in limits]
     table = element("table", [element("thead", titles), element("tbody", rows)])
-    return element("div", [element("h3", "Limits"), table], class_="limits")
+    return element("div", [element(heading, "Limits"), table], class_="limits")
 
 
 def _limit(use: LimitUse) -> Markup:
@@ -156,7 +185,7 @@ def _limit(use: LimitUse) -> Markup:
     )
 
 
-def _patterns(patterns: tuple[Pattern, ...]) -> Markup:
+def _patterns(patterns: tuple[Pattern, ...], heading: str) -> Markup:
     """Return what changes have in common, and always what hardly any other does."""
     shown = [each for index, each in enumerate(patterns) if index < _PATTERNS_SHOWN or each.rare][: 3 * _PATTERNS_SHOWN]
     rows = [
@@ -173,7 +202,7 @@ def _patterns(patterns: tuple[Pattern, ...]) -> Markup:
     left = len(patterns) - len(shown)
     more = [element("p", f"and {left:,} other kinds", class_="why")] if left else []
     table = element("table", element("tbody", rows))
-    return element("div", [element("h3", "What is changed of people"), table, *more], class_="patterns")
+    return element("div", [element(heading, "What is changed of people"), table, *more], class_="patterns")
 
 
 def _only(each: Pattern) -> Markup:
@@ -185,4 +214,10 @@ def _example(each: Pattern) -> str:
         return "to different values"
     before, after = each.example.before, each.example.after
     times = f" ({each.example_count:,} times)" if each.example_count not in (1, each.count) else ""
-    return f"{before or 'nothing'} → {after or 'nothing'}{times}"
+    return f"{_begun(before)} → {_begun(after)}{times}"
+
+
+def _begun(value: str | None) -> str:
+    if not value:
+        return "nothing"
+    return value if len(value) <= _EXAMPLE_SHOWN else f"{value[:_EXAMPLE_SHOWN]}…"

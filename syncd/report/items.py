@@ -45,7 +45,7 @@ SECTIONS: Final = (
     Section(
         "undone", "Not done", "failed, refused or not tried; the next run tries what is still needed", Meaning.TROUBLE
     ),
-    Section("held", "Held", "not done unless a person approves", Meaning.HELD),
+    Section("held", "Held", "not done now: each says why, and what releases it", Meaning.HELD),
     Section("deleted", "Deletions", "can't be undone", Meaning.DEACTIVATE, note="deleted"),
     Section(
         "deactivated",
@@ -261,7 +261,8 @@ class Review:
     moment: datetime
     run: int | None
     serial: int
-    sentence: str
+    said: tuple[tuple[str, Meaning], ...]
+    """What will happen, or did, sentence by sentence, each with what it means."""
     effort: str
     """Requests and time: estimated of a plan, counted of a run."""
     error: tuple[str, ...]
@@ -285,6 +286,10 @@ class Review:
     def title(self) -> str:
         """What it is: "Plan", "Run 7"."""
         return "Plan" if self.run is None else f"Run {self.run}"
+
+    @property
+    def sentence(self) -> str:
+        return " ".join(sentence for sentence, _ in self.said)
 
     @property
     def kind_words(self) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 from syncd.core.context import Context
 from syncd.core.model import State
 from syncd.core.plan import Action, Change, Held, Result
+from syncd.core.policy import NEVER_RELEASED
 from syncd.core.quarantine import is_permanent
 from syncd.report.items import Pattern, Row
 from syncd.report.words import counted, label, plain
@@ -141,9 +142,15 @@ def consequence(change: Change) -> str:
     return _DONE[change.action]
 
 
+BY_TIME: Final = frozenset({"missing_grace", "quarantine"})
+"""What holds a change for a while only: it needs nobody's decision."""
+
+
 def while_held(held: Held) -> str:
     """Say how things stay while a change is held."""
-    until = "when its time has come" if held.limit in ("missing_grace", "quarantine") else "when a person approves it"
+    if held.limit in NEVER_RELEASED:
+        return f"{_UNDONE[held.change.action]}; not done while that is so, whoever approves it"
+    until = "when its time has come" if held.limit in BY_TIME else "when a person approves it"
     return f"{_UNDONE[held.change.action]}; done only {until}"
 
 

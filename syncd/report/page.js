@@ -8,7 +8,7 @@
   const CHOICES = 400;
 
   const data = JSON.parse(document.getElementById("data").textContent);
-  const { items, sections, orders, targets } = data;
+  const { items, sections, orders, targets, results } = data;
   const DEACTIVATIONS = sections.findIndex(({ code }) => code === "deactivated");
   const text = (number) => data.texts[number ?? 0];
 
@@ -142,12 +142,10 @@
       el("p", { class: "link" }, el("a", { href: `#${item.anchor}` }, "Link to this one")));
   }
 
-  const RESULTS = { applied: "done", failed: "failed", refused: "refused", skipped: "not tried" };
-
   function row(index, open) {
     const item = items[index];
     const result = item.result && el("span", { class: `result ${item.result}` },
-      [RESULTS[item.result], item.status].filter(Boolean).join(" "));
+      [results[item.result], item.status].filter(Boolean).join(" "));
     const failed = item.result && item.result !== "applied";
     const summary = el("summary", {},
       el("span", { class: "sign", "aria-hidden": "true" }, item.sign),
@@ -245,7 +243,7 @@
   // -- the controls -----------------------------------------------------------------------------
 
   function choice(name, label, values, change) {
-    const select = el("select", { id: name, change: () => { change(select.value); find(); } },
+    const select = el("select", { id: name, change: () => { change(select.value); narrow(); } },
       values.map(([value, words, off]) => {
         const option = el("option", { value }, words);
         option.disabled = Boolean(off);
@@ -270,19 +268,19 @@
     "aria-label": "Search all changes", autocomplete: "off", spellcheck: "false" });
   field.addEventListener("input", () => {
     shown.words = folded(field.value).split(/\s+/).filter(Boolean);
-    find();
+    narrow();
   });
 
   const chips = el("div", { class: "chips", role: "group", "aria-label": "Only these classes" },
-    sections.map(({ title, meaning, unusual }, index) => {
+    sections.map(({ code, title, meaning, unusual }, index) => {
       if (!sizes.has(index)) return "";
-      const chip = el("button", { type: "button", class: unusual ? `${meaning} unusual` : meaning, "aria-pressed": "false" }, title, el("b", {}, number(sizes.get(index))));
+      const chip = el("button", { type: "button", class: unusual ? `${meaning} unusual` : meaning, "aria-pressed": "false", "data-code": code }, title, el("b", {}, number(sizes.get(index))));
       chip.addEventListener("click", () => {
         const pressed = !shown.sections.has(index);
         if (pressed) shown.sections.add(index);
         else shown.sections.delete(index);
         chip.setAttribute("aria-pressed", String(pressed));
-        find();
+        narrow();
       });
       return chip;
     }));
@@ -307,10 +305,57 @@
     for (const select of controls.querySelectorAll("select:not(#order)")) select.value = "";
   }
 
-  const clear = el("button", { type: "button", click: () => { reset(); find(); field.focus(); } }, "Show all");
+  const clear = el("button", { type: "button", click: () => { reset(); narrow(); field.focus(); } }, "Show all");
   clear.disabled = true;
   const controls = el("form", { class: "controls", role: "search", "aria-label": "Changes", submit: (event) => event.preventDefault() },
     el("div", { class: "line" }, field, selects, clear, status));
+
+  // -- links to what is shown -------------------------------------------------------------------
+
+  const CHOSEN = ["department", "group", "target", "order"];
+  const ADDRESS_MS = 250;
+  let noted = 0;
+
+  /** Find anew, and keep in the page's address how it was narrowed down: a link to it shows the same. */
+  function narrow() {
+    clearTimeout(noted);
+    noted = setTimeout(() => {
+      const told = new URLSearchParams();
+      if (shown.words.length) told.set("search", field.value.trim());
+      if (shown.sections.size) told.set("class", [...shown.sections].sort((a, b) => a - b).map((index) => sections[index].code).join(" "));
+      for (const name of CHOSEN) if (shown[name] && shown[name] !== "gravity") told.set(name, shown[name]);
+      history.replaceState(null, "", `${location.href.split("#")[0]}${told.size ? "#" : ""}${told}`);
+    }, ADDRESS_MS);
+    return find();
+  }
+
+  /** Narrow it down as the address says; what this report doesn't have is left out. */
+  function restore() {
+    const told = new URLSearchParams(location.hash.slice(1));
+    reset();
+    field.value = told.get("search") ?? "";
+    shown.words = folded(field.value).split(/\s+/).filter(Boolean);
+    for (const code of (told.get("class") ?? "").split(" ")) {
+      const index = sections.findIndex((section) => section.code === code);
+      if (!sizes.has(index)) continue;
+      shown.sections.add(index);
+      chips.querySelector(`[data-code="${code}"]`).setAttribute("aria-pressed", "true");
+    }
+    for (const name of CHOSEN) {
+      const select = controls.querySelector(`#${name}`);
+      const value = told.get(name) ?? (name === "order" ? "gravity" : "");
+      if (!select || ![...select.options].some((option) => option.value === value && !option.disabled)) continue;
+      select.value = value;
+      shown[name] = value;
+    }
+    return find();
+  }
+
+  function follow() {
+    const wanted = location.hash.slice(1);
+    if (/^(search|class|department|group|target|order)=/.test(wanted)) restore();
+    else seek();
+  }
 
   // -- links to one item ------------------------------------------------------------------------
 
@@ -346,9 +391,9 @@
     layer()(found, true);
   });
   addEventListener("afterprint", draw);
-  addEventListener("hashchange", seek);
+  addEventListener("hashchange", follow);
 
   document.getElementById("static").replaceWith(...(items.length ? [chips, controls] : []), list, pager);
-  if (location.hash) seek();
+  if (location.hash) follow();
   else draw();
 })();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ from syncd.core.digest import fingerprint
 from syncd.core.drift import Drift, DriftClass, Reaction
 from syncd.core.model import Evidence, Flat, Json, Kind
 from syncd.core.plan import Action, Change, Held, Outcome, Plan, Result, Run, Trouble
+from syncd.core.policy import NEVER_RELEASED
 from syncd.core.schema import ENTERPRISE_SCHEMA, MANAGER
 from syncd.report import judging
 from syncd.report.drifts import DRIFTS, drift_details
@@ -47,7 +49,7 @@ def review(subject: Subject) -> Review:
         moment=run.started if run else plan.created,
         run=run.number if run else None,
         serial=plan.base_serial,
-        sentence=_sentence(items, run, made.unreached),
+        said=_said(items, run, made.unreached),
         effort=_effort(plan, run),
         error=tuple(map(visible, run.error.splitlines())) if run else (),
         unreached=made.unreached,
@@ -344,7 +346,8 @@ def _evidence(evidence: Evidence | None) -> str:
     people = counted(evidence.users, "person", "people")
     groups = counted(evidence.groups, "group", "groups")
     memberships = counted(evidence.memberships, "membership", "memberships")
-    return f"read whole from {visible(evidence.source)}: {people}, {groups}, {memberships} in {evidence.seconds:.1f} s"
+    took = "" if evidence.seconds < 1 else f" in {duration(evidence.seconds)}"
+    return f"read whole from {visible(evidence.source)}: {people}, {groups}, {memberships}{took}"
 
 
 def _doubt(evidence: Evidence | None) -> str:
@@ -405,12 +408,15 @@ def _pictures(plan: Plan, items: Iterable[Item]) -> tuple[Picture, ...]:
     groups_known = plan.context.managed_groups or plan.context.limits
     managed = {"user": plan.managed, "group": plan.context.managed_groups if groups_known else None}
     pictures = []
-    for kind, noun, gone in (("user", "people", "lose access"), ("group", "groups", "deleted")):
+    for kind, one, noun, gone in (
+        ("user", "person", "people", "lose access"),
+        ("group", "group", "groups", "deleted"),
+    ):
         states = found[kind]
         if not states and not managed[kind]:
             continue
         # Who is new, or was switched off, isn't among the managed; neither is who waits to become one.
-        new = states.get("created", set()) - states.get("held", set())
+        new = states.get("created", set())
         waiting = states.get("waiting", set())
         seen = new | waiting
         inside = []
@@ -424,7 +430,7 @@ def _pictures(plan: Plan, items: Iterable[Item]) -> tuple[Picture, ...]:
             Tally("waiting", "new, held", len(waiting - new), Meaning.HELD),
         ]
         shown = (tuple(each for each in part if each.count) for part in (inside, outside))
-        pictures.append(Picture(noun, managed[kind], *shown))
+        pictures.append(Picture(one if managed[kind] == 1 else noun, managed[kind], *shown))
     return tuple(pictures)
 
 
@@ -446,53 +452,82 @@ def _state(item: Item) -> str:
 
 
 _PHRASES: Final = (
-    (Action.CREATE_USER, "person gets an account", "people get an account"),
-    (Action.REACTIVATE_USER, "person gets in again", "people get in again"),
-    (Action.ADOPT_USER, "account is linked or taken over", "accounts are linked or taken over"),
-    (Action.UPDATE_USER, "person is changed", "people are changed"),
-    (Action.DEACTIVATE_USER, "person loses access", "people lose access"),
-    (Action.DELETE_USER, "account is deleted", "accounts are deleted"),
-    (Action.CREATE_GROUP, "group is made", "groups are made"),
-    (Action.ADOPT_GROUP, "group is linked or taken over", "groups are linked or taken over"),
-    (Action.UPDATE_GROUP, "group is renamed", "groups are renamed"),
-    (Action.DELETE_GROUP, "group is deleted", "groups are deleted"),
-    (Action.ADD_MEMBERS, "group gets members", "groups get members"),
-    (Action.REMOVE_MEMBERS, "group loses members", "groups lose members"),
+    (Action.CREATE_USER, "person", "people", "gets an account", "get an account"),
+    (Action.REACTIVATE_USER, "person", "people", "gets in again", "get in again"),
+    (Action.ADOPT_USER, "account", "accounts", "is linked or taken over", "are linked or taken over"),
+    (Action.UPDATE_USER, "person", "people", "is changed", "are changed"),
+    (Action.DEACTIVATE_USER, "person", "people", "loses access", "lose access"),
+    (Action.DELETE_USER, "account", "accounts", "is deleted", "are deleted"),
+    (Action.CREATE_GROUP, "group", "groups", "is made", "are made"),
+    (Action.ADOPT_GROUP, "group", "groups", "is linked or taken over", "are linked or taken over"),
+    (Action.UPDATE_GROUP, "group", "groups", "is renamed", "are renamed"),
+    (Action.DELETE_GROUP, "group", "groups", "is deleted", "are deleted"),
+    (Action.ADD_MEMBERS, "group", "groups", "gets members", "get members"),
+    (Action.REMOVE_MEMBERS, "group", "groups", "loses members", "lose members"),
 )
 
 
-def _sentence(items: Sequence[Item], run: Run | None, unreached: int) -> str:
-    """Say what will happen, or what did."""
+def _phrases(items: Iterable[Item], *, would: bool = False) -> str:
+    """Say what happens, or would; whoever is new is told once, whatever else is written of them."""
+    counts: Counter[str] = Counter()
+    keys: dict[str, set[str]] = {}
+    for item in items:
+        counts[item.action] += 1
+        keys.setdefault(item.action, set()).add(item.key)
+    new = keys.get(Action.CREATE_USER, set()) | keys.get(Action.ADOPT_USER, set())
+    counts[Action.UPDATE_USER.value] = len(keys.get(Action.UPDATE_USER, set()) - new)
+    parts = []
+    for action, one, several, does, do in _PHRASES:
+        if number := counts[action.value]:
+            verb = f"would {re.sub('^are ', 'be ', do)}" if would else does if number == 1 else do
+            parts.append(f"{counted(number, one, several)} {verb}")
+    return listed(parts)
+
+
+def _waiting(held: Sequence[Item]) -> Iterator[str]:
+    """Say what is held: what a person decides, what comes by itself, and what nobody can release."""
+    by_time = [item for item in held if item.limit in judging.BY_TIME]
+    never = [item for item in held if item.limit in NEVER_RELEASED]
+    asked = [item for item in held if item.limit not in judging.BY_TIME and item.limit not in NEVER_RELEASED]
+    for items, one, several in (
+        (asked, "change waits for a decision", "changes wait for a decision"),
+        (by_time, "change waits for its time", "changes wait for their time"),
+        (never, "change is withheld and can't be approved", "changes are withheld and can't be approved"),
+    ):
+        if items:
+            yield f"{counted(len(items), one, several)}: {_phrases(items, would=True)}."
+
+
+def _said(items: Sequence[Item], run: Run | None, unreached: int) -> tuple[tuple[str, Meaning], ...]:
+    """Say what will happen, or what did, sentence by sentence."""
     sections = Counter(item.section for item in items)
     tried = [item for item in items if item.is_change and item.section not in ("held", "rejected")]
     done = [item for item in tried if item.section != "undone"]
-    people = {item.key for item in done if item.action == Action.UPDATE_USER}
-    counts = Counter(item.action for item in done)
-    counts[Action.UPDATE_USER.value] = len(people)
-    parts = [counted(counts[action.value], one, several) for action, one, several in _PHRASES if counts[action.value]]
-    sentences = []
+    waiting = list(_waiting([item for item in items if item.section == "held"]))
+    said: list[tuple[str, Meaning]] = []
     if run is not None and tried:
-        sentences.append(f"{len(done):,} of {counted(len(tried), 'change', 'changes')} done.")
+        said.append((f"{len(done):,} of {counted(len(tried), 'change', 'changes')} done.", Meaning.QUIET))
         undone = Counter(item.result for item in tried if item.section == "undone")
         words = {"failed": "failed", "refused": "refused", "skipped": "not tried"}
         if undone:
-            sentences.append(listed([f"{undone[result]:,} {word}" for result, word in words.items() if undone[result]]))
-            sentences[-1] += "."
-    if parts:
-        sentences.append(f"{listed(parts)}.")
+            parts = [f"{undone[result]:,} {word}" for result, word in words.items() if undone[result]]
+            said.append((f"{listed(parts)}.", Meaning.TROUBLE))
+    if phrases := _phrases(done):
+        said.append((f"{phrases}.", Meaning.QUIET))
     elif not tried:
-        sentences.append("Nothing to do.")
+        # "Nothing to do" would be an all-clear, which nobody should read above what waits for them.
+        said.append(("Nothing is done now." if waiting else "Nothing to do.", Meaning.QUIET))
+    said += [(sentence, Meaning.HELD) for sentence in waiting]
     others = (
-        ("held", "change waits for a decision", "changes wait for a decision"),
         ("drift", "thing was changed at the target", "things were changed at the target"),
         ("problems", "problem is to be looked at", "problems are to be looked at"),
     )
     also = [counted(sections[code], one, several) for code, one, several in others if sections[code]]
     if also:
-        sentences.append(f"{listed(also)}.")
+        said.append((f"{listed(also)}.", Meaning.QUIET))
     if unreached:
-        sentences.append("The target stopped before the end.")
-    return " ".join(sentences)
+        said.append(("The target stopped before the end.", Meaning.TROUBLE))
+    return tuple(said)
 
 
 __all__ = ["Subject", "is_the_stop_itself", "review", "withheld"]

@@ -156,7 +156,7 @@ def _change(item: Item) -> Iterator[Text]:
 def _held(items: Sequence[Item], id_length: int, rest: int | None = None) -> Iterator[Text]:
     """Yield what is withheld, each reason once and below it whom it concerns, with the id to approve it by."""
     if items:
-        yield Text(f"Held ({len(items)}):", style="magenta")
+        yield Text(f"Held ({len(items):,}):", style="magenta")
     clusters: dict[str, list[Item]] = {}
     for item in items:
         clusters.setdefault(item.cluster, []).append(item)
@@ -252,7 +252,7 @@ def _first(shown: Review, rest: int | None) -> Iterator[Text]:
 def _also(plan: Plan, separator: str = "; ") -> str:
     """Return the counts of what is not a change."""
     parts = (plan.held, "held"), (plan.rejected, "rejected"), (plan.drift, "drifted")
-    return "".join(f"{separator}{len(what)} {word}" for what, word in parts if what)
+    return "".join(f"{separator}{len(what):,} {word}" for what, word in parts if what)
 
 
 def _sentence(plan: Plan, shown: Review) -> str:
@@ -260,9 +260,8 @@ def _sentence(plan: Plan, shown: Review) -> str:
     also = _also(plan)
     if not plan.changes:
         return f"nothing to do{also}"
-    counts = [f"{each.count} {each.code}" for each in shown.counts if each.is_action]
-    requests = counted(plan.estimate.requests, "request", "requests")
-    return f"{', '.join(counts)}{also}; {requests}, about {round(plan.estimate.seconds, 1):g} s"
+    counts = [f"{each.count:,} {each.code}" for each in shown.counts if each.is_action]
+    return f"{', '.join(counts)}{also}; {shown.effort}"
 
 
 def plan_lines(plan: Plan, rest: int | None = None) -> Iterator[Text]:
@@ -294,7 +293,9 @@ def withheld_lines(held: Sequence[Held], rejected: Sequence[Held]) -> Iterator[T
 def run_lines(run: Run, rest: int | None = None) -> Iterator[Text]:
     """Yield a run line by line: what was not done first, then why it ended, then the rest; `rest` as of a plan."""
     shown = review(run)
-    counts = ", ".join(f"{each.count} {_VERBS.get(each.code, each.words)}" for each in shown.results) or "nothing to do"
+    counts = (
+        ", ".join(f"{each.count:,} {_VERBS.get(each.code, each.words)}" for each in shown.results) or "nothing to do"
+    )
     title = Text(shown.target, style="bold")
     title.append(f" (run {run.number}, {shown.kind}): {counts}{_also(run.plan, ', ')}; ", style="not bold")
     title.append(f"{counted(run.requests, 'request', 'requests')} in {run.seconds:.1f} s", style="not bold")

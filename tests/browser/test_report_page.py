@@ -205,6 +205,37 @@ def test_the_beginning_of_an_id_is_enough_and_a_filter_is_no_hindrance(open_repo
     shown(page, "313 in all")
 
 
+def test_a_link_to_what_was_narrowed_down_shows_the_same(open_report: Opened) -> None:
+    page = open_report(MANY)
+    search(page, "Müller disabled")
+    chip(page, "Deactivations").click()
+    page.get_by_label("Department").select_option("Legal")
+    page.get_by_label("Sort by").select_option("name")
+    page.wait_for_function("() => location.hash.includes('order=name')")
+    found = page.locator(".shown").inner_text()
+    anchor = page.evaluate("location.hash")
+    again = open_report(MANY, anchor=anchor)
+    shown(again, found)
+    expect(again.get_by_role("searchbox")).to_have_value("Müller disabled")
+    expect(chip(again, "Deactivations")).to_have_attribute("aria-pressed", "true")
+    expect(again.get_by_label("Department")).to_have_value("Legal")
+    expect(again.get_by_label("Sort by")).to_have_value("name")
+    # Narrowed down by nothing, the address says nothing.
+    again.get_by_role("button", name="Show all").click()
+    again.get_by_label("Sort by").select_option("gravity")
+    again.wait_for_function("() => location.hash === ''")
+    shown(again, "313 in all")
+
+
+def test_an_address_from_another_report_or_from_nowhere_hides_nothing(open_report: Opened) -> None:
+    for anchor in ("#department=Nowhere&class=undone+nothing&order=x", "#class=%22%5D", "#search=%E0%A4%A", "#order"):
+        page = open_report(MANY, anchor=anchor)
+        expect(items(page)).to_have_count(0 if "search" in anchor else 100)
+    page.evaluate("location.hash = 'department=Legal'")
+    expect(page.get_by_label("Department")).to_have_value("Legal")
+    expect(page.locator(".shown")).not_to_have_text("313 in all")
+
+
 def test_a_link_to_what_is_not_there_says_so(open_report: Opened) -> None:
     page = open_report(MANY, anchor="#change-ffffffffffff")
     shown(page, "The link names a change that is not in this report.")

@@ -52,7 +52,7 @@ class Read(HTMLParser):
 
 _ALLOWED = set(
     "html head meta title style body a header section h1 h2 h3 bdi p time div figure figcaption svg rect ul li span b"
-    " table thead tbody tr th td main details summary code strong del ins footer script".split()
+    " table thead tbody tr th td main details summary code strong del ins footer script nav".split()
 )
 _SUBJECTS = [plans.PLAN, plans.RUN, samples.NOTHING, hostile.PLAN, hostile.RUN]
 
@@ -138,9 +138,22 @@ def test_without_the_script_the_unusual_is_there_and_the_rest_is_counted() -> No
 
 
 def test_of_very_many_unusual_ones_the_page_without_script_says_how_many_are_missing() -> None:
-    text = page(samples.withheld(samples.many(12_000)))
-    assert text.count("<details") == 200
-    assert "more of what is unusual" in text
+    shown = review(plan := samples.withheld(samples.many(12_000)))
+    text = page(plan)
+    sizes = {section.code: len(items) for section, items in shown.sections() if section.unusual}
+    # Of each sort there are some: three hundred held ones don't hide who is renamed.
+    assert text.count("<details") == sum(min(size, 100) for size in sizes.values())
+    assert sizes["held"] == 300
+    assert "Held: 200 more" in text
+    assert '<h3 class="held">Held <span class="count">300</span></h3>' in text
+
+
+def test_several_targets_are_told_in_a_line_each_before_any_of_them_at_length() -> None:
+    read = Read(page([plans.PLAN, samples.NOTHING]))
+    assert read.text("h1") == ["Plans for 2 targets"]
+    links = [attributes.get("href") for tag, attributes in read.elements if tag == "a"]
+    assert links[1:] == ["#target-0", "#target-1"]
+    assert [tag for tag, _ in read.elements].index("nav") < [tag for tag, _ in read.elements].index("section")
 
 
 def test_the_same_change_at_two_targets_has_two_places() -> None:

@@ -145,6 +145,29 @@ def test_the_picture_counts_everybody_once() -> None:
     assert (groups.managed, groups.untouched) == (41, 39)
 
 
+def test_a_group_that_is_made_now_is_new_though_who_joins_it_is_held() -> None:
+    made = Change(Action.CREATE_GROUP, "g9", "Ops", {}, {"displayName": "Ops"}, "new in the source")
+    joins = Change.of_members(Action.ADD_MEMBERS, "g9", "Ops", ["1004"], [])
+    first = replace(plan(made), held=(Held(joins, "adopt", ""),), managed=1, context=Context(managed_groups=1))
+    people, groups = review(first).pictures
+    assert people.caption == "1 managed person"
+    assert groups.caption == "1 managed group"
+    assert [(part.code, part.count) for part in (*groups.inside, *groups.outside)] == [("created", 1)]
+
+
+@pytest.mark.parametrize(
+    ("limit", "means"),
+    [
+        ("deactivate", "can still get in; done only when a person approves it"),
+        ("missing_grace", "can still get in; done only when its time has come"),
+        ("protected", "can still get in; not done while that is so, whoever approves it"),
+    ],
+)
+def test_what_is_held_says_what_releases_it(limit: str, means: str) -> None:
+    (item,) = review(replace(plan(), held=(Held(plans.LEAVE, limit, ""),))).items
+    assert item.means == means
+
+
 def test_a_plan_saved_before_doesnt_claim_to_know_how_many_groups_there_are() -> None:
     captions = [picture.caption for picture in review(plans.PLAN).pictures]
     assert captions == ["100 managed people", "groups"]
@@ -160,12 +183,36 @@ def test_a_plan_saved_before_doesnt_claim_to_know_how_many_groups_there_are() ->
             plan(plans.CREATE, plans.INVITE, plans.LEAVE, plans.JOIN),
             "2 people get an account, 1 person loses access and 1 group gets members.",
         ),
-        (replace(plan(), held=plans.HELD[:1]), "Nothing to do. 1 change waits for a decision."),
+        (
+            # One who is new is told once, although the manager is written later.
+            plan(plans.CREATE, replace(plans.RENAME, key=plans.CREATE.key), plans.RENAME),
+            "1 person gets an account and 1 person is changed.",
+        ),
+        (
+            replace(plan(), held=plans.HELD[:1]),
+            "Nothing is done now. 1 change waits for a decision: 1 person would lose access.",
+        ),
+        (
+            replace(
+                plan(),
+                held=(
+                    *plans.HELD,
+                    *(Held(replace(plans.STAY, key=limit), limit, "") for limit in ("missing_grace", "quarantine")),
+                    Held(replace(plans.STAY, key="owner"), "protected", "the account's owner"),
+                ),
+            ),
+            (
+                "Nothing is done now. 3 changes wait for a decision: 1 account would be linked or taken over, 1 person"
+                " would lose access and 1 group would lose members. 2 changes wait for their time: 2 people would lose"
+                " access. 1 change is withheld and can't be approved: 1 person would lose access."
+            ),
+        ),
         (
             plans.RUN,
             (
                 "1 of 7 changes done. 1 failed, 1 refused and 4 not tried. 1 person gets an account. 3 changes"
-                " wait for a decision, 8 things were changed at the target and 3 problems are to be looked at."
+                " wait for a decision: 1 account would be linked or taken over, 1 person would lose access and 1 group"
+                " would lose members. 8 things were changed at the target and 3 problems are to be looked at."
             ),
         ),
     ],

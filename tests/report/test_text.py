@@ -186,5 +186,5 @@ def test_a_drift_in_the_title_is_counted_apart_from_changes() -> None:
     (title, *_) = lines(plan_lines(plans.PLAN))
     assert title == (
         "lucid (resync, 2026-11-22 12:00:00 UTC): 2 create_user, 2 adopt_user, 1 update_user, 1 adopt_group,"
-        " 1 add_members; 3 held; 1 rejected; 8 drifted; 9 requests, about 0.9 s"
+        " 1 add_members; 3 held; 1 rejected; 8 drifted; 9 requests, under a second"
     )
