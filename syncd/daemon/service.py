@@ -12,19 +12,15 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from socket import gethostname
 from typing import Any, Final
 
 import structlog
-import uvicorn
-from apscheduler.job import Job as Alarm
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from pydantic import BaseModel
 
 from syncd.brake import Brake
@@ -32,23 +28,25 @@ from syncd.core.model import Json
 from syncd.core.plan import Result as Outcome
 from syncd.core.plan import Run, timestamp
 from syncd.daemon import health
+from syncd.daemon.alarms import Alarms
 from syncd.daemon.api import PeerProtocol, application, error_event
 from syncd.daemon.board import Board, Told
 from syncd.daemon.clock import Clock
 from syncd.daemon.keeping import Reports
+from syncd.daemon.listening import Server, network_socket, socket_of
 from syncd.daemon.metrics import Metrics
 from syncd.daemon.peer import Rights, listen
 from syncd.daemon.rota import Rota, Turn
-from syncd.daemon.schedule import every_so_long, trigger
+from syncd.daemon.schedule import every_so_long
 from syncd.daemon.systemd import Systemd
 from syncd.daemon.work import Result, asked, scheduled, told
 from syncd.desk import OPERATIONS, Desk
-from syncd.errors import ConfigurationError, DaemonError, Fault, StateError, SyncdError
+from syncd.errors import ConfigurationError, Fault, StateError, SyncdError
 from syncd.jobs import Job
 from syncd.notify.channels import channels
 from syncd.notify.sender import Sender
 from syncd.notify.watch import FAULT, SOURCE, unwritable, writable
-from syncd.setup import RUNTIME_SOCKET, Setup, read
+from syncd.setup import Setup, read
 from syncd.store import StateFile
 from syncd.store.journal import KEPT_RUNS
 
@@ -61,8 +59,6 @@ _HEARTBEAT: Final = 5.0
 """Seconds after which whoever follows hears something, even if nothing has happened."""
 _INCIDENTS: Final = {SOURCE: "the source can't be read", FAULT: "runs fail"}
 """What keeps it from being ready; a token that will expire does not."""
-_HOURLY: Final = "hourly"
-"""The alarm at which is looked for what becomes worth telling by time alone."""
 _GRACE: Final = 5.0
 """Seconds beyond `drain` until what only reads is left where it is."""
 
@@ -99,7 +95,7 @@ class Daemon:
         self._clock = clock or Clock()
         self._rota = Rota()
         self._cycles: list[_Cycle] = []
-        self._scheduler = AsyncIOScheduler(timezone=UTC)
+        self._alarms = Alarms(self._ring, self._look)
         self._threads = ThreadPoolExecutor(thread_name_prefix="cycle", max_workers=64)
         self._began = datetime.now(UTC)
         self._refused = ""
@@ -127,20 +123,19 @@ class Daemon:
         rights = Rights.of_group(self._setup.settings.control.group)
         path = socket_of(self._setup)
         with ExitStack() as stack:
-            network = _network_socket(self._setup)  # what can't be had is said before anything begins
+            network = network_socket(self._setup)  # what can't be had is said before anything begins
             listening = stack.enter_context(listen(path, rights))
             for each in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(each, self._stop)
             loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
-            server = _Server(_config(application(self, rights), PeerProtocol))
+            server = Server(application(self, rights), PeerProtocol)
             serving = loop.create_task(server.serve([listening]))
             self._send()
             self._metrics.know(target.name for target in self._setup.targets)
             overdue = self._recall()
             asked_for = self._listen(network)
-            self._set_alarms()
-            self._scheduler.start()
-            self._scheduler.add_job(self._tell, "interval", hours=1, args=[Result()], id=_HOURLY, coalesce=True)
+            self._alarms.set(self._setup.settings)
+            self._alarms.scheduler.start()
             log.info("started", pid=os.getpid(), socket=str(path), targets=len(self._setup.targets))
             self._systemd.ready()
             self._rota.due([target.name for target in self._setup.targets], full=False)
@@ -160,11 +155,11 @@ class Daemon:
         log.info("stopped", unfinished=not ended)
         return ended
 
-    def _listen(self, network: socket.socket | None) -> list[_Server]:
+    def _listen(self, network: socket.socket | None) -> list[Server]:
         """Answer on the network, where that is configured."""
         if network is None:
             return []
-        server = _Server(_config(health.application(self._metrics.registry, self._wrong), "h11"))
+        server = Server(health.application(self._metrics.registry, self._wrong), "h11")
         self._listening.append(asyncio.get_running_loop().create_task(server.serve([network])))
         log.info("listening", address=self._setup.settings.metrics.listen)
         return [server]
@@ -212,46 +207,14 @@ class Daemon:
 
     # -- what begins when ------------------------------------------------------------------------
 
-    def _set_alarms(self) -> None:
-        """Let the scheduler have one alarm for all targets of one schedule; alarms that stay keep their time."""
-        settings = self._setup.settings
-        wanted: dict[tuple[str, str], list[str]] = {}
-        for target, own in zip(self._setup.targets, (each.schedule for each in settings.target), strict=True):
-            for kind, line in (
-                ("sync", own.sync or settings.schedule.sync),
-                ("resync", own.resync or settings.schedule.resync),
-            ):
-                if line is not None and line != "never":
-                    wanted.setdefault((kind, line), []).append(target.name)
-        zone, jitter = settings.schedule.timezone, settings.schedule.jitter
-        alarms = {
-            f"{kind} {line} {zone} {jitter} {' '.join(names)}": (kind, line, names)
-            for (kind, line), names in wanted.items()
-        }
-        for alarm in self._alarms():
-            if alarm.id not in alarms:
-                alarm.remove()
-        for id_, (kind, line, names) in alarms.items():
-            if self._scheduler.get_job(id_) is None:
-                self._scheduler.add_job(
-                    self._ring,
-                    trigger(line, zone, jitter),
-                    args=[names],
-                    kwargs={"full": kind == "resync"},
-                    id=id_,
-                    name=kind,
-                    misfire_grace_time=None,
-                    coalesce=True,
-                    max_instances=1,
-                )
-
-    def _alarms(self) -> list[Alarm]:
-        return [alarm for alarm in self._scheduler.get_jobs() if alarm.id != _HOURLY]
-
-    async def _ring(self, names: list[str], *, full: bool) -> None:
+    async def _ring(self, names: list[str], full: bool) -> None:
         log.debug("due", targets=names, full=full)
         self._rota.due(names, full=full)
         self._begin_what_may()
+
+    async def _look(self) -> None:
+        """See each hour what becomes worth telling by time alone."""
+        await self._tell(Result())
 
     def _begin_what_may(self) -> None:
         if self._stopping.is_set():
@@ -392,21 +355,9 @@ class Daemon:
 
     def _set_right(self) -> None:
         """After a jump of the clock: what was missed is done once, and everything else is due from now on."""
-        now = datetime.now(UTC)
-        for alarm in self._alarms():
-            if alarm.next_run_time is not None and alarm.next_run_time <= now:
-                self._rota.due(alarm.args[0], full=alarm.kwargs["full"])
-            alarm.remove()
-        self._set_alarms()  # anew: a duration counts from when its alarm was set, which may lie years ahead by now
+        for names, full in self._alarms.set_anew(self._setup.settings):
+            self._rota.due(names, full=full)
         self._begin_what_may()
-
-    def _next(self, target: str) -> dict[str, Json]:
-        """Return by kind when a target is due next."""
-        found: dict[str, Json] = {"sync": None, "resync": None}
-        for alarm in self._alarms():
-            if target in alarm.args[0] and alarm.next_run_time is not None:
-                found[alarm.name] = timestamp(alarm.next_run_time.astimezone(UTC))
-        return found
 
     def _sentence(self) -> str:
         """Say in a line what goes on."""
@@ -424,11 +375,9 @@ class Daemon:
                     said.append(f"{cycle.kind} of {target}: {at['phase']}{people}")
         if said:
             return "; ".join(said)
-        coming = [alarm.next_run_time for alarm in self._alarms() if alarm.next_run_time is not None]
         paused = f"paused: {', '.join(sorted(self._rota.paused))}; " if self._rota.paused else ""
-        if not coming:
+        if (first := self._alarms.next()) is None:
             return f"{paused}no run is scheduled"
-        first = min(coming).astimezone(UTC)
         day = "" if first.date() == datetime.now(UTC).date() else f"{first:%Y-%m-%d} "
         return f"{paused}next run {day}{first:%H:%M:%S} UTC"
 
@@ -445,7 +394,7 @@ class Daemon:
 
     async def _come_to_an_end(self) -> bool:
         """Wait for what goes on, as long as it may take; return whether all of it ended."""
-        self._scheduler.shutdown(wait=False)
+        self._alarms.scheduler.shutdown(wait=False)
         self._systemd.status(self._sentence())
         if self._work:
             seconds = self._setup.settings.drain.total_seconds() + _GRACE
@@ -489,7 +438,7 @@ class Daemon:
                     "by": cycle.by,
                     **cycle.board.standing(target),
                 }
-        return self.about() | {"next": self._next(target), "running": running}
+        return self.about() | {"next": self._alarms.next_of(target), "running": running}
 
     def settled(self, operation: str, asked: BaseModel) -> None:
         """After `pause`: bring what goes on to an end; after `resume`: begin again."""
@@ -595,7 +544,7 @@ class Daemon:
             self._metrics.reload_failing.set(0)
             self._rota.forget({target.name for target in setup.targets})
             self._rota.paused = self._paused()
-            self._set_alarms()
+            self._alarms.set(setup.settings)
             self._rota.due(new, full=False)
             self._begin_what_may()
             log.info("reloaded", by=by, targets=len(setup.targets), new=sorted(new), gone=sorted(gone))
@@ -620,56 +569,11 @@ class Daemon:
         return setup
 
 
-def socket_of(setup: Setup) -> Path:
-    """Return where the daemon puts its socket: as configured, else in the runtime folder systemd made, else beside
-    the state file."""
-    if setup.settings.control.socket is None and (folder := os.environ.get("RUNTIME_DIRECTORY")):
-        return Path(folder.partition(":")[0]) / RUNTIME_SOCKET.name
-    return setup.sockets[0]
-
-
-def _network_socket(setup: Setup) -> socket.socket | None:
-    """Return the bound socket for health and figures, None where none is configured. Raises DaemonError."""
-    address = setup.settings.metrics.listen
-    if address is None:
-        return None
-    host, _, port = address.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    channel = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    try:
-        channel.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        channel.bind((host, int(port)))
-    except OSError as error:
-        channel.close()
-        raise DaemonError(f"metrics.listen: {address}: {error.strerror}") from None
-    return channel
-
-
 def _span(seconds: int) -> str:
     """Return so many seconds as a person says it."""
     if seconds < 100:
         return f"{seconds} s"
     return f"{round(seconds / 60)} min" if seconds < 6000 else f"{round(seconds / 3600)} h"
-
-
-class _Server(uvicorn.Server):
-    """Leaves the process's signals to the daemon."""
-
-    def capture_signals(self) -> Any:
-        return nullcontext()
-
-
-def _config(app: Callable[..., Awaitable[None]], protocol: Any) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http=protocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=2,
-    )
 
 
 def serve(setup: Setup) -> int:

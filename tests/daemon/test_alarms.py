@@ -28,9 +28,9 @@ def test_what_was_missed_is_due_once_and_the_rest_from_now_on(
     async def jump(by: timedelta) -> tuple[list[tuple[tuple[str, ...], frozenset[str]]], list[timedelta]]:
         daemon = Daemon(read(admin.folder / "syncd.toml"))
         daemon._stopping.set()  # nothing is to begin here
-        daemon._set_alarms()
-        daemon._scheduler.start(paused=True)
-        for alarm in daemon._alarms():
+        daemon._alarms.set(daemon._setup.settings)
+        daemon._alarms.scheduler.start(paused=True)
+        for alarm in daemon._alarms.scheduler.get_jobs():
             # Had the clock jumped ahead, they would lie behind us by so much; had it been set back, before us.
             alarm.modify(next_run_time=alarm.next_run_time - by)
             if isinstance(alarm.trigger, IntervalTrigger):
@@ -38,8 +38,10 @@ def test_what_was_missed_is_due_once_and_the_rest_from_now_on(
         daemon._set_right()
         turns = [(turn.targets, turn.full) for turn in daemon._rota.next()]
         now = datetime.now(UTC)
-        coming = [alarm.next_run_time - now for alarm in daemon._alarms() if alarm.name == "sync"]
-        daemon._scheduler.shutdown(wait=False)
+        hourly = daemon._alarms.scheduler.get_job("hourly").next_run_time - now
+        assert timedelta() < hourly <= timedelta(hours=1)
+        coming = [alarm.next_run_time - now for alarm in daemon._alarms.all() if alarm.name == "sync"]
+        daemon._alarms.scheduler.shutdown(wait=False)
         return turns, coming
 
     for by, due in ((timedelta(days=365), 1), (timedelta(hours=8), 1), (-timedelta(days=1), 0)):
@@ -58,10 +60,10 @@ def test_when_the_next_run_is_due_is_said_in_utc_and_with_its_day(
     async def said(schedule: str) -> str:
         monkeypatch.setenv("SYNCD__SCHEDULE__SYNC", schedule)
         daemon = Daemon(read(admin.folder / "syncd.toml"))
-        daemon._set_alarms()
-        daemon._scheduler.start(paused=True)
+        daemon._alarms.set(daemon._setup.settings)
+        daemon._alarms.scheduler.start(paused=True)
         sentence = daemon._sentence()
-        daemon._scheduler.shutdown(wait=False)
+        daemon._alarms.scheduler.shutdown(wait=False)
         return sentence
 
     # New York is five hours behind in winter.
