@@ -91,7 +91,8 @@ def _pictures(shown: Review) -> Iterator[str]:
     rows = []
     for picture in shown.pictures:
         parts = [f"{part.count:,} {part.words}" for part in (*picture.inside, *picture.outside)]
-        rows.append([picture.caption, ", ".join([*parts, f"{picture.untouched:,} not touched"])])
+        parts += [f"{picture.untouched:,} not touched"] if picture.untouched or not parts else []
+        rows.append([picture.caption, ", ".join(parts)])
     if rows:
         yield from _table(["of", "what happens"], rows, 0)
 
@@ -144,7 +145,7 @@ def _item(item: Item) -> Iterator[str]:
         for row in item.rows:
             yield f"  - {_difference(row)}"
     for verb, people in item.people:
-        yield f"  - {verb}: {prose(shortened(people))}"
+        yield f"  - {verb}: {shortened([code(who) for who in people])}"
 
 
 def _difference(row: Row) -> str:

@@ -1,25 +1,46 @@
 """How values from anywhere are said to a person, in every format: escaped once, here.
 
 Text from the source is hostile: control, format and bidirectional characters are shown as escapes, so that nobody's
-display name can move the cursor or turn a line around. What a format has to escape besides is its own affair.
+display name can move the cursor, turn a line around, or look like another. What a format has to escape besides is its
+own affair.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
 from syncd.core.model import Json
 
+END_OF_STOP: Final = {
+    "gone": "nothing is sent until `syncd relink`",
+    "refused": "nothing is sent until it takes the token again, which every run tries",
+    "failing": "the next run that has something to send tries again",
+}
+"""By why a target is left alone, what brings it back."""
+
+
+_MARK: Final = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+_DECEIVING: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\uffa0]"  # letters and marks that nobody sees
+    "|(?<![#*0-9\u00a9\u00ae\u203c-\u3299\U0001f000-\U0001faff])[\ufe00-\ufe0f]"  # a variant, of no symbol
+    f"|(?<={_MARK * 4}){_MARK}"  # accents that would pile up over the lines above
+)
+"""Characters that are called printable, and would hide, or hide something else."""
+
 
 def visible(text: str) -> str:
-    """Return text in which every control, format and bidirectional character is an escape such as `\\u202e`."""
+    """Return text in which whatever can't be seen, or turns or covers others, is an escape such as `\\u202e`."""
     if text.isprintable():
-        return text
-    return "".join(
-        char if char == " " or unicodedata.category(char)[0] not in "CZ" else f"\\u{ord(char):04x}" for char in text
-    )
+        return text if text.isascii() else _DECEIVING.sub(lambda found: _escape(found[0]), text)
+    shown = (char if char == " " or unicodedata.category(char)[0] not in "CZ" else _escape(char) for char in text)
+    return _DECEIVING.sub(lambda found: _escape(found[0]), "".join(shown))
+
+
+def _escape(char: str) -> str:
+    return f"\\u{ord(char):04x}"
 
 
 def plain(value: Json) -> str:

@@ -13,6 +13,7 @@ from syncd.core.plan import Action, Change, Held, Outcome, Plan, Result, Run
 from syncd.core.schema import MANAGER
 from syncd.report.items import Row
 from syncd.report.review import review
+from syncd.report.words import visible
 from tests.report import plans, samples
 from tests.report.samples import DEPARTMENT
 
@@ -166,6 +167,23 @@ def test_a_group_that_is_made_now_is_new_though_who_joins_it_is_held() -> None:
 def test_what_is_held_says_what_releases_it(limit: str, means: str) -> None:
     (item,) = review(replace(plan(), held=(Held(plans.LEAVE, limit, ""),))).items
     assert item.means == means
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Ada\u3164", "Ada\\u3164"),  # a Hangul filler: a letter that is nothing but white
+        ("A\u034fda", "A\\u034fda"),
+        ("ada\ufe0f", "ada\\ufe0f"),
+        ("e" + "\u0301" * 7, "e" + "\u0301" * 4 + "\\u0301" * 3),
+        ("a\nb" + "\u115f", "a\\u000ab\\u115f"),
+        ("\u2764\ufe0f \u0928\u093f\u0930\u094d\u092e\u0932\u093e", None),  # a heart, and Nirmala
+        ("Nguye\u0302\u0303n \u05de\u05b7\u05d6\u05b8\u05bc\u05dc", None),
+        ("\u845b\U000e0100\u57ce", None),  # the variant that a Japanese family writes
+    ],
+)
+def test_what_nobody_would_see_is_an_escape_and_what_people_are_called_is_not(text: str, shown: str | None) -> None:
+    assert visible(text) == (shown or text)
 
 
 def test_a_plan_saved_before_doesnt_claim_to_know_how_many_groups_there_are() -> None:
