@@ -123,7 +123,8 @@ def _attention(row: dict[str, Any]) -> Iterator[Text]:
         if reason := " ".join(str(incident["detail"].get("reason", "")).split()):
             words = _INCIDENTS.get(incident["kind"], incident["kind"])
             yield line(f"{words} since {minute(_moment(incident['since']))}: {reason}", "bold red")
-    if count := row["unsettled"]:
+    in_flight = daemon is not None and daemon["running"] is not None
+    if (count := row["unsettled"]) and not in_flight:
         noun = "change" if count == 1 else "changes"
         yield line(f"of {count} {noun} nobody knows yet what came; the next run looks", "yellow")
     pace = row["concurrency"]

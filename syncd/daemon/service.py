@@ -387,7 +387,8 @@ class Daemon:
         """Come to an end; told twice, at once."""
         again = self._stopping.is_set()
         log.info("stopping", again=again)
-        self._systemd.stopping()
+        # What reads, notices and servers each have their grace, one after the other.
+        self._systemd.stopping(self._setup.settings.drain.total_seconds() + 4 * _GRACE)
         self._stopping.set()
         for cycle in self._cycles:
             cycle.brake.pull()

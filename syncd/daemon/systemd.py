@@ -29,9 +29,9 @@ class Systemd:
         """The configuration is being read again; `ready` follows."""
         self._tell(f"RELOADING=1\nMONOTONIC_USEC={int(clock_gettime(CLOCK_MONOTONIC) * 1_000_000)}")
 
-    def stopping(self) -> None:
-        """We were told to stop, and are about to."""
-        self._tell("STOPPING=1")
+    def stopping(self, within: float) -> None:
+        """We were told to stop, and are about to; it may take so many seconds, however few the unit allows."""
+        self._tell(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={round(within * 1_000_000)}")
 
     def alive(self) -> None:
         """The event loop turns."""

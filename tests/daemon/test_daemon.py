@@ -265,16 +265,19 @@ def test_a_good_configuration_is_taken_over_and_a_bad_one_refused(admin: Adminis
 def test_who_follows_hears_how_far_it_is_and_need_not_stay(admin: Administrator, sandbox: Sandbox) -> None:
     with Running(admin, **NEVER) as running:
         first_run(running)
-        admin.people(person(key) for key in range(1, 101))
-        sandbox.faults({"fault": "delay", "milliseconds": 200, "method": "POST"})
+        admin.people(person(key) for key in range(1, 21))
+        sandbox.faults({"fault": "delay", "milliseconds": 2000, "method": "POST"})
         command = [str(Path(sys.executable).with_name("syncd")), "resync"]
         follower = subprocess.Popen(command, cwd=admin.folder, env=admin.environment, stderr=subprocess.PIPE, text=True)
-        running.until(goes_on)
+        running.until(lambda status: status["unsettled"])
+        said = admin.syncd("status").out
+        assert "resync goes on since" in said
+        assert "nobody knows" not in said, "what is in flight is waited for"
         follower.send_signal(signal.SIGINT)
         _, said_last = follower.communicate()
         assert "the daemon goes on with it" in said_last
-        running.until(lambda status: status["users"]["active"] == 100)
-        assert any("pushing to sandbox: " in said for said in running.heard)
+        running.until(lambda status: status["users"]["active"] == 20)
+        assert any("pushing to sandbox: " in each for each in running.heard)
 
 
 def test_two_people_at_once_wait_for_each_other(admin: Administrator, sandbox: Sandbox) -> None:

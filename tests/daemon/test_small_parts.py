@@ -80,11 +80,11 @@ def test_what_systemd_is_told(told: socket.socket, tmp_path: Path) -> None:
         systemd.status("forged\nREADY=1")
         systemd.alive()
         systemd.reloading()
-        systemd.stopping()
+        systemd.stopping(40.5)
         *said, reloading, stopping = heard(told)
     assert said == ["READY=1", "STATUS=pushing to lucid: 1 of 2", "STATUS=forged READY=1", "WATCHDOG=1"]
     assert reloading.startswith("RELOADING=1\nMONOTONIC_USEC=")
-    assert stopping == "STOPPING=1"
+    assert stopping == "STOPPING=1\nEXTEND_TIMEOUT_USEC=40500000"
 
 
 def test_the_watchdog_is_fed_where_it_is_ours() -> None:
