@@ -521,8 +521,12 @@ class Execution:
             raise Refusal(Result.REFUSED, "the members are as they should be already")
         status, left = await self._members.send(link, group, wanted, adding=change.action is Action.ADD_MEMBERS)
         if len(left) == len(wanted):
-            raise Refusal(Result.SKIPPED, f"none of the {len(left)} members has an account")
-        remark = f"without {len(left)} who have no account yet ({', '.join(left[:_NAMED])})" if left else ""
+            who = (
+                f"none of the {len(left)} members has an account" if len(left) > 1 else "the only member has no account"
+            )
+            raise Refusal(Result.SKIPPED, who)
+        have = "have" if len(left) > 1 else "has"
+        remark = f"without {len(left)} who {have} no account yet ({', '.join(left[:_NAMED])})" if left else ""
         return Done(status, remark, finished=not left)
 
     def members_to_change(self, change: Change) -> list[Member]:

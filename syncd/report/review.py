@@ -181,7 +181,8 @@ class _Items:
             state=change.state.value if change.state else "",
             department=plain(department),
             groups=tuple(dict.fromkeys(map(visible, groups))),
-            notes=judging.notes(change, self._context, odd),
+            # What wasn't done is told by what it means: it must not read as if it were.
+            notes=() if section == "undone" else judging.notes(change, self._context, odd),
             rows=rows,
             came=who if change.action is not Action.REMOVE_MEMBERS else (),
             went=who if change.action is Action.REMOVE_MEMBERS else (),
@@ -394,6 +395,7 @@ def _effort(plan: Plan, run: Run | None) -> str:
 #  Whom a picture counts once, however many items speak of them: the first section that fits.
 _STATES: Final = (
     ("held", "held", Meaning.HELD),
+    ("undone", "not done", Meaning.TROUBLE),
     ("deactivated", "lose access", Meaning.DEACTIVATE),
     ("changed", "changed", Meaning.CHANGE),
 )
@@ -417,8 +419,9 @@ def _pictures(plan: Plan, items: Iterable[Item]) -> tuple[Picture, ...]:
             continue
         # Who is new, or was switched off, isn't among the managed; neither is who waits to become one.
         new = states.get("created", set())
-        waiting = states.get("waiting", set())
-        seen = new | waiting
+        waiting = states.get("waiting", set()) - new
+        missing = states.get("missing", set()) - new - waiting
+        seen = new | waiting | missing
         inside = []
         for code, words, meaning in _STATES:
             keys = states.get(code, set()) - seen
@@ -427,7 +430,8 @@ def _pictures(plan: Plan, items: Iterable[Item]) -> tuple[Picture, ...]:
             inside.append(Tally(code, words, len(keys), meaning))
         outside = [
             Tally("created", "new", len(new), Meaning.CREATE),
-            Tally("waiting", "new, held", len(waiting - new), Meaning.HELD),
+            Tally("waiting", "new but held", len(waiting), Meaning.HELD),
+            Tally("missing", "new but not done", len(missing), Meaning.TROUBLE),
         ]
         shown = (tuple(each for each in part if each.count) for part in (inside, outside))
         pictures.append(Picture(one if managed[kind] == 1 else noun, managed[kind], *shown))
@@ -441,9 +445,11 @@ _COMING: Final = frozenset(
 
 def _state(item: Item) -> str:
     """Return as what an item counts in a picture; "" for what isn't done."""
-    if item.section in ("rejected", "undone"):
+    if item.section == "rejected":
         return ""
     coming = item.action in _COMING
+    if item.section == "undone":
+        return "missing" if coming else "undone"
     if item.section == "held":
         return "waiting" if coming else "held"
     if item.section in ("deactivated", "deleted"):

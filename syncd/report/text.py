@@ -241,7 +241,7 @@ def _first(shown: Review, rest: int | None) -> Iterator[Text]:
         line = Text("  limits: ", style="dim")
         for index, use in enumerate(used):
             line.append(", " if index else "")
-            style = "bold magenta" if use.exceeded else ""
+            style = "not dim bold magenta" if use.exceeded else ""
             line.append(f"{use.limit} {use.affected:,} of at most {use.most:,}", style=style)
         yield line
     sections = {section.code: items for section, items in shown.sections()}

@@ -43,8 +43,8 @@ def test_one_person_who_cannot_be_created_stops_nobody_else(tmp_path: Path) -> N
             ("update_user", "4", "skipped", 0, "the manager 2 has no account"),
             ("create_group", "a", "applied", 201, ""),
             ("create_group", "b", "applied", 201, ""),
-            ("add_members", "a", "applied", 204, "without 1 who have no account yet (2)"),
-            ("add_members", "b", "skipped", 0, "none of the 1 members has an account"),
+            ("add_members", "a", "applied", 204, "without 1 who has no account yet (2)"),
+            ("add_members", "b", "skipped", 0, "the only member has no account"),
         ]
         assert run.error == ""
         assert world.scim.members("Group a") == {"u1"}

@@ -190,7 +190,7 @@ def test_nobody_who_is_gone_is_put_into_a_group(tmp_path: Path) -> None:
         plan = world.plan()
         with world.state.atomic():
             world.snapshot.lose(Kind.USER, "1")
-        assert detail(world.push(plan), Action.ADD_MEMBERS, "a") == "without 1 who have no account yet (1)"
+        assert detail(world.push(plan), Action.ADD_MEMBERS, "a") == "without 1 who has no account yet (1)"
         assert world.scim.members("Group a") == {"u2"}
 
 

@@ -146,6 +146,24 @@ def test_the_picture_counts_everybody_once() -> None:
     assert (groups.managed, groups.untouched) == (41, 39)
 
 
+def test_the_picture_of_a_run_shows_what_was_not_done() -> None:
+    run = replace(plans.RUN, plan=replace(plans.PLAN, held=(), managed=100))
+    people, groups = review(run).pictures
+    # One is made; invited, linked, taken over: not; one is not renamed.
+    assert [(part.code, part.count) for part in (*people.inside, *people.outside)] == [
+        ("undone", 1),
+        ("created", 1),
+        ("missing", 3),
+    ]
+    assert [(part.code, part.count) for part in (*groups.inside, *groups.outside)] == [("undone", 1), ("missing", 1)]
+
+
+def test_what_was_not_done_does_not_read_as_if_it_were() -> None:
+    run = replace(plans.RUN, plan=plan(plans.LEAVE), outcomes=(Outcome(plans.LEAVE, Result.FAILED, 422, "no"),))
+    (item,) = review(run).items
+    assert (item.notes, item.means.partition(";")[0]) == ((), "can still get in")
+
+
 def test_a_group_that_is_made_now_is_new_though_who_joins_it_is_held() -> None:
     made = Change(Action.CREATE_GROUP, "g9", "Ops", {}, {"displayName": "Ops"}, "new in the source")
     joins = Change.of_members(Action.ADD_MEMBERS, "g9", "Ops", ["1004"], [])
