@@ -25,7 +25,7 @@ from syncd.scim.pace import Waits, Window
 from syncd.scim.transport import Transport
 from syncd.settling import Settling
 from syncd.setup import Setup, Target
-from syncd.store import Snapshot, StateFile, Stop
+from syncd.store import Hold, Snapshot, StateFile, Stop
 from syncd.terms import Bookkeeping
 
 log = structlog.get_logger()
@@ -87,7 +87,12 @@ async def _carry_out(planned: Planned, state: StateFile, progress: Progress, bra
     with state.atomic():
         number = journal.begin(plan, started)
         if failure is None:
+            untouched = plan.base_serial == snapshot.serial
             _remember(planned, state)
+            if untouched and not planned.complete:
+                # Of a saved plan, or of one person, for somebody to decide about. What is no longer withheld, or still
+                # is after others changed something, is for a complete plan to say.
+                _say_held(target.name, state.holds(target.name).add(plan.held, started))
     bound = bound.bind(run=number)
     outcomes: tuple[Outcome, ...] = ()
     requests, waits = 0, Waits()
@@ -158,10 +163,14 @@ def _remember(planned: Planned, state: StateFile) -> None:
     planned.bookkeeping.write(snapshot, moment)
     if planned.complete:
         kept = () if planned.discovered is not None else RESYNC_ONLY
-        for hold in state.holds(target).refresh(plan, moment, kept):
-            log.info("held", target=target, hold=hold.id, limit=hold.limit, reason=hold.reason)
+        _say_held(target, state.holds(target).refresh(plan, moment, kept))
         everything = (*plan.changes, *(each.change for each in (*plan.held, *plan.rejected)))
         state.quarantine(target).refresh({change.id for change in everything})
+
+
+def _say_held(target: str, holds: Sequence[Hold]) -> None:
+    for hold in holds:
+        log.info("held", target=target, hold=hold.id, limit=hold.limit, reason=hold.reason)
 
 
 def _stop(snapshot: Snapshot, failure: TargetError) -> None:

@@ -265,7 +265,15 @@ def test_a_stopped_target_is_the_gravest_reason(case: Case) -> None:
         case.snapshot.set_stop(Stop("gone", "none of 40 managed users is there any more", NOON))
     case.run(plan(held=(Held(LEAVE, "deactivate", LIMIT),)))
     assert "waits for the stopped target (none of 40 managed users is there any more)" in case.verdict("1")
-    assert "nothing is written until `syncd relink`" in case.sentences("1", "stopped")[0]
+    assert "nothing is sent until `syncd relink`" in case.sentences("1", "stopped")[0]
+
+
+def test_a_target_that_refused_the_token_is_not_said_to_need_relinking(case: Case) -> None:
+    case.account("1")
+    with case.state.atomic():
+        case.snapshot.set_stop(Stop("refused", "refuses the token", NOON))
+    (sentence,) = case.sentences("1", "stopped")
+    assert sentence.endswith("refuses the token; nothing is sent until it takes the token again, which every run tries")
 
 
 def test_whom_a_later_reading_no_longer_returned_is_gone(case: Case) -> None:
@@ -581,6 +589,15 @@ def test_a_group_with_held_members_says_how_many(case: Case) -> None:
     case.run(plan(held=(Held(removal, "remove_members", "too many"),)))
     assert "2 people held: remove_members" in case.sentences("g", "members")
     assert case.verdict("g").endswith("removing members is held by remove_members (too many).")
+
+
+def test_what_waits_for_another_held_change_says_for_which(case: Case) -> None:
+    case.account("1")
+    removal = Change.of_members(Action.REMOVE_MEMBERS, "g", "Design", ["1"], [])
+    case.run(plan(held=(Held(LEAVE, "deactivate", LIMIT), Held(removal, "deactivate", f"1 of them stay: {LIMIT}"))))
+    leaving, waiting = case.sentences("1", "holds")
+    assert leaving.endswith(f"`syncd approve {LEAVE.id[:8]}` releases it")
+    assert waiting.endswith(f"; it waits until {LEAVE.id[:8]} is approved as well")
 
 
 def test_a_group_that_is_missing_says_since_when(case: Case) -> None:

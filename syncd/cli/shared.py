@@ -118,12 +118,9 @@ def minute(moment: datetime) -> str:
 
 def stop_sentence(cause: str, reason: str, since: datetime) -> str:
     """Say since when and why a target is left alone, and what brings it back."""
-    back = {
-        "gone": "nothing is sent until `syncd relink`",
-        "refused": "nothing is sent until it takes the token again, which every run tries",
-        "failing": "the next run that has something to send tries again",
-    }
-    return f"stopped since {minute(since)}: {reason}; {back[cause]}"
+    from syncd.report.words import END_OF_STOP
+
+    return f"stopped since {minute(since)}: {reason}; {END_OF_STOP[cause]}"
 
 
 def pause_sentence(by: str, since: datetime) -> str:

@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import Final
 
 from syncd.core.model import Json, Known, State
-from syncd.core.plan import Action
 from syncd.core.policy import NEVER_RELEASED, PROTECTED
 from syncd.errors import SyncdError, TargetPaused
 from syncd.report.text import visible
 from syncd.setup import Setup
 from syncd.store import Decision, Hold, Pause, StateFile
+from syncd.store.lookup import awaited, unapproved
 
 _ALL: Final = "all"
 _LISTED: Final = 10
@@ -43,14 +43,14 @@ def approve(
         for name, found in released.items():
             state.holds(name).approve([hold.id for hold in found], by, now, now + targets[name].approval_lasts)
         done = _again(state, released)
-        awaited = {name: _awaited(found, _unapproved(state, name, now)) for name, found in done.items()}
+        waiting = {name: awaited(found, unapproved(state.holds(name), now)) for name, found in done.items()}
     return [
         {
             "target": name,
             "approved": [
-                hold.to_json() | {"waits_for": [each.id for each in awaited[name].get(hold.id, ())]} for hold in found
+                hold.to_json() | {"waits_for": [each.id for each in waiting[name].get(hold.id, ())]} for hold in found
             ],
-            "awaited": [each.to_json() for each in _each_once(awaited[name].values())],
+            "awaited": [each.to_json() for each in _each_once(waiting[name].values())],
             "not_approved": [hold.to_json() for hold in refused[name]],
         }
         for name, found in done.items()
@@ -59,32 +59,6 @@ def approve(
 
 def _each_once(lists: Iterable[Iterable[Hold]]) -> Iterable[Hold]:
     return {hold.id: hold for holds in lists for hold in holds}.values()
-
-
-def _unapproved(state: StateFile, target: str, now: datetime) -> list[Hold]:
-    approved = state.holds(target).approved(now)
-    return [hold for hold in state.holds(target).all() if hold.id not in approved]
-
-
-def _awaited(found: Iterable[Hold], withheld: Iterable[Hold]) -> dict[str, list[Hold]]:
-    """Return by id what some changes of members still wait for, of what is withheld: who keeps the account keeps the
-    groups, and who has none yet, or a group that isn't there, can't be joined."""
-    hindering = {
-        Action.REMOVE_MEMBERS: ((Action.DEACTIVATE_USER, Action.DELETE_USER), (Action.DELETE_GROUP,)),
-        Action.ADD_MEMBERS: ((Action.CREATE_USER, Action.ADOPT_USER), (Action.CREATE_GROUP, Action.ADOPT_GROUP)),
-    }
-    of = {(hold.change.action, hold.change.key): hold for hold in withheld}
-    awaited = {}
-    for hold in found:
-        change = hold.change
-        people, groups = hindering.get(change.action, ((), ()))
-        hinders = [
-            *((action, key) for action in people for key in change.members),
-            *((action, key) for action in groups for key in (change.key, *change.subgroups)),
-        ]
-        if waiting := [of[each] for each in hinders if each in of]:
-            awaited[hold.id] = waiting
-    return awaited
 
 
 def reject(

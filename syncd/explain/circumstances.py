@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -13,12 +13,14 @@ from syncd.core.plan import Action, Change, Result, Trouble, timestamp
 from syncd.core.policy import NEVER_RELEASED
 from syncd.report.explanation import Part
 from syncd.report.text import drift_details
+from syncd.report.words import END_OF_STOP
 from syncd.store import Decision, Hold, Quarantined, StateFile, Stop
 from syncd.store.journal import PastOutcome, PastPlan
-from syncd.store.lookup import holds_naming
+from syncd.store.lookup import awaited, holds_naming, unapproved
 
 _OUTCOMES_SHOWN: Final = 5
 _ID_SHOWN: Final = 8
+_AWAITED_SHOWN: Final = 3
 _DOING: Final = {
     Action.CREATE_USER: "creating the account",
     Action.ADOPT_USER: "taking over the account",
@@ -55,6 +57,8 @@ class Circumstances:
     now: datetime
     holds: tuple[Hold, ...]
     """The oldest first; of a person also the membership changes that they are part of."""
+    awaited: Mapping[str, Sequence[Hold]]
+    """By a hold's id what has to be released as well, for it only waits for that."""
     quarantined: tuple[Quarantined, ...]
     last: PastPlan | None
     """The last run that was about everybody."""
@@ -72,12 +76,17 @@ class Circumstances:
         about_user = kind is Kind.USER
         journal = state.journal(target)
         last, resync = journal.last_plan(), journal.last_plan("resync")
+        known = state.holds(target)
+        holds = tuple(hold for hold in holds_naming(known, key) if _concerns(hold.change, kind, key))
         return cls(
             target=target,
             kind=kind,
             key=key,
             now=now,
-            holds=tuple(hold for hold in holds_naming(state.holds(target), key) if _concerns(hold.change, kind, key)),
+            holds=holds,
+            awaited=awaited(holds, unapproved(known, now))
+            if any(_is_of_members(hold.change) for hold in holds)
+            else {},
             quarantined=tuple(state.quarantine(target).of(key, about_user)),
             last=last,
             problems=tuple(each for each in (last.problems if last else ()) if each.key == key and each.kind == kind),
@@ -89,7 +98,7 @@ class Circumstances:
     @property
     def own_holds(self) -> list[Hold]:
         """The holds of changes to the resource itself."""
-        return [hold for hold in self.holds if hold.change.key == self.key and not _is_membership(hold.change)]
+        return [hold for hold in self.holds if hold.change.key == self.key and not _is_of_members(hold.change)]
 
     def name(self) -> str:
         """Return what the resource is called where only changes speak of it."""
@@ -142,9 +151,7 @@ class Circumstances:
     def _stop(self) -> Iterator[Part]:
         if self.stop is None:
             return
-        sentence = (
-            f"stopped since {spoken(self.stop.since)}: {self.stop.reason}; nothing is written until `syncd relink`"
-        )
+        sentence = f"stopped since {spoken(self.stop.since)}: {self.stop.reason}; {END_OF_STOP[self.stop.cause]}"
         facts = {"cause": self.stop.cause, "reason": self.stop.reason, "since": timestamp(self.stop.since)}
         yield Part("stopped", "The target is stopped", (sentence,), facts)
 
@@ -157,7 +164,7 @@ class Circumstances:
 
     def _holds(self) -> Iterator[Part]:
         if self.holds:
-            sentences = tuple(_held(hold, self.now) for hold in self.holds)
+            sentences = tuple(_held(hold, self.awaited.get(hold.id, ()), self.now) for hold in self.holds)
             yield Part("holds", "Held", sentences, {"holds": [hold.to_json() for hold in self.holds]})
 
     def _quarantine(self) -> Iterator[Part]:
@@ -181,14 +188,14 @@ class Circumstances:
             yield Part("outcomes", "Last outcomes", sentences, {"outcomes": [each.to_json() for each in self.outcomes]})
 
 
-def _is_membership(change: Change) -> bool:
+def _is_of_members(change: Change) -> bool:
     return change.action in (Action.ADD_MEMBERS, Action.REMOVE_MEMBERS)
 
 
 def _concerns(change: Change, kind: Kind, key: str) -> bool:
     if change.action.about_user is (kind is Kind.USER) and change.key == key:
         return True
-    return _is_membership(change) and key in (change.members if kind is Kind.USER else change.subgroups)
+    return _is_of_members(change) and key in (change.members if kind is Kind.USER else change.subgroups)
 
 
 def _hold(hold: Hold, now: datetime) -> str:
@@ -205,13 +212,17 @@ def _hold(hold: Hold, now: datetime) -> str:
             return f"is held by {hold.limit} ({hold.reason})"
 
 
-def _held(hold: Hold, now: datetime) -> str:
+def _held(hold: Hold, awaited: Sequence[Hold], now: datetime) -> str:
     """Say in a sentence what is held, since when, and how to release it."""
     change = hold.change
     what = f"{hold.id[:_ID_SHOWN]}: {change.action.value} of {change.name}, since {spoken(hold.since)}"
     sentence = f"{what}: {_hold(hold, now)}"
     if hold.limit in NEVER_RELEASED:
         return f"{sentence}; no approval releases that"
+    if awaited:
+        ids = " ".join(each.id[:_ID_SHOWN] for each in awaited[:_AWAITED_SHOWN])
+        more = f" and {len(awaited) - _AWAITED_SHOWN} more" if len(awaited) > _AWAITED_SHOWN else ""
+        return f"{sentence}; it waits until {ids}{more} {'is' if len(awaited) == 1 else 'are'} approved as well"
     return sentence if hold.decision else f"{sentence}; `syncd approve {hold.id[:_ID_SHOWN]}` releases it"
 
 

@@ -15,7 +15,7 @@ from typing import Final
 import orjson
 
 from syncd.core.model import Json
-from syncd.core.plan import Change, Plan, timestamp
+from syncd.core.plan import Change, Held, Plan, timestamp
 from syncd.store.rows import Rows, dumped, moment_of, spoken, text_of
 
 _COLUMNS: Final = "id, change, limit_name, reason, since, decision, by, decided, expires"
@@ -114,12 +114,20 @@ class Holds(Rows):
             "UPDATE holds SET change = ?, limit_name = ?, reason = ? WHERE target = ? AND id = ?",
             [(*row, self._target, id_) for id_, row in shown.items() if id_ in known and known[id_] != row],
         )
-        new = {id_: each for id_, each in held.items() if id_ not in known and each.limit not in unseen}
-        self._conn.executemany(
-            "INSERT INTO holds (target, id, change, limit_name, reason, since) VALUES (?, ?, ?, ?, ?, ?)",
-            [(self._target, id_, *shown[id_], text_of(now)) for id_ in new],
-        )
-        return [Hold(id_, each.change, each.limit, each.reason, now) for id_, each in new.items()]
+        return self.add([each for id_, each in held.items() if id_ not in known and each.limit not in unseen], now)
+
+    def add(self, held: Iterable[Held], now: datetime) -> list[Hold]:
+        """Write down what is withheld as well; return what was not known to be."""
+        added = []
+        for each in held:
+            row = (each.id, dumped(each.change.to_json()), each.limit, each.reason, text_of(now))
+            done = self._conn.execute(
+                "INSERT OR IGNORE INTO holds (target, id, change, limit_name, reason, since) VALUES (?, ?, ?, ?, ?, ?)",
+                [self._target, *row],
+            )
+            if done.rowcount:
+                added.append(Hold(each.id, each.change, each.limit, each.reason, now))
+        return added
 
     def all(self) -> list[Hold]:
         """Return everything withheld, the oldest first."""

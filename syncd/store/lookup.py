@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import orjson
 
 from syncd.core.model import Entry, Kind
+from syncd.core.plan import Action
 from syncd.store.holds import Hold, Holds
 from syncd.store.journal import pattern_of
 from syncd.store.snapshot import Snapshot
@@ -49,3 +50,30 @@ def holds_naming(holds: Holds, text: str) -> list[Hold]:
     if not text.isascii():  # whose case SQLite doesn't fold
         return holds.all()
     return holds._select("change LIKE ? ESCAPE '!'", pattern_of(text))
+
+
+def unapproved(holds: Holds, now: datetime) -> list[Hold]:
+    """Return what is withheld and not released."""
+    approved = holds.approved(now)
+    return [hold for hold in holds.all() if hold.id not in approved]
+
+
+def awaited(found: Iterable[Hold], withheld: Iterable[Hold]) -> Mapping[str, Sequence[Hold]]:
+    """Return by id what some changes of members still wait for, of what is withheld: who keeps the account keeps the
+    groups, and who has none yet, or a group that isn't there, can't be joined."""
+    hindering = {
+        Action.REMOVE_MEMBERS: ((Action.DEACTIVATE_USER, Action.DELETE_USER), (Action.DELETE_GROUP,)),
+        Action.ADD_MEMBERS: ((Action.CREATE_USER, Action.ADOPT_USER), (Action.CREATE_GROUP, Action.ADOPT_GROUP)),
+    }
+    of = {(hold.change.action, hold.change.key): hold for hold in withheld}
+    waiting = {}
+    for hold in found:
+        change = hold.change
+        people, groups = hindering.get(change.action, ((), ()))
+        hinders = [
+            *((action, key) for action in people for key in change.members),
+            *((action, key) for action in groups for key in (change.key, *change.subgroups)),
+        ]
+        if hindered := [of[each] for each in hinders if each in of]:
+            waiting[hold.id] = hindered
+    return waiting

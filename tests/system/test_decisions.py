@@ -333,6 +333,23 @@ def test_the_beginning_of_two_ids_is_refused_with_both(admin: Administrator) -> 
     assert admin.syncd("approve", alike[0][1]).code == 0
 
 
+@pytest.mark.parametrize("way", ["a saved plan", "one person"])
+def test_what_a_plan_of_less_than_everything_holds_can_be_decided_about(
+    admin: Administrator, sandbox: Sandbox, way: str
+) -> None:
+    admin.people(staff())
+    assert admin.syncd("sync").code == 0
+    admin.people(staff(*LEAVERS))
+    assert admin.syncd("plan", "-o", "plan.json").code == 3
+    command = ("apply", "plan.json") if way == "a saved plan" else ("sync", "--user", str(LEAVERS[0]))
+    assert admin.syncd(*command).code == 3
+    held = admin.syncd("holds", "--json").json["holds"]
+    assert len(held) == (len(LEAVERS) if way == "a saved plan" else 1)
+    assert admin.syncd("approve", held[0]["id"]).code == 0
+    assert admin.syncd("sync").code == 3
+    assert off(sandbox) == {held[0]["change"]["key"]}
+
+
 def test_two_targets_are_decided_about_together_or_one_by_one(admin: Administrator, sandbox: Sandbox) -> None:
     text = (admin.folder / "syncd.toml").read_text()
     table = f'[[target]]\nname = "second"\nbase_url = "{sandbox.base_url}"\ntoken = {{ env = "SYNCD_TOKEN" }}\n'
