@@ -379,6 +379,7 @@ def _hold_with_them(changes: Iterable[Change], held: Iterable[Held]) -> tuple[li
         if any(go):
             allowed.append(change.with_members(*go))
         causes = [*(waiting[key] for key in stay[0]), *(waiting_groups[key] for key in stay[1])]
-        count = f"{len(causes)} of them {'stay for now' if removing else 'are not there yet'}"
+        one, several = ("stays for now", "stay for now") if removing else ("is not there yet", "are not there yet")
+        count = f"one of them {one}" if len(causes) == 1 else f"{len(causes):,} of them {several}"
         dependent.append(Held(change.with_members(*stay), causes[0].limit, f"{count}: {causes[0].reason}"))
     return allowed, dependent

@@ -185,9 +185,12 @@ def _json(item: Item) -> dict[str, Json]:
 # -- for people ---------------------------------------------------------------------------------------------
 
 
+_NEW: Final = "New since the review"
+
+
 def _sections(difference: Difference) -> Iterator[tuple[str, list[tuple[Item, str]]]]:
     """Yield headings with their items, and what is to be said of each besides."""
-    yield "New since the review", [(item, _held(item)) for item in difference.added]
+    yield _NEW, [(item, "") for item in difference.added]
     yield "No longer needed", [(item, "") for item in difference.dropped]
     yield "Otherwise than reviewed", [(each.after, _instead(each)) for each in difference.altered]
     yield (
@@ -233,8 +236,12 @@ def lines(difference: Difference) -> Iterator[Text]:
     yield title.append(difference.sentence, style="green not bold" if difference.is_none else "yellow not bold")
     for heading, items in _sections(difference):
         if items:
-            yield Text(f"{heading} ({len(items)}):", style="bold")
+            yield Text(f"{heading} ({len(items):,}):", style="bold")
+        why = ""
         for item, said in items:
+            if heading == _NEW and _held(item) != why:
+                why = _held(item)
+                yield Text(f"  {why or 'not held'}:", style="magenta" if why else "")
             line = Text(f"  {item.sign} {item.action:<16} ").append(item.name, style="bold")
             line.append(f" ({item.key})" if item.key != item.name else "").append(f": {item.reason}")
             yield line
@@ -259,7 +266,11 @@ def markdown(difference: Difference) -> str:
         if not items:
             continue
         made += [f"### {heading}: {len(items):,}", ""]
+        why = ""
         for item, said in items:
+            if heading == _NEW and _held(item) != why:
+                why = _held(item)
+                made += [*([""] if made[-1] else []), f"**{prose(why or 'not held')}**", ""]
             key = f" {code(item.key)}" if item.key and item.key != item.name else ""
             name = f" {code(item.name)}" if item.name else ""
             made.append(f"- {item.words}{name}{key}: {prose(item.reason)}{f' — {prose(said)}' if said else ''}")

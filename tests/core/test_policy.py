@@ -276,8 +276,8 @@ def test_who_keeps_the_account_keeps_the_groups(rules: Policy, missing: dict[str
     cause = held[0]
     assert held == [
         Held(deactivate("1"), cause.limit, cause.reason),
-        Held(remove("g", "1"), cause.limit, f"1 of them stay for now: {cause.reason}"),
-        Held(remove("h", "1"), cause.limit, f"1 of them stay for now: {cause.reason}"),
+        Held(remove("g", "1"), cause.limit, f"one of them stays for now: {cause.reason}"),
+        Held(remove("h", "1"), cause.limit, f"one of them stays for now: {cause.reason}"),
     ]
 
 

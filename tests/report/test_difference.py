@@ -50,6 +50,17 @@ def test_something_else_for_the_same_person_is_told_as_a_pair() -> None:
     assert 'userName: "fay@x.org" -> "other@x.org"' in text
 
 
+def test_what_holds_many_is_said_once() -> None:
+    held = tuple(Held(replace(plans.STAY, key=key), "deactivate", "two of three") for key in ("1", "2"))
+    found = compare(OLD, replace(OLD, changes=(*OLD.changes, plans.INVITE), held=held))
+    text = [line.plain for line in lines(found)]
+    assert [line.strip() for line in text if "held" in line or "two of three" in line] == [
+        "held by deactivate: two of three:",
+    ]
+    assert markdown(found).count("two of three") == 1
+    assert "\n\n\n" not in markdown(found)
+
+
 def test_another_action_for_the_same_person_says_what_it_was() -> None:
     leave = replace(plans.LEAVE, key=plans.RENAME.key)
     found = compare(OLD, replace(OLD, changes=(plans.CREATE, leave)))
