@@ -56,6 +56,7 @@ def test_what_holds_many_is_said_once() -> None:
     text = [line.plain for line in lines(found)]
     assert [line.strip() for line in text if "held" in line or "two of three" in line] == [
         "held by deactivate: two of three:",
+        "not held:",
     ]
     assert markdown(found).count("two of three") == 1
     assert "\n\n\n" not in markdown(found)
