@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -155,7 +156,7 @@ def _lines(kind: Kind) -> WrapValidator:
             faults.append(InitErrorDetails(type=error, loc=(path,), input=None))
 
         for path, spec in value.items():
-            if isinstance(spec, dict) and set(spec) != {"cel"}:
+            if isinstance(spec, dict) and set(spec) != {"cel"} and not any(map(_like_cel, spec)):
                 fault(path, f'a path with a dot needs quotes: "{path}.{next(iter(spec), "…")}" = …')
             elif not _is_spec(spec):
                 fault(path, 'wanted: a template "{mail}", a list of them, true or false, or { cel = "…" }')
@@ -175,9 +176,13 @@ def _lines(kind: Kind) -> WrapValidator:
     return WrapValidator(check)
 
 
+def _like_cel(key: str) -> bool:
+    return bool(get_close_matches(key, ["cel"], n=1))
+
+
 def _is_spec(spec: Any) -> bool:
     if isinstance(spec, dict):
-        return isinstance(spec["cel"], str)
+        return set(spec) == {"cel"} and isinstance(spec["cel"], str)
     if isinstance(spec, list):
         return all(isinstance(item, str) for item in spec)
     return isinstance(spec, str | bool)

@@ -596,6 +596,12 @@ def test_a_file_needs_no_target_where_the_environment_has_one(file: Path) -> Non
         ("SYNCD__STATE__FILE", "x", "state (from SYNCD__STATE__FILE)", "a path in quotes is wanted"),
         ("SYNCD__SOURCE__KEY__X", "x", "SYNCD__SOURCE__KEY__X", "`source.key` is no table: `x` has no place in it"),
         (
+            "SYNCD__MAPPING__USER__NICKNAME",
+            '{ cell = "name" }',
+            "mapping.user.nickname (from SYNCD__MAPPING__USER__NICKNAME)",
+            'wanted: a template "{mail}", a list of them, true or false, or { cel = "…" }',
+        ),
+        (
             "SYNCD__TARGET__LUCID__NAME__X",
             "x",
             "SYNCD__TARGET__LUCID__NAME__X",

@@ -67,11 +67,17 @@ def _run_sentence(run: dict[str, Any] | None) -> str:
         return "never"
     if run["finished"] is None:
         return f"run {run['run']} began {run['started'][:19]} and has not ended"
-    results = ", ".join(f"{count} {result}" for result, count in run["results"].items()) or "nothing to do"
+    results = _results(run)
     held = f", {run['summary']['held']} held" if run["summary"]["held"] else ""
     problems = f", {run['summary']['problems']} problems" if run["summary"]["problems"] else ""
     error = f"; stopped: {run['error'].splitlines()[0]}" if run["error"] else ""
     return f"run {run['run']}, {run['started'][:19]}: {results}{held}{problems}{error}"
+
+
+def _results(run: dict[str, Any]) -> str:
+    """Count what came of a run's changes."""
+    counts = ", ".join(f"{count} {result}" for result, count in run["results"].items())
+    return counts or ("nothing done" if run["error"] else "nothing to do")
 
 
 def _daemon(about: dict[str, Any]) -> list[Text]:
@@ -212,7 +218,7 @@ def runs(count: int, config: Path, target: str | None, as_json: bool) -> None:
             head["target"],
             head["kind"],
             f"{_moment(head['started']):%Y-%m-%d %H:%M:%S}",
-            ", ".join(f"{number} {result}" for result, number in head["results"].items()) or "nothing to do",
+            _results(head),
             head["summary"]["held"],
             head["summary"]["drift"],
             head["summary"]["problems"],

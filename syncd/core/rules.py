@@ -29,6 +29,9 @@ _NATIVE = frozenset(
 )
 _BOUND = re.compile(r"\.(?:all|exists|exists_one|map|filter)\(\s*(\w+)\s*,")
 _INDEXED = re.compile(r"""\battrs\[\s*(?:"([^"\\]+)"|'([^'\\]+)')\s*\]""")
+_INTERNAL = re.compile(r'^Other\w*\(ParseError \{.*?msg: "([^"]*)".*')
+_LINE = 120
+"""Characters of a line that is worth pointing into."""
 _NAMESPACES = {name.partition(".")[0] for name in _EXTENSIONS if "." in name}
 
 
@@ -90,8 +93,8 @@ def _readable(message: str) -> str:
     found = re.search(r"<input>:(\d+):(\d+): (?:Syntax error: )?(.*)", lines[first])
     if found is None:
         return message
-    pointed = [line for line in lines[first + 1 : first + 3] if line.startswith("|")]
-    detail = found[3].partition(" expecting {")[0]
+    pointed = [line for line in lines[first + 1 : first + 3] if line.startswith("|") and len(line) < _LINE]
+    detail = _INTERNAL.sub(r"\1", found[3].partition(" expecting {")[0])
     return "\n".join([f"not valid CEL at character {found[2]}: {detail}", *(f"      {line}" for line in pointed)])
 
 

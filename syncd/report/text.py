@@ -293,9 +293,8 @@ def withheld_lines(held: Sequence[Held], rejected: Sequence[Held]) -> Iterator[T
 def run_lines(run: Run, rest: int | None = None) -> Iterator[Text]:
     """Yield a run line by line: what was not done first, then why it ended, then the rest; `rest` as of a plan."""
     shown = review(run)
-    counts = (
-        ", ".join(f"{each.count:,} {_VERBS.get(each.code, each.words)}" for each in shown.results) or "nothing to do"
-    )
+    counts = ", ".join(f"{each.count:,} {_VERBS.get(each.code, each.words)}" for each in shown.results)
+    counts = counts or ("nothing done" if run.error else "nothing to do")
     title = Text(shown.target, style="bold")
     title.append(f" (run {run.number}, {shown.kind}): {counts}{_also(run.plan, ', ')}; ", style="not bold")
     title.append(f"{counted(run.requests, 'request', 'requests')} in {run.seconds:.1f} s", style="not bold")

@@ -73,6 +73,7 @@ def test_a_rule_knows_the_attributes_it_reads(rule: str, attributes: frozenset[s
         ("stat us", "not valid CEL at character 6: "),
         ("size(mail) >", "not valid CEL at character 13: "),
         ("", "not valid CEL at character 1: "),
+        ("(" * 200, "not valid CEL at character 97: Recursion limit of 96 exceeded"),
         ('status = "active"', "not valid CEL at character 8: "),
         ('lowr(mail) == "x"', "CEL has no function `lowr`"),
         ('mail.startWith("x")', "CEL has no function `startWith`; did you mean `startsWith`?"),

@@ -188,3 +188,9 @@ def test_a_drift_in_the_title_is_counted_apart_from_changes() -> None:
         "lucid (resync, 2026-11-22 12:00:00 UTC): 2 create_user, 2 adopt_user, 1 update_user, 1 adopt_group,"
         " 1 add_members; 3 held; 1 rejected; 8 drifted; 9 requests, under a second"
     )
+
+
+def test_a_run_that_was_stopped_before_its_first_change_had_something_to_do() -> None:
+    stopped = replace(plans.RUN, outcomes=(), error="the token is refused (401)")
+    title, *_ = run_lines(stopped)
+    assert ": nothing done, " in title.plain
