@@ -68,7 +68,12 @@ def review(subject: Subject) -> Review:
 def withheld(held: Sequence[Held], rejected: Sequence[Held]) -> tuple[Item, ...]:
     """Return items of what is withheld and what was rejected, away from any plan."""
     made = _Items(Plan("", "", _NEVER, 0, (), tuple(held), tuple(rejected)), None)
-    return (*map(made.held, held), *map(made.rejected, rejected))
+    return (*sorted(map(made.held, held), key=_urgency), *map(made.rejected, rejected))
+
+
+def _urgency(held: Item) -> int:
+    """Return where an item stands among those held: first what a person decides, last what comes by itself."""
+    return 2 if held.limit in judging.BY_TIME else int(held.limit in NEVER_RELEASED)
 
 
 class _Items:
@@ -102,7 +107,7 @@ class _Items:
         plan = self._plan
         items = list(self._changes())
         self.executed = list(items)
-        items += map(self.held, plan.held)
+        items += sorted(map(self.held, plan.held), key=_urgency)
         items += map(self.rejected, plan.rejected)
         items += map(self._drift, plan.drift)
         items += map(self._problem, plan.problems)
@@ -490,18 +495,15 @@ def _phrases(items: Iterable[Item], *, would: bool = False) -> str:
     return listed(parts)
 
 
-def _waiting(held: Sequence[Item]) -> Iterator[str]:
-    """Say what is held: what a person decides, what comes by itself, and what nobody can release."""
-    by_time = [item for item in held if item.limit in judging.BY_TIME]
-    never = [item for item in held if item.limit in NEVER_RELEASED]
-    asked = [item for item in held if item.limit not in judging.BY_TIME and item.limit not in NEVER_RELEASED]
-    for items, one, several in (
-        (asked, "change waits for a decision", "changes wait for a decision"),
-        (by_time, "change waits for its time", "changes wait for their time"),
-        (never, "change is withheld and can't be approved", "changes are withheld and can't be approved"),
+def _waiting(held: Sequence[Item]) -> Iterator[tuple[str, Meaning]]:
+    """Say what is held: what a person decides, what nobody can release, and what comes by itself."""
+    for urgency, one, several, meaning in (
+        (0, "change waits for a decision", "changes wait for a decision", Meaning.HELD),
+        (1, "change is withheld and can't be approved", "changes are withheld and can't be approved", Meaning.QUIET),
+        (2, "change waits for its time", "changes wait for their time", Meaning.QUIET),
     ):
-        if items:
-            yield f"{counted(len(items), one, several)}: {_phrases(items, would=True)}."
+        if items := [item for item in held if _urgency(item) == urgency]:
+            yield f"{counted(len(items), one, several)}: {_phrases(items, would=True)}.", meaning
 
 
 def _said(items: Sequence[Item], run: Run | None, unreached: int) -> tuple[tuple[str, Meaning], ...]:
@@ -523,7 +525,7 @@ def _said(items: Sequence[Item], run: Run | None, unreached: int) -> tuple[tuple
     elif not tried:
         # "Nothing to do" would be an all-clear, which nobody should read above what waits for them.
         said.append(("Nothing is done now." if waiting else "Nothing to do.", Meaning.QUIET))
-    said += [(sentence, Meaning.HELD) for sentence in waiting]
+    said += waiting
     others = (
         ("drift", "thing was changed at the target", "things were changed at the target"),
         ("problems", "problem is to be looked at", "problems are to be looked at"),

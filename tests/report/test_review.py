@@ -12,7 +12,7 @@ from syncd.core.model import State
 from syncd.core.plan import Action, Change, Held, Outcome, Plan, Result, Run
 from syncd.core.schema import MANAGER
 from syncd.report.items import Row
-from syncd.report.review import review
+from syncd.report.review import review, withheld
 from syncd.report.words import visible
 from tests.report import plans, samples
 from tests.report.samples import DEPARTMENT
@@ -146,6 +146,14 @@ def test_the_picture_counts_everybody_once() -> None:
     assert (groups.managed, groups.untouched) == (41, 39)
 
 
+def test_what_a_person_decides_stands_before_what_comes_by_itself() -> None:
+    limits = ("missing_grace", "protected", "rehire", "quarantine", "deactivate")
+    held = tuple(Held(replace(plans.STAY, key=limit), limit, "") for limit in limits)
+    asked_first = ["rehire", "deactivate", "protected", "missing_grace", "quarantine"]
+    assert [item.limit for item in review(replace(plan(), held=held)).items] == asked_first
+    assert [item.limit for item in withheld(held, ())] == asked_first
+
+
 def test_the_picture_of_a_run_shows_what_was_not_done() -> None:
     run = replace(plans.RUN, plan=replace(plans.PLAN, held=(), managed=100))
     people, groups = review(run).pictures
@@ -239,8 +247,8 @@ def test_a_plan_saved_before_doesnt_claim_to_know_how_many_groups_there_are() ->
             ),
             (
                 "Nothing is done now. 3 changes wait for a decision: 1 account would be linked or taken over, 1 person"
-                " would lose access and 1 group would lose members. 2 changes wait for their time: 2 people would lose"
-                " access. 1 change is withheld and can't be approved: 1 person would lose access."
+                " would lose access and 1 group would lose members. 1 change is withheld and can't be approved: 1"
+                " person would lose access. 2 changes wait for their time: 2 people would lose access."
             ),
         ),
         (
