@@ -60,8 +60,13 @@ def main() -> NoReturn:
             import traceback
 
             click.echo(scrub(traceback.format_exc()), err=True)
-        click.echo(scrub(f"syncd: a fault of syncd itself: {type(error).__name__}: {error}"), err=True)
-        click.echo("  please report it with what SYNCD_DEBUG=1 prints in addition", err=True)
+        if isinstance(error, OSError) and error.strerror:  # a full disk, say
+            named = f"{error.filename}: " if error.filename else ""
+            click.echo(scrub(f"syncd: {named}{error.strerror}"), err=True)
+            click.echo("  see to that and run it again; SYNCD_DEBUG=1 prints where it came from", err=True)
+        else:
+            click.echo(scrub(f"syncd: a fault of syncd itself: {type(error).__name__}: {error}"), err=True)
+            click.echo("  please report it with what SYNCD_DEBUG=1 prints in addition", err=True)
         code = ERROR
     sys.stdout.flush()
     if answers.failure is not None:

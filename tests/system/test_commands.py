@@ -114,3 +114,15 @@ def test_a_report_that_can_t_be_written_leaves_nothing_behind(admin: Administrat
     done = admin.syncd("plan", "-o", "report.html")
     assert (done.code, done.err) == (1, "syncd: report.html: No space left on device\n  nothing was written\n")
     assert not (admin.folder / "report.html.draft").is_symlink()
+
+
+def test_what_the_operating_system_refuses_is_no_fault_of_syncd(admin: Administrator) -> None:
+    program = (
+        "import syncd.cli\n"
+        "def full(**_): raise OSError(28, 'No space left on device', '/tmp/x')\n"
+        "syncd.cli.cli.main = full\n"
+        "syncd.cli.main()\n"
+    )
+    admin.write("full.py", program)
+    out, err = _shell(admin, f"{sys.executable} full.py; echo $?")
+    assert (out, err.splitlines()[0]) == ("1\n", "syncd: /tmp/x: No space left on device")
