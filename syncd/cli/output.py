@@ -30,11 +30,13 @@ class Output(io.FileIO):
 
 
 def prepare() -> Output:
-    """Make standard output and error usable, also where they are closed. Returns where answers go."""
+    """Make standard input, output and error usable, also where they are closed. Returns where answers go."""
     # Else the state file could be opened as number 1 or 2, and be written over by whatever prints.
     while (free := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(free)
+    if sys.stdin is None:
+        sys.stdin = open(0)  # noqa: SIM115 - for as long as the process lives
     answers, errors = Output(1, "w", closefd=False), Output(2, "w", closefd=False)
     sys.stdout, sys.stderr = _text(answers, sys.stdout), _text(errors, sys.stderr)
     return answers

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
+
+from syncd.cli.shared import answer, json_option
+
+_WRITTEN: Final = {"wrote": True, "kept": False}
 
 
 @click.command(short_help="Write a starter configuration and sample files.")
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False), default=Path())
-def init(directory: Path) -> None:
+@json_option
+def init(directory: Path, as_json: bool) -> None:
     """Write a commented configuration and sample CSV files into DIRECTORY; nothing is overwritten."""
     from syncd.starter import write
 
+    if as_json:
+        files = list(write(directory))
+        answer([{word: [str(path) for path, new in files if new is is_new] for word, is_new in _WRITTEN.items()}])
+        return
     for path, written in write(directory):
         click.echo(f"{'wrote' if written else 'kept '} {path}")
     config = directory / "syncd.toml"

@@ -126,3 +126,14 @@ def test_what_the_operating_system_refuses_is_no_fault_of_syncd(admin: Administr
     admin.write("full.py", program)
     out, err = _shell(admin, f"{sys.executable} full.py; echo $?")
     assert (out, err.splitlines()[0]) == ("1\n", "syncd: /tmp/x: No space left on device")
+
+
+def test_what_init_wrote_and_kept_is_told_to_programs(admin: Administrator) -> None:
+    (admin.folder / "new").mkdir()
+    admin.write("new/people.csv", "mine\n")
+    answer = admin.syncd("init", "new", "--json").json
+    assert answer == {
+        "wrote": ["new/syncd.toml", "new/groups.csv", "new/members.csv"],
+        "kept": ["new/people.csv"],
+    }
+    assert (admin.folder / "new/people.csv").read_text() == "mine\n"
