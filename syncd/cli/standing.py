@@ -200,7 +200,7 @@ def explain(who: str, config: Path, target: str | None, as_json: bool) -> None:
 
 
 @click.command(short_help="The last runs.")
-@click.argument("count", metavar="[N]", type=click.IntRange(1), default=10)
+@click.argument("count", metavar="[N]", type=click.IntRange(1, 1000), default=10)
 @config_option
 @target_option
 @json_option
@@ -234,7 +234,7 @@ def runs(count: int, config: Path, target: str | None, as_json: bool) -> None:
 
 
 @click.command(short_help="One run with its outcomes.")
-@click.argument("number", metavar="RUN", type=int)
+@click.argument("number", metavar="RUN", type=click.IntRange(1, 2**63 - 1))
 @config_option
 @format_option
 @output_option

@@ -46,7 +46,7 @@ class Counting(Asking):
 class Numbered(Asking):
     """Which run."""
 
-    run: int
+    run: Annotated[int, Field(ge=1, lt=2**63)]
 
 
 class Somebody(Asking):

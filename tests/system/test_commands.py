@@ -51,12 +51,14 @@ def test_two_plans_for_one_target_are_refused_before_anything_is_sent(admin: Adm
     [
         (("explain", ""), "it is empty, and would mean nobody"),
         (("accept", " "), "it is empty, and would mean nobody"),
+        (("show", "9" * 30), "is not in the range"),
+        (("runs", "1001"), "1001 is not in the range"),
         (("sync", "--user", ""), "it is empty, and would mean nobody"),
         (("explain", "caf\udce9"), "argument 2 is not text in UTF-8: 'caf\\udce9'"),
         (("plan", "--user", "\udcff"), "argument 3 is not text in UTF-8: '\\udcff'"),
     ],
 )
-def test_a_name_that_can_be_nobody_s_is_wrong_usage(admin: Administrator, command: tuple[str, ...], said: str) -> None:
+def test_what_can_mean_nothing_is_wrong_usage(admin: Administrator, command: tuple[str, ...], said: str) -> None:
     done = admin.syncd(*command)
     assert (done.code, said in done.err) == (64, True), done.err
 
