@@ -723,6 +723,9 @@ def test_nobody_known_by_that_name_is_an_error_that_says_what_it_may_be(case: Ca
     with pytest.raises(SyncdError, match="nothing is known of `ada`: not managed by syncd") as caught:
         case.explain("ada")
     assert caught.value.exit_code == 1
+    assert str(caught.value).splitlines()[0].endswith("or a group that `groups` doesn't select")
+    with pytest.raises(SyncdError, match="so not in the source, or the target's own\n"):
+        case.explain("Designers")
 
 
 def test_several_who_may_be_meant_are_listed_and_told_apart(case: Case) -> None:

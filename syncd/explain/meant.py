@@ -24,8 +24,12 @@ def meant(setup: Setup, state: StateFile, target: str, who: str) -> Meant:
     if not found and colon and kind in set(Kind):
         found = {each: name for each, name in _named(setup, state, target, rest).items() if each[0] == kind}
     if not found:
+        (selection,) = (each.rules.selection for each in setup.chosen(target))
+        why = "not in the source, or the target's own"
+        if not selection.wants_group(who):
+            why += ", or a group that `groups` doesn't select"
         raise SyncdError(
-            f"{target}: nothing is known of `{who}`: not managed by syncd, so not in the source or the target's own",
+            f"{target}: nothing is known of `{who}`: not managed by syncd, so {why}",
             hint="give a userName, an e-mail, a group's name or the source's key; a run must have met it before",
         )
     if len(found) > 1:
