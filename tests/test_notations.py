@@ -47,8 +47,10 @@ def test_never_is_said_where_it_can_be_meant(file: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["* * * * *", "*/15 * * * *", "0 2,14 1-15/2 jan-mar,12 mon-fri", "59 23 31 12 7", "0 0 * * sun", "1h", "15m"]
-    + ["*/60 */24 * * *", "0 0 29 2 *", "0 0 30 2 mon", "0 0 31 2,3 *"],
+    [
+        *("* * * * *", "*/15 * * * *", "0 2,14 1-15/2 jan-mar,12 mon-fri", "59 23 31 12 7", "0 0 * * sun", "1h", "15m"),
+        *("*/60 */24 * * *", "0 0 29 2 *", "0 0 30 2 mon", "0 0 31 2,3 *"),
+    ],
 )
 def test_a_schedule_is_cron_or_a_duration(file: Path, text: str) -> None:
     assert loaded(file, SMALLEST + f'[schedule]\nsync = "{text}"\n').schedule.sync == text
