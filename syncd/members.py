@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import count
@@ -20,6 +21,8 @@ Member = tuple[Kind, str]
 
 _ONE_OF_THEM: Final = (400, 404)
 """How endpoints answer members of which they don't take one."""
+_TOO_LARGE: Final = 413
+"""RFC 9110 section 15.5.14, and RFC 7644 section 3.7.4 for more than an endpoint takes at a time."""
 _REFUSED_MEMBERS: Final = 5
 """After more than so many it isn't they who are at fault, and no more are tried."""
 
@@ -32,6 +35,8 @@ class Members:
         self._commits = commits
         self._snapshot = snapshot
         self._profile = profile
+        self._fits = sys.maxsize
+        """So many members at a time weren't too large for a request, as far as is known."""
 
     async def send(
         self, link: Link, group: KnownGroup, wanted: Sequence[Member], *, adding: bool
@@ -39,7 +44,8 @@ class Members:
         """Add or remove members; returns the last HTTP status, and the keys of those who have no account.
 
         Where the endpoint refuses some whom it is to add, the others are added all the same: each chunk is halved until
-        those alone are left, which takes two more requests per halving. Raises Lost, ScimError.
+        those alone are left, which takes two more requests per halving. A request that is too large for it is halved as
+        well, and none is that large again. Raises Lost, ScimError.
         """
         ids = self._ids(wanted)
         members = {ids[member]: member for member in wanted if member in ids}
@@ -49,13 +55,19 @@ class Members:
         waiting = list(reversed(list(chunks_of_members(self._profile, list(members), adding=adding))))
         while waiting and len(refused) <= _REFUSED_MEMBERS:
             chunk = waiting.pop()
+            if len(chunk) > self._fits:
+                waiting += [chunk[self._fits :], chunk[: self._fits]]
+                continue
             try:
                 status = await self._send(link, chunk, adding=adding, has_members=has_members) or status
             except ScimError as error:
-                if not adding or error.status not in _ONE_OF_THEM:
+                middle = len(chunk) // 2
+                if error.status == _TOO_LARGE and middle:
+                    self._fits = min(self._fits, middle)
+                    waiting.append(chunk)
+                elif not adding or error.status not in _ONE_OF_THEM:
                     raise
-                if len(chunk) > 1:
-                    middle = len(chunk) // 2
+                elif middle:
                     waiting += [chunk[middle:], chunk[:middle]]
                 else:
                     refused.append((members[chunk[0]][1], error))

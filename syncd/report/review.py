@@ -54,7 +54,7 @@ def review(subject: Subject) -> Review:
         error=tuple(map(visible, run.error.splitlines())) if run else (),
         unreached=made.unreached,
         evidence=_evidence(plan.evidence),
-        doubt=_doubt(plan.evidence),
+        doubt=_doubt(plan, run),
         counts=_counts(plan),
         results=_results(run),
         pictures=_pictures(plan, items),
@@ -356,10 +356,14 @@ def _evidence(evidence: Evidence | None) -> str:
     return f"read whole from {visible(evidence.source)}: {people}, {groups}, {memberships}{took}"
 
 
-def _doubt(evidence: Evidence | None) -> str:
-    if evidence is None or evidence.absence:
+def _doubt(plan: Plan, run: Run | None) -> str:
+    if plan.evidence is None:
         return ""
-    return "an entry without a readable key: nobody counts as gone"
+    if not plan.evidence.absence:
+        return "an entry without a readable key: nobody counts as gone"
+    if run is None and plan.kind == "sync" and not plan.managed and plan.summary.get(Action.CREATE_USER):
+        return "nobody is managed yet, and the target was not read: --full finds accounts that are there already"
+    return ""
 
 
 def _counts(plan: Plan) -> tuple[Tally, ...]:

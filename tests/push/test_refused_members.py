@@ -116,13 +116,51 @@ def test_six_who_are_refused_are_not_at_fault_and_no_more_are_tried(tmp_path: Pa
         assert world.snapshot.members("a") == (set(), set())
 
 
-@pytest.mark.parametrize("status", [409, 413, 422, 424])
+@pytest.mark.parametrize("status", [409, 422, 424])
 def test_other_refusals_are_about_no_single_member(tmp_path: Path, status: int) -> None:
     with joining(tmp_path, Choosy(status), 8, 8, ["03"]) as world:
         world.learnt(patch=True)
         run = world.push()
         assert said(run) == [("add_members", "a", "failed", status, "a member is not known")]
         assert len(world.scim.requests) == 1
+
+
+class Narrow(Choosy):
+    """Has room for so many members in a request."""
+
+    most = 1000
+
+    def answer(self, request: Request) -> Reply:
+        if request.content.count(b'"value":"') > self.most:
+            return error(413, "too large")
+        return super().answer(request)
+
+
+def test_what_is_too_large_for_a_request_is_halved_and_no_other_is_as_large_again(tmp_path: Path) -> None:
+    scim = Narrow()
+    with joining(tmp_path, scim, 24, 8, []) as world:
+        world.groups.append(group("b", members=keys(8)))
+        scim.most = 5
+        assert {outcome.result for outcome in world.push().outcomes} == {Result.APPLIED}
+        assert len(scim.members("Group a")) == 24
+        sizes = [len(request.body["Operations"][0]["value"]) for request in scim.requests if request.method == "PATCH"]
+        large = [size for size in sizes if size > 4]
+        # At most one of each group, for they are sent side by side.
+        assert sizes[0] == 8
+        assert len(large) <= 2
+        assert len(sizes) == len(large) + (24 + 8) // 4
+        scim.requests.clear()
+        world.groups = [group("a", members=keys(12)), group("b", members=keys(8))]
+        assert results(world.push()) == {"remove_members a": "applied"}
+        assert scim.members("Group a") == {f"u{key}" for key in keys(12)}
+
+
+def test_one_who_is_too_large_for_a_request_fails(tmp_path: Path) -> None:
+    scim = Narrow()
+    with joining(tmp_path, scim, 4, 4, []) as world:
+        scim.most = 0
+        assert said(world.push()) == [("add_members", "a", "failed", 413, "too large")]
+        assert changes_sent(world) == 3
 
 
 def test_a_removal_is_not_halved(tmp_path: Path) -> None:

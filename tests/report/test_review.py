@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from syncd.core.context import Context, GroupSize, Person
-from syncd.core.model import State
+from syncd.core.model import Evidence, State
 from syncd.core.plan import Action, Change, Held, Outcome, Plan, Result, Run
 from syncd.core.schema import MANAGER
 from syncd.report.items import Row
@@ -323,3 +323,13 @@ def test_no_text_in_a_review_can_do_anything(plan: Plan) -> None:
         texts = [item.name, item.key, item.reason, item.cluster, *item.groups, *item.came, *item.went, *item.told]
         texts += [text for row in item.rows for text in (row.label, row.before or "", row.after or "")]
         assert all(text.isprintable() for text in texts)
+
+
+def test_a_first_plan_says_that_nobody_looked_for_accounts_that_are_there() -> None:
+    create = Change(Action.CREATE_USER, "1", "ada@example.com", {}, {"userName": "ada@example.com"}, "new")
+    first = replace(plan(create, managed=0), evidence=Evidence("people.csv", 1, 0, 0, 0, 0.0))
+    hint = "nobody is managed yet, and the target was not read: --full finds accounts that are there already"
+    assert review(first).doubt == hint
+    for other in (replace(first, managed=1), replace(first, kind="resync"), replace(first, changes=())):
+        assert review(other).doubt == ""
+    assert review(Run(1, first, plans.NOON, (), 0, 0.0)).doubt == ""
