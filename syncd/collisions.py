@@ -7,7 +7,7 @@ yet is taken over so often and no more; a native group only where the configurat
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -16,17 +16,47 @@ from syncd.core.model import Flat, Json, Kind, Observed
 from syncd.core.plan import Change
 from syncd.errors import OutcomeUnclear, ScimError
 from syncd.gate import Gate, Link, Taken
-from syncd.scim.client import Found
+from syncd.scim.client import Found, has
 from syncd.scim.profiles import Profile
 from syncd.scim.resources import field
 from syncd.store import Snapshot
 
-_CANT_FILTER: Final = (400, 500, 501)
-"""How endpoints answer a filter that they don't know."""
 _CLOCKS_DIFFER: Final = timedelta(minutes=2)
+_CANT_SAY: Final = "the target can't be asked what became of it"
 _ASKED_BY: Final = (("externalId", True), ("userName", False))
 """Attributes that tell whose an account is, and whether case matters. Never the e-mail: only a full resync has seen
 enough to know that it is one account's alone."""
+
+
+class Roll:
+    """One list of a target's resources of one kind, as they were when it was first looked into."""
+
+    def __init__(self, gate: Gate, kind: Kind, names: Container[str] | None = None) -> None:
+        """`names`: in folded case, whom it is enough to know about; None: everybody."""
+        self._gate = gate
+        self._kind = kind
+        self._names = names
+        self._reading = asyncio.Lock()
+        self._listed: list[Found] | None = None
+        self._doubt = ""
+        self._by: dict[str, dict[str, list[Found]]] = {}
+
+    async def find(self, attribute: str, value: str, *, exact: bool) -> list[Found] | None:
+        """Return the resources whose attribute has a value; None: none is listed, and there may be more than that.
+
+        Raises ScimError.
+        """
+        async with self._reading:
+            if self._listed is None:
+                self._listed, self._doubt = await self._gate.listed(self._kind, self._names)
+            if attribute not in self._by:
+                by_value: dict[str, list[Found]] = {}
+                self._by[attribute] = by_value
+                for each in self._listed:
+                    by_value.setdefault(_text(field(each.body, attribute)).casefold(), []).append(each)
+        alike = self._by[attribute].get(value.casefold(), [])
+        found = [each for each in alike if has(each.body, attribute, value, exact=exact)]
+        return None if self._doubt and not found else found
 
 
 class Collisions:
@@ -38,33 +68,46 @@ class Collisions:
         snapshot: Snapshot,
         profile: Profile,
         *,
-        takeovers: int | None,
-        adopt_groups: bool,
-        lists_groups: bool,
+        takeovers: int | None = 0,
+        adopt_groups: bool = False,
+        lists_groups: bool = False,
+        roll: Callable[[Kind, Change], Roll | None] | None = None,
     ) -> None:
-        """`lists_groups`: they are listed once, and not looked up one by one before they are created."""
+        """`lists_groups`: they are listed once, and not looked up one by one before they are created.
+
+        `roll`: what to look into for what a change may have made, where the endpoint can't be asked for it. Else the
+        groups are listed, and of people nobody knows then.
+        """
         self._gate = gate
         self._snapshot = snapshot
         self._profile = profile
         self._takeovers = takeovers
         self._adopt_groups = adopt_groups
-        self._lists_groups = lists_groups
-        self._listing = asyncio.Lock()
-        self._marked_groups: dict[str, list[Found]] | None = None
+        self._groups_before = Roll(gate, Kind.GROUP) if lists_groups else None
+        self._roll = roll or self._groups_now
+
+    def _groups_now(self, kind: Kind, change: Change) -> Roll | None:
+        return Roll(self._gate, kind, self.names([change])) if kind is Kind.GROUP else None
 
     async def account(
         self, change: Change, attributes: Flat, conflict: ScimError, began: datetime
     ) -> tuple[Link, Found] | None:
         """Return the account, when it is one and the same person's. Raises the conflict, with what was found.
 
-        After an unclear outcome, None where nothing is found that this very create can have made: `began` is when.
+        After an unclear outcome, None where there is nothing that this very create can have made: `began` is when.
+        Raises ScimError as well where that can't be told: that nobody answers proves nothing.
         """
         said = conflict.detail or "exists already"
         unclear = isinstance(conflict, OutcomeUnclear)
+        roll = self._roll(Kind.USER, change) if unclear else None
+        answered = False
         external_id = _text(attributes.get("externalId"))
         for by, exact in _ASKED_BY:
             value = _text(attributes.get(by))
-            found = await self._find(Kind.USER, by, value, exact=exact) if value else []
+            found = await self._find(Kind.USER, by, value, roll, exact=exact) if value else None
+            if found is None:
+                continue
+            answered = True
             match = judge(by, _observed(found), change.key, external_id, self._owner)
             if match is None:
                 continue
@@ -76,6 +119,8 @@ class Collisions:
             if unclear and not match.ours and not _is_made_since(account, began):
                 return None
             return self._link(Kind.USER, account, change, said), account
+        if unclear and not answered:
+            raise ScimError(0, _CANT_SAY)
         if unclear:
             return None
         raise unresolved(conflict, f"{said}; but neither externalId nor userName finds it")
@@ -83,9 +128,9 @@ class Collisions:
     async def marked(self, kind: Kind, attributes: Flat) -> Found | None:
         """Return the one resource that carries our externalId and is linked to nothing; None where that isn't sure."""
         external_id = _text(attributes.get("externalId"))
-        found = await self._find(kind, "externalId", external_id, exact=True) if external_id else []
-        free = len(found) == 1 and self._snapshot.key_of(kind, found[0].id) is None
-        return found[0] if free else None
+        found = await self._gate.find(kind, "externalId", external_id, exact=True) if external_id else None
+        free = found is not None and len(found) == 1 and self._snapshot.key_of(kind, found[0].id) is None
+        return found[0] if found and free else None
 
     def _owner(self, id_: str) -> str | None:
         return self._snapshot.key_of(Kind.USER, id_)
@@ -107,23 +152,39 @@ class Collisions:
 
     # -- groups ----------------------------------------------------------------------------------
 
-    async def own_group(self, change: Change, *, asked_for: bool) -> tuple[Link, Found] | None:
-        """Return the one group that carries our externalId and is linked to nothing, else None.
+    async def group_before(self, change: Change) -> tuple[Link, Found] | None:
+        """Return the group that is there before it is created, None where none is, or the endpoint can't say.
 
-        Raises ScimError for several, and when the endpoint can't say and the answer is needed (`asked_for`).
+        Raises ScimError for several.
         """
         external_id = _text(change.after.get("externalId"))
         if not external_id:
             return None
         try:
-            if self._lists_groups and not asked_for:
-                found = (await self._marks()).get(external_id, [])
-            else:
-                found = await self._find(Kind.GROUP, "externalId", external_id, exact=True)
+            found = None
+            if self._groups_before is not None:
+                found = await self._groups_before.find("externalId", external_id, exact=True)
+            if found is None:
+                found = await self._gate.find(Kind.GROUP, "externalId", external_id, exact=True)
         except ScimError:
-            if asked_for:
-                raise
             return None
+        return self._marked_group(change, found or [])
+
+    async def own_group(self, change: Change, *, unclear: bool) -> tuple[Link, Found] | None:
+        """Return the one group that carries our externalId and is linked to nothing, else None.
+
+        Raises ScimError for several; and after an unclear outcome, where that can't be told.
+        """
+        external_id = _text(change.after.get("externalId"))
+        if not external_id:
+            return None
+        roll = self._roll(Kind.GROUP, change) if unclear else None
+        found = await self._find(Kind.GROUP, "externalId", external_id, roll, exact=True)
+        if unclear and found is None:
+            raise ScimError(0, _CANT_SAY)
+        return self._marked_group(change, found or [])
+
+    def _marked_group(self, change: Change, found: Sequence[Found]) -> tuple[Link, Found] | None:
         if len(found) > 1:
             ids = ", ".join(sorted(each.id for each in found))
             raise ScimError(409, f"{len(found)} groups at the target carry its externalId ({ids}); keep one of them")
@@ -131,30 +192,28 @@ class Collisions:
             return None
         return self._link(Kind.GROUP, found[0], change, "can't be taken over"), found[0]
 
-    async def _marks(self) -> dict[str, list[Found]]:
-        """Return the target's groups by externalId, as they were when they were first asked for. Raises ScimError."""
-        async with self._listing:
-            if self._marked_groups is None:
-                marked: dict[str, list[Found]] = {}
-                for each in await self._gate.list_groups():
-                    if mark := _text(field(each.body, "externalId")):
-                        marked.setdefault(mark, []).append(each)
-                self._marked_groups = marked
-            return self._marked_groups
-
     def is_marked(self, group: Found, change: Change) -> bool:
         """Return whether a group carries the externalId that a change gives it."""
         mark = _text(change.after.get("externalId"))
         return bool(mark) and _text(field(group.body, "externalId")) == mark
 
     async def made_group(self, change: Change, began: datetime) -> tuple[Link, Found] | None:
-        """Return the group that a create without externalId has just made, where there can be no other; else None."""
+        """Return the group that a create without externalId has just made, None where it made none.
+
+        Raises ScimError where that can't be told: names of groups are not unique (RFC 7643 section 4.2).
+        """
         if _text(change.after.get("externalId")):
             return None  # it would have been found by that
-        free = [each for each in await self._named(change) if self._is_free(each, change.key)]
-        if len(free) != 1 or not _is_made_since(free[0], began) or field(free[0].body, "members"):
+        named = await self._named(change, self._roll(Kind.GROUP, change))
+        if named is None:
+            raise ScimError(0, _CANT_SAY)
+        free = [each for each in named if self._is_free(each, change.key) and not field(each.body, "members")]
+        made = [each for each in free if _is_made_since(each, began) is not False]
+        if not made:
             return None
-        return self._link(Kind.GROUP, free[0], change, "can't be linked"), free[0]
+        if len(made) > 1 or not _is_made_since(made[0], began):
+            raise ScimError(0, "a group of that name is there, and nothing tells whether it is this one")
+        return self._link(Kind.GROUP, made[0], change, "can't be linked"), made[0]
 
     async def native_group(self, change: Change, conflict: ScimError) -> tuple[Link, Found]:
         """Return the one group of that name that belongs to nobody, if such may be taken over. Raises ScimError."""
@@ -163,40 +222,46 @@ class Collisions:
             hint = "rename one of the two, or set `adopt_groups = true`"
             own = "a group of that name is the target's own and stays untouched"
             raise unresolved(conflict, f"{said}; {own}: {hint}")
-        unmarked = [each for each in await self._named(change) if not _text(field(each.body, "externalId"))]
+        unmarked = [each for each in await self._named(change) or [] if not _text(field(each.body, "externalId"))]
         free = [each for each in unmarked if self._is_free(each, change.key)]
         if len(free) != 1:
             named = f"{len(free) or 'none'} of the target's own groups"
             raise unresolved(conflict, f"{said}; {named} could be meant by that name")
         return self._link(Kind.GROUP, free[0], change, said), free[0]
 
-    async def _named(self, change: Change) -> list[Found]:
-        found: list[Found] = []
+    async def _named(self, change: Change, roll: Roll | None = None) -> list[Found] | None:
+        """Return the groups of a change's name, None where the endpoint can't say. Raises ScimError."""
+        named: list[Found] = []
         for suffix in dict.fromkeys(("", self._profile.group_suffix)):
-            found += await self._find(Kind.GROUP, "displayName", change.name + suffix, exact=True)
-        return found
+            found = await self._find(Kind.GROUP, "displayName", change.name + suffix, roll, exact=True)
+            if found is None:
+                return None
+            named += found
+        return named
+
+    def names(self, creates: Iterable[Change]) -> frozenset[str]:
+        """Return the names, in folded case, by which what these may have made is found."""
+        suffix = self._profile.group_suffix
+        names = ((each.after.get("externalId"), each.name, each.name + suffix) for each in creates)
+        return frozenset(_text(name).casefold() for three in names for name in three)
 
     def _is_free(self, group: Found, key: str) -> bool:
         return self._snapshot.key_of(Kind.GROUP, group.id) in (None, key)
 
-    async def _find(self, kind: Kind, attribute: str, value: str, *, exact: bool) -> list[Found]:
-        """Find resources by one attribute; none where the endpoint can't filter by it. Raises ScimError."""
-        if not self._gate.can_find(kind, attribute):
-            return []
-        try:
-            return await self._gate.find(kind, attribute, value, exact=exact)
-        except ScimError as error:
-            if error.status not in _CANT_FILTER:
-                raise
-            return []
+    async def _find(
+        self, kind: Kind, attribute: str, value: str, roll: Roll | None, *, exact: bool
+    ) -> list[Found] | None:
+        """Find resources by one attribute; None where neither the endpoint nor the roll can say. Raises ScimError."""
+        found = await self._gate.find(kind, attribute, value, exact=exact)
+        return await roll.find(attribute, value, exact=exact) if found is None and roll is not None else found
 
 
-def _is_made_since(found: Found, began: datetime) -> bool:
-    """Return whether a resource says that it was made since a moment, as far as two clocks agree."""
+def _is_made_since(found: Found, began: datetime) -> bool | None:
+    """Return whether a resource was made since a moment, as far as two clocks agree; None: it doesn't say."""
     try:
         created = datetime.fromisoformat(str(field(field(found.body, "meta"), "created")))
     except ValueError:
-        return False
+        return None
     return created.replace(tzinfo=created.tzinfo or UTC) >= began - _CLOCKS_DIFFER
 
 

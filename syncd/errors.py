@@ -176,4 +176,18 @@ class ScimError(Exception):
 
 
 class OutcomeUnclear(ScimError):
-    """A request that may or may not have taken effect, and must not be sent again before somebody has looked."""
+    """A request that may or may not have taken effect, and must not be sent again before somebody has looked.
+
+    `stop`: why nobody can look now, where that is the target's as a whole. A TargetError by itself says that what was
+    asked for was certainly not done.
+    """
+
+    def __init__(self, status: int, detail: str, scim_type: str = "", *, stop: TargetError | None = None) -> None:
+        super().__init__(status, detail, scim_type)
+        self.stop = stop
+
+    def unseen(self, why: ScimError | TargetError) -> OutcomeUnclear:
+        """Return it with what kept whoever looked from seeing."""
+        stop = why if isinstance(why, TargetError) else None
+        problem = why.problem if isinstance(why, TargetError) else str(why)
+        return OutcomeUnclear(self.status, f"{self.detail}; looking for it: {problem}", self.scim_type, stop=stop)

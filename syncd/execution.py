@@ -5,7 +5,8 @@ Nothing here decides whether a change may be done, and nothing is written down h
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -19,7 +20,7 @@ from syncd.core.drift import alike
 from syncd.core.model import Flat, Json, Kind, Known, KnownGroup, State
 from syncd.core.plan import Action, Change, Result
 from syncd.core.schema import MANAGER
-from syncd.errors import OutcomeUnclear, ScimError
+from syncd.errors import OutcomeUnclear, ScimError, TargetError
 from syncd.estimate import OF_ATTRIBUTES
 from syncd.gate import Gate, Link, Lost, Refusal, Taken, expect, moved
 from syncd.members import Member, Members
@@ -57,6 +58,8 @@ class _Sent:
 
     status: int
     kept_as: Flat = field(default_factory=dict)
+    off: bool = False
+    """Whether an account that was to be on is shown as off. That is no way of keeping it: drift would hide behind."""
 
 
 class Execution:
@@ -157,16 +160,19 @@ class Execution:
     async def _look_for(
         self,
         find: Callable[[ScimError, datetime], Awaitable[tuple[Link, Found] | None]],
-        error: ScimError,
+        error: OutcomeUnclear,
         began: datetime,
         attempt: int,
     ) -> tuple[Link, Found] | None:
+        """Look for what a create may have made; None: it made nothing. Raises OutcomeUnclear where nobody can tell."""
+        if error.stop is not None:
+            raise error
         for _ in range(_LOOKS):
             await self._gate.back_off(attempt)
             try:
                 found = await find(error, began)
-            except ScimError as doubt:
-                raise OutcomeUnclear(error.status, f"{error.detail}; looking for it: {doubt}") from None
+            except (ScimError, TargetError) as why:
+                raise error.unseen(why) from None
             if found is not None:
                 return found
         return None
@@ -180,13 +186,13 @@ class Execution:
             try:
                 written = await self._gate.update(link, before, after, owned, has_members=has_members)
             except OutcomeUnclear as unclear:
-                if attempt >= self._gate.attempts:
+                if attempt >= self._gate.attempts or unclear.stop is not None:
                     raise
                 await self._gate.back_off(attempt)
                 try:
                     owned = await self._there(link, {**owned, **wanted})
-                except ScimError:
-                    raise unclear from None
+                except (ScimError, TargetError) as why:
+                    raise unclear.unseen(why) from None
                 before, after = differing(owned, after)
                 if not after:
                     return _Sent(unclear.status)
@@ -217,8 +223,9 @@ class Execution:
         kept_as = self._not_taken(link.kind, sent, body)
         if sent.get("active") is False and "active" in kept_as and await self._is_still_on(link):
             raise ScimError(written.status, "was answered with success, and the account is still active")
+        off = sent.get("active") is True and "active" in kept_as
         kept_as.pop("active", None)
-        return _Sent(written.status, kept_as)
+        return _Sent(written.status, kept_as, off)
 
     async def _is_still_on(self, link: Link) -> bool:
         """Ask once more: an answer may show what was there before the change."""
@@ -319,20 +326,22 @@ class Execution:
 
         link, made, error = await self._create(Kind.USER, change, attributes, find)
         if isinstance(made, Written):
-            sent = await self._read_back(link, attributes, made)
+            with _it_was_made():
+                sent = await self._read_back(link, attributes, made)
             return self._acknowledged_user(change, link, sent)
         there_already = error is not None and error.status == 409
         if there_already and change.state is State.PENDING and _is_on(member(made.body, "active")):
             # Whom we would keep out has been let in already: that is no invitation (as `core/diff.py` adopts).
             change = replace(change, state=State.ACTIVE, after={**change.after, "active": True})
             attributes = {**attributes, "active": True}
-        sent = await self._bring_into_line(link, made, attributes, change.state)
+        with nullcontext() if there_already else _it_was_made():
+            sent = await self._bring_into_line(link, made, attributes, change.state)
         remark = "was there already, and is managed from now on" if there_already else "its id was looked up"
-        return self._acknowledged_user(change, link, _Sent(sent.status or 200, sent.kept_as), remark)
+        return self._acknowledged_user(change, link, replace(sent, status=sent.status or 200), remark)
 
     def _acknowledged_user(self, change: Change, link: Link, sent: _Sent, remark: str = "") -> Done:
         made = self.made_user(change, link.id, kept_as=sent.kept_as)
-        return Done(sent.status, _joined(remark, _ignored(sent)), partial(self._snapshot.put_user, made))
+        return Done(sent.status, _joined(remark, _ignored(sent, change)), partial(self._snapshot.put_user, made))
 
     def made_user(self, change: Change, id_: str, *, accepted: bool = False, kept_as: Flat | None = None) -> Known:
         """Return what the snapshot holds of an account that was created or taken over."""
@@ -361,8 +370,8 @@ class Execution:
         sent = await self._send(link, before, self._resolved(after), owned) if after else _Sent(0)
         made = self.made_user(change, link.id, accepted=former is not None and former.accepted, kept_as=sent.kept_as)
         if former is not None:
-            return Done(sent.status, _ignored(sent), partial(self._snapshot.rekey_user, former.key, made))
-        return Done(sent.status, _ignored(sent), partial(self._snapshot.put_user, made))
+            return Done(sent.status, _ignored(sent, change), partial(self._snapshot.rekey_user, former.key, made))
+        return Done(sent.status, _ignored(sent, change), partial(self._snapshot.put_user, made))
 
     async def _look_again(self, kind: Kind, change: Change) -> None:
         """Raises Refusal when what is to be taken over is no longer as it was when a person looked at it."""
@@ -386,7 +395,7 @@ class Execution:
         sent = await self._send(link, change.before, attributes, known.attributes)
         return Done(
             sent.status,
-            _ignored(sent),
+            _ignored(sent, change),
             partial(self._snapshot.put_user, self.changed_user(change, known, sent.kept_as)),
         )
 
@@ -426,11 +435,12 @@ class Execution:
         """
         self._unlinked(Kind.GROUP, change.key)
         remark = "was there already from an earlier run"
-        own = await self._collisions.own_group(change, asked_for=False)
+        own = await self._collisions.group_before(change)
         if own is None:
             link, made, error = await self._create(Kind.GROUP, change, change.after, partial(self._find_group, change))
             if isinstance(made, Written):
-                sent = await self._read_back(link, change.after, made)
+                with _it_was_made():
+                    sent = await self._read_back(link, change.after, made)
                 return self._acknowledged_group(change, link, sent)
             own = link, made
             if error is None or error.status != 409:
@@ -438,13 +448,15 @@ class Execution:
             elif not self._collisions.is_marked(made, change):
                 remark = "is managed from now on"
         link, found = own
-        sent = await self._bring_into_line(link, found, change.after)
-        return self._acknowledged_group(change, link, _Sent(sent.status or 200, sent.kept_as), remark)
+        with _it_was_made():
+            sent = await self._bring_into_line(link, found, change.after)
+        return self._acknowledged_group(change, link, replace(sent, status=sent.status or 200), remark)
 
     async def _find_group(self, change: Change, error: ScimError, began: datetime) -> tuple[Link, Found] | None:
         """Return the group that a create collided with, or may have made. Raises the error where it stays one."""
-        own = await self._collisions.own_group(change, asked_for=True)
-        if own is None and isinstance(error, OutcomeUnclear):
+        unclear = isinstance(error, OutcomeUnclear)
+        own = await self._collisions.own_group(change, unclear=unclear)
+        if own is None and unclear:
             return await self._collisions.made_group(change, began)
         if own is None and error.status == 409:
             own = await self._collisions.native_group(change, error)
@@ -454,7 +466,7 @@ class Execution:
 
     def _acknowledged_group(self, change: Change, link: Link, sent: _Sent, remark: str = "") -> Done:
         made = self.made_group(change, link.id, sent.kept_as)
-        return Done(sent.status, _joined(remark, _ignored(sent)), partial(self._snapshot.put_group, made))
+        return Done(sent.status, _joined(remark, _ignored(sent, change)), partial(self._snapshot.put_group, made))
 
     def made_group(self, change: Change, id_: str, kept_as: Flat | None = None) -> KnownGroup:
         """Return what the snapshot holds of a group that was created or taken over, without members."""
@@ -486,14 +498,14 @@ class Execution:
                 if key not in groups:
                     self._found_in.setdefault(key, []).append(change.key)
 
-        return Done(sent.status, _ignored(sent), acknowledge)
+        return Done(sent.status, _ignored(sent, change), acknowledge)
 
     async def _update_group(self, change: Change) -> Done:
         link, group = self._known_group(change)
         has_members = group.members_digest != NO_MEMBERS
         sent = await self._send(link, change.before, change.after, group.attributes, has_members=has_members)
         changed = self.changed_group(change, group, sent.kept_as)
-        return Done(sent.status, _ignored(sent), partial(self._snapshot.put_group, changed))
+        return Done(sent.status, _ignored(sent, change), partial(self._snapshot.put_group, changed))
 
     def changed_group(self, change: Change, group: KnownGroup, kept_as: Flat) -> KnownGroup:
         """Return what the snapshot holds of a group once a change of its attributes is done."""
@@ -539,6 +551,19 @@ class Execution:
         return wanted
 
 
+@contextmanager
+def _it_was_made() -> Iterator[None]:
+    """Whatever fails within is no reason to make another of what was made: the next run looks (OutcomeUnclear)."""
+    try:
+        yield
+    except TargetError as stop:
+        raise OutcomeUnclear(stop.status, stop.problem, stop=stop) from None
+    except OutcomeUnclear:
+        raise
+    except ScimError as error:
+        raise OutcomeUnclear(error.status, error.detail, error.scim_type) from None
+
+
 def _is_on(active: Json) -> bool:
     """Return whether an account is on; one that doesn't say is (RFC 7643 section 4.1.1), and some say it as text."""
     return str(active).strip().casefold() != "false"
@@ -553,11 +578,11 @@ def _kept(known: Flat, sent: Flat, kept_as: Flat) -> Flat:
     return {path: shown for path, shown in known.items() if path not in sent} | kept_as
 
 
-def _ignored(sent: _Sent) -> str:
-    """Say what the endpoint didn't take over."""
-    if not sent.kept_as:
+def _ignored(sent: _Sent, change: Change) -> str:
+    """Say what the endpoint didn't take over; who is invited may well be shown as off until they accept."""
+    paths = [*(["active"] if sent.off and change.state is State.ACTIVE else []), *sent.kept_as]
+    if not paths:
         return ""
-    paths = list(sent.kept_as)
     more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
     return f"not taken over by the target: {', '.join(paths[:_NAMED])}{more}"
 

@@ -7,7 +7,7 @@ who is protected is switched off through it, whatever a plan says.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -156,21 +156,17 @@ class Gate:
 
     # -- asking ----------------------------------------------------------------------------------
 
-    def can_find(self, kind: Kind, attribute: str) -> bool:
-        """Return whether the endpoint can be asked for resources by an attribute."""
-        return self._client.can_find(kind, attribute)
-
-    async def find(self, kind: Kind, attribute: str, value: str, *, exact: bool) -> list[Found]:
-        """Return the resources whose attribute has a value. Raises ScimError."""
+    async def find(self, kind: Kind, attribute: str, value: str, *, exact: bool) -> list[Found] | None:
+        """Return the resources whose attribute has a value, None where the endpoint can't say. Raises ScimError."""
         return await self._client.find(kind, attribute, value, exact=exact)
 
     async def read(self, kind: Kind, id_: str) -> Found:
         """Return one resource. Raises ScimError."""
         return await self._client.read(kind, id_)
 
-    async def list_groups(self) -> list[Found]:
-        """Return all groups, without their members. Raises ScimError."""
-        return await self._client.list_groups()
+    async def listed(self, kind: Kind, names: Container[str] | None = None) -> tuple[list[Found], str]:
+        """Return all resources of a kind (`names`: of these names), and why there may be more. Raises ScimError."""
+        return await self._client.listed(kind, names)
 
     async def members_of(self, group: str) -> set[str] | None:
         """Return the ids of a group's members, None where the endpoint doesn't show them. Raises ScimError."""

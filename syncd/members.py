@@ -10,7 +10,7 @@ from typing import Final
 
 from syncd.core.digest import NO_MEMBERS
 from syncd.core.model import Kind, KnownGroup
-from syncd.errors import OutcomeUnclear, ScimError
+from syncd.errors import OutcomeUnclear, ScimError, TargetError
 from syncd.gate import Gate, Link
 from syncd.scim.client import chunks_of_members
 from syncd.scim.profiles import Profile
@@ -92,10 +92,13 @@ class Members:
                     return await self._gate.add_members(link, ids, has_members=has_members)
                 return await self._gate.remove_members(link, ids)
             except OutcomeUnclear as unclear:
-                if attempt >= self._gate.attempts:
+                if attempt >= self._gate.attempts or unclear.stop is not None:
                     raise
                 await self._gate.back_off(attempt)
-                there = await self._gate.members_of(link.id)
+                try:
+                    there = await self._gate.members_of(link.id)
+                except (ScimError, TargetError) as why:
+                    raise unclear.unseen(why) from None
                 if there is not None:
                     ids = [id_ for id_ in ids if (id_ in there) is not adding]
                 if not ids:

@@ -8,18 +8,20 @@ creates or takes over.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
+from typing import Final
 
 from syncd.announcement import announced
 from syncd.collisions import Collisions
-from syncd.core.model import Json
+from syncd.core.model import Json, Kind
 from syncd.core.plan import Action, Change, Outcome, Plan, Result
 from syncd.core.quarantine import is_permanent
-from syncd.errors import OutcomeUnclear, ScimError, TargetError, TargetFailing, TargetUnusable
+from syncd.errors import OutcomeUnclear, ScimError, TargetError, TargetFailing
 from syncd.estimate import asks_first, bulk_operations, drifted, lists_groups
 from syncd.execution import Clock, Done, Execution
 from syncd.gate import Gate, Lost, Refusal
@@ -29,13 +31,21 @@ from syncd.scim.client import Client
 from syncd.scim.profiles import Profile
 from syncd.store import Commits, Journal, Snapshot, StateFile
 
+_SERVER_ERROR: Final = 500
+"""RFC 9110 section 15.6: from here on it is the server's fault, not the request's."""
+_MOST_IN_A_ROW: Final = 20
+_UNSETTLED: Final = (
+    "an earlier create was never answered, and nobody can tell yet whether it was done: `syncd resync` goes by all "
+    "that is there"
+)
+
 
 @dataclass(frozen=True)
 class Terms:
     """On what terms one run pushes.
 
     `takeovers`: how many accounts that creates collide with may be taken over; None: all. `protected` is the gate's.
-    `look_again`: what is taken over was found some time ago.
+    `read_just_now`: the plan follows from all that there is at the target.
     """
 
     profile: Profile
@@ -43,7 +53,7 @@ class Terms:
     takeovers: int | None = None
     adopt_groups: bool = False
     protected: Callable[[str, str], str] = lambda key, id_: ""
-    look_again: bool = True
+    read_just_now: bool = False
 
 
 class Push:
@@ -70,10 +80,14 @@ class Push:
         self._holds, self._quarantine = state.holds(snapshot.name), state.quarantine(snapshot.name)
         self._approved = self._holds.approved(clock())
         self._quarantined = {each.id for each in self._quarantine.all()}
+        self._unsettled: set[tuple[Kind, str]] = set()
         self._failed: set[str] = set()
+        self._in_a_row: Counter[Action] = Counter()
+        self._last: dict[Action, str] = {}
         self._outcomes: list[Outcome] = []
         self._draining = False
         self._working: set[asyncio.Task[None]] = set()
+        self._some_succeeded = False
         self.stopped: TargetError | None = None
 
     async def carry_out(self, plan: Plan, run: int) -> tuple[Outcome, ...]:
@@ -84,6 +98,9 @@ class Push:
         """
         # As it was known when the plan was made: what a plan announces is what is done.
         self._bulk_offered = self._snapshot.discovery.get("bulk")
+        if not self._terms.read_just_now:
+            intents = (intent.change for intent in self._journal.intents())
+            self._unsettled = {(each.action.kind, each.key) for each in intents if each.action.creates}
         if plan.changes and self.stopped is None:
             await self._prepare()
         self._commits = Commits(self._state)
@@ -124,7 +141,7 @@ class Push:
             self._clock,
             drifted=drifted(plan.drift),
             echoes=self._snapshot.discovery.get("echoes") is True,
-            look_again=terms.look_again,
+            look_again=not terms.read_just_now,
         )
 
     async def _prepare(self) -> None:
@@ -207,12 +224,13 @@ class Push:
                 done.acknowledge()
                 self._snapshot.bump()
             self._journal.record(run, outcome, self._clock(), intent, open_=unclear)
-            self._settle(outcome)
+            self._settle(outcome, unclear=unclear)
 
         return record
 
     def _note(self, outcome: Outcome) -> None:
         change = outcome.change
+        self._count(outcome)
         if outcome.result is not Result.APPLIED and change.action.about_user:
             self._failed.add(change.key)
         if outcome.result is not Result.APPLIED and change.action in (Action.CREATE_GROUP, Action.ADOPT_GROUP):
@@ -220,10 +238,29 @@ class Push:
         self._outcomes.append(outcome)
         self._on_outcome(outcome)
 
-    def _settle(self, outcome: Outcome) -> None:
+    def _count(self, outcome: Outcome) -> None:
+        """Notice when nothing of a kind succeeds any more, each tried again and again; and stop where nothing ever did.
+
+        The transport stops by itself where nothing is answered well. This is where reading is, and writing isn't.
+        """
+        action = outcome.change.action
+        if outcome.result is Result.APPLIED and outcome.status:
+            self._in_a_row[action] = 0
+            self._some_succeeded = True
+        if outcome.result is not Result.FAILED or not (outcome.status == 0 or outcome.status >= _SERVER_ERROR):
+            return
+        self._in_a_row[action] += 1
+        self._last[action] = f"{outcome.status or ''} {outcome.detail}".strip()
+        stops = self._in_a_row[action] == _MOST_IN_A_ROW and not (self._some_succeeded or self._draining)
+        if stops and self.stopped is None:
+            problem = f"fails every change, {_MOST_IN_A_ROW} in a row; the last: {self._last[action]}"
+            hint = "nothing more is sent now; what is left is done by the next run"
+            self.stopped = TargetFailing(self._client.transport.name, problem, hint=hint)
+
+    def _settle(self, outcome: Outcome, *, unclear: bool) -> None:
         """Quarantine what is refused for good; an approval is spent on what was tried."""
         change, id_ = outcome.change, outcome.change.id
-        permanent = outcome.result is Result.FAILED and is_permanent(outcome.status)
+        permanent = outcome.result is Result.FAILED and is_permanent(outcome.status) and not unclear
         if permanent:
             self._quarantine.failed(change, outcome.status, outcome.detail, self._clock())
         elif outcome.result is Result.APPLIED and id_ in self._quarantined:
@@ -234,12 +271,20 @@ class Push:
     def _passed_over(self, change: Change) -> Outcome | None:
         """Return the outcome of a change that isn't tried at all, because of what came before."""
         if self.stopped is not None:
-            return Outcome(change, Result.SKIPPED, detail=f"the target stopped: {self.stopped.problem}")
+            return self._skipped_for(change, self.stopped)
         if self._draining:
             return Outcome(change, Result.SKIPPED, detail="syncd was told to stop")
         if change.action.about_user and change.key in self._failed:
             return Outcome(change, Result.SKIPPED, detail="an earlier change of the same person did not succeed")
+        if change.action.creates and (change.action.kind, change.key) in self._unsettled:
+            return Outcome(change, Result.SKIPPED, detail=_UNSETTLED)
+        if (count := self._in_a_row[change.action]) >= _MOST_IN_A_ROW:
+            detail = f"{count} like it failed in a row; the last: {self._last[change.action]}"
+            return Outcome(change, Result.SKIPPED, detail=detail)
         return None
+
+    def _skipped_for(self, change: Change, stop: TargetError) -> Outcome:
+        return Outcome(change, Result.SKIPPED, detail=f"the target stopped: {stop.problem}")
 
     async def _try(self, change: Change) -> tuple[Outcome, Done | None, bool]:
         """Do one change; returns also what is to be acknowledged, and whether it may have been done all the same."""
@@ -251,13 +296,19 @@ class Push:
             outcome = Outcome(change, refusal.result, detail=refusal.reason)
         except Lost:
             outcome = Outcome(change, Result.FAILED, 404, "the target no longer has it; the next run makes it anew")
+        except OutcomeUnclear as error:
+            unclear = True
+            self.stopped = self.stopped or error.stop
+            outcome = Outcome(change, Result.FAILED, error.status, error.detail or "no reason given")
         except ScimError as error:
-            unclear = isinstance(error, OutcomeUnclear)
             outcome = Outcome(change, Result.FAILED, error.status, error.detail or "no reason given")
         except TargetError as error:
+            never_sent = self.stopped is not None and not error.status
             self.stopped = self.stopped or error
-            unclear = isinstance(error, TargetFailing | TargetUnusable)
-            outcome = Outcome(change, Result.FAILED, error.status, error.problem)
+            if never_sent:
+                outcome = self._skipped_for(change, error)
+            else:
+                outcome = Outcome(change, Result.FAILED, error.status, error.problem)
         else:
             return Outcome(change, Result.APPLIED, done.status, done.remark, done.finished), done, False
         finally:

@@ -1,6 +1,7 @@
-"""What a run that was killed left open: of each change that was perhaps sent, look what became of it.
+"""What earlier runs left open: of each change that was perhaps sent, look what became of it.
 
-Asks, and writes down what it found; sends no change. What turns out not to have been done is planned again.
+Asks, and writes down what it found; sends no change. What turns out not to have been done is planned again. A create
+of which nobody can tell stays open: sent again, it might make the same person or group twice.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from functools import partial
 
 import structlog
 
-from syncd.collisions import Collisions
+from syncd.collisions import Collisions, Roll
 from syncd.core.drift import alike
 from syncd.core.model import Flat, Kind, State
 from syncd.core.plan import Action, Change, Outcome, Result
 from syncd.core.schema import MANAGER
 from syncd.errors import OutcomeUnclear, ScimError
 from syncd.execution import Execution
-from syncd.gate import Gate, Link, Refusal
+from syncd.gate import Gate, Link, Refusal, Taken
 from syncd.members import Members
 from syncd.scim.client import Client
 from syncd.scim.profiles import Profile
@@ -27,8 +28,10 @@ from syncd.store import Commits, Intent, StateFile
 
 log = structlog.get_logger()
 
-_DONE = "syncd ended before the answer came; it had been done"
-_UNDONE = "syncd ended before the answer came; it had not been done"
+_DONE = "no answer came; it had been done"
+_UNDONE = "no answer came; it had not been done"
+_PASSED = "no answer came; it has been made since"
+_UNKNOWN = "no answer came, and nobody can tell yet whether it was done"
 
 
 class Settling:
@@ -42,9 +45,8 @@ class Settling:
         self._profile = profile
         self._gate = Gate(client, self._snapshot)
         self._members = Members(self._gate, Commits(state), self._snapshot, profile)
-        self._collisions = Collisions(
-            self._gate, self._snapshot, profile, takeovers=0, adopt_groups=False, lists_groups=False
-        )
+        self._rolls: dict[Kind, Roll] = {}
+        self._collisions = Collisions(self._gate, self._snapshot, profile, roll=lambda kind, _: self._rolls[kind])
         self._execution = Execution(
             self._gate,
             self._snapshot,
@@ -59,23 +61,35 @@ class Settling:
 
     async def settle(self) -> int:
         """Look at everything that is open; returns how much of it had been done. Raises TargetError, StateError."""
-        done = 0
-        for intent in self._journal.intents():
+        done, intents = 0, self._journal.intents()
+        names = self._collisions.names(intent.change for intent in intents if intent.change.action.creates)
+        self._rolls = {kind: Roll(self._gate, kind, names) for kind in Kind}
+        for intent in intents:
+            acknowledge, open_ = None, False
             try:
                 acknowledge = await self._look(intent)
                 detail = _UNDONE if acknowledge is None else _DONE
+            except _Passed:
+                detail = _PASSED
             except Refusal as refusal:
-                acknowledge, detail = None, f"{_UNDONE}: {refusal.reason}"
+                detail = f"{_UNDONE}: {refusal.reason}"
+            except Taken as error:
+                detail = f"{_UNDONE}: {error.detail}"
             except ScimError as error:
-                acknowledge, detail = None, f"syncd ended before the answer came, and looking failed: {error}"
+                detail, open_ = f"{_UNKNOWN}: {error}", intent.change.action.creates
             result = Result.FAILED if acknowledge is None else Result.APPLIED
             with self._state.atomic():
                 if acknowledge is not None:
                     acknowledge()
                     self._snapshot.bump()
-                self._journal.record(intent.run, Outcome(intent.change, result, 0, detail), self._clock(), intent.id)
+                outcome = Outcome(intent.change, result, 0, detail)
+                self._journal.record(intent.run, outcome, self._clock(), intent.id, open_=open_)
             done += acknowledge is not None
-            log.info("settled", target=self._snapshot.name, action=intent.change.action.value, result=result.value)
+            facts = {"target": self._snapshot.name, "action": intent.change.action.value}
+            if open_:
+                log.warning("unsettled", **facts, run=intent.run)
+            else:
+                log.info("settled", **facts, result=result.value)
         return done
 
     async def _look(self, intent: Intent) -> Callable[[], None] | None:
@@ -97,12 +111,12 @@ class Settling:
         kind = change.action.kind
         known = self._snapshot.user(change.key) if kind is Kind.USER else self._snapshot.group(change.key)
         if known is not None and not known.lost:
-            return None
+            raise _Passed
         unclear = OutcomeUnclear(0, "no answer came")
         if kind is Kind.USER:
             found = await self._collisions.account(change, change.after, unclear, at)
         else:
-            found = await self._collisions.own_group(change, asked_for=True)
+            found = await self._collisions.own_group(change, unclear=True)
             found = found or await self._collisions.made_group(change, at)
         if found is None:
             return None
@@ -171,6 +185,10 @@ class Settling:
                 raise
             reached = None
         return partial(self._members.acknowledge, change.key, reached, adding=adding) if reached else None
+
+
+class _Passed(Exception):
+    """What is linked now, whatever became of it then."""
 
 
 __all__ = ["Settling"]

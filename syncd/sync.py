@@ -82,7 +82,7 @@ async def _carry_out(planned: Planned, state: StateFile, progress: Progress, bra
         hint = "nothing is pushed until `syncd relink` has matched everything anew"
         failure = failure or TargetGone(target.name, f"{since}: {stop.reason}", hint=hint)
     transport = None
-    if failure is None and (plan.changes or (stop is not None and stop.cause == "refused")):
+    if failure is None and (plan.changes or (stop is not None and not planned.proven)):
         transport = target.transport(snapshot.discovery)  # reads the token: before anything is written down
     with state.atomic():
         number = journal.begin(plan, started)
@@ -105,9 +105,9 @@ async def _carry_out(planned: Planned, state: StateFile, progress: Progress, bra
                 client = target.client(transport, snapshot.discovery)
                 if stop is not None and not planned.proven:
                     await _probe(client, snapshot, target)
-                    with state.atomic():
-                        snapshot.set_stop(None)
-                    bound.info("target_goes_on", was=stop.cause)
+                    if stop.cause != "failing":
+                        with state.atomic():
+                            _go_on(snapshot)
                 pushing = _pushing(planned, state, client, progress)
                 with brake.over(target.name, pushing, target.drain):
                     carried_out = await pushing.carry_out(plan, number)
@@ -124,6 +124,8 @@ async def _carry_out(planned: Planned, state: StateFile, progress: Progress, bra
     with state.atomic():
         if failure is not None:
             _stop(snapshot, failure)
+        else:
+            _go_on(snapshot)
         if transport is not None:
             _remember_pace(snapshot, transport.pace.window)
         journal.end(number, now(), requests, seconds, problem, retries=waits.retries, waited=waits.seconds)
@@ -157,9 +159,8 @@ def _remember(planned: Planned, state: StateFile) -> None:
         snapshot.bump()
     if planned.discovered is not None and planned.discovered != snapshot.discovery:
         snapshot.discover(planned.discovered)
-    if planned.proven and snapshot.stop is not None:
-        log.info("target_goes_on", target=target, was=snapshot.stop.cause)
-        snapshot.set_stop(None)  # it was read, and what is managed is there
+    if planned.proven and snapshot.stop is not None and snapshot.stop.cause != "failing":
+        _go_on(snapshot)  # it was read, and what is managed is there; whether it can be written to is yet to be seen
     planned.bookkeeping.write(snapshot, moment)
     if planned.complete:
         kept = () if planned.discovered is not None else RESYNC_ONLY
@@ -171,6 +172,13 @@ def _remember(planned: Planned, state: StateFile) -> None:
 def _say_held(target: str, holds: Sequence[Hold]) -> None:
     for hold in holds:
         log.info("held", target=target, hold=hold.id, limit=hold.limit, reason=hold.reason)
+
+
+def _go_on(snapshot: Snapshot) -> None:
+    """Forget that a target had stopped, if it had."""
+    if snapshot.stop is not None:
+        log.info("target_goes_on", target=snapshot.name, was=snapshot.stop.cause)
+        snapshot.set_stop(None)
 
 
 def _stop(snapshot: Snapshot, failure: TargetError) -> None:
@@ -225,7 +233,7 @@ def _pushing(planned: Planned, state: StateFile, client: Client, progress: Progr
         takeovers=limit.most(sum(counts.values())),
         adopt_groups=rules.adopt_groups,
         protected=lambda key, id_: rules.protection(snapshot, key, id_, snapshot.user(key)),
-        look_again=planned.discovered is None,
+        read_just_now=planned.discovered is not None,
     )
     journal = state.journal(target.name)
     return Push(state, snapshot, journal, client, terms, clock=now, on_outcome=partial(progress.outcome, target.name))

@@ -46,6 +46,11 @@ class Action(StrEnum):
         return self.value.endswith("_user")
 
     @property
+    def creates(self) -> bool:
+        """Whether doing it twice makes two."""
+        return self in (Action.CREATE_USER, Action.CREATE_GROUP)
+
+    @property
     def kind(self) -> Kind:
         """Which sort of resource it is done to."""
         return Kind.USER if self.about_user else Kind.GROUP

@@ -121,7 +121,7 @@ class Bulk:
         except OutcomeUnclear as unclear:
             for write in writes:
                 if not write.answer.done():
-                    write.answer.set_exception(OutcomeUnclear(unclear.status, unclear.detail))
+                    write.answer.set_exception(OutcomeUnclear(unclear.status, unclear.detail, stop=unclear.stop))
             return
         except ScimError as error:
             if error.status not in _NOT_OFFERED:

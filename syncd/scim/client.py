@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote as percent
@@ -35,6 +35,9 @@ from syncd.scim.transport import Answer, Transport
 ENDPOINTS: Final = {Kind.USER: "Users", Kind.GROUP: "Groups"}
 _NO_PATCH: Final = (405, 501)
 """Method not allowed, not implemented: how endpoints without PATCH answer it."""
+_CANT_FILTER: Final = (400, 500, 501)
+"""How endpoints answer a filter that they don't know."""
+_NAMES: Final = ("externalId", "userName", "displayName")
 _NO_VERSION: Final = (412, 428)
 """Precondition failed (RFC 7644 section 3.14), precondition required (RFC 6585 section 3)."""
 _MOST_MERGES: Final = 3
@@ -169,11 +172,22 @@ class Client:
                     await self.remove_members(group, [id_])
             return Written(group, error.status)
 
-    async def list_groups(self) -> list[Found]:
-        """Return all groups, without their members where the endpoint can leave them out. Raises ScimError."""
-        query = {"excludedAttributes": "members"}
-        listing = Listing(self.transport, ENDPOINTS[Kind.GROUP], self.profile, query)
-        return [Found(id_, body) async for page in listing.pages() for body in page if (id_ := _id(body))]
+    async def listed(self, kind: Kind, names: Container[str] | None = None) -> tuple[list[Found], str]:
+        """Return all resources of a kind, and why there may be more, "" where there are none. Raises ScimError.
+
+        `names`, in folded case: only those whose externalId, userName or displayName is one of them. Groups come
+        without their members where the endpoint can leave them out.
+        """
+        query = {"excludedAttributes": "members"} if kind is Kind.GROUP else None
+        listing = Listing(self.transport, ENDPOINTS[kind], self.profile, query)
+        found = [
+            Found(id_, body)
+            async for page in listing.pages()
+            for body in page
+            if (id_ := _id(body))
+            and (names is None or any(str(field(body, each)).casefold() in names for each in _NAMES))
+        ]
+        return found, listing.doubt
 
     def _check_members(self, written: Written, ids: Sequence[str], *, adding: bool) -> None:
         """Raises ScimError where a PUT was answered with a group whose members are not as they were sent.
@@ -209,34 +223,32 @@ class Client:
                     doubt = "the endpoint lists users who are not in the group that was asked for"
         return ids, doubt or listing.doubt
 
-    def can_find(self, kind: Kind, attribute: str) -> bool:
-        """Return whether the endpoint can be asked for resources by an attribute."""
-        known = self.profile.user_filters if kind is Kind.USER else self.profile.group_filters
-        return known is None or attribute in known
-
-    async def find(self, kind: Kind, attribute: str, value: str, *, exact: bool) -> list[Found]:
+    async def find(self, kind: Kind, attribute: str, value: str, *, exact: bool) -> list[Found] | None:
         """Return the resources whose attribute has a value, checked again here: some endpoints ignore filters.
 
-        `exact` compares as is (externalId is caseExact, RFC 7643 section 3.1), else case is folded. An endpoint
-        may answer 404 where nothing matches. Raises ScimError, ValueError where `can_find` says no.
+        None: the endpoint can't be asked by this attribute, or answers with others than it was asked for, or with no
+        list. `exact` compares as is (externalId is caseExact, RFC 7643 section 3.1), else case is folded. An endpoint
+        may answer 404 where nothing matches. Raises ScimError.
         """
-        if not self.can_find(kind, attribute):
-            raise ValueError(f"{self.profile.name}: {ENDPOINTS[kind]} can't be looked up by {attribute}")
+        filters = self.profile.user_filters if kind is Kind.USER else self.profile.group_filters
+        if filters is not None and attribute not in filters:
+            return None
         query = {"filter": f"{attribute} eq {quote(value)}", "startIndex": "1", "count": "10"}
         try:
             answer = await self.transport.send("GET", ENDPOINTS[kind], query=query)
         except ScimError as error:
-            if error.status == 404:
-                return []
-            raise
-        listed = field(answer.body, "Resources") or []
+            if error.status not in (404, *_CANT_FILTER):
+                raise
+            return [] if error.status == 404 else None
+        listed, total = field(answer.body, "Resources"), field(answer.body, "totalResults")
+        if not isinstance(listed, list):
+            return [] if str(total) == "0" else None
         found: dict[str, Found] = {}
-        for body in listed if isinstance(listed, list) else []:
-            there, id_ = field(body, attribute), _id(body)
-            same = there == value if exact else str(there).casefold() == value.casefold()
-            if id_ and there is not None and same:
+        for body in listed:
+            id_ = _id(body)
+            if id_ and has(body, attribute, value, exact=exact):
                 found[id_] = Found(id_, body)
-        return list(found.values())
+        return None if listed and not found else list(found.values())
 
     async def service_provider_config(self) -> Json:
         """GET /ServiceProviderConfig (RFC 7644 section 4). Raises ScimError."""
@@ -336,6 +348,12 @@ class Client:
         raise AssertionError
 
 
+def has(body: Body, attribute: str, value: str, *, exact: bool) -> bool:
+    """Return whether a resource's attribute has a value: as it is (`exact`), or in any case."""
+    there = field(body, attribute)
+    return there is not None and (there == value if exact else str(there).casefold() == value.casefold())
+
+
 def area_of(kind: Kind, operations: Iterable[Mapping[str, Json]]) -> str:
     """Return what a change is about, as `by_put` names it."""
     if kind is Kind.USER:
@@ -397,4 +415,4 @@ def _id_in_location(kind: Kind, location: str) -> str:
     return unquote(last) if collection.rpartition("/")[2].casefold() == ENDPOINTS[kind].casefold() else ""
 
 
-__all__ = ["ENDPOINTS", "Client", "Found", "Written", "chunks_of_members", "flatten"]
+__all__ = ["ENDPOINTS", "Client", "Found", "Written", "chunks_of_members", "flatten", "has"]

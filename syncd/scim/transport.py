@@ -25,6 +25,7 @@ from syncd.disguises import disguises
 from syncd.errors import (
     OutcomeUnclear,
     ScimError,
+    TargetError,
     TargetFailing,
     TargetRedirected,
     TargetRefused,
@@ -151,7 +152,8 @@ class Transport:
 
         Raises ScimError for an answer about this resource (4xx, 5xx; status 0 when none came), OutcomeUnclear where
         it may have taken effect. About the target as a whole: TargetRefused for 401 and 403, TargetUnusable for a web
-        page, TargetRedirected, TargetUnreachable, and TargetFailing when patience is at an end.
+        page, TargetRedirected, TargetUnreachable, and TargetFailing when patience is at an end; or OutcomeUnclear with
+        one of them, where a write may have taken effect before.
         """
         url = self._base + path
         if query:
@@ -178,20 +180,25 @@ class Transport:
 
         Raises ScimError, OutcomeUnclear, TargetUnreachable or TargetFailing.
         """
-        attempt, good = 0, self._good
+        attempt, good, doubtful = 0, self._good, False
         while True:
             attempt += 1
-            answer = await self._attempt(method, url, content, headers, weight)
-            if not isinstance(answer, ScimError) and answer.status not in _AGAIN:
-                self._note_good(method)
-                return answer
-            certain, pause = self._judge(answer)
-            if pause is not None:
-                self.pace.pause(pause)
-            if not (again or certain):
-                self._note_failing()
-                raise _unclear(self._error(answer))
-            await self._give_up(answer, attempt, others_succeed=self._good > good)
+            try:
+                answer = await self._attempt(method, url, content, headers, weight)
+                if not isinstance(answer, ScimError) and answer.status not in _AGAIN:
+                    self._note_good(method)
+                    return answer
+                certain = isinstance(answer, _NotSent) or answer.status == 429
+                doubtful = doubtful or not (certain or method == "GET")
+                pause = self._pause(answer)
+                if pause is not None:
+                    self.pace.pause(pause)
+                if not (again or certain):
+                    self._note_failing()
+                    raise _unclear(self._error(answer))
+                await self._give_up(answer, attempt, others_succeed=self._good > good)
+            except TargetError as error:
+                raise (_left_unclear(error) if doubtful else error) from None
             self.pace.waits.retries += 1
             if pause is None or attempt > 1:  # who says "come again at once", again and again, is asked ever later
                 await self.back_off(attempt, everybody=certain and not isinstance(answer, ScimError))
@@ -248,17 +255,14 @@ class Transport:
                 window.answered(f"{method} {kind}", started, clock())
             return raw
 
-    def _judge(self, answer: Raw | ScimError) -> tuple[bool, float | None]:
-        """Return whether a request was certainly not carried out, and for how long the target asks to be left alone.
-
-        Raises TargetFailing where that is too long to wait.
-        """
+    def _pause(self, answer: Raw | ScimError) -> float | None:
+        """Return for how many seconds the target asks to be left alone. Raises TargetFailing where that is too long."""
         if isinstance(answer, ScimError):
-            return isinstance(answer, _NotSent), None
+            return None
         said = retry_after(answer.headers.get("Retry-After", ""), datetime.now(UTC))
         if said is not None and said > self._patience.longest_pause:
             raise self._fail(f"answers {answer.status} and asks to be left alone for {said:.0f} s")
-        return answer.status == 429, said
+        return said
 
     def _note_good(self, method: str) -> None:
         self._good += 1
@@ -309,7 +313,10 @@ class Transport:
     # -- what an answer means --------------------------------------------------------------------
 
     def _answer(self, method: str, path: str, raw: Raw, again: bool) -> Answer:
-        """Return what a final answer says. Raises ScimError, OutcomeUnclear, TargetRefused or TargetUnusable."""
+        """Return what a final answer says.
+
+        Raises ScimError, OutcomeUnclear, TargetRefused or, where something was only read, TargetUnusable.
+        """
         if not 200 <= raw.status < 300:
             error = self._error(raw)
             if raw.status in (401, 403):
@@ -325,11 +332,12 @@ class Transport:
             body: Any = orjson.loads(raw.data) if raw.data.strip() else None
         except orjson.JSONDecodeError:
             if "html" in raw.headers.get("Content-Type", ""):
-                raise TargetUnusable(
+                page = TargetUnusable(
                     self.name,
                     f"{self._host} answers with an HTML page, not with SCIM",
                     hint="check base_url, and whether a proxy or a sign-in page stands in between",
-                ) from None
+                )
+                raise (page if method == "GET" else _left_unclear(page)) from None
             unreadable = f"{method} {path} was answered {raw.status} with something that is no JSON"
             raise (ScimError if again else OutcomeUnclear)(0, unreadable) from None
         return Answer(raw.status, body, raw.headers.get("Location", ""), raw.headers.get("ETag", ""))
@@ -379,6 +387,10 @@ class _NotSent(ScimError):
 
 def _unclear(error: ScimError) -> OutcomeUnclear:
     return OutcomeUnclear(error.status, error.detail, error.scim_type)
+
+
+def _left_unclear(stop: TargetError) -> OutcomeUnclear:
+    return OutcomeUnclear(stop.status, stop.problem, stop=stop)
 
 
 _PORTS: Final = {"http": 80, "https": 443}

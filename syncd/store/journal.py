@@ -114,13 +114,14 @@ class Journal:
     ) -> None:
         """Write down what came of one change, in the place of its intent.
 
-        `open_`: it was sent, and may have taken effect: the next run looks.
+        `open_`: it was sent, and may have taken effect: the next run looks. When it was sent stays with it then.
         """
         if intent is None:
             self._insert(run, outcome, now, open_=open_)
             return
         self._conn.execute(
-            "UPDATE outcomes SET result = ?, status = ?, detail = ?, at = ?, open = ? WHERE id = ?",
+            "UPDATE outcomes SET result = ?1, status = ?2, detail = ?3, at = CASE WHEN ?5 THEN at ELSE ?4 END,"
+            " open = ?5 WHERE id = ?6",
             [outcome.result.value, outcome.status, outcome.detail, now.isoformat(), int(open_), intent],
         )
 

@@ -18,7 +18,7 @@ from syncd.core.plan import Action, Change, Plan, Result, Run, ordered
 from syncd.scim.profiles import Profile
 from syncd.setup import Target
 from syncd.store import StateFile
-from syncd.sync import Planned, Progress, carry_out
+from syncd.sync import Planned, Progress, carry_out, settle
 from tests.endpoints import PATIENCE_SECONDS, TOKEN, Endpoint
 from tests.scim.asking import IMPATIENT
 from tests.world import WORK_MAIL, World, source_rules, target_rules
@@ -42,10 +42,17 @@ class Pushing(World):
         self.progress = Progress()
         self.patience = IMPATIENT
 
-    def push(self, plan: Plan | None = None) -> Run:
-        """Carry out a plan, or what is to be done now."""
+    def push(self, plan: Plan | None = None, *, read_just_now: bool = False) -> Run:
+        """Carry out a plan, or what is to be done now; `read_just_now`: as if all that is there had been read."""
         made = plan if plan is not None else self.plan()
-        return carry_out(Planned(self.reached(), made, self.bookkeeping), self.state, self.progress)
+        discovered = self.snapshot.discovery if read_just_now else None
+        planned = Planned(self.reached(), made, self.bookkeeping, discovered=discovered)
+        return carry_out(planned, self.state, self.progress)
+
+    def look(self) -> int:
+        """Look what became of what earlier pushes left open; returns how much of it still is."""
+        assert not settle(self.state, [self.reached()])
+        return len(self.state.journal(NAME).intents())
 
     def reached(self) -> Target:
         """Return the target as it is reached over the network."""

@@ -25,6 +25,7 @@ _GATE, _LOST, _TAKING_OVER = "tests/push/test_gate.py", "tests/push/test_lost.py
 _SETTLING, _PRECONDITIONS = "tests/push/test_settling.py", "tests/push/test_preconditions.py"
 _READING, _DRIFT = "tests/test_reading.py", "tests/test_reading_drift.py"
 _OF_PROFILES = "tests/test_reading_profiles.py"
+_UNANSWERED = "tests/push/test_unanswered.py"
 _CSV, _LOOKUP, _CLIENT = (
     "tests/contract/test_source_csv.py",
     "tests/contract/test_ldap_lookup.py",
@@ -255,6 +256,70 @@ RULES: Final = (
         "        if user is not None:",
         ("tests/store/test_links.py",),
     ),
+    # -- made once -------------------------------------------------------------------------------
+    Rule(
+        "that nobody answers is no proof that nobody was made",
+        "collisions.py",
+        "        if unclear and not answered:",
+        "        if False:",
+        (_UNANSWERED,),
+    ),
+    Rule(
+        "an answer about others is no proof that nobody was made",
+        "scim/client.py",
+        "        return None if listed and not found else list(found.values())",
+        "        return list(found.values())",
+        (_UNANSWERED, _CLIENT),
+    ),
+    Rule(
+        "a list that may lack some is no proof that nobody was made",
+        "collisions.py",
+        "        return None if self._doubt and not found else found",
+        "        return found",
+        (_UNANSWERED,),
+    ),
+    Rule(
+        "a create of which nobody can tell stays open",
+        "settling.py",
+        '{error}", intent.change.action.creates',
+        '{error}", False',
+        (_UNANSWERED,),
+    ),
+    Rule(
+        "a create of which nobody can tell is not sent again",
+        "push.py",
+        "        if change.action.creates and (change.action.kind, change.key) in self._unsettled:",
+        "        if False:",
+        (_UNANSWERED,),
+    ),
+    Rule(
+        "what was made is not made again because something failed afterwards",
+        "execution.py",
+        "        raise OutcomeUnclear(error.status, error.detail, error.scim_type) from None",
+        "        raise",
+        (_UNANSWERED,),
+    ),
+    Rule(
+        "a target that stops while somebody looks leaves a create open",
+        "execution.py",
+        "            except (ScimError, TargetError) as why:\n                raise error.unseen(why) from None",
+        "            except ScimError as why:\n                raise error.unseen(why) from None",
+        (_UNANSWERED,),
+    ),
+    Rule(
+        "a target that stops after a doubtful answer leaves a write open",
+        "scim/transport.py",
+        "                raise (_left_unclear(error) if doubtful else error) from None",
+        "                raise error from None",
+        (_UNANSWERED,),
+    ),
+    Rule(
+        "what fails again and again is left for the next run",
+        "push.py",
+        "        if (count := self._in_a_row[change.action]) >= _MOST_IN_A_ROW:",
+        "        if (count := 0):",
+        (_UNANSWERED,),
+    ),
     # -- whose account ---------------------------------------------------------------------------
     Rule(
         "of several accounts none is taken",
@@ -301,8 +366,8 @@ RULES: Final = (
     Rule(
         "what a filter finds is looked at again",
         "scim/client.py",
-        "            if id_ and there is not None and same:",
-        "            if id_ and there is not None:",
+        "            if id_ and has(body, attribute, value, exact=exact):",
+        "            if id_:",
         (_CLIENT,),
     ),
     Rule(

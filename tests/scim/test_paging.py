@@ -177,8 +177,11 @@ def test_a_refusal_to_say_who_is_a_member_is_no_empty_group(reply: Reply) -> Non
         members(lambda _: reply)
 
 
-def test_groups_are_listed_without_their_members() -> None:
-    with Server(lambda _: Reply(200, {"Resources": [{"id": "g1", "displayName": "a"}], "totalResults": 1})) as server:
-        found = ask_as(PROFILE, server.url, lambda client: client.list_groups())
+@pytest.mark.parametrize(("total", "doubted"), [(1, False), (2, True)])
+def test_groups_are_listed_without_their_members(total: int, doubted: bool) -> None:
+    groups = [{"id": "g1", "displayName": "a"}]
+    with Server(lambda _: Reply(200, {"Resources": groups, "totalResults": total})) as server:
+        found, doubt = ask_as(PROFILE, server.url, lambda client: client.listed(Kind.GROUP))
     assert [each.id for each in found] == ["g1"]
+    assert bool(doubt) is doubted
     assert server.requests[0].target == "/scim/v2/Groups?excludedAttributes=members&startIndex=1&count=2"

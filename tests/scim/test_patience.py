@@ -341,6 +341,9 @@ def test_a_target_that_asks_for_too_long_a_pause_is_left_alone_at_once(
     said = {"seconds": "300.5", "date": f"{later:%a, %d %b %Y %H:%M:%S} GMT", "endless": "9" * 400}[form]
     with Server(lambda _: Reply(status, None, {"Retry-After": said})) as server:
         fault, transport = talk(server.url, SORTS[sort])
+        if status == 503 and sort != "GET":
+            assert isinstance(fault, OutcomeUnclear)
+            fault = fault.stop
         assert isinstance(fault, TargetFailing)
         assert f"answers {status} and asks to be left alone for " in str(fault)
         assert (len(server.requests), transport.noting.pauses) == (1, [])
