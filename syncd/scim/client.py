@@ -35,8 +35,8 @@ from syncd.scim.transport import Answer, Transport
 ENDPOINTS: Final = {Kind.USER: "Users", Kind.GROUP: "Groups"}
 _NO_PATCH: Final = (405, 501)
 """Method not allowed, not implemented: how endpoints without PATCH answer it."""
-_CANT_FILTER: Final = (400, 500, 501)
-"""How endpoints answer a filter that they don't know."""
+_CANT_FILTER: Final = (400, 404, 500, 501)
+"""How endpoints answer a filter that they don't know; 404 some answer where nothing matches, and others at any time."""
 _NAMES: Final = ("externalId", "userName", "displayName")
 _NO_VERSION: Final = (412, 428)
 """Precondition failed (RFC 7644 section 3.14), precondition required (RFC 6585 section 3)."""
@@ -227,8 +227,8 @@ class Client:
         """Return the resources whose attribute has a value, checked again here: some endpoints ignore filters.
 
         None: the endpoint can't be asked by this attribute, or answers with others than it was asked for, or with no
-        list. `exact` compares as is (externalId is caseExact, RFC 7643 section 3.1), else case is folded. An endpoint
-        may answer 404 where nothing matches. Raises ScimError.
+        list. `exact` compares as is (externalId is caseExact, RFC 7643 section 3.1), else case is folded. Raises
+        ScimError.
         """
         filters = self.profile.user_filters if kind is Kind.USER else self.profile.group_filters
         if filters is not None and attribute not in filters:
@@ -237,9 +237,9 @@ class Client:
         try:
             answer = await self.transport.send("GET", ENDPOINTS[kind], query=query)
         except ScimError as error:
-            if error.status not in (404, *_CANT_FILTER):
+            if error.status not in _CANT_FILTER:
                 raise
-            return [] if error.status == 404 else None
+            return None
         listed, total = field(answer.body, "Resources"), field(answer.body, "totalResults")
         if not isinstance(listed, list):
             return [] if str(total) == "0" else None

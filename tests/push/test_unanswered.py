@@ -74,7 +74,7 @@ def assert_in_line(world: Pushing) -> None:
 # -- who can't be looked up --------------------------------------------------------------------------
 
 NO_ANSWERS = [
-    *[error(status, "what?") for status in (400, 500, 501)],
+    *[error(status, "what?") for status in (400, 404, 500, 501)],
     Reply(200, {"totalResults": 7, "Resources": [{"id": "x", "userName": "other", "externalId": "other"}]}),
     Reply(200, []),
 ]

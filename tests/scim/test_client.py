@@ -112,7 +112,6 @@ def test_an_ignored_filter_finds_true_matches_only(attribute: str, value: str, e
 @pytest.mark.parametrize(
     "reply",
     [
-        error(404, "nothing matches"),
         Reply(200, {"totalResults": 0}),
         Reply(200, {"totalResults": "0", "Resources": None}),
         Reply(200, {"Resources": []}),
@@ -132,7 +131,7 @@ def test_no_match_is_no_match_however_the_endpoint_says_it(reply: Reply) -> None
         Reply(200, {"Resources": [{"id": "", "userName": "ada@example.com"}]}),
         Reply(200, []),
         Reply(204),
-        *[error(status, "no such filter") for status in (400, 500, 501)],
+        *[error(status, "no such filter") for status in (400, 404, 500, 501)],
     ],
 )
 def test_an_answer_that_does_not_say_who_matches_is_no_proof_that_nobody_does(reply: Reply) -> None:
