@@ -19,7 +19,7 @@ from typing import Final
 from syncd.announcement import announced
 from syncd.collisions import Collisions
 from syncd.core.model import Json, Kind
-from syncd.core.plan import Action, Change, Outcome, Plan, Result
+from syncd.core.plan import LOST, UNSETTLED, Action, Change, Outcome, Plan, Result
 from syncd.core.quarantine import is_permanent
 from syncd.errors import OutcomeUnclear, ScimError, TargetError, TargetFailing
 from syncd.estimate import asks_first, bulk_operations, drifted, lists_groups
@@ -34,10 +34,6 @@ from syncd.store import Commits, Journal, Snapshot, StateFile
 _SERVER_ERROR: Final = 500
 """RFC 9110 section 15.6: from here on it is the server's fault, not the request's."""
 _MOST_IN_A_ROW: Final = 20
-_UNSETTLED: Final = (
-    "an earlier create was never answered, and nobody can tell yet whether it was done: `syncd resync` goes by all "
-    "that is there"
-)
 
 
 @dataclass(frozen=True)
@@ -208,23 +204,22 @@ class Push:
                 continue
             try:
                 intent = await self._commits.write(partial(self._journal.intend, run, change, self._clock()))
-                outcome, done, unclear = await self._try(change)
+                outcome, done = await self._try(change)
             except asyncio.CancelledError:
                 # Cut off: the intent stays, and the next run looks.
-                self._note(Outcome(change, Result.FAILED, detail="no answer came in time; the next run looks"))
+                detail = "no answer came in time; the next run looks"
+                self._note(Outcome(change, Result.FAILED, detail=detail, open=True))
                 return
-            self._commits.write_soon(self._recording(run, intent, outcome, done, unclear=unclear))
+            self._commits.write_soon(self._recording(run, intent, outcome, done))
             self._note(outcome)
 
-    def _recording(
-        self, run: int, intent: int, outcome: Outcome, done: Done | None, *, unclear: bool
-    ) -> Callable[[], None]:
+    def _recording(self, run: int, intent: int, outcome: Outcome, done: Done | None) -> Callable[[], None]:
         def record() -> None:
             if done is not None and done.acknowledge is not None:
                 done.acknowledge()
                 self._snapshot.bump()
-            self._journal.record(run, outcome, self._clock(), intent, open_=unclear)
-            self._settle(outcome, unclear=unclear)
+            self._journal.record(run, outcome, self._clock(), intent)
+            self._settle(outcome)
 
         return record
 
@@ -257,10 +252,10 @@ class Push:
             hint = "nothing more is sent now; what is left is done by the next run"
             self.stopped = TargetFailing(self._client.transport.name, problem, hint=hint)
 
-    def _settle(self, outcome: Outcome, *, unclear: bool) -> None:
+    def _settle(self, outcome: Outcome) -> None:
         """Quarantine what is refused for good; an approval is spent on what was tried."""
         change, id_ = outcome.change, outcome.change.id
-        permanent = outcome.result is Result.FAILED and is_permanent(outcome.status) and not unclear
+        permanent = outcome.result is Result.FAILED and is_permanent(outcome.status) and not outcome.open
         if permanent:
             self._quarantine.failed(change, outcome.status, outcome.detail, self._clock())
         elif outcome.result is Result.APPLIED and id_ in self._quarantined:
@@ -277,7 +272,7 @@ class Push:
         if change.action.about_user and change.key in self._failed:
             return Outcome(change, Result.SKIPPED, detail="an earlier change of the same person did not succeed")
         if change.action.creates and (change.action.kind, change.key) in self._unsettled:
-            return Outcome(change, Result.SKIPPED, detail=_UNSETTLED)
+            return Outcome(change, Result.SKIPPED, detail=UNSETTLED)
         if (count := self._in_a_row[change.action]) >= _MOST_IN_A_ROW:
             detail = f"{count} like it failed in a row; the last: {self._last[change.action]}"
             return Outcome(change, Result.SKIPPED, detail=detail)
@@ -286,20 +281,18 @@ class Push:
     def _skipped_for(self, change: Change, stop: TargetError) -> Outcome:
         return Outcome(change, Result.SKIPPED, detail=f"the target stopped: {stop.problem}")
 
-    async def _try(self, change: Change) -> tuple[Outcome, Done | None, bool]:
-        """Do one change; returns also what is to be acknowledged, and whether it may have been done all the same."""
+    async def _try(self, change: Change) -> tuple[Outcome, Done | None]:
+        """Do one change; returns also what is to be acknowledged."""
         by_put = len(self._client.by_put)
-        unclear = False
         try:
             done = await self._execution.carry_out(change)
         except Refusal as refusal:
             outcome = Outcome(change, refusal.result, detail=refusal.reason)
         except Lost:
-            outcome = Outcome(change, Result.FAILED, 404, "the target no longer has it; the next run makes it anew")
+            outcome = Outcome(change, Result.FAILED, 404, LOST)
         except OutcomeUnclear as error:
-            unclear = True
             self.stopped = self.stopped or error.stop
-            outcome = Outcome(change, Result.FAILED, error.status, error.detail or "no reason given")
+            outcome = Outcome(change, Result.FAILED, error.status, error.detail or "no reason given", open=True)
         except ScimError as error:
             outcome = Outcome(change, Result.FAILED, error.status, error.detail or "no reason given")
         except TargetError as error:
@@ -310,11 +303,11 @@ class Push:
             else:
                 outcome = Outcome(change, Result.FAILED, error.status, error.problem)
         else:
-            return Outcome(change, Result.APPLIED, done.status, done.remark, done.finished), done, False
+            return Outcome(change, Result.APPLIED, done.status, done.remark, done.finished), done
         finally:
             if len(self._client.by_put) > by_put:
                 self._discover(by_put=sorted(self._client.by_put))
-        return outcome, None, unclear
+        return outcome, None
 
 
 __all__ = ["Push", "Terms"]

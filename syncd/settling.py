@@ -65,28 +65,27 @@ class Settling:
         names = self._collisions.names(intent.change for intent in intents if intent.change.action.creates)
         self._rolls = {kind: Roll(self._gate, kind, names) for kind in Kind}
         for intent in intents:
-            acknowledge, open_ = None, False
+            acknowledge, result, is_open = None, Result.FAILED, False
             try:
                 acknowledge = await self._look(intent)
-                detail = _UNDONE if acknowledge is None else _DONE
+                result, detail = (Result.FAILED, _UNDONE) if acknowledge is None else (Result.APPLIED, _DONE)
             except _Passed:
-                detail = _PASSED
+                result, detail = Result.REFUSED, _PASSED
             except Refusal as refusal:
                 detail = f"{_UNDONE}: {refusal.reason}"
             except Taken as error:
                 detail = f"{_UNDONE}: {error.detail}"
             except ScimError as error:
-                detail, open_ = f"{_UNKNOWN}: {error}", intent.change.action.creates
-            result = Result.FAILED if acknowledge is None else Result.APPLIED
+                detail, is_open = f"{_UNKNOWN}: {error}", intent.change.action.creates
             with self._state.atomic():
                 if acknowledge is not None:
                     acknowledge()
                     self._snapshot.bump()
-                outcome = Outcome(intent.change, result, 0, detail)
-                self._journal.record(intent.run, outcome, self._clock(), intent.id, open_=open_)
+                outcome = Outcome(intent.change, result, 0, detail, open=is_open)
+                self._journal.record(intent.run, outcome, self._clock(), intent.id)
             done += acknowledge is not None
             facts = {"target": self._snapshot.name, "action": intent.change.action.value}
-            if open_:
+            if is_open:
                 log.warning("unsettled", **facts, run=intent.run)
             else:
                 log.info("settled", **facts, result=result.value)

@@ -395,6 +395,8 @@ class Outcome:
     detail: str = ""
     finished: bool = True
     """Of one that was applied, whether nothing of it is left to be done."""
+    open: bool = False
+    """Whether it may have been done all the same: nobody knows yet, and the next run looks."""
 
     def to_json(self) -> Json:
         return {
@@ -406,6 +408,15 @@ class Outcome:
             "status": self.status,
             "detail": self.detail,
         }
+
+
+LOST: Final = "the target no longer has it; the next run makes it anew"
+"""The detail of a change of something that is linked and was not there."""
+UNSETTLED: Final = (
+    "an earlier create was never answered, and nobody can tell yet whether it was done: `syncd resync` goes by all "
+    "that is there"
+)
+"""The detail of a create that is not tried while an earlier one is open."""
 
 
 @dataclass(frozen=True)

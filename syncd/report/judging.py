@@ -8,7 +8,7 @@ from typing import Final
 
 from syncd.core.context import Context
 from syncd.core.model import State
-from syncd.core.plan import Action, Change, Held, Result
+from syncd.core.plan import LOST, UNSETTLED, Action, Change, Held, Outcome, Result
 from syncd.core.policy import NEVER_RELEASED
 from syncd.core.quarantine import is_permanent
 from syncd.report.items import Pattern, Row
@@ -154,14 +154,19 @@ def while_held(held: Held) -> str:
     return f"{_UNDONE[held.change.action]}; done only {until}"
 
 
-def after(change: Change, result: Result, status: int) -> str:
+def after(outcome: Outcome) -> str:
     """Say what an outcome means for those concerned."""
+    change, result = outcome.change, outcome.result
     if result is Result.APPLIED:
         return consequence(change)
     if result is Result.REFUSED:  # how things stand is what the plan didn't know
         return "nothing was done, for it is no longer as the plan expected; the next plan looks anew"
+    if outcome.open or outcome.detail == UNSETTLED:
+        return f"perhaps: {_UNDONE[change.action]}; the next run looks whether it was done, before it tries again"
+    if outcome.detail == LOST:
+        return "the account was deleted there" if change.action.about_user else "the group was deleted there"
     again = "the next run tries again"
-    if result is Result.FAILED and is_permanent(status):
+    if result is Result.FAILED and is_permanent(outcome.status):
         again = "quarantined: tried again ever more rarely, until it or the source changes"
     return f"{_UNDONE[change.action]}; {again}"
 

@@ -229,7 +229,7 @@ class _Items:
 
     def _outcome(self, outcome: Outcome) -> Item:
         done = outcome.result is Result.APPLIED
-        means = judging.after(outcome.change, outcome.result, outcome.status)
+        means = judging.after(outcome)
         if done:
             return self._item(outcome.change, planned=True, outcome=outcome, means=means)
         cluster = {Result.FAILED: "failed", Result.REFUSED: "refused", Result.SKIPPED: "not tried"}[outcome.result]

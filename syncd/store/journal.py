@@ -106,26 +106,20 @@ class Journal:
 
     def intend(self, run: int, change: Change, now: datetime) -> int:
         """Write down that a change is about to be sent; returns the intent's id, for `record`."""
-        outcome = Outcome(change, Result.FAILED, detail=IN_FLIGHT)
-        return self._insert(run, outcome, now, open_=True)
+        return self._insert(run, Outcome(change, Result.FAILED, detail=IN_FLIGHT, open=True), now)
 
-    def record(
-        self, run: int, outcome: Outcome, now: datetime, intent: int | None = None, *, open_: bool = False
-    ) -> None:
-        """Write down what came of one change, in the place of its intent.
-
-        `open_`: it was sent, and may have taken effect: the next run looks. When it was sent stays with it then.
-        """
+    def record(self, run: int, outcome: Outcome, now: datetime, intent: int | None = None) -> None:
+        """Write down what came of one change, in the place of its intent; while it is open, when it was sent stays."""
         if intent is None:
-            self._insert(run, outcome, now, open_=open_)
+            self._insert(run, outcome, now)
             return
         self._conn.execute(
             "UPDATE outcomes SET result = ?1, status = ?2, detail = ?3, at = CASE WHEN ?5 THEN at ELSE ?4 END,"
             " open = ?5 WHERE id = ?6",
-            [outcome.result.value, outcome.status, outcome.detail, now.isoformat(), int(open_), intent],
+            [outcome.result.value, outcome.status, outcome.detail, now.isoformat(), int(outcome.open), intent],
         )
 
-    def _insert(self, run: int, outcome: Outcome, now: datetime, *, open_: bool) -> int:
+    def _insert(self, run: int, outcome: Outcome, now: datetime) -> int:
         cursor = self._conn.execute(
             "INSERT INTO outcomes (run, key, change, result, status, detail, at, open) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [
@@ -136,7 +130,7 @@ class Journal:
                 outcome.status,
                 outcome.detail,
                 now.isoformat(),
-                int(open_),
+                int(outcome.open),
             ],
         )
         return int(cursor.lastrowid or 0)
@@ -236,27 +230,20 @@ class Journal:
 
     def _outcomes(self, run: int) -> Iterator[Outcome]:
         rows = self._conn.execute(
-            "SELECT change, result, status, detail FROM outcomes WHERE run = ? ORDER BY id", [run]
+            "SELECT change, result, status, detail, open FROM outcomes WHERE run = ? ORDER BY id", [run]
         )
-        for change, result, status, detail in rows:
-            yield Outcome(Change.from_json(orjson.loads(change)), Result(result), status, detail)
+        for row in rows:
+            yield _outcome(*row)
 
     def outcomes_of(self, kind: Kind, key: str, limit: int) -> list[PastOutcome]:
         """Return what last came of the changes of one user or group, the newest first."""
         rows = self._conn.execute(
-            "SELECT outcomes.run, outcomes.at, outcomes.change, outcomes.result, outcomes.status, outcomes.detail"
-            " FROM outcomes JOIN runs ON runs.id = outcomes.run WHERE outcomes.key = ? AND runs.target = ?"
-            " ORDER BY outcomes.id DESC",
+            "SELECT outcomes.run, outcomes.at, outcomes.change, outcomes.result, outcomes.status, outcomes.detail,"
+            " outcomes.open FROM outcomes JOIN runs ON runs.id = outcomes.run"
+            " WHERE outcomes.key = ? AND runs.target = ? ORDER BY outcomes.id DESC",
             [key, self._target],
         )
-        found = (
-            PastOutcome(
-                run,
-                datetime.fromisoformat(at),
-                Outcome(Change.from_json(orjson.loads(change)), Result(result), status, detail),
-            )
-            for run, at, change, result, status, detail in rows
-        )
+        found = (PastOutcome(run, datetime.fromisoformat(at), _outcome(*row)) for run, at, *row in rows)
         about_user = kind is Kind.USER
         return list(islice((each for each in found if each.outcome.change.action.about_user is about_user), limit))
 
@@ -285,6 +272,10 @@ class Journal:
             tuple(Trouble(**problem) for problem in plan["problems"]),
             tuple(map(Drift.from_json, plan["drift"])),
         )
+
+
+def _outcome(change: str, result: str, status: int, detail: str, is_open: int) -> Outcome:
+    return Outcome(Change.from_json(orjson.loads(change)), Result(result), status, detail, open=bool(is_open))
 
 
 def pattern_of(text: str) -> str:

@@ -12,17 +12,13 @@ from typing import Any
 import pytest
 
 from syncd.core.model import State
-from syncd.core.plan import Action, Result, Run
+from syncd.core.plan import UNSETTLED, Action, Result, Run
 from syncd.scim.profiles import Profile
 from tests.endpoints import CORE_GROUP, Endpoint, Reply, Request, error
 from tests.push.pushing import NAME, PROFILE, Pushing, detail, pushing, results, said
 from tests.world import group, person, target_rules
 
 CANT_TELL = "the target can't be asked what became of it"
-UNSETTLED = (
-    "an earlier create was never answered, and nobody can tell yet whether it was done: `syncd resync` goes by all "
-    "that is there"
-)
 
 
 class Lenient(Endpoint):
@@ -89,6 +85,10 @@ def test_a_person_who_cannot_be_looked_up_is_found_in_the_list_before_anything_i
         run = one_new(world)
         assert said(run) == [("create_user", "1", "failed", 500, f"oh; looking for it: {CANT_TELL}")]
         assert world.scim.posts() == 1
+        kept = world.state.journal(NAME).run(run.number)
+        assert kept is not None
+        assert kept.outcomes == run.outcomes
+        assert run.outcomes[0].open
         assert_in_line(world)
         assert world.scim.posts() == 1
 
@@ -179,10 +179,10 @@ def test_when_it_was_sent_is_remembered_however_long_it_was_looked_for(tmp_path:
         late = before + timedelta(days=1)
         with world.state.atomic():
             outcome = journal.outcomes_of(intent.change.action.kind, "1", 1)[0].outcome
-            journal.record(intent.run, outcome, late, intent.id, open_=True)
+            journal.record(intent.run, outcome, late, intent.id)
         assert journal.intents()[0].at == intent.at
         with world.state.atomic():
-            journal.record(intent.run, outcome, late, intent.id)
+            journal.record(intent.run, replace(outcome, open=False), late, intent.id)
         assert journal.outcomes_of(intent.change.action.kind, "1", 1)[0].at == late
 
 
