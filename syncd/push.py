@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -94,6 +94,7 @@ class Push:
         """
         # As it was known when the plan was made: what a plan announces is what is done.
         self._bulk_offered = self._snapshot.discovery.get("bulk")
+        failures = self._journal.failures() if plan.changes else {}
         if not self._terms.read_just_now:
             intents = (intent.change for intent in self._journal.intents())
             self._unsettled = {(each.action.kind, each.key) for each in intents if each.action.creates}
@@ -102,12 +103,19 @@ class Push:
         self._commits = Commits(self._state)
         self._gate = Gate(self._client, self._snapshot, self._terms.protected)
         self._execution = self._begin(plan)
-        for _, phase in groupby(plan.changes, key=lambda change: change.phase):
+        for _, phase in groupby(self._in_turn(plan, failures), key=lambda change: change.phase):
             await self._side_by_side(list(phase), run)
             await self._commits.finish()
         self._learn()
         place = {change.id: index for index, change in enumerate(plan.changes)}
         return tuple(sorted(self._outcomes, key=lambda outcome: place[outcome.change.id]))
+
+    def _in_turn(self, plan: Plan, failures: Mapping[str, int]) -> Sequence[Change]:
+        """Return the changes in the order in which they are done: in each phase first what has failed least.
+
+        Else those at whom an endpoint chokes could, always the first, keep everybody after them from being tried.
+        """
+        return sorted(plan.changes, key=lambda change: (change.phase, failures.get(change.key, 0)))
 
     def drain(self) -> None:
         """Begin nothing more; what is in flight goes on to its end."""

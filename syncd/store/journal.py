@@ -19,6 +19,8 @@ from syncd.store.rows import dumped
 IN_FLIGHT: Final = "syncd ended before an answer came; the next run looks what became of it"
 KEPT_RUNS: Final = 200
 """Runs kept per target; the oldest go first."""
+_LATELY: Final = 20
+"""So many runs say what has been failing."""
 KEPT_QUIET: Final = 20
 """Of them, runs of one kind in which nothing was done and nothing went wrong: they say little, and come by the hour."""
 
@@ -134,6 +136,15 @@ class Journal:
             ],
         )
         return int(cursor.lastrowid or 0)
+
+    def failures(self) -> dict[str, int]:
+        """Return how often the changes of a key failed in the last runs; those of which none did are left out."""
+        rows = self._conn.execute(
+            "SELECT key, count(*) FROM outcomes WHERE result = ? AND run IN"
+            " (SELECT id FROM runs WHERE target = ? ORDER BY id DESC LIMIT ?) GROUP BY key",
+            [Result.FAILED.value, self._target, _LATELY],
+        )
+        return dict(rows.fetchall())
 
     def intents(self) -> list[Intent]:
         """Return the changes of which nobody knows what came, in the order in which they were sent."""

@@ -369,6 +369,28 @@ def test_what_fails_again_and_again_keeps_nothing_else_from_being_done(tmp_path:
         assert_in_line(world)
 
 
+def test_many_at_whom_an_endpoint_chokes_do_not_keep_those_after_them_out_for_ever(tmp_path: Path) -> None:
+    with pushing(tmp_path, Lenient()) as world:
+        world.learnt(patch=True)
+        bad, good = ([f"{letter}{number:02}" for number in range(45)] for letter in "ab")
+        world.hold(*map(person, [*bad, *good]))
+        world.concurrency = 1
+
+        def choke(request: Request) -> None:
+            if request.method == "POST" and json.loads(request.content)["externalId"] in bad:
+                world.scim.instead("POST", "/Users$", error(500, "broken"))
+
+        world.scim.held = choke
+        for tried in (bad[:20], bad[20:40]):
+            run = world.push()
+            assert "fails every change, 20 in a row" in run.error
+            assert [outcome.change.key for outcome in run.outcomes if outcome.result is Result.FAILED] == tried
+            assert world.look() == 0
+        run = world.push()
+        assert run.error == ""
+        assert {user["externalId"] for user in world.scim.users.values()} == set(good)
+
+
 def test_one_that_succeeds_in_between_keeps_the_others_going(tmp_path: Path) -> None:
     with pushing(tmp_path, Lenient()) as world:
         world.learnt(patch=True)

@@ -465,7 +465,7 @@ RULES: Final = (
     Rule(
         "leavers come first",
         "push.py",
-        "groupby(plan.changes, key=lambda change: change.phase)",
+        "groupby(self._in_turn(plan, failures), key=lambda change: change.phase)",
         "[(0, plan.changes)]",
         ("tests/push/test_order.py",),
     ),
