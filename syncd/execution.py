@@ -147,10 +147,13 @@ class Execution:
             except ScimError as error:
                 if isinstance(error, OutcomeUnclear):
                     found = await self._look_for(find, error, began, attempt)
-                elif isinstance(error, Taken) or not (error.status == 409 or 200 <= error.status < 300):
-                    raise
-                else:  # it exists; or it was made, and the endpoint doesn't tell the id
+                elif error.status == 409:
                     found = await find(error, began)
+                elif 200 <= error.status < 300:  # it was made, and the endpoint doesn't tell the id
+                    with _it_was_made():
+                        found = await find(error, began)
+                else:
+                    raise
                 if found is not None:
                     return *found, error
                 if attempt >= self._gate.attempts:

@@ -14,7 +14,7 @@ from typing import Final
 from syncd.core.model import Flat, Json, Kind
 from syncd.core.plan import Change, Result
 from syncd.errors import ScimError, TargetGone
-from syncd.scim.client import Client, Found, Written
+from syncd.scim.client import Body, Client, Found, Written, has
 from syncd.scim.resources import field
 from syncd.store import Snapshot
 
@@ -185,13 +185,16 @@ class Gate:
     async def create(self, kind: Kind, key: str, attributes: Flat) -> tuple[Link, Written]:
         """Create a resource; returns its link and what the endpoint answered.
 
-        Raises ScimError; Taken when the endpoint answers with what somebody else has already.
+        Raises ScimError, with a status of success where the answer is about another resource or says no id.
         """
         written = await self._client.create(kind, attributes)
+        other = f"the endpoint answered with another {_WHAT[kind]}"
+        if written.body is not None and _is_anothers(kind, written.body, attributes):
+            raise ScimError(written.status, f"{other} ({field(written.body, 'externalId')})")
         try:
             self._claim(kind, written.id, key)
         except Taken as error:
-            raise Taken(f"the endpoint answered with another {_WHAT[kind]}; {error.detail}") from None
+            raise ScimError(written.status, f"{other}; {error.detail}") from None
         return Link(kind, key, written.id, _SEAL), written
 
     async def update(self, link: Link, before: Flat, after: Flat, owned: Flat, *, has_members: bool = False) -> Written:
@@ -291,6 +294,15 @@ class Gate:
                 "again, `syncd relink` brings it back",
             )
         return lost
+
+
+def _is_anothers(kind: Kind, body: Body, attributes: Flat) -> bool:
+    """Return whether a resource carries another mark than it was sent, and another name as well: some endpoints have
+    marks of their own, and some rewrite names."""
+    mark, sent = field(body, "externalId"), attributes.get("externalId")
+    name = "userName" if kind is Kind.USER else "displayName"
+    marked = bool(mark) and bool(sent) and str(mark).casefold() != str(sent).casefold()
+    return marked and not has(body, name, str(attributes.get(name)), exact=False)
 
 
 def _switches_off(path: str, value: Json) -> bool:

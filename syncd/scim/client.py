@@ -415,4 +415,4 @@ def _id_in_location(kind: Kind, location: str) -> str:
     return unquote(last) if collection.rpartition("/")[2].casefold() == ENDPOINTS[kind].casefold() else ""
 
 
-__all__ = ["ENDPOINTS", "Client", "Found", "Written", "chunks_of_members", "flatten", "has"]
+__all__ = ["ENDPOINTS", "Body", "Client", "Found", "Written", "chunks_of_members", "flatten", "has"]

@@ -277,8 +277,11 @@ def test_an_endpoint_that_answers_a_create_with_what_it_has_links_nobody_twice(t
         run = world.push()
         assert results(run) == {"create_user 2": "failed", "create_user 3": "applied"}
         assert detail(run, Action.CREATE_USER, "2") == (
-            "the endpoint answered with another account; the account belongs to the source's key 1"
+            "the endpoint answered with another account; the account belongs to the source's key 1; but neither "
+            "externalId nor userName finds it"
         )
+        assert world.look() == 0
+        assert results(world.push()) == {"create_user 2": "applied"}
 
 
 # -- groups ------------------------------------------------------------------------------------------

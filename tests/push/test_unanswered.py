@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from syncd.core.model import State
+from syncd.core.model import Kind, State
 from syncd.core.plan import UNSETTLED, Action, Result, Run
 from syncd.scim.profiles import Profile
 from tests.endpoints import CORE_GROUP, Endpoint, Reply, Request, error
@@ -220,6 +220,47 @@ def test_who_was_found_and_could_not_be_brought_into_line_is_not_made_again(tmp_
         assert_in_line(world)
         assert world.scim.posts() == 1
         assert world.scim.users["u1"]["title"] == "Dr"
+
+
+def test_who_was_made_and_answered_as_somebody_else_is_found(tmp_path: Path) -> None:
+    with pushing(tmp_path, Lenient()) as world:
+        world.learnt(patch=True)
+        world.concurrency = 1
+        world.hold(person("1"), person("2"))
+        for key, other in (("1", "2"), ("2", "1")):
+            shown = {"id": f"u{other}", "userName": f"u{other}", "externalId": other}
+            world.scim.answers.append(Reply(201, shown, {"Location": f"/Users/u{key}"}))
+        run = world.push()
+        assert [(line[1], line[2], line[4]) for line in said(run)] == [
+            ("1", "applied", "its id was looked up"),
+            ("2", "applied", "its id was looked up"),
+        ]
+        assert [world.snapshot.key_of(Kind.USER, f"u{key}") for key in ("1", "2")] == ["1", "2"]
+        assert world.scim.posts() == 2
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {"userName": "u1", "externalId": "an id of their own"},
+        {"userName": "u1.of.ours", "externalId": "1"},
+        {"userName": "u1.of.ours"},
+        {"userName": "U1", "externalId": "x"},
+    ],
+)
+def test_an_endpoint_with_marks_or_names_of_its_own_is_believed(tmp_path: Path, shown: dict[str, str]) -> None:
+    with pushing(tmp_path, Lenient(Reply(201, {"id": "u1", **shown}))) as world:
+        assert results(one_new(world)) == {"create_user 1": "applied"}
+        assert world.scim.log() == ["POST /Users"]
+
+
+@pytest.mark.parametrize("answer", [Reply(201), Reply(202, {})])
+def test_who_was_made_without_a_word_and_cannot_be_looked_up_is_not_made_again(tmp_path: Path, answer: Reply) -> None:
+    with pushing(tmp_path, Lenient(answer)) as world:
+        world.scim.looks = always(error(400, "what?"))
+        assert results(one_new(world)) == {"create_user 1": "failed"}
+        assert_in_line(world)
+        assert world.scim.posts() == 1
 
 
 def test_a_web_page_as_the_answer_to_a_create_stops_the_target_and_leaves_it_open(tmp_path: Path) -> None:
