@@ -349,7 +349,7 @@ def test_killed_in_the_middle_of_a_push_it_goes_on_where_it_was(admin: Administr
 def test_it_ends_while_it_only_reads(admin: Administrator, sandbox: Sandbox) -> None:
     sandbox.faults({"fault": "delay", "milliseconds": 30_000, "method": "GET"})
     with Running(admin, **NEVER, SYNCD__DRAIN="0s") as running:
-        running.until(goes_on)
+        running.until(lambda status: (status["daemon"]["running"] or {}).get("phase") == "reading")
         assert running.stop() == 0
     sandbox.faults()
     assert "unfinished=true" in running.logged()
