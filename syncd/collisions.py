@@ -39,6 +39,7 @@ class Roll:
         self._reading = asyncio.Lock()
         self._listed: list[Found] | None = None
         self._doubt = ""
+        self._failure: ScimError | None = None
         self._by: dict[str, dict[str, list[Found]]] = {}
 
     async def find(self, attribute: str, value: str, *, exact: bool) -> list[Found] | None:
@@ -47,8 +48,14 @@ class Roll:
         Raises ScimError.
         """
         async with self._reading:
+            if self._failure is not None:
+                raise self._failure
             if self._listed is None:
-                self._listed, self._doubt = await self._gate.listed(self._kind, self._names)
+                try:
+                    self._listed, self._doubt = await self._gate.listed(self._kind, self._names)
+                except ScimError as failure:
+                    self._failure = failure
+                    raise
             if attribute not in self._by:
                 by_value: dict[str, list[Found]] = {}
                 self._by[attribute] = by_value
@@ -241,9 +248,11 @@ class Collisions:
 
     def names(self, creates: Iterable[Change]) -> frozenset[str]:
         """Return the names, in folded case, by which what these may have made is found."""
-        suffix = self._profile.group_suffix
-        names = ((each.after.get("externalId"), each.name, each.name + suffix) for each in creates)
-        return frozenset(_text(name).casefold() for three in names for name in three)
+        names: set[str] = set()
+        for each in creates:
+            names |= {_text(each.after.get(by)) for by, _ in _ASKED_BY}
+            names |= {each.name, each.name + self._profile.group_suffix}
+        return frozenset(name.casefold() for name in names if name)
 
     def _is_free(self, group: Found, key: str) -> bool:
         return self._snapshot.key_of(Kind.GROUP, group.id) in (None, key)

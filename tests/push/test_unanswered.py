@@ -146,7 +146,11 @@ def test_all_that_is_open_takes_one_list(tmp_path: Path) -> None:
         world.scim.looks = always(error(501))
         world.hold(*(person(str(number)) for number in range(6)))
         assert world.push().results == {Result.FAILED: 6}
-        world.scim.looks = always(error(501))
+        world.scim.lists = always(error(422, "later"))
+        world.scim.requests.clear()
+        assert world.look() == 6
+        assert [request.path for request in world.scim.requests if "filter" not in request.query] == ["/scim/v2/Users"]
+        world.scim.lists = lambda _: None
         world.scim.requests.clear()
         assert world.look() == 0
         assert [request.path for request in world.scim.requests if "filter" not in request.query] == ["/scim/v2/Users"]
