@@ -8,7 +8,7 @@ SOURCES := syncd tests tools
 # Hundreds of commands are run, also where Python may not write what it compiled.
 COMPILE := $(BIN)/python -m compileall -q syncd tests
 
-.PHONY: help demo test check bench docs pictures install uninstall deb lock clean
+.PHONY: help demo test check bench docs pictures install uninstall deb wheel wheels lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -48,15 +48,20 @@ uninstall: ## Take it away again; configuration and state stay
 deb: ## Build a Debian package of the same, in dist/
 	@tools/deb
 
+wheel: $(VENV)/.run ## Build the sdist and the wheel, in dist/
+	@tools/wheel $(VENV)
+
+wheels: ## Download what `make install` needs into wheels/, for a machine without a network
+	@tools/wheels wheels
+
 lock: $(VENV)/.test ## Resolve the locked versions anew, from the ranges in pyproject.toml
-	@$(BIN)/pip install --quiet uv
-	tools/lock $(BIN)/uv
+	@tools/lock $(VENV)
 
 clean: ## Remove what was set up
 	rm -rf $(VENV) tests/servers/scimmy/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-$(VENV)/.run: pyproject.toml requirements/run.lock tools/setup
+$(VENV)/.run: pyproject.toml uv.lock tools/setup tools/lib.sh
 	@tools/setup run $(VENV)
 
-$(VENV)/.test: pyproject.toml requirements/test.lock tests/servers/scimmy/package-lock.json tools/setup
+$(VENV)/.test: pyproject.toml uv.lock tests/servers/scimmy/package-lock.json tools/setup tools/lib.sh
 	@tools/setup test $(VENV)

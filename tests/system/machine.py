@@ -1,7 +1,7 @@
-"""A Debian machine with a real systemd, booted in a container: made once, kept below ~/.cache, changed in an overlay.
+"""A machine with a real systemd, booted in a container: made once, kept below ~/.cache, changed in an overlay.
 
-Needs root, debootstrap and systemd-nspawn; `tools/setup test` sees to the two. The machine has no network of its own
-but loopback: what is installed in it comes from a folder of wheels.
+Needs root, mmdebstrap and systemd-nspawn; `tools/setup test` installs the two. The machine has no network of its own
+but loopback: Python packages are installed in it from a folder of wheels.
 """
 
 from __future__ import annotations
@@ -16,31 +16,79 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from tests.made_once import CACHE, made_once
+
 ROOT: Final = Path(__file__).parents[2]
-_CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "syncd-tests"
-_SUITE: Final = "bookworm"
-_PYTHON: Final = "3.11"
-"""What that suite has."""
-_PACKAGES: Final = "python3,python3-venv,make,systemd,systemd-sysv,dbus,curl"
-_MIRROR: Final = "http://deb.debian.org/debian"
+_PACKAGES: Final = "python3,python3-venv,make,git,systemd,systemd-sysv,dbus,curl"
 _BOOTED: Final = 60.0
 
 
-class Machine:
-    """One booted machine; a context manager. What is changed in it is gone afterwards."""
+@dataclass(frozen=True, slots=True)
+class System:
+    """An operating system as it is released. `python`: its own, the one that syncd is installed with."""
 
-    def __init__(self) -> None:
+    suite: str
+    python: str
+    mirror: str = "http://deb.debian.org/debian"
+    components: str = "main"
+    keyring: tuple[str, str] | None = None
+    """A package of the mirror with the keys that sign it, and that package's SHA-256; none: this machine has them."""
+
+    def __str__(self) -> str:
+        return self.suite
+
+    def mirror_answers(self) -> bool:
+        """Return whether its packages can be fetched from here, or were before."""
+        if (CACHE / self.name).exists():
+            return True
+        try:
+            with urllib.request.urlopen(f"{self.mirror}/dists/{self.suite}/Release", timeout=20):
+                return True
+        except (urllib.error.URLError, TimeoutError):
+            return False
+
+    @property
+    def name(self) -> str:
+        """Of the folder that its machines begin with."""
+        return f"{self.suite}-{hashlib.sha256(_PACKAGES.encode()).hexdigest()[:8]}"
+
+
+DEBIAN_12: Final = System("bookworm", "3.11")
+DEBIAN_13: Final = System("trixie", "3.13")
+UBUNTU_24_04: Final = System(
+    "noble",
+    "3.12",
+    "http://archive.ubuntu.com/ubuntu",
+    "main,universe",
+    (
+        "pool/main/u/ubuntu-keyring/ubuntu-keyring_2023.11.28.1_all.deb",
+        "36de43b15853ccae0028e9a767613770c704833f82586f28eb262f0311adb8a8",
+    ),
+)
+
+
+class Machine:
+    """One booted machine; a context manager. What is changed in it is gone afterwards.
+
+    The project is in /src, a repository with everything committed; wheels are in /wheels.
+    """
+
+    def __init__(self, system: System = DEBIAN_12) -> None:
+        self._system = system
         self._folder = Path(tempfile.mkdtemp(prefix="syncd-machine-"))
         self._root = self._folder / "root"
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._leader = 0
 
     def __enter__(self) -> Self:
-        base, wheels = _debian(), _wheels()
+        base, wheels = _base(self._system), _wheels(self._system)
         for name in ("root", "upper", "work"):
             (self._folder / name).mkdir()
         layers = f"lowerdir={base},upperdir={self._folder}/upper,workdir={self._folder}/work"
@@ -52,6 +100,8 @@ class Machine:
             if name and (ROOT / name).is_file():
                 (self._root / "src" / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, self._root / "src" / name)
+        for command in ("init -q", "add -A", "-c user.name=syncd -c user.email=syncd@example.com commit -q -m all"):
+            _run(["git", *command.split()], cwd=self._root / "src")
         self._boot()
         return self
 
@@ -59,7 +109,7 @@ class Machine:
         command = ["systemd-nspawn", "--boot", "--quiet", "--register=no", "--keep-unit", "--private-network"]
         with (self._folder / "console").open("wb") as console:
             self._nspawn = subprocess.Popen(
-                [*command, "--link-journal=no", "--machine=syncd-test", f"--directory={self._root}"],
+                [*command, "--link-journal=no", f"--machine=syncd-{self._system}", f"--directory={self._root}"],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
@@ -132,51 +182,55 @@ class Machine:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _debian() -> Path:
-    """Return a minimal Debian, made where there is none."""
-    made = _CACHE / f"{_SUITE}-{hashlib.sha256(_PACKAGES.encode()).hexdigest()[:8]}"
-    if not made.exists():
-        draft = made.with_suffix(f".{os.getpid()}")
-        _CACHE.mkdir(parents=True, exist_ok=True)
-        _say(f"making a minimal Debian for the tests in {made}, once")
-        include = ["--variant=minbase", f"--include={_PACKAGES}"]
-        _run(["debootstrap", *include, _SUITE, str(draft), os.environ.get("SYNCD_TEST_MIRROR", _MIRROR)])
-        draft.rename(made)
-    return made
+def _base(system: System) -> Path:
+    """Return the folder of a minimal system, made where there is none."""
+
+    def make(draft: Path) -> None:
+        _say(f"making a minimal {system} for the tests, once")
+        with tempfile.TemporaryDirectory(prefix="syncd-keyring-") as folder:
+            keyring = [f"--keyring={_keyring(system, Path(folder))}"] if system.keyring else []
+            options = ["--quiet", "--mode=root", "--variant=minbase", f"--components={system.components}", *keyring]
+            mirror = os.environ.get("SYNCD_TEST_MIRROR", system.mirror)
+            _run(["mmdebstrap", *options, f"--include={_PACKAGES}", system.suite, str(draft), mirror])
+
+    return made_once(system.name, make)
 
 
-def _wheels() -> Path:
-    """Return what `make install` needs, as wheels for the machine's Python."""
-    lock = ROOT / "requirements" / "run.lock"
-    made = _CACHE / f"wheels-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
-    if not made.exists():
-        draft = made.with_suffix(f".{os.getpid()}")
-        arch, abi = platform.machine(), f"cp{_PYTHON.replace('.', '')}"
-        platforms = [f"--platform={each}_{arch}" for each in _GLIBC]
+def _keyring(system: System, folder: Path) -> Path:
+    """Fetch the keys of a mirror's owner, known by their digest."""
+    assert system.keyring is not None
+    path, digest = system.keyring
+    with urllib.request.urlopen(f"{system.mirror}/{path}", timeout=60) as answer:
+        data = answer.read()
+    assert hashlib.sha256(data).hexdigest() == digest, path
+    (folder / "keyring.deb").write_bytes(data)
+    _run(["dpkg-deb", "-x", str(folder / "keyring.deb"), str(folder)])
+    [found] = folder.glob("usr/share/keyrings/*-archive-keyring.gpg")
+    return found
+
+
+def _wheels(system: System) -> Path:
+    """Return what an installation needs, as wheels for the system's Python."""
+    lock = (ROOT / "uv.lock").read_bytes()
+
+    def make(draft: Path) -> None:
+        arch, abi = platform.machine(), f"cp{system.python.replace('.', '')}"
         _run(
             [
-                *(
-                    sys.executable,
-                    "-m",
-                    "pip",
-                    "download",
-                    "--quiet",
-                    "--disable-pip-version-check",
-                    "--require-hashes",
-                ),
-                *("-r", str(lock), "-d", str(draft), "--only-binary=:all:", f"--python-version={_PYTHON}"),
-                *("--implementation=cp", f"--abi={abi}", "--abi=abi3", "--abi=none", *platforms),
+                *(str(ROOT / "tools/wheels"), str(draft), "--", f"--python-version={system.python}"),
+                *("--implementation=cp", f"--abi={abi}", "--abi=abi3", "--abi=none"),
+                *(f"--platform={each}_{arch}" for each in _GLIBC),
             ]
         )
-        draft.rename(made)
-    return made
+
+    return made_once(f"wheels-{system.python}-{hashlib.sha256(lock).hexdigest()[:16]}", make)
 
 
 _GLIBC: Final = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014", "manylinux_2_5", "manylinux1")
 
 
-def _run(command: Sequence[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def _run(command: Sequence[str], cwd: Path = ROOT) -> None:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
 

@@ -317,4 +317,4 @@ def test_the_debian_package_does_the_same_and_takes_over_what_is_there(machine: 
 
 def test_what_the_tests_of_the_machine_need_is_here() -> None:
     assert shutil.which("systemd-nspawn")
-    assert shutil.which("debootstrap")
+    assert shutil.which("mmdebstrap")

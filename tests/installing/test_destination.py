@@ -17,7 +17,7 @@ import pytest
 
 from syncd import __version__
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "systemd"
 CONFIGURATION = "etc/syncd/syncd.toml"
 
