@@ -33,6 +33,10 @@ class Commands(click.Group):
 
 def main() -> NoReturn:
     """Run the command line and exit with the contract's codes."""
+    if instruction := os.environ.get("_SYNCD_COMPLETE"):
+        from syncd.cli.completing import answer_shell
+
+        sys.exit(answer_shell(cli, instruction))
     answers = prepare()
     try:
         _refuse_bytes(sys.argv[1:])

@@ -15,6 +15,7 @@ import click
 from syncd.cli.asking import ask
 from syncd.cli.shared import (
     answer,
+    completed,
     config_option,
     decided_sentence,
     json_option,
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from syncd.store import Hold
 
 _LISTED: Final = 10
-_holds_argument = click.argument("wanted", metavar="HOLD...", nargs=-1, required=True)
+_holds_argument = click.argument(
+    "wanted", metavar="HOLD...", nargs=-1, required=True, shell_complete=completed("holds")
+)
 
 
 @click.command(short_help="What is held, why, and since when.")

@@ -6,13 +6,14 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from click.shell_completion import CompletionItem
     from rich.table import Table
     from rich.text import Text
 
@@ -48,7 +49,21 @@ def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
-target_option = click.option("--target", metavar="NAME", help="Only this target; else all.")
+def completed(what: Literal["targets", "holds", "runs"]) -> Callable[..., list[CompletionItem[str]]]:
+    """Return what completes a value in a shell: that function of `syncd.cli.completing`, imported when a shell asks."""
+
+    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+        from syncd.cli import completing
+
+        found: list[CompletionItem[str]] = getattr(completing, what)(context, parameter, incomplete)
+        return found
+
+    return complete
+
+
+target_option = click.option(
+    "--target", metavar="NAME", shell_complete=completed("targets"), help="Only this target; else all."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer as JSON on stdout.")
 log_level_option = click.option(
     "--log-level",

@@ -13,6 +13,7 @@ from syncd.cli.asking import ask
 from syncd.cli.reports import format_option, output_option, rest_on_a_terminal, write, written
 from syncd.cli.shared import (
     answer,
+    completed,
     config_option,
     decided_sentence,
     json_option,
@@ -234,7 +235,7 @@ def runs(count: int, config: Path, target: str | None, as_json: bool) -> None:
 
 
 @click.command(short_help="One run with its outcomes.")
-@click.argument("number", metavar="RUN", type=click.IntRange(1, 2**63 - 1))
+@click.argument("number", metavar="RUN", type=click.IntRange(1, 2**63 - 1), shell_complete=completed("runs"))
 @config_option
 @format_option
 @output_option

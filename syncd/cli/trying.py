@@ -48,10 +48,7 @@ def demo(no_pause: bool, keep: Path | None) -> None:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the completion script of a shell: `source <(syncd completion bash)`."""
-    from click.shell_completion import get_completion_class
-
     from syncd.cli import cli
+    from syncd.cli.completing import script
 
-    found = get_completion_class(shell)
-    assert found is not None
-    click.echo(found(cli, {}, "syncd", "_SYNCD_COMPLETE").source())
+    click.echo(script(cli, shell), nl=False)
