@@ -18,8 +18,8 @@ from typing import Any, Final, Literal, TextIO
 
 import structlog
 
+from syncd.redaction import redacted
 from syncd.report.words import visible
-from syncd.secrecy import scrubbed
 
 Form = Literal["auto", "console", "journal", "logfmt", "json"]
 _PRIORITIES: Final = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
@@ -126,7 +126,7 @@ def _with_traceback(logger: Any, method: str, event: _Event) -> _Event:
 
 
 def _without_secrets(logger: Any, method: str, event: _Event) -> _Event:
-    cleaned: dict[str, Any] = scrubbed(dict(event))
+    cleaned: dict[str, Any] = redacted(dict(event))
     return cleaned
 
 

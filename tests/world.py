@@ -14,7 +14,8 @@ from typing import Any, Self
 
 from pydantic import SecretStr
 
-from syncd.compare import Comparison
+from syncd.compare.people import Comparison
+from syncd.compare.rules import Decisions, SnapshotUpdates, SourceRules, TargetRules
 from syncd.core.digest import NO_MEMBERS, member_numbers, members_digest
 from syncd.core.groups import Nesting
 from syncd.core.mapping import Domains, GroupMapping, Selection, Spec, UserMapping, compile_assignment
@@ -35,12 +36,11 @@ from syncd.core.plan import Action, Change, Plan, Result
 from syncd.core.policy import Class, Limit, Policy
 from syncd.core.rules import Rule
 from syncd.core.schema import MANAGER
-from syncd.planning import Progress, gather
+from syncd.cycle.planning import Progress, gather
 from syncd.scim.profiles import Profile
 from syncd.settings import Settings
-from syncd.setup import Setup, Target
+from syncd.settings.build import Setup, Target
 from syncd.store import Snapshot, StateFile
-from syncd.terms import Bookkeeping, Decisions, SourceRules, TargetRules
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 UNLIMITED = {class_: Limit() for class_ in Class}
@@ -192,7 +192,7 @@ class World:
         self.elsewhere: dict[str, bool | None] = {}
         self.decisions = Decisions()
         self.endpoint = Endpoint(state, self.snapshot)
-        self.bookkeeping = Bookkeeping()
+        self.snapshot_updates = SnapshotUpdates()
 
     @property
     def snapshot(self) -> Snapshot:
@@ -211,14 +211,14 @@ class World:
         """Pull and compare, and write nothing."""
         comparison = Comparison(self.rules, self.target, self.snapshot, self.now, decisions=self.decisions)
         gather(self.setup(), [comparison], Progress())
-        self.bookkeeping = comparison.bookkeeping
+        self.snapshot_updates = comparison.snapshot_updates
         return comparison.plan()
 
     def sync(self, failing: Collection[str] = ()) -> Plan:
         """Plan and carry out. The keys in `failing` are those whose requests the target refuses."""
         plan = self.plan()
         with self.state.atomic():
-            self.bookkeeping.write(self.snapshot, self.now)
+            self.snapshot_updates.write(self.snapshot, self.now)
         self.endpoint.carry_out(plan, failing)
         return plan
 

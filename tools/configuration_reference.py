@@ -14,10 +14,10 @@ from docstrings import below_fields
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from syncd import sections, settings, settings_daemon, settings_notify, settings_target
 from syncd.core.policy import DEFAULT_LIMITS
 from syncd.core.templates import FILTERS
 from syncd.scim import profiles
+from syncd.settings import configuration, daemon, notify, sections, target
 
 _INTRODUCTION = """\
 # The configuration
@@ -70,30 +70,30 @@ def reference() -> str:
     parts = [_INTRODUCTION]
     parts += _section(
         "The top",
-        settings.Settings,
+        configuration.Settings,
         skip={"source", "mapping", "target", "schedule", "notify", "control", "metrics", "reports"},
     )
-    parts += _section('`[source]` with `type = "csv"`', settings.CsvSettings)
-    parts += _section('`[source]` with `type = "ldap"`', settings.LdapSettings)
-    parts += _section("`[mapping]`", settings.MappingSettings)
-    parts += _section("`[[target]]`", settings_target.TargetSettings)
-    parts += _section("`[target.profile_overrides]`", settings_target.ProfileOverrides, defaults=False)
+    parts += _section('`[source]` with `type = "csv"`', configuration.CsvSettings)
+    parts += _section('`[source]` with `type = "ldap"`', configuration.LdapSettings)
+    parts += _section("`[mapping]`", configuration.MappingSettings)
+    parts += _section("`[[target]]`", target.TargetSettings)
+    parts += _section("`[target.profile_overrides]`", target.ProfileOverrides, defaults=False)
     parts.append(_OVERRIDES)
-    parts += _section("`[target.limits]`: a table for each class", settings_target.LimitSettings)
+    parts += _section("`[target.limits]`: a table for each class", target.LimitSettings)
     limits = [
         f"`{class_.value} = {{ {', '.join(_limit(limit.percent, limit.count, limit.base))} }}`"
         for class_, limit in DEFAULT_LIMITS.items()
     ]
     parts.append("Without a word: " + ", ".join(limits) + ".\n")
-    parts += _section('`[target.drift]`: `"enforce"` (put it back) or `"report"`', settings_target.DriftSettings)
-    parts += _section("`[target.schedule]`", settings_daemon.TargetScheduleSettings, defaults=False)
-    parts += _section("`[schedule]`: when the daemon runs", settings_daemon.ScheduleSettings)
-    parts += _section("`[control]`: the daemon's socket", settings_daemon.ControlSettings)
-    parts += _section("`[metrics]`: figures for Prometheus", settings_daemon.MetricsSettings)
-    parts += _section("`[reports]`: what the daemon keeps of its runs", settings_daemon.ReportsSettings)
-    parts += _section("`[notify]`: who is told", settings_notify.NotifySettings)
-    parts += _section("`[notify.webhook]`", settings_notify.WebhookSettings)
-    parts += _section("`[notify.email]`", settings_notify.EmailSettings)
+    parts += _section('`[target.drift]`: `"enforce"` (put it back) or `"report"`', target.DriftSettings)
+    parts += _section("`[target.schedule]`", daemon.TargetScheduleSettings, defaults=False)
+    parts += _section("`[schedule]`: when the daemon runs", daemon.ScheduleSettings)
+    parts += _section("`[control]`: the daemon's socket", daemon.ControlSettings)
+    parts += _section("`[metrics]`: figures for Prometheus", daemon.MetricsSettings)
+    parts += _section("`[reports]`: what the daemon keeps of its runs", daemon.ReportsSettings)
+    parts += _section("`[notify]`: who is told", notify.NotifySettings)
+    parts += _section("`[notify.webhook]`", notify.WebhookSettings)
+    parts += _section("`[notify.email]`", notify.EmailSettings)
     parts.append(_TEMPLATES.format(filters=", ".join(f"`{name}`" for name in FILTERS)))
     return "\n".join(parts)
 
@@ -124,7 +124,7 @@ def _section(title: str, model: type[BaseModel], skip: Collection[str] = (), *, 
 def _meanings() -> dict[tuple[str, str], str]:
     """Return what each field of each table means; what a profile's value means is said beside the profiles."""
     of_profiles = {("ProfileOverrides", field): text for (_, field), text in below_fields(profiles).items()}
-    return of_profiles | below_fields(sections, settings, settings_daemon, settings_notify, settings_target)
+    return of_profiles | below_fields(sections, configuration, daemon, notify, target)
 
 
 def _type(annotation: Any) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 
 from docstrings import below_fields
 
-from syncd import settings_target
 from syncd.scim import profiles
 from syncd.scim.profiles import PROFILES, Profile
+from syncd.settings import target
 
 _INTRODUCTION = """\
 # Profiles
@@ -69,7 +69,7 @@ def _table() -> str:
     """Return all values: a row for each field, a column for each profile."""
     meanings = below_fields(profiles) | {
         ("Profile", field): text
-        for (class_, field), text in below_fields(settings_target).items()
+        for (class_, field), text in below_fields(target).items()
         if class_ == "ProfileOverrides"
     }
     names = [field.name for field in fields(Profile) if field.name != "name"]

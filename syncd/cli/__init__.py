@@ -13,13 +13,9 @@ from typing import NoReturn
 import click
 
 from syncd import __version__
-from syncd.cli.decisions import accept, approve, holds, pause, reject, resume
+from syncd.cli import decisions, running, status, trying, working
 from syncd.cli.output import prepare
-from syncd.cli.running import reload, run
 from syncd.cli.shared import ERROR, OK, USAGE
-from syncd.cli.standing import explain, runs, show, status
-from syncd.cli.trying import completion, demo, init
-from syncd.cli.working import apply, check, diff, plan, relink, resync, sync
 from syncd.errors import SyncdError
 from syncd.sandbox.command import sandbox
 
@@ -51,25 +47,25 @@ def main() -> NoReturn:
         error.show()
         code = ERROR
     except SyncdError as error:
+        from syncd.redaction import redact
         from syncd.report.text import visible
-        from syncd.secrecy import scrub
 
-        text = "\n".join(visible(line) for line in scrub(str(error)).splitlines())
+        text = "\n".join(visible(line) for line in redact(str(error)).splitlines())
         click.echo(click.style("syncd: ", fg="red", bold=True) + text, err=True)
         code = error.exit_code
     except Exception as error:
-        from syncd.secrecy import scrub
+        from syncd.redaction import redact
 
         if os.environ.get("SYNCD_DEBUG"):
             import traceback
 
-            click.echo(scrub(traceback.format_exc()), err=True)
+            click.echo(redact(traceback.format_exc()), err=True)
         if isinstance(error, OSError) and error.strerror:  # a full disk, say
             named = f"{error.filename}: " if error.filename else ""
-            click.echo(scrub(f"syncd: {named}{error.strerror}"), err=True)
+            click.echo(redact(f"syncd: {named}{error.strerror}"), err=True)
             click.echo("  see to that and run it again; SYNCD_DEBUG=1 prints where it came from", err=True)
         else:
-            click.echo(scrub(f"syncd: a fault of syncd itself: {type(error).__name__}: {error}"), err=True)
+            click.echo(redact(f"syncd: a fault of syncd itself: {type(error).__name__}: {error}"), err=True)
             click.echo("  please report it with what SYNCD_DEBUG=1 prints in addition", err=True)
         code = ERROR
     sys.stdout.flush()
@@ -98,28 +94,28 @@ def cli() -> None:
 
 
 for command in (
-    init,
-    check,
-    plan,
-    diff,
-    apply,
-    sync,
-    status,
-    explain,
-    runs,
-    show,
-    holds,
-    approve,
-    reject,
-    accept,
-    resync,
-    relink,
-    run,
-    pause,
-    resume,
-    reload,
+    trying.init,
+    working.check,
+    working.plan,
+    working.diff,
+    working.apply,
+    working.sync,
+    status.status,
+    status.explain,
+    status.runs,
+    status.show,
+    decisions.holds,
+    decisions.approve,
+    decisions.reject,
+    decisions.accept,
+    working.resync,
+    working.relink,
+    running.run,
+    decisions.pause,
+    decisions.resume,
+    running.reload,
     sandbox,
-    demo,
-    completion,
+    trying.demo,
+    trying.completion,
 ):
     cli.add_command(command)

@@ -17,9 +17,9 @@ from syncd.errors import ConfigurationError
 if TYPE_CHECKING:
     from syncd.core.model import Json
     from syncd.core.plan import Run
+    from syncd.cycle.jobs import Job
     from syncd.daemon.client import Daemon
-    from syncd.jobs import Job
-    from syncd.setup import Setup
+    from syncd.settings.build import Setup
 
 
 def daemon_of(setup: Setup) -> Daemon | None:
@@ -36,7 +36,7 @@ def reached(config: Path) -> tuple[Daemon | None, Setup | None]:
         setup = opened(config)
     except ConfigurationError:
         from syncd.daemon.client import find_by_configuration
-        from syncd.setup import RUNTIME_SOCKET
+        from syncd.settings.build import RUNTIME_SOCKET
 
         daemon = find_by_configuration([config.resolve().parent / "syncd.sock", RUNTIME_SOCKET], config)
         if daemon is None:
@@ -46,23 +46,23 @@ def reached(config: Path) -> tuple[Daemon | None, Setup | None]:
 
 
 def ask(config: Path, operation: str, **arguments: Any) -> Json:
-    """Return the answer to one of `syncd.desk.OPERATIONS`. Raises SyncdError."""
+    """Return the answer to one of `syncd.operations.OPERATIONS`. Raises SyncdError."""
     daemon, setup = reached(config)
     if daemon is not None:
         return daemon.ask(operation, arguments, _behind())
     assert setup is not None
     from datetime import UTC, datetime
 
-    from syncd.desk import OPERATIONS, Desk
+    from syncd.operations import OPERATIONS, OperationContext
 
     meant = OPERATIONS[operation]
     asked = meant.arguments(**arguments)
     with state_of(setup) as state:
-        desk = Desk(setup, state, person(), datetime.now(UTC))
+        context = OperationContext(setup, state, person(), datetime.now(UTC))
         if not meant.writes:
-            return meant.answer(desk, asked)
+            return meant.answer(context, asked)
         with state.lease(operation):
-            return meant.answer(desk, asked)
+            return meant.answer(context, asked)
 
 
 def runs_of(setup: Setup, job: Job) -> list[Run]:
@@ -73,7 +73,7 @@ def runs_of(setup: Setup, job: Job) -> list[Run]:
     if daemon := daemon_of(setup):
         with _left_to_the_daemon(), following() as progress:
             return [Run.from_json(each) for each in daemon.follow(job.model_dump(), progress, _behind())]
-    from syncd.jobs import perform
+    from syncd.cycle.jobs import perform
 
     with state_of(setup) as state, state.lease(job.kind), following() as progress:
         return [each for each in perform(job, setup, state, progress) if isinstance(each, Run)]

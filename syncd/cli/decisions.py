@@ -45,7 +45,7 @@ def holds(config: Path, target: str | None, as_json: bool) -> None:
     """What is held and why, with what was decided. The first characters of its id say which to approve or reject."""
     from rich.text import Text
 
-    from syncd.desk import tally
+    from syncd.operations import tally
     from syncd.report.text import visible
     from syncd.store import Hold
 

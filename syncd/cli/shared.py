@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from syncd.cycle.planning import Progress
     from syncd.log import Form
-    from syncd.planning import Progress
-    from syncd.setup import Setup
+    from syncd.settings.build import Setup
     from syncd.store import StateFile
 
 OK: Final = 0
@@ -89,7 +89,7 @@ who_argument = click.argument("who", metavar="WHO", callback=_somebody)
 def opened(config: Path, log_level: str = "warning", log_format: Form = "auto") -> Setup:
     """Read the configuration. Raises ConfigurationError."""
     from syncd import log
-    from syncd.setup import read
+    from syncd.settings.build import read
 
     log.configure(log_level, log_format)
     return read(config)
@@ -120,8 +120,8 @@ def answer(values: Sequence[Any]) -> None:
 
 def following() -> Progress:
     """Return who follows a cycle: a bar on a terminal, else nobody."""
-    from syncd.planning import Progress
-    from syncd.progress import TerminalProgress
+    from syncd.cli.progress import TerminalProgress
+    from syncd.cycle.planning import Progress
 
     return TerminalProgress() if sys.stderr.isatty() else Progress()
 

@@ -18,7 +18,7 @@ _WRITTEN: Final = {"wrote": True, "kept": False}
 @json_option
 def init(directory: Path, as_json: bool) -> None:
     """Write a commented configuration and sample CSV files into DIRECTORY; nothing is overwritten."""
-    from syncd.starter import write
+    from syncd.cli.starter import write
 
     if as_json:
         files = list(write(directory))
@@ -39,7 +39,7 @@ def init(directory: Path, as_json: bool) -> None:
 def demo(no_pause: bool, keep: Path | None) -> None:
     """The whole thing on this machine: sandbox, sample CSV, plan, apply, a change, a held removal that a person
     decides about, a full resync that puts back what somebody changed, a quiet run."""
-    from syncd.demo import run
+    from syncd.cli.demo import run
 
     run(pause=not no_pause and sys.stdin.isatty(), keep=keep)
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from syncd.core.model import Json
     from syncd.core.plan import Plan, Run
-    from syncd.planning import Planned
+    from syncd.cycle.planning import Planned
     from syncd.store import StateFile
 
 _full = click.option("--full", is_flag=True, help="Read the target too: what was changed there is shown as drift.")
@@ -51,7 +51,7 @@ _full = click.option("--full", is_flag=True, help="Read the target too: what was
 @json_option
 def check(config: Path, target: str | None, notices: bool, as_json: bool) -> int:
     """Validate the configuration, reach source and targets, and print what each can do. Writes to neither."""
-    from syncd.check import check_all, check_notices
+    from syncd.cli.check import check_all, check_notices
     from syncd.report.text import visible
 
     setup = opened(config)
@@ -105,7 +105,7 @@ def plan(
 
     Exit code 0: nothing to do, 2: changes, 3: some are held, 1: a target could not be read (with --full).
     """
-    from syncd.sync import make_plans
+    from syncd.cycle.sync import make_plans
 
     setup = opened(config, log_level)
     with state_of(setup) as state, following() as progress:
@@ -208,7 +208,7 @@ def _shown(planned: Planned, state: StateFile) -> Shown:
 @log_level_option
 def apply(plan_file: Path, config: Path, target: str | None, as_json: bool, log_level: str) -> int:
     """Carry out a reviewed plan: those changes and no others. What no longer holds is refused one by one."""
-    from syncd.jobs import Job
+    from syncd.cycle.jobs import Job
 
     plans = _read_plans(plan_file)
     setup = opened(config, log_level)
@@ -265,7 +265,7 @@ def resync(config: Path, target: str | None, as_json: bool, log_level: str) -> i
 
 
 def _sync(config: Path, target: str | None, who: str | None, *, full: bool, as_json: bool, log_level: str) -> int:
-    from syncd.jobs import Job
+    from syncd.cycle.jobs import Job
 
     setup = opened(config, log_level)
     return _report(runs_of(setup, Job(kind="resync" if full else "sync", target=target, who=who)), as_json)
@@ -332,7 +332,7 @@ def diff(plan_file: Path, other: Path | None, config: Path, form: str, as_json: 
 def _plans_in(file: Path) -> dict[str, Plan]:
     """Read plans by target. Raises PlanFileError."""
     from syncd.core.plan import Plan
-    from syncd.jobs import once_each
+    from syncd.cycle.jobs import once_each
 
     plans = [Plan.from_json(each, file.name) for each in _read_plans(file)]
     return {plan.target: plan for plan in once_each(plans, file.name)}
@@ -340,7 +340,7 @@ def _plans_in(file: Path) -> dict[str, Plan]:
 
 def _made_now(config: Path, log_level: str, old: Mapping[str, Plan]) -> dict[str, Plan]:
     """Make plans of the same kind for the same targets. Raises SyncdError."""
-    from syncd.sync import make_plans
+    from syncd.cycle.sync import make_plans
 
     setup = opened(config, log_level)
     targets = [target for name in old for target in setup.chosen(name)]
@@ -372,8 +372,8 @@ def relink(config: Path, target: str | None, output: Path | None, as_json: bool,
 
     Reads the target and writes nothing to it. Exit codes as `plan`.
     """
-    from syncd.jobs import Job, perform, planned_json
-    from syncd.planning import Planned
+    from syncd.cycle.jobs import Job, perform, planned_json
+    from syncd.cycle.planning import Planned
 
     setup = opened(config, log_level)
     job = Job(kind="relink", target=target)

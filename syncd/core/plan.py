@@ -412,7 +412,7 @@ class Outcome:
 
 LOST: Final = "the target no longer has it; the next run makes it anew"
 """The detail of a change of something that is linked and was not there."""
-UNSETTLED: Final = (
+UNRECOVERED: Final = (
     "an earlier create was never answered, and nobody can tell yet whether it was done: `syncd resync` goes by all "
     "that is there"
 )

@@ -1,6 +1,6 @@
 """The control API: HTTP and JSON over the Unix socket, for the commands and for whoever else may.
 
-POST /v1/status {"target": "lucid"}        every operation of `syncd.desk`; what only reads also as
+POST /v1/status {"target": "lucid"}        every operation of `syncd.operations`; what only reads also as
 GET  /v1/status?target=lucid
 POST /v1/jobs {"kind": "resync"}           a line of JSON for each event, the last one `end` or `error`
 POST /v1/reload, GET /v1/daemon
@@ -23,11 +23,11 @@ from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from syncd.core.model import Json
+from syncd.cycle.jobs import Job
 from syncd.daemon.client import BEHIND
 from syncd.daemon.peer import Peer, Rights, peer_of
-from syncd.desk import OPERATIONS
 from syncd.errors import SyncdError
-from syncd.jobs import Job
+from syncd.operations import OPERATIONS
 
 log = structlog.get_logger()
 _LARGEST: Final = 512 * 2**20
@@ -44,7 +44,7 @@ class Control(Protocol):
     def answer(self, operation: str, asked: BaseModel, by: str) -> Json:
         """Answer an operation; called in a thread. Raises SyncdError."""
 
-    def settled(self, operation: str, asked: BaseModel) -> None:
+    def answered(self, operation: str, asked: BaseModel) -> None:
         """An operation that writes was answered: see what follows. Called in the event loop."""
 
     def follow(self, job: Job, by: str) -> AsyncIterator[Json]:
@@ -130,7 +130,7 @@ def _operation(control: Control, name: str) -> Handler:
         asked = OPERATIONS[name].arguments.model_validate(await _arguments(request))
         found = await run_in_threadpool(control.answer, name, asked, by)
         if OPERATIONS[name].writes:
-            control.settled(name, asked)
+            control.answered(name, asked)
         return _json(found)
 
     return answer

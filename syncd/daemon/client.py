@@ -22,7 +22,7 @@ _PATIENCE: Final = 30.0
 
 
 class Follower(Protocol):
-    """Who is told how far a run is, as `syncd.progress.TerminalProgress` is."""
+    """Who is told how far a run is, as `syncd.cli.progress.TerminalProgress` is."""
 
     def pulled(self, people: int) -> None: ...
     def reading(self, target: str) -> None: ...

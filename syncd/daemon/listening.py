@@ -12,7 +12,7 @@ from typing import Any
 import uvicorn
 
 from syncd.errors import DaemonError
-from syncd.setup import RUNTIME_SOCKET, Setup
+from syncd.settings.build import RUNTIME_SOCKET, Setup
 
 
 def socket_of(setup: Setup) -> Path:

@@ -20,7 +20,7 @@ from syncd import __version__
 from syncd.core.drift import DriftClass
 from syncd.core.model import Json, State
 from syncd.core.plan import Action, Result, Run
-from syncd.daemon.board import Board
+from syncd.daemon.progress import CycleProgress
 from syncd.errors import StateError
 
 _KINDS: Final = ("sync", "resync", "user")
@@ -43,8 +43,8 @@ def end_of(run: Run) -> str:
 class Metrics:
     """All figures of one daemon. Any thread may feed them."""
 
-    def __init__(self, standings: Callable[[], Sequence[Json]]) -> None:
-        """`standings` returns what `syncd status --json` does, one for each target; called when somebody asks."""
+    def __init__(self, statuses: Callable[[], Sequence[Json]]) -> None:
+        """`statuses` returns what `syncd status --json` does, one for each target; called when somebody asks."""
         disable_created_metrics()  # type: ignore[no-untyped-call]  # as many series again, and nobody asks for them
         self.registry = CollectorRegistry()
         self._lock = threading.Lock()
@@ -89,7 +89,7 @@ class Metrics:
         self.source_read = gauge("source_read_timestamp_seconds", "When the source was last read whole.")
         self.source_failing = gauge("source_failing", "1 while the source can't be read.")
         self.reload_failing = gauge("reload_failing", "1 while a refused configuration waits to be mended.")
-        self.registry.register(_Standing(standings))
+        self.registry.register(_Status(statuses))
 
     def know(self, targets: Iterable[str]) -> None:
         """Have series for these targets, and for no others."""
@@ -138,20 +138,20 @@ class Metrics:
         """Note when a run last ended well."""
         self.success.labels(target, kind).set(when.timestamp())
 
-    def did(self, board: Board) -> None:
+    def did(self, progress: CycleProgress) -> None:
         """Count what a cycle's requests came to and how long its phases took."""
-        for (phase, target), seconds in board.timings.items():
+        for (phase, target), seconds in progress.timings.items():
             if phase == "pull":
                 self.pulls.observe(seconds)
             elif target in self._targets:
                 self.phases.labels(target, phase).observe(seconds)
-        for target, answers in board.answers.items():
+        for target, answers in progress.answers.items():
             if target in self._targets:
                 for (method, status), count in answers.items():
                     if count:
                         self.requests.labels(target, method, str(status)).inc(count)
-                self.retries.labels(target).inc(board.retries[target])
-                self.waits.labels(target).inc(board.waited[target])
+                self.retries.labels(target).inc(progress.retries[target])
+                self.waits.labels(target).inc(progress.waited[target])
 
     def source(self, *, failed: bool, now: datetime) -> None:
         """Note whether the source could be read, or was found to be what it was."""
@@ -162,11 +162,11 @@ class Metrics:
             self.source_read.set(now.timestamp())
 
 
-class _Standing(Collector):
+class _Status(Collector):
     """Where things stand, as gauges."""
 
-    def __init__(self, standings: Callable[[], Sequence[Json]]) -> None:
-        self._standings = standings
+    def __init__(self, statuses: Callable[[], Sequence[Json]]) -> None:
+        self._statuses = statuses
 
     def describe(self) -> Iterable[Metric]:
         return []  # no other collector has these names
@@ -176,7 +176,7 @@ class _Standing(Collector):
         info.add_metric([], {"version": __version__})
         yield info
         try:
-            rows = self._standings()
+            rows = self._statuses()
         except StateError:  # what is counted must be seen all the more
             rows = None
         yield GaugeMetricFamily("syncd_state_failing", "1 while the state file can't be used.", value=rows is None)

@@ -23,30 +23,30 @@ from typing import Any, Final
 import structlog
 from pydantic import BaseModel
 
-from syncd.brake import Brake
 from syncd.core.model import Json
 from syncd.core.plan import Result as Outcome
 from syncd.core.plan import Run, timestamp
+from syncd.cycle.jobs import Job
 from syncd.daemon import health
 from syncd.daemon.alarms import Alarms
 from syncd.daemon.api import PeerProtocol, application, error_event
-from syncd.daemon.board import Board, Told
 from syncd.daemon.clock import Clock
 from syncd.daemon.keeping import Reports
 from syncd.daemon.listening import Server, network_socket, socket_of
 from syncd.daemon.metrics import Metrics
 from syncd.daemon.peer import Rights, listen
-from syncd.daemon.rota import Rota, Turn
+from syncd.daemon.progress import CycleProgress, Told
+from syncd.daemon.queue import RunQueue, Turn
 from syncd.daemon.schedule import every_so_long
 from syncd.daemon.systemd import Systemd
 from syncd.daemon.work import Result, asked, scheduled, told
-from syncd.desk import OPERATIONS, Desk
 from syncd.errors import ConfigurationError, Fault, StateError, SyncdError
-from syncd.jobs import Job
 from syncd.notify.channels import channels
 from syncd.notify.sender import Sender
 from syncd.notify.watch import FAULT, SOURCE, unwritable, writable
-from syncd.setup import Setup, read
+from syncd.operations import OPERATIONS, OperationContext
+from syncd.push.shutdown import Shutdown
+from syncd.settings.build import Setup, read
 from syncd.store import StateFile
 from syncd.store.journal import KEPT_RUNS
 
@@ -68,8 +68,8 @@ class _Cycle:
     """One cycle that goes on."""
 
     turn: Turn
-    board: Board
-    brake: Brake
+    progress: CycleProgress
+    shutdown: Shutdown
     began: datetime
     by: str
     kind: str
@@ -93,7 +93,7 @@ class Daemon:
         self._setup = setup
         self._systemd = systemd or Systemd()
         self._clock = clock or Clock()
-        self._rota = Rota()
+        self._queue = RunQueue()
         self._cycles: list[_Cycle] = []
         self._alarms = Alarms(self._ring, self._look)
         self._threads = ThreadPoolExecutor(thread_name_prefix="cycle", max_workers=64)
@@ -119,7 +119,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for target in self._setup.targets:
             target.token()  # a person is watching now: what can't work is said at once
-        self._rota.paused = self._paused()
+        self._queue.paused = self._paused()
         rights = Rights.of_group(self._setup.settings.control.group)
         path = socket_of(self._setup)
         with ExitStack() as stack:
@@ -138,8 +138,8 @@ class Daemon:
             self._alarms.scheduler.start()
             log.info("started", pid=os.getpid(), socket=str(path), targets=len(self._setup.targets))
             self._systemd.ready()
-            self._rota.due([target.name for target in self._setup.targets], full=False)
-            self._rota.due(overdue, full=True)
+            self._queue.due([target.name for target in self._setup.targets], full=False)
+            self._queue.due(overdue, full=True)
             self._begin_what_may()
             ticking = loop.create_task(self._tick())
             await self._stopping.wait()
@@ -209,7 +209,7 @@ class Daemon:
 
     async def _ring(self, names: list[str], full: bool) -> None:
         log.debug("due", targets=names, full=full)
-        self._rota.due(names, full=full)
+        self._queue.due(names, full=full)
         self._begin_what_may()
 
     async def _look(self) -> None:
@@ -219,7 +219,7 @@ class Daemon:
     def _begin_what_may(self) -> None:
         if self._stopping.is_set():
             return
-        for turn in self._rota.next():
+        for turn in self._queue.next():
             task = asyncio.get_running_loop().create_task(self._do(turn))
             self._work.add(task)
             task.add_done_callback(self._work.discard)
@@ -228,10 +228,10 @@ class Daemon:
         """Have a cycle done in a thread of its own."""
         loop = asyncio.get_running_loop()
         wish = turn.asked if isinstance(turn.asked, _Asked) else None
-        brake = Brake()
-        board = Board(turn.targets, brake)
+        shutdown = Shutdown()
+        progress = CycleProgress(turn.targets, shutdown)
         kind = wish.job.kind if wish else "resync" if turn.full else "sync"
-        cycle = _Cycle(turn, board, brake, datetime.now(UTC), wish.by if wish else "schedule", kind)
+        cycle = _Cycle(turn, progress, shutdown, datetime.now(UTC), wish.by if wish else "schedule", kind)
         self._cycles.append(cycle)
 
         def ended(run: Run) -> None:  # in the cycle's thread
@@ -241,20 +241,20 @@ class Daemon:
             if wish is not None:
                 wish.began.set_result(cycle)
                 runs, answer = await loop.run_in_executor(
-                    self._threads, asked, wish.job, wish.setup, board, brake, ended
+                    self._threads, asked, wish.job, wish.setup, progress, shutdown, ended
                 )
                 await self._note(cycle, Result(runs, source=None if wish.job.plans else ""))
                 cycle.done.set_result(answer)
             else:
                 result = await loop.run_in_executor(
-                    self._threads, scheduled, self._setup, turn.targets, turn.full, board, brake, ended
+                    self._threads, scheduled, self._setup, turn.targets, turn.full, progress, shutdown, ended
                 )
                 await self._note(cycle, result)
                 cycle.done.set_result([])  # nobody follows what nobody asked for
         except SyncdError as error:
             cycle.done.set_exception(error)
             cycle.done.exception()  # whoever follows hears of it; perhaps nobody does
-            self._metrics.did(cycle.board)
+            self._metrics.did(cycle.progress)
             if isinstance(error, StateError):
                 self._tell_of_state(error)
                 self._metrics.cycle_failures.inc()
@@ -274,7 +274,7 @@ class Daemon:
             self._free(turn)
 
     def _free(self, turn: Turn, target: str | None = None) -> None:
-        self._rota.free(turn, target)
+        self._queue.free(turn, target)
         self._begin_what_may()
 
     async def _note(self, cycle: _Cycle, result: Result) -> None:
@@ -285,7 +285,7 @@ class Daemon:
             log.error("cycle_failed", target=target or list(cycle.turn.targets), error=fault)
         now = datetime.now(UTC)
         self._first_is_over = True
-        self._metrics.did(cycle.board)
+        self._metrics.did(cycle.progress)
         for run in result.runs:
             self._metrics.ran(run, now)
             await self._keep(run)
@@ -356,7 +356,7 @@ class Daemon:
     def _set_right(self) -> None:
         """After a jump of the clock: what was missed is done once, and everything else is due from now on."""
         for names, full in self._alarms.set_anew(self._setup.settings):
-            self._rota.due(names, full=full)
+            self._queue.due(names, full=full)
         self._begin_what_may()
 
     def _sentence(self) -> str:
@@ -366,7 +366,7 @@ class Daemon:
         said = []
         for cycle in self._cycles:
             for target in sorted(cycle.turn.left):
-                at = cycle.board.standing(target)
+                at = cycle.progress.status(target)
                 if at["phase"] == "pushing":
                     left = f", {_span(at['seconds_left'])} left" if at["seconds_left"] is not None else ""
                     said.append(f"pushing to {target}: {at['done']} of {at['of']}, {at['per_second']}/s{left}")
@@ -375,7 +375,7 @@ class Daemon:
                     said.append(f"{cycle.kind} of {target}: {at['phase']}{people}")
         if said:
             return "; ".join(said)
-        paused = f"paused: {', '.join(sorted(self._rota.paused))}; " if self._rota.paused else ""
+        paused = f"paused: {', '.join(sorted(self._queue.paused))}; " if self._queue.paused else ""
         if (first := self._alarms.next()) is None:
             return f"{paused}no run is scheduled"
         day = "" if first.date() == datetime.now(UTC).date() else f"{first:%Y-%m-%d} "
@@ -391,7 +391,7 @@ class Daemon:
         self._systemd.stopping(self._setup.settings.drain.total_seconds() + 4 * _GRACE)
         self._stopping.set()
         for cycle in self._cycles:
-            cycle.brake.pull()
+            cycle.shutdown.request()
 
     async def _come_to_an_end(self) -> bool:
         """Wait for what goes on, as long as it may take; return whether all of it ended."""
@@ -421,14 +421,14 @@ class Daemon:
         """Answer an operation; in a thread. Raises SyncdError."""
         setup = self._setup
         with StateFile(setup.state) as state:
-            answer = OPERATIONS[operation].answer(Desk(setup, state, by, datetime.now(UTC)), asked)
+            answer = OPERATIONS[operation].answer(OperationContext(setup, state, by, datetime.now(UTC)), asked)
         if OPERATIONS[operation].writes:
             log.info("told", operation=operation, by=by, **asked.model_dump(exclude_none=True))
         if operation == "status":
-            return [row | {"daemon": self._standing(row["target"])} for row in answer]
+            return [row | {"daemon": self._daemon_status(row["target"])} for row in answer]
         return answer
 
-    def _standing(self, target: str) -> Json:
+    def _daemon_status(self, target: str) -> Json:
         """Return what the daemon knows of a target and the state file doesn't."""
         running = None
         for cycle in list(self._cycles):
@@ -437,21 +437,21 @@ class Daemon:
                     "kind": cycle.kind,
                     "since": timestamp(cycle.began),
                     "by": cycle.by,
-                    **cycle.board.standing(target),
+                    **cycle.progress.status(target),
                 }
         return self.about() | {"next": self._alarms.next_of(target), "running": running}
 
-    def settled(self, operation: str, asked: BaseModel) -> None:
+    def answered(self, operation: str, asked: BaseModel) -> None:
         """After `pause`: bring what goes on to an end; after `resume`: begin again."""
         names = [each.name for each in self._setup.chosen(asked.target)]  # type: ignore[attr-defined]
         if operation == "pause":
-            self._rota.paused |= set(names)
+            self._queue.paused |= set(names)
             for cycle in self._cycles:
                 for name in names:
-                    cycle.brake.pull(name)
+                    cycle.shutdown.request(name)
         elif operation == "resume":
-            self._rota.paused -= set(names)
-            self._rota.due(names, full=False)
+            self._queue.paused -= set(names)
+            self._queue.due(names, full=False)
             self._begin_what_may()
 
     async def follow(self, job: Job, by: str) -> AsyncIterator[Json]:
@@ -467,14 +467,14 @@ class Daemon:
         turn = Turn(targets, frozenset(targets) if job.kind in ("resync", "relink") else frozenset(), wish)
         who = {"who": job.who} if job.who else {}
         log.info("asked", kind=job.kind, targets=list(targets), **who, by=by)
-        self._rota.ask(turn)
+        self._queue.ask(turn)
         self._begin_what_may()
         try:
             async for event in self._followed(wish, turn):
                 yield event
         finally:
             if not wish.began.done():
-                self._rota.withdraw(wish)
+                self._queue.withdraw(wish)
 
     async def _followed(self, wish: _Asked, turn: Turn) -> AsyncIterator[Json]:
         said = time.monotonic()
@@ -482,7 +482,7 @@ class Daemon:
         either: list[asyncio.Future[Any]] = [wish.began, stopping]
         try:
             while not wish.began.done():
-                others = ", ".join(self._rota.before(turn)) or "others"
+                others = ", ".join(self._queue.before(turn)) or "others"
                 yield {"event": "waiting", "for": f"waiting for what goes on: {others}"}
                 await asyncio.wait(either, timeout=_HEARTBEAT, return_when=asyncio.FIRST_COMPLETED)
                 if self._stopping.is_set() and not wish.began.done():
@@ -493,7 +493,7 @@ class Daemon:
         cycle, told = wish.began.result(), Told()
         while True:
             await asyncio.wait([cycle.done], timeout=_FOLLOWED)
-            for event in cycle.board.news(told):
+            for event in cycle.progress.news(told):
                 said = time.monotonic()
                 yield event
             if cycle.done.done():
@@ -543,10 +543,10 @@ class Daemon:
             self._reports = Reports(setup.reports, setup.settings.reports.keep)
             self._metrics.know(target.name for target in setup.targets)
             self._metrics.reload_failing.set(0)
-            self._rota.forget({target.name for target in setup.targets})
-            self._rota.paused = self._paused()
+            self._queue.forget({target.name for target in setup.targets})
+            self._queue.paused = self._paused()
             self._alarms.set(setup.settings)
-            self._rota.due(new, full=False)
+            self._queue.due(new, full=False)
             self._begin_what_may()
             log.info("reloaded", by=by, targets=len(setup.targets), new=sorted(new), gone=sorted(gone))
             return {"targets": [target.name for target in setup.targets], "new": sorted(new), "gone": sorted(gone)}

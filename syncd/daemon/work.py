@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from socket import gethostname
 
-from syncd.brake import Brake
 from syncd.core.model import Json
 from syncd.core.plan import Run
-from syncd.daemon.board import Board, Halted
-from syncd.desk import demand_not_paused
+from syncd.cycle.jobs import Job, cycle, perform, planned_json
+from syncd.daemon.progress import CycleProgress, Halted
 from syncd.errors import SourceError, StateError, SyncdError, TargetPaused
-from syncd.jobs import Job, cycle, perform, planned_json
 from syncd.notify.watch import Concerns, TargetConcern, watch
-from syncd.setup import Setup, Target
+from syncd.operations import demand_not_paused
+from syncd.push.shutdown import Shutdown
+from syncd.settings.build import Setup, Target
 from syncd.store import StateFile
 
 
@@ -36,8 +36,8 @@ def scheduled(
     setup: Setup,
     names: tuple[str, ...],
     full: frozenset[str],
-    board: Board,
-    brake: Brake,
+    progress: CycleProgress,
+    shutdown: Shutdown,
     ended: Callable[[Run], None],
 ) -> Result:
     """Do a cycle that is due. Raises StateError; everything else that goes wrong is in the result."""
@@ -51,7 +51,7 @@ def scheduled(
         with StateFile(setup.state) as state:
             targets = [target for target in setup.targets if target.name in names and _usable(target, state, result)]
             if targets:
-                cycle(setup, state, targets, board, brake, done, full=full | _empty(state, targets))
+                cycle(setup, state, targets, progress, shutdown, done, full=full | _empty(state, targets))
                 result.source = ""
     except Halted:
         result.halted = True
@@ -106,10 +106,10 @@ def told(setup: Setup, result: Result, faults: Mapping[str, str] | None) -> int:
 
 
 def asked(
-    job: Job, setup: Setup, board: Board, brake: Brake, ended: Callable[[Run], None]
+    job: Job, setup: Setup, progress: CycleProgress, shutdown: Shutdown, ended: Callable[[Run], None]
 ) -> tuple[list[Run], list[Json]]:
     """Do what a person asked for; returns the runs, and the answer. Raises SyncdError."""
     with StateFile(setup.state) as state:
-        done = perform(job, setup, state, board, brake, ended)
+        done = perform(job, setup, state, progress, shutdown, ended)
     runs = [each for each in done if isinstance(each, Run)]
     return runs, [each.to_json() if isinstance(each, Run) else planned_json(each) for each in done]

@@ -14,7 +14,7 @@ from syncd.explain.groups import explain_group
 from syncd.explain.meant import meant
 from syncd.explain.people import explain_user
 from syncd.report.explanation import Explanation
-from syncd.setup import Setup, Target
+from syncd.settings.build import Setup, Target
 from syncd.store import StateFile
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from syncd.compare.rules import TargetRules
 from syncd.core.drift import DriftClass, Reaction
 from syncd.core.model import Json, Kind, KnownGroup
 from syncd.core.plan import timestamp
 from syncd.explain.circumstances import Circumstances, doing, spoken
 from syncd.report.explanation import Explanation, Part
 from syncd.report.text import counted, label, value_text
-from syncd.setup import Target
+from syncd.settings.build import Target
 from syncd.store import Snapshot, StateFile
 from syncd.store.lookup import groups_with
-from syncd.terms import TargetRules
 
 _GROUP_DRIFT = (
     DriftClass.GROUP_DELETED,

@@ -9,7 +9,7 @@ from syncd.core.mapping import EntryUnusable, UserMapping
 from syncd.core.model import Attributes, Entry, Flat, Kind, Known, State
 from syncd.core.plan import Change
 from syncd.errors import SyncdError
-from syncd.setup import Setup
+from syncd.settings.build import Setup
 from syncd.store import StateFile
 from syncd.store.lookup import holds_naming, unlinked_entries
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from syncd.compare.rules import SourceRules, TargetRules
 from syncd.core.diff import user_changes
 from syncd.core.drift import DriftClass, Reaction
 from syncd.core.mapping import EntryUnusable, desired_user
@@ -17,10 +18,9 @@ from syncd.core.schema import MANAGER
 from syncd.explain.circumstances import Circumstances, doing, spoken
 from syncd.report.explanation import Explanation, Part
 from syncd.report.text import counted, label, value_text
-from syncd.setup import Target
+from syncd.settings.build import Target
 from syncd.store import Snapshot, StateFile
 from syncd.store.lookup import groups_with, last_kept
-from syncd.terms import SourceRules, TargetRules
 
 _GROUPS_SHOWN: Final = 20
 _USER_DRIFT: Final = (DriftClass.USER_DELETED, DriftClass.USER_ACTIVATION, DriftClass.USER_ATTRIBUTES)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from syncd.notify.channel import Channel
-from syncd.sections import Secret
-from syncd.settings_notify import EmailSettings, NotifySettings, WebhookSettings
-from syncd.values import user_and_password, webhook_url
+from syncd.settings.notify import EmailSettings, NotifySettings, WebhookSettings
+from syncd.settings.sections import Secret
+from syncd.settings.values import user_and_password, webhook_url
 
 
 def channels(settings: NotifySettings, file: Path, hostname: str) -> list[Channel]:

@@ -24,7 +24,7 @@ from syncd.report.review import review
 from syncd.report.words import counted, listed, visible
 
 
-class Standing(StrEnum):
+class Status(StrEnum):
     """What becomes of a change in one plan."""
 
     PLANNED = "planned"
@@ -37,8 +37,8 @@ class Moved:
     """A change that is in both plans, and is treated otherwise now."""
 
     item: Item
-    before: Standing
-    after: Standing
+    before: Status
+    after: Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +114,10 @@ def compare(old: Plan, new: Plan) -> Difference:
     before, after = _Side(old), _Side(new)
     same, moved = 0, []
     for id_ in before.items.keys() & after.items.keys():
-        if before.standing(id_) is after.standing(id_):
+        if before.status(id_) is after.status(id_):
             same += 1
         else:
-            moved.append(Moved(after.items[id_], before.standing(id_), after.standing(id_)))
+            moved.append(Moved(after.items[id_], before.status(id_), after.status(id_)))
     gone = {id_: item for id_, item in before.items.items() if id_ not in after.items}
     came = {id_: item for id_, item in after.items.items() if id_ not in before.items}
     waiting: dict[str, list[str]] = {}
@@ -148,9 +148,9 @@ class _Side:
     def __init__(self, plan: Plan) -> None:
         self.items = {item.id: item for item in review(plan).items}
 
-    def standing(self, id_: str) -> Standing:
+    def status(self, id_: str) -> Status:
         section = self.items[id_].section
-        return Standing(section) if section in (Standing.HELD, Standing.REJECTED) else Standing.PLANNED
+        return Status(section) if section in (Status.HELD, Status.REJECTED) else Status.PLANNED
 
     def about(self, id_: str) -> str:
         """Return what pairs two items: the user or group, and for memberships whether people come or go."""
@@ -280,4 +280,4 @@ def markdown(difference: Difference) -> str:
     return "\n".join(made) + "\n"
 
 
-__all__ = ["Altered", "Difference", "Moved", "Standing", "compare", "lines", "markdown"]
+__all__ = ["Altered", "Difference", "Moved", "Status", "compare", "lines", "markdown"]

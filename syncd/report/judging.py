@@ -8,7 +8,7 @@ from typing import Final
 
 from syncd.core.context import Context
 from syncd.core.model import State
-from syncd.core.plan import LOST, UNSETTLED, Action, Change, Held, Outcome, Result
+from syncd.core.plan import LOST, UNRECOVERED, Action, Change, Held, Outcome, Result
 from syncd.core.policy import NEVER_RELEASED
 from syncd.core.quarantine import is_permanent
 from syncd.report.items import Pattern, Row
@@ -161,7 +161,7 @@ def after(outcome: Outcome) -> str:
         return consequence(change)
     if result is Result.REFUSED:  # how things stand is what the plan didn't know
         return "nothing was done, for it is no longer as the plan expected; the next plan looks anew"
-    if outcome.open or outcome.detail == UNSETTLED:
+    if outcome.open or outcome.detail == UNRECOVERED:
         return f"perhaps: {_UNDONE[change.action]}; the next run looks whether it was done, before it tries again"
     if outcome.detail == LOST:
         return "the account was deleted there" if change.action.about_user else "the group was deleted there"

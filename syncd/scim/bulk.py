@@ -130,9 +130,9 @@ class Bulk:
             await asyncio.gather(*(self._alone(write) for write in writes))
             return
         answered = _by_bulk_id(answer.body, operations)
-        await asyncio.gather(*(self._settle(write, answered.get(str(n))) for n, write in enumerate(writes)))
+        await asyncio.gather(*(self._answer_one(write, answered.get(str(n))) for n, write in enumerate(writes)))
 
-    async def _settle(self, write: _Write, said: Json) -> None:
+    async def _answer_one(self, write: _Write, said: Json) -> None:
         """Give one write its own answer."""
         if write.answer.done():
             return  # whoever wrote was cut off meanwhile

@@ -21,7 +21,6 @@ import orjson
 
 from syncd import __version__
 from syncd.core.model import Json, Kind
-from syncd.disguises import disguises
 from syncd.errors import (
     OutcomeUnclear,
     ScimError,
@@ -32,6 +31,7 @@ from syncd.errors import (
     TargetUnreachable,
     TargetUnusable,
 )
+from syncd.redaction import secret_forms
 from syncd.scim.pace import Pace, back_off, retry_after
 from syncd.scim.profiles import PROFILES
 from syncd.scim.resources import field
@@ -105,9 +105,9 @@ class Transport:
         self.requests = 0
         self.answers: Counter[tuple[str, int]] = Counter()
         """How often each method was answered by each status; 0: no answer came."""
-        self._secrets = dict.fromkeys(disguises(token), "(the token)")
+        self._secrets = dict.fromkeys(secret_forms(token), "(the token)")
         if proxy_auth:
-            self._secrets |= dict.fromkeys(disguises(proxy_auth[1]), "(the proxy's password)")
+            self._secrets |= dict.fromkeys(secret_forms(proxy_auth[1]), "(the proxy's password)")
         self._base = base_url.rstrip("/") + "/"
         self._host = urlsplit(base_url).hostname or base_url
         self._patience = patience or Patience()

@@ -15,9 +15,9 @@ from syncd.core.plan import timestamp
 from syncd.store.entries import Entries
 from syncd.store.groups import Groups
 from syncd.store.rows import dumped
-from syncd.store.users import Glance, Users
+from syncd.store.users import RowSummary, Users
 
-__all__ = ["Glance", "Pause", "Snapshot", "Stop"]
+__all__ = ["Pause", "RowSummary", "Snapshot", "Stop"]
 
 _PARTS: Final = ((Kind.USER, "members"), (Kind.GROUP, "groups"))
 

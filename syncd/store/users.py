@@ -15,7 +15,7 @@ from syncd.store.rows import BATCH, Rows, batches, dumped, emails_of, folded, ma
 _COLUMNS: Final = "key, id, name, state, attributes, digest, accepted, missing_since, since, lost, kept_as"
 
 
-class Glance(NamedTuple):
+class RowSummary(NamedTuple):
     """As much of a known user as it takes to pass over the unchanged."""
 
     key: str
@@ -34,16 +34,16 @@ class Users(Rows):
         found = dict(rows.fetchall())
         return {state: found.get(state.value, 0) for state in State}
 
-    def glances(self, keys: Sequence[str]) -> dict[str, Glance]:
+    def row_summaries(self, keys: Sequence[str]) -> dict[str, RowSummary]:
         """Return what is known of up to a few thousand keys."""
-        found: dict[str, Glance] = {}
+        found: dict[str, RowSummary] = {}
         for batch in batches(keys):
             rows = self._conn.execute(
                 "SELECT key, ref, digest, missing_since IS NOT NULL FROM users"
                 f" WHERE target = ? AND key IN ({marks(batch)})",
                 [self._target, *batch],
             )
-            found.update({row[0]: Glance._make(row) for row in rows})
+            found.update({row[0]: RowSummary._make(row) for row in rows})
         return found
 
     def users(self, keys: Sequence[str]) -> dict[str, Known]:
@@ -216,7 +216,7 @@ class Users(Rows):
         ).fetchone()
         return found is not None
 
-    def settle(self, digests: Mapping[str, bytes]) -> None:
+    def put_digests(self, digests: Mapping[str, bytes]) -> None:
         """Remember the digests of entries that differ without needing a change.
 
         Not of who has accepted and is not active yet: that may have been said since they were compared.

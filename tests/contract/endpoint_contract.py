@@ -16,9 +16,9 @@ import pytest
 
 from syncd import log
 from syncd.core.plan import Result, Run
-from syncd.setup import read
+from syncd.cycle.sync import Progress, carry_out, make_plans
+from syncd.settings.build import read
 from syncd.store import StateFile
-from syncd.sync import Progress, carry_out, make_plans
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 TOKEN = "SYNCD_TEST_ENDPOINT_TOKEN"

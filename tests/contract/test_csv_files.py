@@ -299,7 +299,7 @@ def test_checking_tells_files_counts_and_the_first_problems(files: Files) -> Non
 
 
 def test_the_samples_are_whole_and_without_a_fault() -> None:
-    samples = Path(__file__).parents[2] / "syncd" / "samples"
+    samples = Path(__file__).parents[2] / "syncd" / "cli" / "samples"
     source = CsvSource(
         CsvOptions(samples / "people.csv", "employee_id", samples / "groups.csv", samples / "members.csv")
     )

@@ -13,9 +13,9 @@ import pytest
 
 from syncd import log
 from syncd.core.plan import Plan, Run
-from syncd.setup import read
+from syncd.cycle.sync import Progress, carry_out, make_plans
+from syncd.settings.build import read
 from syncd.store import StateFile
-from syncd.sync import Progress, carry_out, make_plans
 from tests.contract.endpoint_contract import EXTRAS, TOKEN, Endpoint, World, person
 from tests.sandbox.process import Sandbox
 from tests.servers import others

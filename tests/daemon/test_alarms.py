@@ -11,7 +11,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from syncd.core.plan import Plan
 from syncd.daemon.service import Daemon
-from syncd.setup import read
+from syncd.settings.build import read
 from syncd.store import StateFile
 from tests.sandbox.process import Sandbox
 from tests.system.commands import Administrator
@@ -36,7 +36,7 @@ def test_what_was_missed_is_due_once_and_the_rest_from_now_on(
             if isinstance(alarm.trigger, IntervalTrigger):
                 alarm.trigger.start_date -= by
         daemon._set_right()
-        turns = [(turn.targets, turn.full) for turn in daemon._rota.next()]
+        turns = [(turn.targets, turn.full) for turn in daemon._queue.next()]
         now = datetime.now(UTC)
         hourly = daemon._alarms.scheduler.get_job("hourly").next_run_time - now
         assert timedelta() < hourly <= timedelta(hours=1)

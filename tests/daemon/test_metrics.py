@@ -153,7 +153,7 @@ def test_an_address_that_is_taken_is_said(admin: Administrator, sandbox: Sandbox
 
 # -- what the documents name ---------------------------------------------------------------------------
 
-STANDING: dict[str, Any] = {
+STATUS: dict[str, Any] = {
     "target": "t",
     "users": {"active": 1, "pending": 0, "deactivated": 0},
     "groups": 0,
@@ -173,7 +173,7 @@ STANDING: dict[str, Any] = {
 @pytest.fixture
 def known() -> dict[str, set[str]]:
     """By the names of series, the labels that they have."""
-    metrics = Metrics(lambda: [STANDING])
+    metrics = Metrics(lambda: [STATUS])
     metrics.know(["t"])
     found: dict[str, set[str]] = {}
     for family in metrics.registry.collect():
@@ -257,14 +257,14 @@ def test_the_first_failure_is_an_increase_and_no_success_is_seen() -> None:
 
 
 def test_what_is_counted_is_seen_without_a_state_file() -> None:
-    def standings() -> list[Any]:
+    def statuses() -> list[Any]:
         raise StateError("the disk is full")
 
-    metrics = Metrics(standings)
+    metrics = Metrics(statuses)
     metrics.source(failed=True, now=datetime.now(UTC))
     assert value(metrics, "syncd_state_failing") == 1
     assert value(metrics, "syncd_pull_failures_total") == 1
-    assert value(Metrics(lambda: [STANDING]), "syncd_state_failing") == 0
+    assert value(Metrics(lambda: [STATUS]), "syncd_state_failing") == 0
 
 
 def test_a_target_that_is_no_longer_configured_has_no_series() -> None:

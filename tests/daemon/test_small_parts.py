@@ -1,4 +1,4 @@
-"""The clock, the word to systemd, the brake, and how far a cycle is."""
+"""The clock, the word to systemd, the shutdown, and how far a cycle is."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from syncd.brake import Brake
 from syncd.core.plan import Action, Change, Outcome, Result
-from syncd.daemon.board import Board, Halted, Told
 from syncd.daemon.clock import Clock
+from syncd.daemon.progress import CycleProgress, Halted, Told
 from syncd.daemon.systemd import Systemd
+from syncd.push.shutdown import Shutdown
 
 
 class Hands:
@@ -105,28 +105,30 @@ DONE = Outcome(Change(Action.DELETE_USER, "1", "a@example.com", {}, {}, "gone"),
 
 
 def test_a_follower_hears_of_everything_once() -> None:
-    board, told = Board(("t",), Brake()), Told()
-    assert board.news(told) == [{"event": "waiting", "for": "waiting for its turn"}]
-    board.pulled(1000)
-    board.pulled(2000)
-    assert board.news(told) == [{"event": "pulling", "people": 2000}]
-    assert board.news(told) == []
-    board.pushing("t", 2)
-    board.outcome("t", DONE)
-    assert board.news(told) == [
+    progress, told = CycleProgress(("t",), Shutdown()), Told()
+    assert progress.news(told) == [{"event": "waiting", "for": "waiting for its turn"}]
+    progress.pulled(1000)
+    progress.pulled(2000)
+    assert progress.news(told) == [{"event": "pulling", "people": 2000}]
+    assert progress.news(told) == []
+    progress.pushing("t", 2)
+    progress.outcome("t", DONE)
+    assert progress.news(told) == [
         {"event": "pushing", "target": "t", "changes": 2},
         {"event": "pushed", "target": "t", "changes": 1},
     ]
-    assert board.news(told) == []
+    assert progress.news(told) == []
     late = Told()
-    assert [event["event"] for event in board.news(late)] == ["pushing", "pushed"], "who comes late hears where it is"
+    assert [event["event"] for event in progress.news(late)] == ["pushing", "pushed"], (
+        "who comes late hears where it is"
+    )
 
 
 def test_what_only_reads_ends_when_nothing_is_to_follow() -> None:
-    brake = Brake()
-    board = Board(("a", "b"), brake)
-    brake.pull("a")
-    board.pulled(1)
-    brake.pull("b")
+    shutdown = Shutdown()
+    progress = CycleProgress(("a", "b"), shutdown)
+    shutdown.request("a")
+    progress.pulled(1)
+    shutdown.request("b")
     with pytest.raises(Halted):
-        board.pulled(2)
+        progress.pulled(2)

@@ -19,20 +19,20 @@ from pathlib import Path
 from typing import Any
 
 import syncd.scim.wire  # loaded once, not after each fork
-import syncd.setup
+import syncd.settings.build
 from syncd import log
+from syncd.cycle.sync import Progress, carry_out, make_plans, recover, with_recovery_failures
 from syncd.scim.transport import Answer, Transport
 from syncd.store import StateFile
-from syncd.sync import Progress, carry_out, make_plans, settle, unsettled
 from tests.scim.asking import IMPATIENT
 
 
 def cycle(folder: Path) -> None:
     """Do what `syncd sync` does."""
-    setup = syncd.setup.read(folder / "syncd.toml")
+    setup = syncd.settings.build.read(folder / "syncd.toml")
     with StateFile(setup.state) as state:
-        failures = settle(state, setup.targets)
-        (planned,) = unsettled(make_plans(setup, state, setup.targets, Progress()), failures)
+        failures = recover(state, setup.targets)
+        (planned,) = with_recovery_failures(make_plans(setup, state, setup.targets, Progress()), failures)
         carry_out(planned, state, Progress())
 
 
@@ -95,7 +95,7 @@ def bear(order: dict[str, Any]) -> str:
 
 def main() -> None:
     log.configure("error")
-    syncd.setup.Patience = partial(_impatient)  # type: ignore[misc, assignment]
+    syncd.settings.build.Patience = partial(_impatient)  # type: ignore[misc, assignment]
     for line in sys.stdin:
         print(bear(json.loads(line)), flush=True)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from syncd.core.plan import Plan, Run
-from syncd.setup import Setup, read
+from syncd.cycle.sync import Progress, carry_out, make_plans, recover, with_recovery_failures
+from syncd.settings.build import Setup, read
 from syncd.store import StateFile
-from syncd.sync import Progress, carry_out, make_plans, settle, unsettled
 from tests.sandbox.process import Sandbox
 
 TOKEN = "SYNCD_TEST_FAULTS_TOKEN"
@@ -108,8 +108,8 @@ class World:
         """Do what `syncd sync` does."""
         self.write()
         with StateFile(self.setup.state) as state:
-            failures = settle(state, self.setup.targets)
-            (planned,) = unsettled(make_plans(self.setup, state, self.setup.targets, Progress()), failures)
+            failures = recover(state, self.setup.targets)
+            (planned,) = with_recovery_failures(make_plans(self.setup, state, self.setup.targets, Progress()), failures)
             return carry_out(planned, state, Progress())
 
     def converge(self, runs: int = 3) -> None:

@@ -21,18 +21,18 @@ from typing import Any
 import pytest
 import structlog
 
-import syncd.planning
-import syncd.setup
-import syncd.sync
+import syncd.cycle.planning
+import syncd.cycle.sync
+import syncd.settings.build
 from syncd.core.plan import Plan, Run
 from syncd.core.policy import NEVER_RELEASED
+from syncd.cycle.sync import Planned, Progress, carry_out, make_plans, recover, relink, with_recovery_failures
 from syncd.errors import SyncdError, TargetGone
 from syncd.sandbox.requestlog import Entry
 from syncd.sandbox.resources import Document
 from syncd.scim.transport import Transport
-from syncd.setup import Setup, read
+from syncd.settings.build import Setup, read
 from syncd.store import Snapshot, StateFile
-from syncd.sync import Planned, Progress, carry_out, make_plans, relink, settle, unsettled
 from tests.invariants.service import TOKEN, Service
 from tests.scim.asking import IMPATIENT
 
@@ -262,7 +262,7 @@ class World:
             )
         )
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(syncd.setup, "Patience", lambda **_: IMPATIENT)
+            patch.setattr(syncd.settings.build, "Patience", lambda **_: IMPATIENT)
             self.setup: Setup = read(folder / "syncd.toml")
         self._changed = 0
 
@@ -270,7 +270,7 @@ class World:
 
     def __enter__(self) -> World:
         self._patch.setenv("INVARIANTS_TOKEN", TOKEN)
-        for module in (syncd.planning, syncd.sync):
+        for module in (syncd.cycle.planning, syncd.cycle.sync):
             self._patch.setattr(module, "now", lambda: self.now)
         self._patch.setattr(ssl, "create_default_context", _tls)  # 20 ms each
         self._patch.setattr(Transport, "send", _mortal_send(self.fate))
@@ -328,10 +328,10 @@ class World:
             try:
                 with self.state() as state:
                     self.fate.strike_at(kill_at)
-                    failures = settle(state, self.setup.targets)
+                    failures = recover(state, self.setup.targets)
                     if planned is None:
                         (planned,) = make_plans(self.setup, state, self.setup.targets, Progress(), full=full)
-                    (planned,) = unsettled([planned], failures)
+                    (planned,) = with_recovery_failures([planned], failures)
                     event.planned = planned
                     if planned.complete and planned.failure is None:
                         self._note_missing(event)

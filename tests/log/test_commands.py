@@ -17,7 +17,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from syncd.starter import write
+from syncd.cli.starter import write
 from tests.daemon.running import Running
 from tests.endpoints import LIST, Reply, Request, Server, error
 from tests.servers.ldif import BASE, READER, base

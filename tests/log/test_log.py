@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from syncd import log, secrecy
+from syncd import log, redaction
 
 SECRET = 'ab/c"d\\e+f'
 FORMS: tuple[log.Form, ...] = ("console", "journal", "logfmt", "json")
@@ -20,10 +20,10 @@ FORMS: tuple[log.Form, ...] = ("console", "journal", "logfmt", "json")
 
 @pytest.fixture(autouse=True)
 def _no_secrets_of_others() -> Iterator[None]:
-    before = dict(secrecy._forms)
+    before = dict(redaction._forms)
     yield
-    secrecy._forms.clear()
-    secrecy._forms.update(before)
+    redaction._forms.clear()
+    redaction._forms.update(before)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -127,7 +127,7 @@ def failing() -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_secret_is_in_no_line_in_none_of_its_forms(form: log.Form, capsys: pytest.CaptureFixture[str]) -> None:
-    secrecy.learn(SECRET)
+    redaction.learn(SECRET)
     forms = [SECRET, "ab%2Fc%22d%5Ce%2Bf", "YWIvYyJkXGUrZg==", 'ab/c\\"d\\\\e+f', 'ab/c"d\\\\e+f']
     log.configure("debug", form)
     logger = structlog.get_logger().bind(bound=SECRET)
@@ -148,11 +148,11 @@ def test_a_secret_is_in_no_line_in_none_of_its_forms(form: log.Form, capsys: pyt
 
 
 def test_what_is_short_is_no_secret() -> None:
-    secrecy.learn("abc")
-    assert secrecy.scrub("abc") == "abc"
+    redaction.learn("abc")
+    assert redaction.redact("abc") == "abc"
 
 
 def test_one_secret_may_be_part_of_another() -> None:
-    secrecy.learn("part")
-    secrecy.learn("part-of-a-longer-one")
-    assert secrecy.scrub("x part-of-a-longer-one part") == "x (secret) (secret)"
+    redaction.learn("part")
+    redaction.learn("part-of-a-longer-one")
+    assert redaction.redact("x part-of-a-longer-one part") == "x (secret) (secret)"

@@ -11,14 +11,14 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from syncd.compare import TargetRules
+from syncd.compare.rules import TargetRules
 from syncd.core.mapping import MANAGER
 from syncd.core.model import Entry, Flat, State
 from syncd.core.plan import Action, Change, Plan, Result, Run, ordered
+from syncd.cycle.sync import Planned, Progress, carry_out, recover
 from syncd.scim.profiles import Profile
-from syncd.setup import Target
+from syncd.settings.build import Target
 from syncd.store import StateFile
-from syncd.sync import Planned, Progress, carry_out, settle
 from tests.endpoints import PATIENCE_SECONDS, TOKEN, Endpoint
 from tests.scim.asking import IMPATIENT
 from tests.world import WORK_MAIL, World, source_rules, target_rules
@@ -46,12 +46,12 @@ class Pushing(World):
         """Carry out a plan, or what is to be done now; `read_just_now`: as if all that is there had been read."""
         made = plan if plan is not None else self.plan()
         discovered = self.snapshot.discovery if read_just_now else None
-        planned = Planned(self.reached(), made, self.bookkeeping, discovered=discovered)
+        planned = Planned(self.reached(), made, self.snapshot_updates, discovered=discovered)
         return carry_out(planned, self.state, self.progress)
 
     def look(self) -> int:
         """Look what became of what earlier pushes left open; returns how much of it still is."""
-        assert not settle(self.state, [self.reached()])
+        assert not recover(self.state, [self.reached()])
         return len(self.state.journal(NAME).intents())
 
     def reached(self) -> Target:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from syncd.core.plan import Result, Run
+from syncd.cycle.sync import Progress, carry_out, make_plans
 from syncd.errors import OutcomeUnclear, ScimError
 from syncd.scim.bulk import Bulk
 from syncd.scim.transport import Answer, Transport
-from syncd.setup import read
+from syncd.settings.build import read
 from syncd.store import StateFile
-from syncd.sync import Progress, carry_out, make_plans
 from tests.endpoints import TOKEN, Reply, Request, Server, error
 from tests.sandbox.process import Sandbox
 from tests.scim.asking import IMPATIENT
@@ -71,7 +71,7 @@ class World:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     with Sandbox() as sandbox:
         monkeypatch.setenv("SYNCD_TEST_BULK_TOKEN", sandbox.token)
-        monkeypatch.setattr("syncd.setup.Patience", lambda **_: IMPATIENT)
+        monkeypatch.setattr("syncd.settings.build.Patience", lambda **_: IMPATIENT)
         yield World(tmp_path, sandbox)
 
 

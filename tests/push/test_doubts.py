@@ -9,7 +9,7 @@ import pytest
 
 from syncd.core.model import Kind
 from syncd.core.plan import Action, Change, Result
-from syncd.gate import Gate, Taken
+from syncd.push.gate import Gate, Taken
 from syncd.scim.client import Found
 from tests.endpoints import Endpoint, Reply, Request, error
 from tests.push.pushing import PROFILE, Pushing, adoption, detail, plan_of, pushing, results, said

@@ -14,7 +14,7 @@ import pytest
 import syncd
 from syncd.core.model import Kind, State
 from syncd.core.plan import Action, Change
-from syncd.gate import Gate, Link, Refusal
+from syncd.push.gate import Gate, Link, Refusal
 from syncd.scim.client import Client
 from tests.endpoints import Endpoint, error
 from tests.push.pushing import Pushing, adoption, detail, plan_of, pushing, results, said
@@ -23,7 +23,7 @@ from tests.world import group, person
 WRITING = {"create", "update", "delete", "add_members", "remove_members"}
 METHODS = {"POST", "PUT", "PATCH", "DELETE"}
 PACKAGE = Path(syncd.__file__).parent
-ALLOWED = {"gate.py", "scim/client.py", "scim/bulk.py"}
+ALLOWED = {"push/gate.py", "scim/client.py", "scim/bulk.py"}
 """Who may write: the gate by the client, the client by the transport, many at once by bulk."""
 
 
@@ -77,7 +77,7 @@ def test_nobody_writes_to_a_target_but_the_gate() -> None:
         "async def f(transport): await transport.send('DELETE', path)",
         "async def f(client): await client.transport.send(method, path)",
         "link = Link(kind, key, id_, gate._SEAL)",
-        "from syncd import gate\nseal = gate._SEAL",
+        "from syncd.push import gate\nseal = gate._SEAL",
     ],
 )
 def test_a_write_past_the_gate_would_be_seen(planted: str) -> None:
@@ -85,7 +85,7 @@ def test_a_write_past_the_gate_would_be_seen(planted: str) -> None:
 
 
 def test_the_gate_is_seen_to_write() -> None:
-    seen = {line.partition(": ")[2] for line in writes(sources()["gate.py"])}
+    seen = {line.partition(": ")[2] for line in writes(sources()["push/gate.py"])}
     assert {f"self._client.{method}" for method in WRITING} <= seen
 
 
@@ -108,7 +108,7 @@ def test_every_write_of_a_push_comes_from_the_gate(tmp_path: Path, monkeypatch: 
         world.hold(person("1", title="Dr"), person("2", status="left"), person("3"))
         world.groups = [group("a", "Other", members=["3"])]
         assert set(results(world.push()).values()) == {"applied"}
-    assert callers == {name: {"syncd.gate"} for name in WRITING}
+    assert callers == {name: {"syncd.push.gate"} for name in WRITING}
 
 
 @pytest.mark.parametrize("seal", [None, object(), "", True])

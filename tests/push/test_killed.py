@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from syncd.core.plan import Result
-from syncd.setup import read
+from syncd.cycle.sync import Progress, make_plans
+from syncd.settings.build import read
 from syncd.store import StateFile
-from syncd.sync import Progress, make_plans
 from tests.endpoints import TOKEN, Endpoint, Gate
 
 KEYS = [f"{number:02}" for number in range(1, 13)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from syncd.core.model import State
 from syncd.core.plan import Action, Plan, Result
-from syncd.planning import Progress, make_plans
+from syncd.cycle.planning import Progress, make_plans
 from tests.endpoints import Endpoint, Reply, Request
 from tests.push.pushing import Pushing, detail, pushing
 from tests.world import person

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from syncd.core.plan import Result
-from syncd.planning import Progress, make_plans
-from syncd.sync import carry_out
+from syncd.cycle.planning import Progress, make_plans
+from syncd.cycle.sync import carry_out
 from tests.endpoints import Endpoint
 from tests.push.pushing import pushing
 from tests.world import person

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from syncd.setup import Target
+from syncd.cycle.sync import Planned, Progress, carry_out
+from syncd.settings.build import Target
 from syncd.store import Stop
-from syncd.sync import Planned, Progress, carry_out
 from tests.endpoints import TOKEN, Endpoint
 from tests.push.pushing import Pushing, pushing
 from tests.world import NOON, group, person
@@ -18,7 +18,7 @@ from tests.world import NOON, group, person
 
 def planned(world: Pushing) -> Planned:
     target = Target(world.target, world.scim.url, lambda: SecretStr(TOKEN), None, 2)
-    return Planned(target, world.plan(), world.bookkeeping)
+    return Planned(target, world.plan(), world.snapshot_updates)
 
 
 def stopped(world: Pushing, cause: str) -> None:

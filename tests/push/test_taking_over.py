@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from syncd.compare.estimate import estimate
+from syncd.compare.rules import Decisions
 from syncd.core.model import Kind, State
 from syncd.core.plan import Action, Change, Plan, Result
 from syncd.core.policy import Class, Limit
-from syncd.estimate import estimate
-from syncd.planning import Progress, make_plans
+from syncd.cycle.planning import Progress, make_plans
 from syncd.scim.profiles import Profile
-from syncd.terms import Decisions
 from tests.endpoints import Endpoint, Json, error
 from tests.push.pushing import NAME, PROFILE, Pushing, adoption, detail, plan_of, pushing, results, said
 from tests.world import WORK_MAIL, group, person, target_rules
@@ -338,7 +338,7 @@ def resync(world: Pushing) -> Plan:
     """Return the plan of a full resync."""
     target = world.reached()
     (planned,) = make_plans(replace(world.setup(), targets=(target,)), world.state, [target], Progress(), full=True)
-    world.bookkeeping = planned.bookkeeping
+    world.snapshot_updates = planned.snapshot_updates
     return planned.plan
 
 

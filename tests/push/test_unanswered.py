@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from syncd.core.model import Kind, State
-from syncd.core.plan import UNSETTLED, Action, Result, Run
+from syncd.core.plan import UNRECOVERED, Action, Result, Run
 from syncd.scim.profiles import Profile
 from tests.endpoints import CORE_GROUP, Endpoint, Reply, Request, error
 from tests.push.pushing import NAME, PROFILE, Pushing, detail, pushing, results, said
@@ -114,7 +114,7 @@ def test_where_the_list_cannot_tell_either_a_plain_run_leaves_it_and_a_full_one_
         one_new(world)
         world.scim.lists = always(error(500, "later"))
         assert world.look() == 1
-        assert said(world.push()) == [("create_user", "1", "skipped", 0, UNSETTLED)]
+        assert said(world.push()) == [("create_user", "1", "skipped", 0, UNRECOVERED)]
         assert world.look() == 1
         world.scim.requests.clear()
         world.push()
@@ -319,7 +319,7 @@ def test_a_group_without_mark_that_does_not_say_when_it_was_made_is_left_open(tm
         assert results(run) == {"create_group a": "failed"}
         assert "nothing tells whether it is this one" in detail(run, Action.CREATE_GROUP, "a")
         assert world.look() == 1
-        assert said(world.push()) == [("create_group", "a", "skipped", 0, UNSETTLED)]
+        assert said(world.push()) == [("create_group", "a", "skipped", 0, UNRECOVERED)]
         assert len(world.scim.groups) == 1
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from syncd.core.context import Context, LimitUse
 from syncd.core.plan import Action, Change, Held, Plan
 from syncd.errors import PlanFileError
-from syncd.report.difference import Standing, compare, lines, markdown
+from syncd.report.difference import Status, compare, lines, markdown
 from syncd.report.review import review
 from tests.report import plans
 
@@ -85,24 +85,24 @@ def test_who_joins_and_who_leaves_a_group_are_two_things() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "standings"),
+    ("old", "new", "statuses"),
     [
-        ({"changes": (plans.LEAVE,)}, {"held": plans.HELD[:1]}, (Standing.PLANNED, Standing.HELD)),
-        ({"held": plans.HELD[:1]}, {"changes": (plans.LEAVE,)}, (Standing.HELD, Standing.PLANNED)),
+        ({"changes": (plans.LEAVE,)}, {"held": plans.HELD[:1]}, (Status.PLANNED, Status.HELD)),
+        ({"held": plans.HELD[:1]}, {"changes": (plans.LEAVE,)}, (Status.HELD, Status.PLANNED)),
         (
             {"held": plans.HELD[:1]},
             {"rejected": (Held(plans.LEAVE, "rejected", "by ada"),)},
-            (Standing.HELD, Standing.REJECTED),
+            (Status.HELD, Status.REJECTED),
         ),
     ],
 )
 def test_what_is_held_or_released_since_counts_as_changed(
-    old: dict[str, object], new: dict[str, object], standings: tuple[Standing, Standing]
+    old: dict[str, object], new: dict[str, object], statuses: tuple[Status, Status]
 ) -> None:
     bare = replace(OLD, changes=())
     found = compare(replace(bare, **old), replace(bare, **new))  # type: ignore[arg-type]
     (moved,) = found.moved
-    assert (moved.before, moved.after) == standings
+    assert (moved.before, moved.after) == statuses
     assert not found.is_none
 
 

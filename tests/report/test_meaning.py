@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from syncd.core.model import State
-from syncd.core.plan import LOST, UNSETTLED, Action, Change, Outcome, Result
+from syncd.core.plan import LOST, UNRECOVERED, Action, Change, Outcome, Result
 from syncd.report.judging import after
 
 NEW = Change(Action.CREATE_USER, "1", "ada", {}, {"userName": "ada"}, "", State.ACTIVE)
@@ -22,7 +22,7 @@ LOOKS = "the next run looks whether it was done, before it tries again"
         (Outcome(NEW, Result.FAILED, 500), "has no account yet, and can't get in; the next run tries again"),
         (Outcome(NEW, Result.FAILED, 500, open=True), f"perhaps: has no account yet, and can't get in; {LOOKS}"),
         (Outcome(NEW, Result.FAILED, 400, open=True), f"perhaps: has no account yet, and can't get in; {LOOKS}"),
-        (Outcome(NEW, Result.SKIPPED, 0, UNSETTLED), f"perhaps: has no account yet, and can't get in; {LOOKS}"),
+        (Outcome(NEW, Result.SKIPPED, 0, UNRECOVERED), f"perhaps: has no account yet, and can't get in; {LOOKS}"),
         (Outcome(NEW, Result.FAILED, 400), f"has no account yet, and can't get in; {QUARANTINED}"),
         (Outcome(LEAVES, Result.FAILED, 0, open=True), f"perhaps: can still get in; {LOOKS}"),
         (Outcome(LEAVES, Result.FAILED, 404, LOST), "the account was deleted there"),

@@ -19,12 +19,12 @@ class Rule:
     noticed_by: tuple[str, ...]
 
 
-_POLICY, _ABSENCE = "tests/core/test_policy.py", "tests/test_compare_absence.py"
-_ADOPTION, _CLAIMS = "tests/test_compare_adoption.py", "tests/test_compare_claims.py"
+_POLICY, _ABSENCE = "tests/core/test_policy.py", "tests/compare/test_absence.py"
+_ADOPTION, _CLAIMS = "tests/compare/test_adoption.py", "tests/compare/test_addresses.py"
 _GATE, _LOST, _TAKING_OVER = "tests/push/test_gate.py", "tests/push/test_lost.py", "tests/push/test_taking_over.py"
-_SETTLING, _PRECONDITIONS = "tests/push/test_settling.py", "tests/push/test_preconditions.py"
-_READING, _DRIFT = "tests/test_reading.py", "tests/test_reading_drift.py"
-_OF_PROFILES = "tests/test_reading_profiles.py"
+_RECOVERY, _PRECONDITIONS = "tests/push/test_recovery.py", "tests/push/test_preconditions.py"
+_READING, _DRIFT = "tests/observe/test_reading.py", "tests/observe/test_drift.py"
+_OF_PROFILES = "tests/observe/test_profiles.py"
 _UNANSWERED = "tests/push/test_unanswered.py"
 _CSV, _LOOKUP, _CLIENT = (
     "tests/contract/test_source_csv.py",
@@ -39,24 +39,24 @@ RULES: Final = (
     # -- absence is proven -----------------------------------------------------------------------
     Rule(
         "who is not seen counts as gone only where absence means something",
-        "compare.py",
+        "compare/people.py",
         "            if not evidence.absence:\n                unread",
         "            if False:\n                unread",
-        ("tests/test_compare.py", _ABSENCE),
+        ("tests/compare/test_people.py", _ABSENCE),
     ),
     Rule(
         "who may be there after all is not gone",
-        "compare.py",
+        "compare/people.py",
         "            if there is None:",
         "            if False:",
         (_ABSENCE,),
     ),
     Rule(
         "a group that may be there after all is not gone",
-        "compare_groups.py",
+        "compare/groups.py",
         "        return leaving - unproven",
         "        return leaving",
-        (_ABSENCE, "tests/test_compare_groups.py"),
+        (_ABSENCE, "tests/compare/test_groups.py"),
     ),
     Rule(
         "who vanished waits out the grace",
@@ -67,24 +67,24 @@ RULES: Final = (
     ),
     Rule(
         "from an empty source nothing follows",
-        "compare.py",
+        "compare/people.py",
         "        if evidence.users == 0 and managed:",
         "        if False:",
         (_ABSENCE,),
     ),
     Rule(
         "a source that shrank to less than half is not believed",
-        "compare.py",
+        "compare/people.py",
         "    return before >= _ENOUGH_TO_JUDGE and now * 2 < before",
         "    return False",
         (_ABSENCE,),
     ),
     Rule(
         "a faulty row protects whoever it may belong to",
-        "compare.py",
+        "compare/people.py",
         "            self._leave_alone(key)\n            self._accounts.discard(key)",
         "            pass",
-        ("tests/test_compare.py",),
+        ("tests/compare/test_people.py",),
     ),
     Rule(
         "a row that may be anybody's proves nobody gone",
@@ -187,10 +187,10 @@ RULES: Final = (
     ),
     Rule(
         "an approval is spent",
-        "push.py",
+        "push/push.py",
         "            self._holds.spend(id_)",
         "            pass",
-        (_SETTLING,),
+        (_RECOVERY,),
     ),
     Rule(
         "who is protected is not switched off by a plan",
@@ -201,7 +201,7 @@ RULES: Final = (
     ),
     Rule(
         "who is protected is not switched off by the gate",
-        "gate.py",
+        "push/gate.py",
         "        if link.kind is Kind.USER and (reason := self._protected(link.key, link.id)):",
         "        if reason := '':",
         (_GATE,),
@@ -230,21 +230,21 @@ RULES: Final = (
     ),
     Rule(
         "an active person whose address moves outside is looked at",
-        "compare.py",
+        "compare/people.py",
         '                self._doubts.setdefault(key, Doubt("external_domain", reason))',
         "                pass",
-        ("tests/test_compare_states.py", "tests/test_compare.py"),
+        ("tests/compare/test_states.py", "tests/compare/test_people.py"),
     ),
     Rule(
         "who doesn't say whether they are in has not accepted",
-        "reconciling.py",
+        "observe/reconciling.py",
         'if found.attributes.get("active") is True]',
         "if found.active]",
         (_DRIFT,),
     ),
     Rule(
         "where everybody is shown as in, nobody is known to have accepted",
-        "reconciling.py",
+        "observe/reconciling.py",
         "        if not shown:\n            return []",
         "        if False:\n            return []",
         (f"{_DRIFT}::test_where_the_endpoint_shows_everybody_as_active_nothing_can_be_told",),
@@ -259,7 +259,7 @@ RULES: Final = (
     # -- made once -------------------------------------------------------------------------------
     Rule(
         "that nobody answers is no proof that nobody was made",
-        "collisions.py",
+        "push/collisions.py",
         "        if unclear and not answered:",
         "        if False:",
         (_UNANSWERED,),
@@ -273,35 +273,35 @@ RULES: Final = (
     ),
     Rule(
         "a list that may lack some is no proof that nobody was made",
-        "collisions.py",
+        "push/collisions.py",
         "        return None if self._doubt and not found else found",
         "        return found",
         (_UNANSWERED,),
     ),
     Rule(
         "a create of which nobody can tell stays open",
-        "settling.py",
+        "push/recovery.py",
         '{error}", intent.change.action.creates',
         '{error}", False',
         (_UNANSWERED,),
     ),
     Rule(
         "a create of which nobody can tell is not sent again",
-        "push.py",
-        "        if change.action.creates and (change.action.kind, change.key) in self._unsettled:",
+        "push/push.py",
+        "        if change.action.creates and (change.action.kind, change.key) in self._unrecovered:",
         "        if False:",
         (_UNANSWERED,),
     ),
     Rule(
         "what was made is not made again because something failed afterwards",
-        "execution.py",
+        "push/execution.py",
         "        raise OutcomeUnclear(error.status, error.detail, error.scim_type) from None",
         "        raise",
         (_UNANSWERED,),
     ),
     Rule(
         "a target that stops while somebody looks leaves a create open",
-        "execution.py",
+        "push/execution.py",
         "            except (ScimError, TargetError) as why:\n                raise error.unseen(why) from None",
         "            except ScimError as why:\n                raise error.unseen(why) from None",
         (_UNANSWERED,),
@@ -315,7 +315,7 @@ RULES: Final = (
     ),
     Rule(
         "what fails again and again is left for the next run",
-        "push.py",
+        "push/push.py",
         "        if (count := self._in_a_row[change.action]) >= _MOST_IN_A_ROW:",
         "        if (count := 0):",
         (_UNANSWERED,),
@@ -344,21 +344,21 @@ RULES: Final = (
     ),
     Rule(
         "an e-mail hands over an account in a verified domain alone",
-        "compare.py",
+        "compare/people.py",
         "self._target.profile.adopt_by_email and self._target.is_verified(desired.attributes):",
         "self._target.profile.adopt_by_email:",
         (_ADOPTION,),
     ),
     Rule(
         "a native group is not taken over for its name",
-        "compare_groups.py",
+        "compare/groups.py",
         "        if not self._target.adopt_groups:",
         "        if False:",
         (_ADOPTION,),
     ),
     Rule(
         "a native group that a create collides with is not taken over for its name",
-        "collisions.py",
+        "push/collisions.py",
         "        if not self._adopt_groups:",
         "        if False:",
         ("tests/push/test_adoption.py::test_a_native_group_of_the_same_name_is_never_taken_over",),
@@ -372,14 +372,14 @@ RULES: Final = (
     ),
     Rule(
         "what an endpoint answers a create with is not taken from its owner",
-        "gate.py",
+        "push/gate.py",
         "        if owner != key:\n            raise Taken",
         "        if False:\n            raise Taken",
         ("tests/push/test_adoption.py::test_an_endpoint_that_answers_a_create_with_what_it_has_links_nobody_twice",),
     ),
     Rule(
         "takeovers by colliding creates are limited",
-        "collisions.py",
+        "push/collisions.py",
         "        if self._takeovers <= 0:",
         "        if False:",
         (f"{_TAKING_OVER}::test_no_more_accounts_are_taken_over_in_a_run_than_the_limit_says",),
@@ -393,21 +393,21 @@ RULES: Final = (
     ),
     Rule(
         "two keys with one address are both left alone",
-        "claims.py",
+        "compare/addresses.py",
         "                self._clashes.append(Clash(address, (owner, key)))",
         "                pass",
         (_CLAIMS,),
     ),
     Rule(
         "an account is handed to another key by a person alone",
-        "compare.py",
+        "compare/people.py",
         '        self._doubts[key] = Doubt(\n            "rehire",',
         '        _ = Doubt(\n            "rehire",',
         (_CLAIMS,),
     ),
     Rule(
         "a user is in one group where there is room for one",
-        "compare_groups.py",
+        "compare/groups.py",
         "            if place.setdefault(member, name) != name:".replace("            if", "                if"),
         "                if False:",
         (_ABSENCE,),
@@ -415,21 +415,21 @@ RULES: Final = (
     # -- writing ---------------------------------------------------------------------------------
     Rule(
         "only the gate makes links",
-        "gate.py",
+        "push/gate.py",
         "if seal is not _SEAL:",
         "if False:",
         (_GATE,),
     ),
     Rule(
         "a change whose precondition no longer holds is refused",
-        "gate.py",
+        "push/gate.py",
         "        if attributes.get(path) != value:",
         "        if False:",
         (_PRECONDITIONS,),
     ),
     Rule(
         "where everything is gone the target stops",
-        "gate.py",
+        "push/gate.py",
         "        if not self._there and len(self._lost) >= _GONE_AFTER:",
         "        if False:",
         (f"{_LOST}::test_five_that_are_gone_and_nothing_else_stop_the_target",),
@@ -439,7 +439,7 @@ RULES: Final = (
         "core/quarantine.py",
         "    return 400 <= status < 500 and status not in _PASSING",
         "    return False",
-        (_SETTLING,),
+        (_RECOVERY,),
     ),
     Rule(
         "a plan that was changed by hand is refused",
@@ -464,7 +464,7 @@ RULES: Final = (
     ),
     Rule(
         "leavers come first",
-        "push.py",
+        "push/push.py",
         "groupby(self._in_turn(plan, failures), key=lambda change: change.phase)",
         "[(0, plan.changes)]",
         ("tests/push/test_order.py",),
@@ -472,64 +472,64 @@ RULES: Final = (
     # -- what a profile forbids --------------------------------------------------------------------
     Rule(
         "nobody is deleted where DELETE doesn't delete",
-        "compare.py",
+        "compare/people.py",
         " or not self._deletes else",
         " else",
-        ("tests/test_compare_profiles.py",),
+        ("tests/compare/test_profiles.py",),
     ),
     Rule(
         "an invitation is not withdrawn by a DELETE that doesn't delete",
-        "compare.py",
+        "compare/people.py",
         "target.pending if self._deletes else",
         "target.pending if True else",
-        ("tests/test_compare_profiles.py",),
+        ("tests/compare/test_profiles.py",),
     ),
     Rule(
         "a group that can't be renamed keeps its name",
-        "compare_groups.py",
+        "compare/groups.py",
         "        if profile.group_rename or there == wanted:",
         "        if True:",
-        ("tests/test_compare_profiles.py",),
+        ("tests/compare/test_profiles.py",),
     ),
     Rule(
         "deleting is refused where nobody can be deleted",
-        "settings_target.py",
+        "settings/target.py",
         '        if after is not None and profile is not None and profile.deletes != "deletes":',
         "        if False:",
-        ("tests/test_settings_target.py",),
+        ("tests/settings/test_target.py",),
     ),
     # -- reading the target ----------------------------------------------------------------------
     Rule(
         "who is not listed is asked for by id",
-        "reading.py",
+        "observe/reading.py",
         "            return False if error.status == 404 else None",
         "            return False",
         (_READING,),
     ),
     Rule(
         "everything gone is one incident",
-        "reading.py",
+        "observe/reading.py",
         "            if expected < _ENOUGH_TO_BE_EVERYTHING or any(self._there[kind] for kind in kinds):",
         "            if True:",
         (f"{_READING}::test_all_users_and_groups_gone_is_one_incident",),
     ),
     Rule(
         "a target that was stopped stays so until a person says otherwise",
-        "sync.py",
+        "cycle/sync.py",
         '    if stop is not None and stop.cause == "gone" and not planned.proven:',
         "    if False:",
         ("tests/push/test_stopped.py",),
     ),
     Rule(
         "a stopped target goes on only after a reading that left no doubt",
-        "planning.py",
+        "cycle/planning.py",
         "    proven = not any(reading.unclear.values())",
         "    proven = True",
         (f"{_LUCIDLINK}::test_a_stopped_target_does_not_go_on_because_ids_are_not_answered",),
     ),
     Rule(
         "a token that is taken again says nothing of what is behind it",
-        "sync.py",
+        "cycle/sync.py",
         "                    await _probe(client, snapshot, target)\n",
         "",
         (f"{_LUCIDLINK}::test_sso_removed_is_one_incident_and_nothing_is_made_anew_until_a_person_says_so",),
@@ -543,49 +543,49 @@ RULES: Final = (
     ),
     Rule(
         "members that are never shown are unknown",
-        "reading.py",
+        "observe/reading.py",
         '        if self._profile.members_read == "group" or showed or not short:',
         "        if True:",
         (f"{_DRIFT}::test_members_that_are_never_shown_are_unknown",),
     ),
     Rule(
         "a filter over users that finds somebody in a group that doesn't exist is no filter",
-        "reading.py",
+        "observe/reading.py",
         "        if nobodys:",
         "        if False:",
         (f"{_OF_PROFILES}::test_a_filter_that_is_ignored_says_nothing_of_anybody",),
     ),
     Rule(
         "who is in a group is not known from an incomplete answer",
-        "reading.py",
+        "observe/reading.py",
         "        return None if doubt else ids",
         "        return ids",
         (f"{_OF_PROFILES}::test_members_of_a_group_that_is_answered_for_in_part_are_left_as_they_are",),
     ),
     Rule(
         "attributes that are never shown are unknown",
-        "reading.py",
+        "observe/reading.py",
         "            if unshown := (",
         "            if unshown := set() and (",
-        ("tests/test_reading_unshown.py",),
+        ("tests/observe/test_unshown.py",),
     ),
     Rule(
         "who is off and hidden is not taken for deleted",
-        "reading.py",
+        "observe/reading.py",
         "        if self._shows_off or expected:",
         "        if True:",
         (f"{_READING}::test_who_is_off_and_answered_404_may_be_there",),
     ),
     Rule(
         "whose token it is, is protected",
-        "reading.py",
+        "observe/reading.py",
         "        if own:\n            self._protected[own]",
         "        if False:\n            self._protected[own]",
         (f"{_READING}::test_the_tokens_own_account_is_protected_and_asked_for_once",),
     ),
     Rule(
         "what is only to be reported is not put back",
-        "reconciling.py",
+        "observe/reconciling.py",
         "        if each.reaction is Reaction.ENFORCE:\n            snapshot.observe(each)",
         "        if True:\n            snapshot.observe(each)",
         (_DRIFT,),
@@ -599,7 +599,7 @@ RULES: Final = (
     ),
     Rule(
         "a suffix of the endpoint's own is no rename",
-        "reading.py",
+        "observe/reading.py",
         ".removesuffix(self._profile.group_suffix)\n        members",
         "\n        members",
         (_READING, _DRIFT),
@@ -628,24 +628,24 @@ RULES: Final = (
     # -- secrets, and text from outside ----------------------------------------------------------
     Rule(
         "a secret that others can read is refused",
-        "sections.py",
+        "settings/sections.py",
         "        if private and wider:",
         "        if False:",
-        ("tests/test_secrets.py",),
+        ("tests/settings/test_secrets.py",),
     ),
     Rule(
         "a secret written into the configuration is refused and not repeated",
-        "sections.py",
+        "settings/sections.py",
         '        raise PydanticCustomError("secret_written", "{wanted}", {"wanted": _NAME_IT})',
         "        pass",
-        ("tests/test_secrets.py",),
+        ("tests/settings/test_secrets.py",),
     ),
     Rule(
         "no text from outside moves the cursor",
         "report/words.py",
         "    if text.isprintable():\n        return text",
         "    if True:\n        return text",
-        ("tests/test_explain.py::test_hostile_text_moves_no_cursor",),
+        ("tests/explain/test_explain.py::test_hostile_text_moves_no_cursor",),
     ),
     Rule(
         "a state file of a newer version is refused",

@@ -232,14 +232,14 @@ def test_who_accepted_is_looked_at_again(snapshot: Snapshot, seen: bool, active:
 
 
 def test_an_account_goes_over_to_another_key_with_its_groups(snapshot: Snapshot) -> None:
-    ref = snapshot.glances(["1003"])["1003"].ref
+    ref = snapshot.row_summaries(["1003"])["1003"].ref
     snapshot.change_members("g", Kind.USER, ["1003", "1001"])
     snapshot.change_members("h", Kind.USER, ["1003"])
     hired = Known("2003", "id-3", "zoe", State.ACTIVE, {"userName": "zoe", "active": True}, b"n", since=NOON)
     snapshot.rekey_user("1003", hired)
     assert snapshot.user("1003") is None
     assert snapshot.user("2003") == hired
-    assert snapshot.glances(["2003"])["2003"].ref == ref
+    assert snapshot.row_summaries(["2003"])["2003"].ref == ref
     assert snapshot.members("g") == ({"2003", "1001"}, set())
     assert snapshot.members("h") == ({"2003"}, set())
     check_digests(snapshot)

@@ -54,7 +54,7 @@ def test_the_copy_has_all_that_a_comparison_reads(state: StateFile) -> None:
         assert scratch.targets() == ["other", "t"]
         snapshot = scratch.snapshot("t")
         assert snapshot.user("1") == ADA
-        assert snapshot.glances(["1"]) == state.snapshot("t").glances(["1"])
+        assert snapshot.row_summaries(["1"]) == state.snapshot("t").row_summaries(["1"])
         assert snapshot.groups() == state.snapshot("t").groups()
         assert snapshot.members("g") == ({"1"}, set())
         assert (snapshot.serial, snapshot.discovery) == (1, {"patch": True})

@@ -66,21 +66,21 @@ def test_users_come_back_as_they_were_written(snapshot: Snapshot) -> None:
 
 
 def test_writing_a_user_again_replaces_everything_but_the_place(snapshot: Snapshot) -> None:
-    ref = snapshot.glances(["1001"])["1001"].ref
+    ref = snapshot.row_summaries(["1001"])["1001"].ref
     changed = Known("1001", "id-9", "ada", State.DEACTIVATED, {"userName": "ada"}, b"x", False, NOON)
     snapshot.put_user(changed)
     assert snapshot.user("1001") == changed
-    assert snapshot.glances(["1001"])["1001"].ref == ref
+    assert snapshot.row_summaries(["1001"])["1001"].ref == ref
 
 
 def test_a_glance_is_enough_to_pass_over_the_unchanged(snapshot: Snapshot) -> None:
-    glances = snapshot.glances(["1001", "1002", "nobody"])
-    assert {key: (glance.digest, bool(glance.missing)) for key, glance in glances.items()} == {
+    row_summaries = snapshot.row_summaries(["1001", "1002", "nobody"])
+    assert {key: (row_summary.digest, bool(row_summary.missing)) for key, row_summary in row_summaries.items()} == {
         "1001": (b"\x00digest", False),
         "1002": (b"", True),
     }
-    assert len({glance.ref for glance in glances.values()}) == 2
-    assert max(glance.ref for glance in glances.values()) <= snapshot.highest_ref()
+    assert len({row_summary.ref for row_summary in row_summaries.values()}) == 2
+    assert max(row_summary.ref for row_summary in row_summaries.values()) <= snapshot.highest_ref()
 
 
 def test_more_keys_than_a_statement_can_take_are_looked_up(state: StateFile, snapshot: Snapshot) -> None:
@@ -88,7 +88,7 @@ def test_more_keys_than_a_statement_can_take_are_looked_up(state: StateFile, sna
         for number in range(1_201):
             snapshot.put_user(replace(ADA, key=f"k{number}", id=f"i{number}"))
     keys = [f"k{number}" for number in range(1_201)]
-    assert set(snapshot.users(keys)) == set(snapshot.glances(keys)) == set(keys)
+    assert set(snapshot.users(keys)) == set(snapshot.row_summaries(keys)) == set(keys)
     assert snapshot.ids(Kind.USER, keys) == {f"k{number}": f"i{number}" for number in range(1_201)}
     assert {user.key for user in snapshot.unseen(bytearray(snapshot.highest_ref() + 1))} >= set(keys)
 
@@ -134,12 +134,12 @@ def test_everybody_who_was_not_seen_is_yielded(state: StateFile, snapshot: Snaps
     state.snapshot("other").put_user(ADA)
     seen = bytearray(snapshot.highest_ref() + 1)
     assert list(snapshot.unseen(seen)) == [ADA, BOB, ZOE]
-    seen[snapshot.glances(["1002"])["1002"].ref] = 1
+    seen[snapshot.row_summaries(["1002"])["1002"].ref] = 1
     assert list(snapshot.unseen(seen)) == [ADA, ZOE]
 
 
 def test_settling_touches_nothing_but_the_digest(snapshot: Snapshot) -> None:
-    snapshot.settle({"1002": b"new", "nobody": b"x"})
+    snapshot.put_digests({"1002": b"new", "nobody": b"x"})
     assert snapshot.user("1002") == replace(BOB, digest=b"new")
     assert snapshot.user("1001") == ADA
     assert snapshot.user("nobody") is None

@@ -21,7 +21,7 @@ from syncd.core.model import State
 from syncd.core.plan import Action, Change, Held
 from syncd.core.policy import NEVER_RELEASED, PROTECTED
 from syncd.settings import Settings
-from syncd.setup import RUNTIME_SOCKET
+from syncd.settings.build import RUNTIME_SOCKET
 from syncd.store import StateFile
 from tests.daemon.running import Running
 from tests.sandbox.process import Sandbox

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.starter import write
+from syncd.cli.starter import write
 from tests.sandbox.process import Sandbox
 from tests.system.commands import Administrator, person
 

@@ -64,9 +64,9 @@ def test_what_was_changed_at_the_target_is_shown_and_put_back(admin: Administrat
     users = by_key(sandbox)
     assert (users["1"]["title"], users["2"]["active"]) == ("Engineer", True)
 
-    standing = admin.syncd("status", "--json").json["last_resync"]
-    assert standing["drift"] == {"user_activation": 1, "user_attributes": 1}
-    assert standing["run"] == admin.syncd("runs", "1", "--json").json[0]["run"]
+    status = admin.syncd("status", "--json").json["last_resync"]
+    assert status["drift"] == {"user_activation": 1, "user_attributes": 1}
+    assert status["run"] == admin.syncd("runs", "1", "--json").json[0]["run"]
     assert "drift: 1 user_activation, 1 user_attributes" in admin.syncd("status").out
     again = admin.syncd("sync", "--full", "--json")
     assert (again.code, again.json["drift"], again.json["outcomes"]) == (0, [], [])
@@ -217,9 +217,9 @@ def test_status_says_since_when_invitations_are_out(admin: Administrator, sandbo
     assert admin.syncd("status", "--json").json["pending_since"] is None
     admin.people([person(1), person(2, mail="kim@partner.org")])
     admin.syncd("sync", environment={"SYNCD__TARGET__SANDBOX__VERIFIED_DOMAINS": '["example.com"]'})
-    standing = admin.syncd("status", "--json").json
-    assert standing["users"] == {"active": 1, "pending": 1, "deactivated": 0}
-    assert standing["pending_since"] >= standing["last_run"]["started"]
+    status = admin.syncd("status", "--json").json
+    assert status["users"] == {"active": 1, "pending": 1, "deactivated": 0}
+    assert status["pending_since"] >= status["last_run"]["started"]
     assert "sandbox: 1 invited and pending, the longest since 20" in admin.syncd("status").out
 
 

@@ -1,0 +1,185 @@
+"""`syncd check`: reach everything the configuration names, and say what each can do. Writes to neither side."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from socket import gethostname
+from typing import Final
+
+from syncd.core.model import Json, Kind
+from syncd.errors import ScimError, StateError, SyncdError, TargetError, TargetRefused, TargetUnusable
+from syncd.scim.client import ENDPOINTS, Client
+from syncd.scim.discovery import Announcement, announced, differences, in_toml, overridden
+from syncd.scim.profiles import Profile
+from syncd.scim.resources import field as member
+from syncd.settings.build import Setup, Target
+from syncd.store import StateFile
+
+_NOT_SERVED: Final = (ScimError, TargetRefused, TargetUnusable)
+"""How endpoints say that they don't have something optional, once users were listed: 404, 403 or a web page."""
+_LOOKED_AT: Final = 20
+"""Groups to look at for members."""
+
+
+@dataclass
+class Finding:
+    """What was found at one end: facts by label, and the error where there is one."""
+
+    what: str
+    facts: dict[str, str] = field(default_factory=dict)
+    error: str = ""
+
+
+def check_all(setup: Setup, state: StateFile, targets: Sequence[Target]) -> list[Finding]:
+    """Check the state file, the source and every target; one that fails doesn't keep the others from being checked."""
+    return [_state(state), _source(setup), *(asyncio.run(_target(target, state)) for target in targets)]
+
+
+def check_notices(setup: Setup) -> list[Finding]:
+    """Send a test notice by every way that is configured."""
+    from syncd.notify.channels import channels
+    from syncd.notify.sender import Sender
+
+    found = channels(setup.settings.notify, setup.file, gethostname())
+    if not found:
+        return [Finding("notices", error="no way is configured: `[notify.webhook]`, `[notify.email]`")]
+    sender = Sender(lambda: StateFile(setup.state), found, hostname=gethostname())
+    answers = asyncio.run(sender.test())
+    return [
+        Finding(f"notices by {name}", {"test": "sent"} if not error else {}, error) for name, error in answers.items()
+    ]
+
+
+def _state(state: StateFile) -> Finding:
+    finding = Finding("state", {"file": str(state.path)})
+    try:
+        state.check()
+    except StateError as error:
+        finding.error = str(error)
+    return finding
+
+
+def _source(setup: Setup) -> Finding:
+    finding = Finding("source")
+    try:
+        finding.facts.update(setup.source.check(setup.wanted))
+    except SyncdError as error:
+        finding.error = str(error)
+    return finding
+
+
+async def _target(target: Target, state: StateFile) -> Finding:
+    finding = Finding(f"target {target.name}", {"address": target.base_url, "profile": _profile(target)})
+    if target.proxy:
+        finding.facts["by way of"] = target.proxy
+    try:
+        async with target.transport({}) as transport:
+            await _explore(target, target.client(transport, {}), state, finding)
+    except (TargetError, SyncdError) as error:
+        finding.error = str(error)
+    except ScimError as error:
+        finding.error = f"{target.base_url}: does not answer as a SCIM service provider: {error}\n  check base_url"
+    return finding
+
+
+async def _explore(target: Target, client: Client, state: StateFile, finding: Finding) -> None:
+    """Ask for users first: an endpoint may serve its discovery to anybody, with any token."""
+    users = await client.count(Kind.USER)
+    groups: str | int
+    try:
+        groups = await client.count(Kind.GROUP)
+    except ScimError as error:
+        groups = f"not served ({error.status})"
+    finding.facts["holds"] = f"{users} users, {groups} groups"
+    config = await _discover(client, "ServiceProviderConfig")
+    if config is None:
+        finding.facts["announces"] = "nothing: it has no /ServiceProviderConfig (that does no harm)"
+    else:
+        said = announced(config)
+        finding.facts["announces"] = str(said)
+        if at_odds := " ".join(differences(target.rules.profile, said)):
+            finding.facts["at odds"] = at_odds
+        snapshot = state.snapshot(target.name)
+        with state.atomic():
+            snapshot.discover(said.facts(snapshot.discovery))
+        finding.facts["updates by"] = _updates(target.rules.profile, said)
+    finding.facts["members"] = await _members(target, client)
+    finding.facts["own account"] = await _own_account(client)
+    _say_whom_it_concerns(target, state, finding)
+    served = [name for name in ("Schemas", "ResourceTypes") if await _discover(client, name) is not None]
+    finding.facts["discovery"] = ", ".join(served) or "neither Schemas nor ResourceTypes"
+
+
+def _profile(target: Target) -> str:
+    """Return the profile's name, and what is overridden."""
+    profile = target.rules.profile
+    other = ", ".join(in_toml(name, value) for name, value in overridden(profile).items())
+    return f"{profile.name}, overridden: {other}" if other else profile.name
+
+
+def _updates(profile: Profile, said: Announcement) -> str:
+    """Say how changes are written; what the endpoint announces counts where the profile doesn't know."""
+    if profile.patch is not None:
+        return "PATCH" if profile.patch else "reading, merging and PUT (as the profile says)"
+    return "PATCH" if said.patch is not False else "reading, merging and PUT (it announces no PATCH)"
+
+
+async def _members(target: Target, client: Client) -> str:
+    """Say whether a group's members can be read: where they can't, a full resync says nothing about them."""
+    match target.rules.profile.members_read:
+        case "nothing":
+            return "are never shown: a full resync leaves them as they are"
+        case "filter":
+            return "can be read by a filter over the users: a request for each group"
+        case "group":
+            return "can be read"
+    try:
+        listed = (await client.transport.send("GET", ENDPOINTS[Kind.GROUP], query={"count": str(_LOOKED_AT)})).body
+    except ScimError:
+        return "unknown: groups can't be listed"
+    groups = member(listed, "Resources")
+    if not isinstance(groups, list) or not groups:
+        return "unknown: there is no group yet"
+    if any(member(each, "members") for each in groups):
+        return "can be read"
+    return f"none shown in {len(groups)} groups: a full resync leaves them as they are until one shows some"
+
+
+async def _own_account(client: Client) -> str:
+    """Say whom the token belongs to (RFC 7644 section 3.11): that account is never switched off."""
+    try:
+        me = (await client.transport.send("GET", "Me")).body
+    except _NOT_SERVED:
+        me = None
+    id_ = member(me, "id")
+    if not id_:
+        return "not told by the endpoint (no /Me); name it in `protect` if the source has it"
+    name = member(me, "userName")
+    return f"{name if isinstance(name, str) else id_}: never switched off"
+
+
+def _say_whom_it_concerns(target: Target, state: StateFile, finding: Finding) -> None:
+    """Say who is verified and who is protected, and which entries of `protect` mean nobody."""
+    domains = target.rules.selection.domains.patterns
+    finding.facts["verified"] = ", ".join(domains) or "no domains are listed: nobody is external"
+    if not target.rules.protect:
+        return
+    snapshot = state.snapshot(target.name)
+    unknown = {who for who in target.rules.protect if not snapshot.find(who)}
+    for batch in snapshot.all_users() if unknown else ():
+        unknown.difference_update(user.key.casefold() for user in batch)  # `find` wants a key as it is
+    if not any(snapshot.counts().values()):
+        finding.facts["protected"] = f"{len(target.rules.protect)} named; nobody is managed yet"
+    elif unknown:
+        finding.facts["protected"] = f"nobody who is managed is called {', '.join(sorted(unknown))}: see `protect`"
+    else:
+        finding.facts["protected"] = ", ".join(sorted(target.rules.protect))
+
+
+async def _discover(client: Client, endpoint: str) -> Json:
+    try:
+        return await client.discovery(endpoint)
+    except _NOT_SERVED:
+        return None

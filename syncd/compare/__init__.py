@@ -1,0 +1,1 @@
+"""Source against snapshot: people, groups, addresses, who vanished; ends in a Plan. Writes nothing to a target."""

@@ -1,0 +1,124 @@
+"""What carrying out changes takes: exactly as many requests as will be sent if all goes well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
+from math import ceil
+from typing import Final
+
+from syncd.compare.rules import TargetRules
+from syncd.core.drift import Drift, DriftClass, Reaction
+from syncd.core.model import Json, Kind
+from syncd.core.plan import Action, Change, Estimate, Plan
+from syncd.scim.bulk import LEAST, MOST
+from syncd.scim.profiles import Profile
+from syncd.scim.resources import needs_reading
+from syncd.store import Snapshot
+
+OF_ATTRIBUTES: Final = (Action.UPDATE_USER, Action.REACTIVATE_USER, Action.DEACTIVATE_USER, Action.UPDATE_GROUP)
+"""Changes of the attributes of what is linked."""
+
+
+def estimate(
+    changes: Sequence[Change], target: TargetRules, snapshot: Snapshot, drift: Iterable[Drift] = ()
+) -> Estimate:
+    """Return the requests, and the seconds at the target's rate; `drift` is what some of the changes put back."""
+    if not changes:
+        return Estimate(0, 0.0)
+    discovery = snapshot.discovery
+    requests = int(asks_first(target.profile, discovery)) + _look_ups(changes, target.profile, snapshot)
+    if discovery.get("echoes") is not True:
+        put_back = drifted(drift)
+        requests += sum((each.action.kind, each.key) in put_back and each.action in OF_ATTRIBUTES for each in changes)
+    for _, phase in groupby(changes, key=lambda change: change.phase):
+        together = list(phase)
+        count = sum(_requests(each, target, snapshot, _per_update(each, target, discovery)) for each in together)
+        operations = bulk_operations(target.profile, discovery.get("bulk"), together)
+        requests += ceil(count / min(operations[0], MOST)) if operations else count
+    return Estimate(requests, round(requests / target.rate, 1))
+
+
+def drifted(drift: Iterable[Drift]) -> frozenset[tuple[Kind, str]]:
+    """Return whose attributes are put back: what the endpoint makes of those is read back, lest it be sent for ever."""
+    classes = DriftClass.USER_ATTRIBUTES, DriftClass.GROUP_RENAMED
+    return frozenset(
+        (each.kind, each.key) for each in drift if each.class_ in classes and each.reaction is Reaction.ENFORCE
+    )
+
+
+def bulk_operations(profile: Profile, offered: Json, phase: Sequence[Change]) -> tuple[int, int] | None:
+    """Return how many writes, and how many bytes, one bulk request may hold; None: each write of a phase goes alone.
+
+    `offered`: what the endpoint announces. Where it is worth it: where there are many, and each takes a PATCH or POST.
+    """
+    if profile.bulk is False or profile.patch is False or not profile.patch_paths or len(phase) < LEAST:
+        return None
+    if not isinstance(offered, dict) and not profile.bulk:
+        return None
+    limits = offered if isinstance(offered, dict) else {}
+    operations, size = limits.get("maxOperations") or MOST, limits.get("maxPayloadSize") or profile.body_bytes
+    return (operations, min(size, profile.body_bytes)) if operations > 1 else None
+
+
+def lists_groups(creates: int, profile: Profile, snapshot: Snapshot) -> bool:
+    """Return whether it takes fewer requests to list all groups once than to look each up that is to be created."""
+    return creates > _group_pages(profile, snapshot)
+
+
+def _group_pages(profile: Profile, snapshot: Snapshot) -> int:
+    return max(ceil(len(snapshot.groups()) / profile.page_size), 1)
+
+
+def _look_ups(changes: Sequence[Change], profile: Profile, snapshot: Snapshot) -> int:
+    """Return the requests that keep groups from being made twice, if there are no more than are known here."""
+    creates = sum(change.action is Action.CREATE_GROUP and "externalId" in change.after for change in changes)
+    if lists_groups(creates, profile, snapshot):
+        return _group_pages(profile, snapshot)
+    can_be_asked = profile.group_filters is None or "externalId" in profile.group_filters
+    return creates if can_be_asked else 0
+
+
+def asks_first(profile: Profile, discovery: Mapping[str, Json]) -> bool:
+    """Return whether a push begins by asking what the endpoint announces: once, where the profile leaves it open."""
+    return profile.patch is None and "patch" not in discovery
+
+
+def _per_update(change: Change, target: TargetRules, discovery: Mapping[str, Json]) -> int:
+    """Return the requests of one update: one by PATCH, two where it is read first and PUT."""
+    members = change.action in (Action.ADD_MEMBERS, Action.REMOVE_MEMBERS, Action.DELETE_GROUP)
+    area = "users" if change.action.about_user else "members" if members else "groups"
+    patch = target.profile.patch
+    if patch is None:
+        patch = discovery.get("patch") is not False and area not in (discovery.get("by_put") or ())
+    reads = not target.profile.patch_paths and not members and needs_reading(change.action.kind, change.after)
+    return 1 if patch and not reads else 2
+
+
+def read_just_now(plan: Plan, target: TargetRules, snapshot: Snapshot) -> Plan:
+    """Return a plan that is carried out right after its target was read: nobody is looked at once more."""
+    adoptions = [each for each in plan.changes if each.action in (Action.ADOPT_USER, Action.ADOPT_GROUP)]
+    requests = plan.estimate.requests - sum(_is_looked_at(each, snapshot) for each in adoptions)
+    return replace(plan, estimate=Estimate(requests, round(requests / target.rate, 1)))
+
+
+def _is_looked_at(change: Change, snapshot: Snapshot) -> bool:
+    """Return whether an account is looked at once more before it is taken over: a stranger's is."""
+    return change.takes_over and snapshot.key_of(change.action.kind, change.resource) in (None, change.key)
+
+
+def _requests(change: Change, target: TargetRules, snapshot: Snapshot, per_update: int) -> int:
+    match change.action:
+        case Action.CREATE_USER | Action.DELETE_USER | Action.CREATE_GROUP:
+            return 1
+        case Action.DELETE_GROUP:
+            count = sum(map(len, snapshot.members(change.key))) if target.profile.group_emptied_first else 0
+            return 1 + ceil(count / target.profile.members_per_patch) * per_update
+        case Action.ADD_MEMBERS | Action.REMOVE_MEMBERS:
+            count = len(change.members) + len(change.subgroups)
+            return ceil(count / target.profile.members_per_patch) * per_update
+        case Action.ADOPT_USER | Action.ADOPT_GROUP:
+            return int(_is_looked_at(change, snapshot)) + (per_update if change.differences[1] else 0)
+        case _:
+            return per_update if change.after else 0

@@ -1,0 +1,243 @@
+"""What a person decides: about what is held, about who has accepted, and whether a target is to be left alone.
+
+A decision about a hold is about what was shown, is written down with who made it, and is carried out by the next run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from syncd.core.model import Json, Known, State
+from syncd.core.policy import NEVER_RELEASED, PROTECTED
+from syncd.errors import SyncdError, TargetPaused
+from syncd.report.text import visible
+from syncd.settings.build import Setup
+from syncd.store import Decision, Hold, Pause, StateFile
+from syncd.store.lookup import awaited, unapproved
+
+_ALL: Final = "all"
+_LISTED: Final = 10
+_SUGGESTED: Final = 4
+
+
+def approve(
+    setup: Setup, state: StateFile, target: str | None, wanted: Sequence[str], by: str, now: datetime
+) -> list[Json]:
+    """Release what is held: exactly what was shown, once, until the approval expires.
+
+    `wanted`: ids or their beginnings, limits, or `all`. Returns for each target what was approved (`waits_for`: what
+    has to be approved as well before it can be done) and what can't be. Raises SyncdError; nothing is written then.
+    """
+    targets = {each.name: each for each in setup.chosen(target)}
+    with state.atomic():
+        meant = _meant(state, targets, wanted, rejected_too=False)
+        refused = {name: [hold for hold in found if _never(hold)] for name, found in meant.items()}
+        released = {name: [hold for hold in found if not _never(hold)] for name, found in meant.items()}
+        never = [hold for found in refused.values() for hold in found]
+        if not any(released.values()):
+            raise _never_released(never)
+        if named := [hold for hold in never if any(text == hold.limit or _is_id(text, hold) for text in wanted)]:
+            raise _never_released(named)
+        for name, found in released.items():
+            state.holds(name).approve([hold.id for hold in found], by, now, now + targets[name].approval_lasts)
+        done = _again(state, released)
+        waiting = {name: awaited(found, unapproved(state.holds(name), now)) for name, found in done.items()}
+    return [
+        {
+            "target": name,
+            "approved": [
+                hold.to_json() | {"waits_for": [each.id for each in waiting[name].get(hold.id, ())]} for hold in found
+            ],
+            "awaited": [each.to_json() for each in _each_once(waiting[name].values())],
+            "not_approved": [hold.to_json() for hold in refused[name]],
+        }
+        for name, found in done.items()
+    ]
+
+
+def _each_once(lists: Iterable[Iterable[Hold]]) -> Iterable[Hold]:
+    return {hold.id: hold for holds in lists for hold in holds}.values()
+
+
+def reject(
+    setup: Setup, state: StateFile, target: str | None, wanted: Sequence[str], by: str, now: datetime
+) -> list[Json]:
+    """Drop what is held, until the source changes. `wanted` as for `approve`. Raises SyncdError."""
+    with state.atomic():
+        meant = _meant(state, [each.name for each in setup.chosen(target)], wanted, rejected_too=True)
+        for name, found in meant.items():
+            state.holds(name).reject([hold.id for hold in found], by, now)
+        done = _again(state, meant)
+    return [{"target": name, "rejected": [hold.to_json() for hold in found]} for name, found in done.items()]
+
+
+def _never(hold: Hold) -> bool:
+    return hold.limit in NEVER_RELEASED
+
+
+def _never_released(holds: Sequence[Hold]) -> SyncdError:
+    """Return the error that says why no approval releases something, and what does instead."""
+    reasons = sorted({hold.reason for hold in holds})
+    protected = any(hold.limit == PROTECTED for hold in holds)
+    hint = (
+        "whoever is meant to lose access has to leave `protect` first; a token's own account and the account's owner "
+        "never do"
+        if protected
+        else "mend the source: what is held then follows from what it says"
+    )
+    more = f" (and {len(reasons) - _LISTED} more)" if len(reasons) > _LISTED else ""
+    return SyncdError(
+        f"no approval releases this: {'; '.join(reasons[:_LISTED])}{more}", hint=f"{hint}; nothing was approved"
+    )
+
+
+def _meant(
+    state: StateFile, targets: Iterable[str], wanted: Iterable[str], *, rejected_too: bool
+) -> dict[str, list[Hold]]:
+    """Return what is meant at each target that has it. Raises SyncdError for what is unknown or could be several.
+
+    `rejected_too`: a limit's name and `all` also mean what somebody rejected; an id always does.
+    """
+    withheld = {name: state.holds(name).all() for name in targets}
+    if not any(withheld.values()):
+        raise SyncdError(
+            f"nothing is held at {', '.join(withheld)}; nothing was done",
+            hint="what a plan holds is written down when a run meets it: `syncd sync`, then `syncd holds`",
+        )
+    chosen: set[str] = set()
+    for text in wanted:
+        found = {hold.id: hold for name in withheld for hold in state.holds(name).find(text)}
+        if not found:
+            raise SyncdError(f"nothing that is held is called `{text}`; nothing was done", hint=_there_is(withheld))
+        if all(_is_id(text, hold) for hold in found.values()):
+            if len(found) > 1:
+                ids = ", ".join(f"{hold.id} ({hold.change.action.value} {hold.change.name})" for hold in found.values())
+                raise SyncdError(f"`{text}` may mean {len(found)}: {ids}; nothing was done", hint="give more of the id")
+        elif not rejected_too:
+            found = {id_: hold for id_, hold in found.items() if not _is_rejected(hold)}
+            if not found:
+                raise SyncdError(
+                    f"all that `{text}` means was rejected; nothing was done",
+                    hint="to release it after all, give the ids: `syncd holds`",
+                )
+        chosen |= found.keys()
+    meant = {name: [hold for hold in held if hold.id in chosen] for name, held in withheld.items()}
+    return {name: found for name, found in meant.items() if found}
+
+
+def _is_rejected(hold: Hold) -> bool:
+    return hold.decision is Decision.REJECTED
+
+
+def _is_id(text: str, hold: Hold) -> bool:
+    return text != _ALL and text != hold.limit and hold.id.startswith(text.lower())
+
+
+def _there_is(withheld: Mapping[str, Sequence[Hold]]) -> str:
+    """Say what could have been meant."""
+    everything = [hold for found in withheld.values() for hold in found]
+    limits = sorted({hold.limit for hold in everything})
+    shown = [f"{hold.id[:8]} ({hold.change.action.value} {visible(hold.change.name)})" for hold in everything]
+    more = f" and {len(shown) - _SUGGESTED} more (`syncd holds`)" if len(shown) > _SUGGESTED else ""
+    return (
+        f"there is {', '.join(shown[:_SUGGESTED])}{more}; or by a limit's name: {', '.join(limits)}; or {_ALL}\n"
+        "  what only a plan has shown is known here once a run has met it: `syncd sync`"
+    )
+
+
+def _again(state: StateFile, meant: Mapping[str, Sequence[Hold]]) -> dict[str, list[Hold]]:
+    """Return the same holds as they are now."""
+    ids = {name: {hold.id for hold in found} for name, found in meant.items()}
+    return {name: [hold for hold in state.holds(name).all() if hold.id in ids[name]] for name in meant}
+
+
+# -- invitations -------------------------------------------------------------------------------------
+
+
+def accept(setup: Setup, state: StateFile, target: str | None, who: str) -> list[Json]:
+    """Write that somebody invited has accepted, for endpoints that don't say so themselves. Raises SyncdError."""
+    names = [each.name for each in setup.chosen(target)]
+    with state.atomic():
+        found = {name: _invited(state, name, who) for name in names}
+        accepted = {name: user for name, user in found.items() if user is not None}
+        if not accepted:
+            raise _nobody_pending(state, names, who)
+        for name, user in accepted.items():
+            snapshot = state.snapshot(name)
+            snapshot.accept(user.key, seen=False)
+            snapshot.bump()
+    return [{"target": name, "key": user.key, "name": user.name} for name, user in accepted.items()]
+
+
+def _invited(state: StateFile, target: str, who: str) -> Known | None:
+    """Return the one pending user who is meant, None where there is none. Raises SyncdError for several."""
+    pending = [user for user in state.snapshot(target).find(who) if user.state is State.PENDING and not user.lost]
+    pending = [user for user in pending if user.key == who] or pending
+    if len(pending) > 1:
+        people = ", ".join(map(_called, pending[:_LISTED]))
+        raise SyncdError(
+            f"{target}: `{who}` may mean {len(pending)} invited people: {people}; nothing was done",
+            hint="give the source's key",
+        )
+    return pending[0] if pending else None
+
+
+def _nobody_pending(state: StateFile, targets: Iterable[str], who: str) -> SyncdError:
+    """Return the error that says in which state everybody is who could be meant."""
+    states = []
+    for target in targets:
+        for user in state.snapshot(target).find(who):
+            what = "gone from the target, and invited again only by a person" if user.lost else user.state.value
+            states.append(f"{_called(user)} is {what} at {target}")
+    if not states:
+        return SyncdError(
+            f"nobody is known as `{who}`; nothing was done", hint="give a userName, an e-mail or the source's key"
+        )
+    return SyncdError(
+        f"`{who}` has no invitation to accept: {'; '.join(states)}; nothing was done",
+        hint="`syncd explain " + who + "` says why",
+    )
+
+
+def _called(user: Known) -> str:
+    return f"{user.name} ({user.key})" if user.key != user.name else user.name
+
+
+# -- leaving targets alone ---------------------------------------------------------------------------
+
+
+def pause(setup: Setup, state: StateFile, target: str | None, by: str, now: datetime) -> list[Json]:
+    """Let nothing be sent to a target, or to any, until `resume`; who paused it first is kept."""
+    with state.atomic():
+        paused = []
+        for each in setup.chosen(target):
+            snapshot = state.snapshot(each.name)
+            found = snapshot.paused or Pause(by, now)
+            snapshot.set_paused(found)
+            paused.append({"target": each.name, "paused": found.to_json()})
+    return paused
+
+
+def resume(setup: Setup, state: StateFile, target: str | None) -> list[Json]:
+    """Let a target, or all, be written to again; returns which was paused, by whom and since when."""
+    with state.atomic():
+        resumed = []
+        for each in setup.chosen(target):
+            snapshot = state.snapshot(each.name)
+            resumed.append({"target": each.name, "was": snapshot.paused.to_json() if snapshot.paused else None})
+            snapshot.set_paused(None)
+    return resumed
+
+
+def demand_not_paused(state: StateFile, targets: Iterable[str]) -> None:
+    """Raise TargetPaused where nothing may be sent to one of these."""
+    with state.explained():
+        for name in targets:
+            if paused := state.snapshot(name).paused:
+                raise TargetPaused(
+                    name,
+                    f"paused since {paused.since:%Y-%m-%d %H:%M} UTC by {paused.by}: nothing is sent",
+                    hint=f"`syncd resume --target {name}` lets it go on",
+                )

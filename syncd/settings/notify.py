@@ -1,0 +1,122 @@
+"""What the configuration says of notices: who is told of what is wrong or waits for somebody, and by which way."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, Field, ValidationInfo, WrapValidator, field_validator
+from pydantic_core import PydanticCustomError
+
+from syncd.settings.sections import NamedSecret, PositiveDuration, Secret, Section
+from syncd.settings.values import is_loopback, proxy_url, webhook_url
+
+PORTS: Final = {"starttls": 587, "tls": 465, "none": 25}
+"""Where mail is handed in, by `security`: RFC 6409 section 3.1, RFC 8314 section 3.3, RFC 5321 section 4.5.4.2."""
+
+_ADDRESS: Final = 'an address in quotes is wanted, or where it is: { credential = "…" }'
+
+
+def _address_or_secret(value: Any, handler: Any) -> str | Secret:
+    """Take an address as it stands, or where it is. Not pydantic's union: its errors would name both."""
+    if isinstance(value, str):
+        return webhook_url(value)
+    if isinstance(value, dict | Secret):
+        return Secret.model_validate(value)
+    raise PydanticCustomError("address", "{wanted}", {"wanted": _ADDRESS})
+
+
+def _mailbox(text: str) -> str:
+    """Check an e-mail address without a name in front: what is none could be a header of its own."""
+    if not re.fullmatch(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", text):
+        raise ValueError(f"`{text}` is no address such as syncd@example.com")
+    return text
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9.:_-]+", text):
+        raise ValueError("the name or address of a host is wanted, without a scheme or a port")
+    return text
+
+
+Mailbox = Annotated[str, AfterValidator(_mailbox)]
+
+
+class WebhookSettings(Section):
+    """Where notices are posted."""
+
+    url: Annotated[str | Secret, WrapValidator(_address_or_secret)]
+    """Where to post; or, for it is a secret of its own with most services, where that address is:
+    `{ credential = "slack-hook" }`."""
+    ca_file: Path | None = None
+    """The certificate authorities to trust, in PEM; else the system's."""
+    proxy: Annotated[str, AfterValidator(proxy_url)] | None = None
+    """The proxy on the way: `http://proxy.example.com:3128`. None: straight there; the environment's `HTTPS_PROXY` is
+    ignored on purpose."""
+    proxy_auth: NamedSecret | None = None
+    """Where the proxy's `user:password` is."""
+
+    @field_validator("proxy_auth")
+    @classmethod
+    def _proxy_with_it(cls, secret: Secret | None, info: ValidationInfo) -> Secret | None:
+        if secret is not None and info.data.get("proxy", "") is None:
+            raise ValueError("needs a `proxy` beside it")
+        return secret
+
+
+class EmailSettings(Section):
+    """Who is sent notices by e-mail."""
+
+    # Validated in this order: `security` looks at `host`, `user` at both and at `password`.
+    host: Annotated[str, AfterValidator(_host)]
+    """The server that takes the mail."""
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    """`starttls`: encrypted before anything is said; `tls`: from the first byte; `none`: to this machine alone."""
+    port: Annotated[int, Field(ge=1, le=65_535)] | None = None
+    """Its port; else 587, 465 or 25, as `security` has it."""
+    ca_file: Path | None = None
+    """The certificate authorities to trust, in PEM; else the system's."""
+    password: NamedSecret | None = None
+    """Where the password is."""
+    user: str = ""
+    """Who hands the mail in; empty: nobody in particular."""
+    sender: Annotated[Mailbox, Field(alias="from")]
+    """Whom it is from."""
+    to: Annotated[list[Mailbox], Field(min_length=1, max_length=50)]
+    """Whom it is for."""
+
+    @field_validator("security")
+    @classmethod
+    def _nothing_in_clear(cls, security: str, info: ValidationInfo) -> str:
+        if security == "none" and not is_loopback(info.data.get("host", "localhost")):
+            raise ValueError('would send what is reported in clear: use "starttls" or "tls"')
+        return security
+
+    @field_validator("user")
+    @classmethod
+    def _password_with_it(cls, user: str, info: ValidationInfo) -> str:
+        if "password" in info.data and bool(user) is (info.data["password"] is None):
+            raise ValueError("`user` and `password` belong together: give both, or neither")
+        return user
+
+    @property
+    def effective_port(self) -> int:
+        return self.port if self.port is not None else PORTS[self.security]
+
+
+class NotifySettings(Section):
+    """Who hears of what is wrong, or waits for somebody."""
+
+    webhook: WebhookSettings | None = None
+    """A webhook: JSON, with a text that Slack understands."""
+    email: EmailSettings | None = None
+    """E-mail."""
+    pending_after: PositiveDuration = timedelta(days=14)
+    """Who has not accepted an invitation for this long is told of, once."""
+    per_hour: Annotated[int, Field(ge=1, le=1000)] = 20
+    """The most messages an hour, by each way. What exceeds them waits, and then goes as one."""
+
+
+__all__ = ["EmailSettings", "NotifySettings", "WebhookSettings"]

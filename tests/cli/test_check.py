@@ -1,0 +1,125 @@
+"""`syncd check` on a target: its profile, what it announces, and in what the two differ. Real HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from syncd.cli.check import Finding, check_all
+from syncd.settings.build import compile_settings
+from syncd.store import StateFile
+from tests.configurations import SMALLEST, loaded
+from tests.endpoints import Reply, Request, Server, error
+
+CONFIG = {
+    "patch": {"supported": True},
+    "bulk": {"supported": True, "maxOperations": 100, "maxPayloadSize": 65536},
+    "filter": {"supported": True, "maxResults": 200},
+    "etag": {"supported": True},
+}
+
+
+class Announcing(Server):
+    """An endpoint with nobody in it, which announces `config`."""
+
+    config: Any = CONFIG
+
+    def answer(self, request: Request) -> Reply:
+        match request.path.removeprefix("/scim/v2/"):
+            case "Users" | "Groups":
+                return Reply(200, {"totalResults": 0, "Resources": []})
+            case "ServiceProviderConfig" if self.config is not None:
+                return Reply(200, self.config)
+        return error(404, "no such endpoint")
+
+
+class Checked:
+    """A configuration of one target, `lucid`, and what is found out about it."""
+
+    def __init__(self, folder: Path, state: StateFile, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.scim = Announcing()
+        self._file = folder / "syncd.toml"
+        self._state = state
+        (folder / "people.csv").write_text("employee_id,mail\n1,a@example.com\n", encoding="utf-8")
+        monkeypatch.setenv("LUCID_TOKEN", "secret")
+
+    def check(self, more: str = "") -> dict[str, str]:
+        text = SMALLEST.replace("https://scim.example.com/v2", self.scim.url) + more
+        setup = compile_settings(loaded(self._file, text), self._file)
+        finding: Finding = check_all(setup, self._state, setup.targets)[-1]
+        assert finding.error == ""
+        return finding.facts
+
+    @property
+    def discovery(self) -> dict[str, Any]:
+        return self._state.snapshot("lucid").discovery
+
+
+@pytest.fixture
+def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Checked]:
+    with StateFile(tmp_path / "syncd.db") as state:
+        checked = Checked(tmp_path, state, monkeypatch)
+        with checked.scim:
+            yield checked
+
+
+def test_a_target_is_shown_with_its_profile_and_what_it_announces(checked: Checked) -> None:
+    facts = checked.check()
+    assert facts["profile"] == "generic"
+    assert facts["announces"] == (
+        "PATCH, bulk of at most 100 operations and 65,536 bytes, filters with at most 200 results, ETags"
+    )
+    assert facts["updates by"] == "PATCH"
+    assert "at odds" not in facts
+
+
+def test_what_is_announced_is_remembered(checked: Checked) -> None:
+    checked.check()
+    assert checked.discovery == {
+        "patch": True,
+        "etag": True,
+        "bulk": {"maxOperations": 100, "maxPayloadSize": 65536},
+    }
+    checked.scim.config = {"patch": {"supported": False}}
+    assert checked.check()["updates by"] == "reading, merging and PUT (it announces no PATCH)"
+    assert checked.discovery == {"patch": False, "etag": False, "bulk": None}
+    checked.scim.config = None
+    assert checked.check()["announces"].startswith("nothing: it has no /ServiceProviderConfig")
+    assert checked.discovery == {"patch": False, "etag": False, "bulk": None}
+
+
+def test_what_is_overridden_is_shown_and_counts(checked: Checked) -> None:
+    facts = checked.check("[target.profile_overrides]\npatch = false\nuser_filters = ['userName']\npage_size = 50\n")
+    assert facts["profile"] == 'generic, overridden: patch = false, page_size = 50, user_filters = ["userName"]'
+    assert facts["updates by"] == "reading, merging and PUT (as the profile says)"
+    assert facts["at odds"] == "profile_overrides say patch = false, the endpoint announces it: the override counts."
+
+
+def test_a_profile_that_says_otherwise_counts_and_how_to_change_that_is_said(checked: Checked) -> None:
+    facts = checked.check('profile = "okta-style"\n')
+    assert facts["at odds"] == (
+        "The profile says no PATCH, the endpoint announces it: the profile counts; "
+        "change it with [target.profile_overrides] patch = true. "
+        "The profile says no bulk, the endpoint announces it: the profile counts; "
+        "change it with [target.profile_overrides] bulk = true."
+    )
+
+
+@pytest.mark.parametrize(
+    ("read", "said"),
+    [
+        ("group", "can be read"),
+        ("filter", "can be read by a filter over the users: a request for each group"),
+        ("nothing", "are never shown: a full resync leaves them as they are"),
+    ],
+)
+def test_how_members_are_read_is_said(checked: Checked, read: str, said: str) -> None:
+    assert checked.check(f'[target.profile_overrides]\nmembers_read = "{read}"\n')["members"] == said
+
+
+def test_a_check_writes_nothing_to_the_target(checked: Checked) -> None:
+    checked.check()
+    assert {request.method for request in checked.scim.requests} == {"GET"}

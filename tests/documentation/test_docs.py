@@ -1,0 +1,33 @@
+"""What the documentation says is what the program does."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from syncd.cli import cli
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_configuration_reference_is_that_of_the_settings() -> None:
+    made = subprocess.run(
+        [sys.executable, "tools/configuration_reference.py"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert (ROOT / "docs/configuration.md").read_text(encoding="utf-8") == made.stdout, "run `make docs`"
+
+
+def test_every_command_is_in_the_readme_and_every_one_in_the_readme_exists() -> None:
+    named = set(re.findall(r"`syncd ([a-z]+)", (ROOT / "README.md").read_text(encoding="utf-8")))
+    context = click.Context(cli)
+    assert named == set(cli.list_commands(context))
+
+
+def test_every_page_that_is_linked_is_there() -> None:
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+        for link in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), f"{page.name} links to {link}"
