@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import click
 
@@ -21,10 +21,39 @@ from syncd.sandbox.command import sandbox
 
 
 class Commands(click.Group):
-    """The commands in the order in which one meets them, not of the alphabet."""
+    """The commands in the order in which one meets them, not of the alphabet.
+
+    An option of the command may also stand before its name: `syncd -c FILE check`.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        leading = _leading_options(args)
+        if leading and len(leading) >= len(args):
+            raise click.UsageError(f"{' '.join(args)}: of which command? `syncd --help` lists them", ctx)
+        if leading:
+            args = [args[len(leading)], *leading, *args[len(leading) + 1 :]]
+        return super().parse_args(ctx, args)
+
+
+_WITH_A_VALUE: Final = ("-c", "--config", "--target", "--log-level", "--log-format")
+_FLAGS: Final = ("--json",)
+
+
+def _leading_options(arguments: Sequence[str]) -> Sequence[str]:
+    """Return the options of a command, with their values, that stand before anything else."""
+    end = 0
+    while end < len(arguments):
+        name, equals, _ = arguments[end].partition("=")
+        if name in _WITH_A_VALUE:
+            end += 1 if equals else 2
+        elif name in _FLAGS or (name.startswith("-c") and not name.startswith("--")):
+            end += 1
+        else:
+            break
+    return arguments[:end]
 
 
 def main() -> NoReturn:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 
 from syncd.errors import SyncdError
 
@@ -22,6 +23,14 @@ _ENDINGS: Final = {".txt": "text", ".json": "json", ".md": "markdown", ".html": 
 def format_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--format`."""
     return click.option("--format", "form", type=click.Choice(FORMS), default="text", help="How to print it.")(function)
+
+
+def form_of(form: str, as_json: bool) -> str:
+    """Return the form to print in. Raises UsageError where `--json` and `--format` ask for two."""
+    given = click.get_current_context().get_parameter_source("form") is not ParameterSource.DEFAULT
+    if as_json and given and form != "json":
+        raise click.UsageError(f"--json and --format {form} ask for two forms of one answer: leave one of them out")
+    return "json" if as_json else form
 
 
 def output_option(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from syncd.cli.asking import ask
-from syncd.cli.reports import format_option, output_option, rest_on_a_terminal, write, written
+from syncd.cli.reports import form_of, format_option, output_option, rest_on_a_terminal, write, written
 from syncd.cli.shared import (
     answer,
     completed,
@@ -245,11 +245,12 @@ def show(number: int, config: Path, form: str, output: Path | None, as_json: boo
     from syncd.core.plan import Run
     from syncd.report.text import run_lines
 
+    form = form_of(form, as_json)
     found = ask(config, "show", run=number)
     run = Run.from_json(found)
     if output is not None:
         write(output, [run])
-    if as_json or form == "json":
+    if form == "json":
         answer([found])
     elif output is not None:
         click.echo(f"written to {output}")

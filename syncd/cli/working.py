@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from syncd.cli.asking import daemon_of, runs_of
-from syncd.cli.reports import format_option, output_option, rest_on_a_terminal, write, written
+from syncd.cli.reports import form_of, format_option, output_option, rest_on_a_terminal, write, written
 from syncd.cli.shared import (
     CHANGES,
     ERROR,
@@ -107,12 +107,13 @@ def plan(
     """
     from syncd.cycle.sync import make_plans
 
+    form = form_of(form, as_json)
     setup = opened(config, log_level)
     with state_of(setup) as state, following() as progress:
         targets = setup.chosen(target)
         planned = make_plans(setup, state, targets, progress, who, full=full)
         shown = [_shown(each, state) for each in planned]
-    return _show_plans(shown, output, "json" if as_json else form)
+    return _show_plans(shown, output, form)
 
 
 @dataclass(frozen=True)
@@ -313,6 +314,7 @@ def diff(plan_file: Path, other: Path | None, config: Path, form: str, as_json: 
     """
     from syncd.report import difference
 
+    form = form_of(form, as_json)
     old = _plans_in(plan_file)
     new = _made_now(config, log_level, old) if other is None else _plans_in(other)
     if missing := old.keys() ^ new.keys():
@@ -320,7 +322,7 @@ def diff(plan_file: Path, other: Path | None, config: Path, form: str, as_json: 
             f"{', '.join(sorted(missing))}: in one of the plans alone", hint="compare plans of one kind"
         )
     found = [difference.compare(plan, new[target]) for target, plan in old.items()]
-    if as_json or form == "json":
+    if form == "json":
         answer([each.to_json() for each in found])
     elif form == "markdown":
         click.echo("\n".join(difference.markdown(each) for each in found), nl=False)

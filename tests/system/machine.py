@@ -26,8 +26,8 @@ from typing import Final, Self
 from tests.made_once import CACHE, made_once
 
 ROOT: Final = Path(__file__).parents[2]
-_PACKAGES: Final = "python3,python3-venv,make,git,systemd,systemd-sysv,dbus,curl"
-_BOOTED: Final = 60.0
+_PACKAGES: Final = "apt,python3,python3-venv,make,git,systemd,systemd-sysv,dbus,curl"
+_BOOTED: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class Machine:
             f"the machine did not boot: {(self._folder / 'console').read_text(errors='replace')[-2000:]}"
         )
 
-    def run(self, command: str, *, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def run(self, command: str, *, check: bool = True, timeout: float = 900) -> subprocess.CompletedProcess[str]:
         """Run a shell's line inside; its output is text. Raises where it fails, unless that is `check`ed elsewhere."""
         inside = ["nsenter", "-t", str(self._leader), "-m", "-u", "-i", "-n", "-p", "-C", "--", "env", "-i"]
         environment = [

@@ -83,7 +83,7 @@ def wait_until(machine: Machine, condition: str, seconds: int = 60) -> None:
 
 
 def test_make_install_puts_it_all_in_place(machine: Machine) -> None:
-    done = machine.run("cd /src && PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels make install", timeout=300)
+    done = machine.run("cd /src && PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels make install")
     assert "done: syncd" in done.stderr
     assert "systemctl enable --now syncd" in done.stderr
     assert machine.run("syncd --version").stdout.startswith("syncd, version")
@@ -278,7 +278,7 @@ def test_a_credential_that_is_not_there_is_named(machine: Machine) -> None:
 def test_an_upgrade_restarts_it_and_keeps_the_release_before(machine: Machine) -> None:
     pid = machine.show("MainPID")["MainPID"]
     before = machine.run("readlink /opt/syncd").stdout.strip()
-    done = machine.run("cd /src && PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels make install", timeout=300)
+    done = machine.run("cd /src && PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels make install")
     assert "restarting the service with the new version" in done.stderr
     after = machine.run("readlink /opt/syncd").stdout.strip()
     assert machine.run("ls -d /opt/syncd.releases/*").stdout.split() == sorted([before, after])
@@ -286,6 +286,18 @@ def test_an_upgrade_restarts_it_and_keeps_the_release_before(machine: Machine) -
     assert machine.show("MainPID")["MainPID"] != pid
     assert status(machine)["users"]["active"] == 400
     assert "endpoint" in machine.run("grep name /etc/syncd/syncd.toml").stdout
+
+
+def test_it_goes_back_to_the_release_before_and_forth_again(machine: Machine) -> None:
+    latter = machine.run("readlink /opt/syncd").stdout.strip()
+    [former] = set(machine.run("ls -d /opt/syncd.releases/*").stdout.split()) - {latter}
+    for release in (former, latter):
+        pid = machine.show("MainPID")["MainPID"]
+        machine.run(f"{release}/share/activate")
+        assert machine.run("readlink /opt/syncd").stdout.strip() == release
+        assert machine.show("MainPID")["MainPID"] != pid
+        assert status(machine)["users"]["active"] == 400
+    assert machine.run("ls -d /opt/syncd.releases/*").stdout.split() == sorted([former, latter])
 
 
 def test_it_stops_in_order_and_uninstall_keeps_what_is_yours(machine: Machine) -> None:
@@ -299,7 +311,7 @@ def test_it_stops_in_order_and_uninstall_keeps_what_is_yours(machine: Machine) -
 
 
 def test_the_debian_package_does_the_same_and_takes_over_what_is_there(machine: Machine) -> None:
-    machine.run("cd /src && PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels make deb", timeout=300)
+    machine.run("cd /src && PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels make deb")
     machine.run("dpkg --force-unsafe-io -i /src/dist/syncd_*.deb && systemctl enable --now syncd")
     assert status(machine)["users"]["active"] == 400
     pid = machine.show("MainPID")["MainPID"]

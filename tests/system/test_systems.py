@@ -54,25 +54,39 @@ def releases(machine: Machine) -> list[str]:
     return machine.run("ls /opt/syncd.releases").stdout.split()
 
 
-def build(machine: Machine, version: str) -> str:
-    """Build the package as if this were that version; returns its path."""
+def package(version: str) -> str:
+    return f"/root/syncd_{version}.deb"
+
+
+def build(machine: Machine, version: str) -> None:
+    """Build the package as if this were that version."""
     machine.run(
-        f"rm -rf /root/{version} && git clone -q /src /root/{version} && cd /root/{version} &&"
+        f"git clone -q /src /root/build && cd /root/build &&"
         f" sed -i 's/^version = .*/version = \"{version}\"/' pyproject.toml &&"
         f" sed -i 's/^__version__ = .*/__version__ = \"{version}\"/' syncd/__init__.py &&"
-        f" {OFFLINE} make deb",
-        timeout=300,
+        f" {OFFLINE} make deb && mv dist/syncd_{version}_*.deb {package(version)}",
     )
-    return machine.run(f"ls /root/{version}/dist/syncd_{version}_*.deb").stdout.strip()
+
+
+def follow(machine: Machine, version: str, later: str) -> None:
+    """Make the package of a later version out of a built one: the same but for its number."""
+    number = version.replace(".", "[.]")
+    machine.run(
+        f"dpkg-deb -R {package(version)} /root/later && cd /root/later &&"
+        f" sed -i 's/{number}/{later}/g' DEBIAN/control DEBIAN/postinst"
+        " usr/lib/syncd/release/lib/python3*/site-packages/syncd/__init__.py &&"
+        f" dpkg-deb --build -Znone /root/later {package(later)}",
+    )
 
 
 def test_the_demo_runs_from_a_clone(machine: Machine) -> None:
-    done = machine.run(f"git clone -q /src /root/syncd && cd /root/syncd && {OFFLINE} make demo", timeout=300)
+    done = machine.run(f"git clone -q /src /root/syncd && cd /root/syncd && {OFFLINE} make demo")
     assert "nothing to do" in done.stdout
 
 
 def test_the_package_is_installed_and_the_service_runs(machine: Machine) -> None:
-    machine.run(f"apt-get install -y {build(machine, '0.0.8')}", timeout=300)
+    build(machine, "0.0.8")
+    machine.run(f"apt-get install -y {package('0.0.8')}")
     assert machine.run("syncd --version").stdout == "syncd, version 0.0.8\n"
     machine.run("mkdir -p /srv/directory")
     machine.write("/srv/directory/people.csv", "id,mail\n1,ada@example.com\n2,grace@example.com\n")
@@ -99,11 +113,12 @@ def test_manual_page_and_completion_are_there(machine: Machine) -> None:
 
 def test_an_upgrade_leaves_the_service_running_until_its_one_restart(machine: Machine) -> None:
     before, release = pid(machine), releases(machine)
-    machine.run(f"dpkg --force-unsafe-io --unpack {build(machine, '0.0.9')}")
+    follow(machine, "0.0.8", "0.0.9")
+    machine.run(f"dpkg --force-unsafe-io --unpack {package('0.0.9')}")
     assert pid(machine) == before, "it runs on while files are unpacked"
     assert machine.run("syncd --version").stdout == "syncd, version 0.0.8\n"
     machine.run("syncd sync")
-    machine.run("dpkg --force-unsafe-io --configure syncd", timeout=300)
+    machine.run("dpkg --force-unsafe-io --configure syncd")
     assert pid(machine) not in (before, "0")
     assert machine.run("syncd --version").stdout == "syncd, version 0.0.9\n"
     assert status(machine)["users"]["active"] == 2
@@ -123,9 +138,14 @@ def test_back_to_the_former_release_and_forth_again(machine: Machine) -> None:
 
 
 def test_an_older_package_is_a_way_back_too(machine: Machine) -> None:
-    machine.run("dpkg --force-unsafe-io -i /root/0.0.8/dist/syncd_*.deb")
+    machine.run(f"apt-get install -y --allow-downgrades {package('0.0.8')}")
     assert machine.run("syncd --version").stdout == "syncd, version 0.0.8\n"
     assert status(machine)["users"]["active"] == 2
+
+
+def test_the_other_way_of_installing_steps_aside(machine: Machine) -> None:
+    refused = machine.run("cd /src && make install", check=False)
+    assert "syncd is installed as a Debian package" in refused.stderr
 
 
 def test_a_release_that_does_not_start_is_not_taken_into_use(machine: Machine) -> None:
