@@ -18,7 +18,7 @@ demo: $(VENV)/.run ## Watch the whole thing on this machine: plan, apply, a chan
 
 test: $(VENV)/.test ## Run every test, against real servers started on loopback
 	@$(COMPILE)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -q
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile -q
 
 check: $(VENV)/.test ## Format, lint, types and import contracts
 	$(BIN)/ruff format --check $(SOURCES)

@@ -6,11 +6,32 @@ A search for new ones: `pytest --hypothesis-profile=search`.
 from __future__ import annotations
 
 import logging
+import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
 from hypothesis import Phase, settings
+
+
+def _keep_files_in_memory() -> None:
+    """Make memory the place of temporary files, where it has room for them, unless $TMPDIR names another.
+
+    A commit waits until the disk has it, a hundred times as long as it takes otherwise. Nothing here depends on that:
+    what a disk has after a power failure is beyond these tests.
+    """
+    memory = Path("/dev/shm")  # noqa: S108
+    if "TMPDIR" in os.environ or not os.access(memory, os.W_OK | os.X_OK):
+        return
+    there = os.statvfs(memory)
+    if there.f_bavail * there.f_frsize >= _ROOM_BYTES and not there.f_flag & os.ST_NOEXEC:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(memory)
+
+
+_ROOM_BYTES = 1 << 30
+_keep_files_in_memory()
 
 settings.register_profile("repeatable", derandomize=True)
 settings.register_profile("brief", derandomize=True, phases=(Phase.explicit, Phase.generate))
