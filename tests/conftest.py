@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
 
 def _keep_files_in_memory() -> None:
@@ -33,9 +33,12 @@ def _keep_files_in_memory() -> None:
 _ROOM_BYTES = 1 << 30
 _keep_files_in_memory()
 
+# How long an example takes, or to make one, says how busy the machine is, and nothing of the code.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 settings.register_profile("repeatable", derandomize=True)
 settings.register_profile("brief", derandomize=True, phases=(Phase.explicit, Phase.generate))
-settings.register_profile("search", settings.get_profile("default"))
+settings.register_profile("search")
 settings.load_profile("repeatable")
 
 

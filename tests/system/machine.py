@@ -27,7 +27,7 @@ from tests.made_once import CACHE, made_once
 
 ROOT: Final = Path(__file__).parents[2]
 _PACKAGES: Final = "python3,python3-venv,make,git,systemd,systemd-sysv,dbus,curl"
-_BOOTED: Final = 60.0
+_BOOTED: Final = 180.0
 
 
 @dataclass(frozen=True, slots=True)
