@@ -7,8 +7,10 @@ BIN := $(VENV)/bin
 SOURCES := syncd tests tools
 # Hundreds of commands are run, also where Python may not write what it compiled.
 COMPILE := $(BIN)/python -m compileall -q syncd tests
+# Whole files go to two workers, in the order of tests/conftest.py: what takes longest comes first.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q
 
-.PHONY: help demo test check bench docs pictures install uninstall deb wheel wheels lock clean
+.PHONY: help demo test quick check bench docs pictures install uninstall deb wheel wheels lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -18,7 +20,11 @@ demo: $(VENV)/.run ## Watch the whole thing on this machine: plan, apply, a chan
 
 test: $(VENV)/.test ## Run every test, against real servers started on loopback
 	@$(COMPILE)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -q
+	@$(PYTEST)
+
+quick: $(VENV)/.test ## Run the tests of core, store, SCIM client, reports and settings: within a minute, no server beside them
+	@$(COMPILE)
+	@$(PYTEST) tests/core tests/store tests/scim tests/report tests/settings
 
 check: $(VENV)/.test ## Format, lint, types and import contracts
 	$(BIN)/ruff format --check $(SOURCES)

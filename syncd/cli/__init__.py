@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 
 import click
 
-from syncd import __version__
+from syncd import __version__, loading
 from syncd.cli import decisions, running, status, trying, working
 from syncd.cli.output import prepare
 from syncd.cli.shared import ERROR, OK, USAGE
@@ -58,6 +58,7 @@ def _leading_options(arguments: Sequence[str]) -> Sequence[str]:
 
 def main() -> NoReturn:
     """Run the command line and exit with the contract's codes."""
+    loading.begin()
     if instruction := os.environ.get("_SYNCD_COMPLETE"):
         from syncd.cli.completing import answer_shell
 

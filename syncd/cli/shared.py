@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
+from syncd import loading
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -92,7 +94,9 @@ def opened(config: Path, log_level: str = "warning", log_format: Form = "auto") 
     from syncd.settings.build import read
 
     log.configure(log_level, log_format)
-    return read(config)
+    setup = read(config)
+    loading.end()
+    return setup
 
 
 def state_of(setup: Setup) -> StateFile:

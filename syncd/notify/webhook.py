@@ -71,8 +71,10 @@ class Webhook:
             raise Undelivered(_said(error)) from None
 
     async def _post(self, url: str, login: tuple[str, str] | None, body: bytes, id_: str) -> None:
-        tls = trusting(self._ca_file)
-        encrypted = self._proxy.startswith("https:")
+        encrypted = httpx.URL(self._proxy).scheme == "https"
+        # The system's authorities take a while to load. A context without any accepts no server at all.
+        verified = encrypted or self._ca_file is not None or httpx.URL(url).scheme == "https"
+        tls = trusting(self._ca_file) if verified else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         proxy = httpx.Proxy(self._proxy, auth=login, ssl_context=tls if encrypted else None) if self._proxy else None
         headers = {"Content-Type": "application/json", "User-Agent": "syncd", "Idempotency-Key": id_}
         async with (

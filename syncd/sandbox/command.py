@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from syncd import loading
 from syncd.errors import ConfigurationError, Fault
 from syncd.sandbox.options import DEFAULT_PORT, DEFAULT_TOKEN, SandboxOptions
 
@@ -46,8 +47,10 @@ def sandbox(
     settings: tuple[str, ...],
 ) -> None:
     """Run a local SCIM service provider to try against."""
+    loading.begin()
     from syncd.sandbox.server import serve
 
+    loading.end()
     serve(
         SandboxOptions(
             profile=profile,

@@ -111,11 +111,13 @@ class Wire:
         deadline: float = 60.0,
     ) -> None:
         """Raises TargetUnreachable when `ca_file` can't be used."""
-        try:
-            self._tls = ssl.create_default_context(cafile=ca_file)
-        except OSError as error:  # ssl.SSLError is one
-            hint = "`ca_file` is to be a file of certificates in PEM form"
-            raise TargetUnreachable(name, f"{ca_file}: {error.strerror or error}", hint=hint) from None
+        self._tls: ssl.SSLContext | None = None
+        if ca_file is not None:  # read now, so that a faulty file is reported before anything is sent
+            try:
+                self._tls = ssl.create_default_context(cafile=ca_file)
+            except OSError as error:  # ssl.SSLError is one
+                hint = "`ca_file` is to be a file of certificates in PEM form"
+                raise TargetUnreachable(name, f"{ca_file}: {error.strerror or error}", hint=hint) from None
         self._proxy, self._proxy_auth = proxy, proxy_auth
         self._http2 = http2
         self._deadline = deadline
@@ -161,10 +163,10 @@ class Wire:
         if self._carrier is not None:  # chosen while this one waited
             return None
         if not self._http2 or request.url.scheme != "https":
-            self._carrier = self._http1()
+            self._carrier = self._http1(request.url.scheme)
             return None
         proxy = httpx.Proxy(self._proxy, auth=self._proxy_auth) if self._proxy else None
-        negotiating = httpx.AsyncHTTPTransport(verify=self._tls, http2=True, proxy=proxy, trust_env=False)
+        negotiating = httpx.AsyncHTTPTransport(verify=self._authorities(), http2=True, proxy=proxy, trust_env=False)
         try:
             response = await negotiating.handle_async_request(request)
             raw = await _read(response)
@@ -175,12 +177,24 @@ class Wire:
             self._carrier = negotiating
         else:
             await negotiating.aclose()
-            self._carrier = self._http1()
+            self._carrier = self._http1(request.url.scheme)
         return raw
 
-    def _http1(self) -> httpx.AsyncBaseTransport:
+    def _http1(self, scheme: str) -> httpx.AsyncBaseTransport:
         timeout = ClientTimeout(total=None, sock_connect=self._connect, sock_read=self._deadline)
-        return Http1(self._tls, timeout, self._proxy, self._proxy_auth)
+        encrypted = scheme == "https" or URL(self._proxy).scheme == "https"
+        # A context without authorities accepts no server: it only fills the place where nothing is encrypted.
+        tls = self._authorities() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        return Http1(tls, timeout, self._proxy, self._proxy_auth)
+
+    def _authorities(self) -> ssl.SSLContext:
+        """Return what verifies a server: by `ca_file`, or by the system's authorities, which are loaded at first use.
+
+        They are read anew for each Wire, so that renewed ones count from the next run on.
+        """
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls
 
 
 async def _read(response: httpx.Response) -> Raw:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from syncd.report import html
 from syncd.report.review import Subject
@@ -17,7 +18,11 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--dis
 DESKTOP = ViewportSize(width=1280, height=900)
 PHONE = ViewportSize(width=390, height=844)
 
+PATIENCE: Final = 60_000
+"""Milliseconds until what does not come fails the test: on a busy machine a page may take its time."""
+
 Opened = Callable[..., Page]
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +52,7 @@ def open_report(browser: Browser, tmp_path: Path) -> Iterator[Opened]:
         file = tmp_path / "report.html"
         file.write_text(text or html.page(subject), encoding="utf-8")
         context = browser.new_context(viewport=size, color_scheme=scheme, java_script_enabled=script)  # type: ignore[arg-type]
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
         address = file.as_uri()

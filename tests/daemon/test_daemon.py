@@ -219,9 +219,11 @@ def test_paused_is_paused_also_after_a_restart(admin: Administrator, sandbox: Sa
 
 def test_a_pause_brings_a_push_to_an_end(admin: Administrator, sandbox: Sandbox) -> None:
     admin.people(person(key) for key in range(1, 201))
-    sandbox.faults({"fault": "delay", "milliseconds": 50, "method": "POST"})
+    sandbox.faults({"fault": "delay", "milliseconds": 200, "method": "POST"})
     with Running(admin, **NEVER, SYNCD__TARGET__SANDBOX__CONCURRENCY="2") as running:
         running.until(lambda status: (status["daemon"]["running"] or {}).get("done", 0) > 5)
+        # A command may take seconds to start: the push takes more than a minute now.
+        sandbox.faults({"fault": "delay", "milliseconds": 1000, "method": "POST"})
         admin.syncd("pause")
         status = running.until(lambda status: not goes_on(status))
         results = status["last_run"]["results"]
@@ -263,9 +265,10 @@ def test_a_good_configuration_is_taken_over_and_a_bad_one_refused(admin: Adminis
 
 
 def test_who_follows_hears_how_far_it_is_and_need_not_stay(admin: Administrator, sandbox: Sandbox) -> None:
-    with Running(admin, **NEVER) as running:
+    with Running(admin, **NEVER, SYNCD__TARGET__SANDBOX__CONCURRENCY="2") as running:
         first_run(running)
-        admin.people(person(key) for key in range(1, 21))
+        # Commands may take seconds to start: until the faults end, the push takes a minute.
+        admin.people(person(key) for key in range(1, 61))
         sandbox.faults({"fault": "delay", "milliseconds": 2000, "method": "POST"})
         command = [str(Path(sys.executable).with_name("syncd")), "resync"]
         follower = subprocess.Popen(command, cwd=admin.folder, env=admin.environment, stderr=subprocess.PIPE, text=True)
@@ -276,7 +279,8 @@ def test_who_follows_hears_how_far_it_is_and_need_not_stay(admin: Administrator,
         follower.send_signal(signal.SIGINT)
         _, said_last = follower.communicate()
         assert "the daemon goes on with it" in said_last
-        running.until(lambda status: status["users"]["active"] == 20)
+        sandbox.faults()
+        running.until(lambda status: status["users"]["active"] == 60)
         assert any("pushing to sandbox: " in each for each in running.heard)
 
 

@@ -98,9 +98,20 @@ CHANGES: Final[tuple[Callable[[World], None], ...]] = (
 
 
 @pytest.fixture(scope="module")
-def generic() -> Iterator[Sandbox]:
+def _generic() -> Iterator[Sandbox]:
     with Sandbox() as sandbox:
         yield sandbox
+
+
+@pytest.fixture
+def generic(_generic: Sandbox) -> Iterator[Sandbox]:
+    """An empty endpoint: what hundreds of tests left would be read whole again and again."""
+    yield _generic
+    _generic.faults()
+    for group in _generic.groups():
+        _generic.scim("DELETE", f"/Groups/{group['id']}").raise_for_status()
+    for user in _generic.users():
+        _generic.scim("DELETE", f"/Users/{user['id']}").raise_for_status()
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 import traceback
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
@@ -162,6 +163,13 @@ def test_where_nobody_listens_that_is_said() -> None:
 
 def test_a_name_that_nobody_has_can_not_be_reached() -> None:
     assert refusal(f"https://nobody.invalid{PATH}").startswith("it can't be reached")
+
+
+def test_without_tls_no_authorities_are_loaded(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[object] = []
+    monkeypatch.setattr(ssl, "create_default_context", lambda **named: loaded.append(named))
+    send(hook.url)
+    assert loaded == []
 
 
 def test_no_proxy_of_the_environment_is_used(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:

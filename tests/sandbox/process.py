@@ -99,7 +99,7 @@ class Sandbox:
             self._client.close()
             self._client = None
         if self._process is not None:
-            self._process.wait(timeout=15)
+            self._process.wait(timeout=60)
             if self._process.stdout is not None:
                 self._process.stdout.close()
             self._process = None

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Final
 
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
@@ -30,7 +32,11 @@ DESKTOP = ViewportSize(width=1200, height=900)
 PHONE = ViewportSize(width=390, height=844)
 PATHS = ("/", "/?tab=pending", "/?tab=deactivated", "/ui/groups", "/ui/requests", "/ui/account")
 
+PATIENCE: Final = 60_000
+"""Milliseconds until what does not come fails the test: on a busy machine a page may take its time."""
+
 Pages = Callable[..., Page]
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +49,21 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[Pages]:
+def start() -> Iterator[Callable[..., Sandbox]]:
+    """Return a function that starts a sandbox of the test's own. It outlives the pages, which ask it every second."""
+    with ExitStack() as stack:
+        yield lambda profile, **options: stack.enter_context(Sandbox(profile, **options))
+
+
+@pytest.fixture
+def open_page(browser: Browser, start: object) -> Iterator[Pages]:
     """Return a function that opens a page; whatever the browser complains of fails the test at its end."""
     complaints: list[str] = []
     contexts = []
 
     def open_(size: ViewportSize = DESKTOP, *, script: bool = True) -> Page:
         context = browser.new_context(viewport=size, java_script_enabled=script)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: complaints.append(message.text))
@@ -225,32 +238,32 @@ def test_groups_carry_their_mark_and_a_managed_user_joins_a_native_one(
 
 
 def test_sso_is_removed_with_its_consequences_and_set_up_again(
-    open_page: Pages, shot: Callable[[Page, str], None]
+    start: Callable[..., Sandbox], open_page: Pages, shot: Callable[[Page, str], None]
 ) -> None:
-    with Sandbox("lucidlink", verified_domains=("example.com",)) as sandbox:
-        create(sandbox, "stays")
-        gone = create(sandbox, "goes")
-        deactivate(sandbox, gone)
-        push(sandbox, "Pushed")
-        sandbox.admin("POST", "/groups", {"name": "Native"})
-        page = open_page()
-        page.goto(f"{sandbox.url}/ui/account")
-        shot(page, "account")
-        page.get_by_role("button", name="Remove the SSO integration").click()
-        expect(page.get_by_role("status")).to_have_text("The SSO integration is removed")
-        expect(page.get_by_text("every SCIM request is refused")).to_be_visible()
+    sandbox = start("lucidlink", verified_domains=("example.com",))
+    create(sandbox, "stays")
+    gone = create(sandbox, "goes")
+    deactivate(sandbox, gone)
+    push(sandbox, "Pushed")
+    sandbox.admin("POST", "/groups", {"name": "Native"})
+    page = open_page()
+    page.goto(f"{sandbox.url}/ui/account")
+    shot(page, "account")
+    page.get_by_role("button", name="Remove the SSO integration").click()
+    expect(page.get_by_role("status")).to_have_text("The SSO integration is removed")
+    expect(page.get_by_text("every SCIM request is refused")).to_be_visible()
 
-        page.goto(sandbox.url)
-        expect(page.get_by_role("navigation", name="States")).to_have_text("Active0Pending1Deactivated0")
-        page.goto(f"{sandbox.url}/?tab=pending")
-        assert row(page, "stays").startswith("stays@example.com Native Not invited")
-        page.goto(f"{sandbox.url}/ui/groups")
-        expect(page.locator("ul.cards h2")).to_have_text(["Native"])
+    page.goto(sandbox.url)
+    expect(page.get_by_role("navigation", name="States")).to_have_text("Active0Pending1Deactivated0")
+    page.goto(f"{sandbox.url}/?tab=pending")
+    assert row(page, "stays").startswith("stays@example.com Native Not invited")
+    page.goto(f"{sandbox.url}/ui/groups")
+    expect(page.locator("ul.cards h2")).to_have_text(["Native"])
 
-        page.goto(f"{sandbox.url}/ui/account")
-        page.get_by_role("button", name="Set up SSO and SCIM again").click()
-        expect(page.get_by_role("status")).to_have_text("SSO and SCIM are set up again")
-        assert sandbox.scim("GET", "/Users").status_code == 200
+    page.goto(f"{sandbox.url}/ui/account")
+    page.get_by_role("button", name="Set up SSO and SCIM again").click()
+    expect(page.get_by_role("status")).to_have_text("SSO and SCIM are set up again")
+    assert sandbox.scim("GET", "/Users").status_code == 200
 
 
 def test_the_page_refreshes_itself_while_a_sync_runs(sandbox: Sandbox, open_page: Pages) -> None:
@@ -393,20 +406,20 @@ def test_long_lists_have_pages(open_page: Pages, sandbox: Sandbox) -> None:
 
 
 def test_lucid_shows_organizational_groups_and_teams_side_by_side(
-    open_page: Pages, shot: Callable[[Page, str], None]
+    start: Callable[..., Sandbox], open_page: Pages, shot: Callable[[Page, str], None]
 ) -> None:
-    with Sandbox("lucid-admin") as sandbox:
-        push(sandbox, "Sales")
-        other = "sandbox-token-lucid-content"
-        team = sandbox.scim("POST", "/Groups", group("Launch"), token=other).json()["id"]
-        sandbox.scim("DELETE", f"/Groups/{team}", token=other)
-        page = open_page()
-        page.goto(f"{sandbox.url}/ui/groups")
-        assert row(page, "Sales").startswith("Sales SCIM managed organizational group 0 members")
-        assert row(page, "Launch").startswith("Launch SCIM managed team Archived 0 members")
-        shot(page, "lucid-groups")
-        page.goto(f"{sandbox.url}/ui/account")
-        expect(page.get_by_text(other)).to_be_visible()
-        expect(page.get_by_text("deactivated-by-id=found (or not-found)")).to_be_visible()
-        expect(page.get_by_role("button", name="Act as support")).to_have_count(0)
-        shot(page, "lucid-account")
+    sandbox = start("lucid-admin")
+    push(sandbox, "Sales")
+    other = "sandbox-token-lucid-content"
+    team = sandbox.scim("POST", "/Groups", group("Launch"), token=other).json()["id"]
+    sandbox.scim("DELETE", f"/Groups/{team}", token=other)
+    page = open_page()
+    page.goto(f"{sandbox.url}/ui/groups")
+    assert row(page, "Sales").startswith("Sales SCIM managed organizational group 0 members")
+    assert row(page, "Launch").startswith("Launch SCIM managed team Archived 0 members")
+    shot(page, "lucid-groups")
+    page.goto(f"{sandbox.url}/ui/account")
+    expect(page.get_by_text(other)).to_be_visible()
+    expect(page.get_by_text("deactivated-by-id=found (or not-found)")).to_be_visible()
+    expect(page.get_by_role("button", name="Act as support")).to_have_count(0)
+    shot(page, "lucid-account")

@@ -337,6 +337,14 @@ def test_a_ca_file_that_cannot_be_used_is_named(tmp_path: Path, content: bytes |
     assert str(file) in str(caught.value)
 
 
+def test_without_tls_no_authorities_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[object] = []
+    monkeypatch.setattr(ssl, "create_default_context", lambda **named: loaded.append(named))
+    with Endpoint() as endpoint:
+        assert ask(endpoint.url, lambda client: client.count(Kind.USER)) == 0
+    assert loaded == []
+
+
 # -- the token stays secret --------------------------------------------------------------------------
 
 

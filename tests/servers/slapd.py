@@ -18,7 +18,7 @@ from tests.servers.tls import Certificate
 
 ADMIN = f"cn=admin,{BASE}"
 ADMIN_PASSWORD = "all-mighty 2"
-_START_SECONDS = 20
+_START_SECONDS = 60
 _UNLIMITED = "size.soft=unlimited size.hard=unlimited size.prtotal=unlimited time=unlimited"
 
 

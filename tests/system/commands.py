@@ -15,6 +15,9 @@ from typing import Any
 # ldap3 imports names that pyasn1 has deprecated; every other warning is an error.
 _WARNINGS = "error,ignore:tagMap is deprecated,ignore:typeMap is deprecated"
 
+_PATIENCE_SECONDS = 600
+"""Only a command that hangs takes so long; the demo takes minutes on a busy machine."""
+
 
 @dataclass(frozen=True)
 class Done:
@@ -46,7 +49,7 @@ class Administrator:
             env=self.environment | dict(environment or {}),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=_PATIENCE_SECONDS,
             check=False,
         )
         assert "Traceback" not in done.stderr, done.stderr

@@ -5,12 +5,16 @@ A profile is data plus overridden answers. It never speaks HTTP and never writes
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from scim2_models import (
+    Extension,
     NotImplementedException,
+    Resource,
     ResourceType,
     Schema,
     SCIMException,
@@ -27,6 +31,13 @@ from syncd.sandbox.options import SandboxOptions
 from syncd.sandbox.resources import GROUP, USER, Document, Linked, Query, Resources
 
 Json = dict[str, Any]
+
+
+@lru_cache
+def _model(schema: str, *, extends: bool) -> type[Resource[Any] | Extension]:
+    """Return the model of a schema in JSON: one for all accounts, for to build it takes longer than all else."""
+    kind = Extension if extends else Resource
+    return kind.from_schema(Schema.model_validate_json(schema))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +144,11 @@ class Profile:
 
     def provider(self) -> ScimProvider:
         """Return all of it as scim2-server wants it."""
-        return ScimProvider.from_discovery(
-            [Schema.model_validate(schema) for schema in self.schemas()],
-            [ResourceType.model_validate(type_) for type_ in self.resource_types()],
+        types = [ResourceType.model_validate(type_) for type_ in self.resource_types()]
+        extensions = {each.schema_ for type_ in types for each in type_.schema_extensions or []}
+        return ScimProvider(
+            models=[_model(json.dumps(each), extends=each["id"] in extensions) for each in self.schemas()],
+            resource_types=types,
             config=ServiceProviderConfig.model_validate(self.config()),
             policy=self.policy(),
         )
