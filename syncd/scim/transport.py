@@ -110,6 +110,7 @@ class Transport:
             self._secrets |= dict.fromkeys(secret_forms(proxy_auth[1]), "(the proxy's password)")
         self._base = base_url.rstrip("/") + "/"
         self._host = urlsplit(base_url).hostname or base_url
+        self._address = urlsplit(base_url).netloc.rpartition("@")[2] or base_url
         self._patience = patience or Patience()
         self._wire = Wire(name, ca_file=ca_file, proxy=proxy, proxy_auth=proxy_auth, http2=http2, deadline=timeout)
         self._headers = {
@@ -279,8 +280,10 @@ class Transport:
         """Raises ScimError where this request alone fails, TargetUnreachable or TargetFailing where the target does."""
         error = self._error(answer)
         if isinstance(answer, _NotSent) and not self._reached and attempt > 1:
-            problem = f"{self._host} can't be reached: {answer.detail}"
-            raise TargetUnreachable(self.name, problem, hint=_connect_hint(answer.detail))
+            from syncd.scim.causes import hint_for
+
+            problem = f"{self._address} can't be reached: {answer.detail}"
+            raise TargetUnreachable(self.name, problem, hint=hint_for(answer.detail))
         since, moment = self._note_failing()
         patience = self._patience.longest_pause if error.status == 429 else self._patience.outage
         if others_succeed:
@@ -401,12 +404,6 @@ def _plain(raw: Raw) -> str:
     if "html" in raw.headers.get("Content-Type", ""):
         return "an HTML page instead of a SCIM error"
     return raw.data.decode(errors="replace").strip()
-
-
-def _connect_hint(reason: str) -> str:
-    if "CERTIFICATE_VERIFY_FAILED" in reason:
-        return "its certificate is not trusted: name its CA with `ca_file` in the [[target]]"
-    return "check base_url, the network and any firewall"
 
 
 __all__ = ["MEDIA_TYPE", "USER_AGENT", "Answer", "Patience", "Transport"]

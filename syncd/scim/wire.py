@@ -18,10 +18,16 @@ from typing import Final
 
 import httpx
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
-from aiohttp.client_exceptions import ClientConnectorError, ClientHttpProxyError, ConnectionTimeoutError
+from aiohttp.client_exceptions import (
+    ClientConnectorError,
+    ClientHttpProxyError,
+    ClientProxyConnectionError,
+    ConnectionTimeoutError,
+)
 from yarl import URL
 
 from syncd.errors import TargetUnreachable
+from syncd.scim.causes import cause_of
 
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 _CONNECT_SECONDS: Final = 10.0
@@ -147,13 +153,14 @@ class Wire:
                 assert self._carrier is not None
                 return await _read(await self._carrier.handle_async_request(request))
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise Unsendable(_reason(error)) from None
+            raise Unsendable(cause_of(error)) from None
         except (httpx.HTTPError, ClientError, TimeoutError) as error:
             # First: aiohttp's time-out of connecting is a TimeoutError too.
             if _was_never_connected(error):
-                raise NotSent(_reason(error)) from None
+                at_proxy = self._proxy and isinstance(error, (ClientProxyConnectionError, httpx.ConnectError))
+                raise NotSent(("the proxy is not reached: " if at_proxy else "") + cause_of(error)) from None
             late = isinstance(error, TimeoutError)
-            raise Broken(f"no complete answer within {self._deadline:g} s" if late else _reason(error)) from None
+            raise Broken(f"no complete answer within {self._deadline:g} s" if late else cause_of(error)) from None
 
     async def _first(self, request: httpx.Request) -> Raw | None:
         """Choose the carrier of all requests: by sending this one to see what is offered, unless there is no choice.
@@ -213,10 +220,6 @@ async def _read(response: httpx.Response) -> Raw:
 def _was_never_connected(error: Exception) -> bool:
     never = (ClientConnectorError, ClientHttpProxyError, ConnectionTimeoutError)
     return isinstance(error, (*never, httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError))
-
-
-def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__
 
 
 __all__ = ["MAX_ANSWER_BYTES", "Broken", "NotSent", "Raw", "TooLarge", "Unsendable", "Wire"]

@@ -231,7 +231,7 @@ def test_a_target_that_nobody_serves_is_tried_twice(sort: str) -> None:
     with refusing() as bound:
         fault, transport = talk(address(bound), SORTS[sort], Patience())
     assert isinstance(fault, TargetUnreachable)
-    assert "127.0.0.1 can't be reached" in str(fault)
+    assert "can't be reached: the connection was refused" in str(fault)
     assert transport.requests == 2
 
 

@@ -63,6 +63,41 @@ def test_what_can_mean_nothing_is_wrong_usage(admin: Administrator, command: tup
     assert (done.code, said in done.err) == (64, True), done.err
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("plan", "--format", "html", "--json"),
+        ("plan", "--json", "--format", "text"),
+        ("diff", "plan.json", "--json", "--format", "markdown"),
+        ("show", "1", "--json", "--format", "csv"),
+    ],
+)
+def test_two_forms_of_one_answer_are_wrong_usage(admin: Administrator, command: tuple[str, ...]) -> None:
+    done = admin.syncd(*command)
+    assert (done.code, done.out) == (64, "")
+    assert "ask for two forms of one answer: leave one of them out" in done.err
+    assert admin.syncd("plan", "--json", "--format", "json").json["format"] == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("-c", "{config}", "status", "--json"),
+        ("--config={config}", "--json", "status"),
+        ("-c{config}", "--target", "sandbox", "--json", "status"),
+    ],
+)
+def test_options_of_a_command_may_stand_before_its_name(admin: Administrator, command: tuple[str, ...]) -> None:
+    config = str(admin.folder / "syncd.toml")
+    done = admin.syncd(*(each.format(config=config) for each in command), environment={"SYNCD_CONFIG": "/nowhere"})
+    assert (done.code, done.json["target"]) == (0, "sandbox"), done.err
+
+
+def test_options_without_a_command_are_wrong_usage(admin: Administrator) -> None:
+    done = admin.syncd("-c", "syncd.toml")
+    assert (done.code, "-c syncd.toml: of which command?" in done.err) == (64, True), done.err
+
+
 @pytest.mark.parametrize("command", [("apply", "/dev/zero"), ("diff", "/dev/zero"), ("check", "-c", "/dev/zero")])
 def test_a_device_that_never_ends_is_not_read(admin: Administrator, command: tuple[str, ...]) -> None:
     done = admin.syncd(*command)
