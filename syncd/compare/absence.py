@@ -1,6 +1,6 @@
-"""The second step: users whom the source didn't return. Nobody is gone without proof, and deletions wait.
+"""The second step: users whom the source didn't return. Nobody is gone without proof.
 
-Owns which absences count; how long a grace lasts is policy's.
+Owns the proof of absence, and the deletions that are due; how long a grace lasts is policy's.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Absence:
-    """What follows from the absence of users; by key."""
+    """Everything that follows from the absence of users; by key."""
 
     missing: Missing
     gone: set[str] = field(default_factory=set)

@@ -1,4 +1,4 @@
-"""The values that go into a comparison and come out of it: what is compared with what, and what differs."""
+"""The values that go into one target's comparison (rules, snapshot, decisions), and that come out of it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Comparison:
     now: datetime
     decisions: Decisions = field(default_factory=Decisions)
     observation: Observation | None = None
-    """What a full resync read of the target; the snapshot then says what the target has now."""
+    """Everything that a full resync read at the target; the snapshot then says what the target has now."""
     remember: Callable[[Sequence[Entry]], None] = lambda _: None
     """Called with entries that are worth keeping: those that differ, or whose change is held."""
     serial: int = field(init=False)
@@ -67,7 +67,7 @@ class SourceReading:
 
 @dataclass(frozen=True)
 class Differences:
-    """What differs between a reading of the source and one target's snapshot, before policy."""
+    """The differences between a reading of the source and one target's snapshot, before policy."""
 
     changes: Sequence[Change]
     """Changes of people, then of groups; not in order of execution."""

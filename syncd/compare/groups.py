@@ -1,4 +1,4 @@
-"""The fifth step: groups. Which groups a target wants, which are to go, and who is in them."""
+"""The fifth step: the groups that a target wants, those that are to go, and their members."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from syncd.scim.profiles import Profile
 
 @dataclass(frozen=True)
 class GroupDifferences:
-    """What follows for groups and their members; by key."""
+    """Everything that follows for groups and their members; by key."""
 
     missing: Missing
     changes: list[Change] = field(default_factory=list)
@@ -51,7 +51,7 @@ def compare_groups(
     """
     source, target, known = comparison.source, comparison.target, comparison.known_groups
     result = GroupDifferences(Missing(comparison.now))
-    # Which groups are wanted, and which of those at the target are to go: none of them without proof.
+    # A group that is not wanted leaves; one that was not seen only with proof.
     mapped, unusable = _wanted(comparison, reading.groups)
     result.problems.extend(unusable.values())
     kept = mapped.keys() | unusable.keys() | {key for problem in reading.problems for key in problem.protected}
@@ -61,13 +61,13 @@ def compare_groups(
         leaving -= unproven
         result.problems.extend(_unproven_problem(unproven, reading.evidence))
     result.back.extend(key for key in known.keys() & kept if known[key].missing_since is not None)
-    # Which groups at the target are taken over, and which people are in too many.
+    # A group that is at the target already may be taken over; a target may have room for one group a person.
     adoption = _adoption(comparison, mapped, adopted)
     crowded: Mapping[str, list[str]] = {}
     if target.profile.one_group_per_user:
         crowded = crowded_users(mapped, reading.groups, source.nesting, target.overlapping_groups, accounts)
         result.problems.extend(crowding(crowded, target.profile.name))
-    # What follows for each group and its members, and for those that go.
+    # Each group is compared, then its members; those that leave come last.
     remaining = (known.keys() - leaving) | mapped.keys()
     memberships = Memberships(comparison.snapshot, reading.groups, source.nesting, remaining, accounts, gone, crowded)
     for key, wanted in mapped.items():
@@ -180,7 +180,7 @@ def _rename_problem(entry: GroupEntry, wanted: Flat, flat: Flat, profile: Profil
 
 
 def _let_go(known: KnownGroup, result: GroupDifferences, *, selected: bool, moved: bool) -> None:
-    """Note what follows for a group that the target no longer wants.
+    """Note the deletion of a group that the target no longer wants, or that there is nothing to delete.
 
     #  at the target   selected   in the source, elsewhere   -> result
     #  lost                                                     forgotten
