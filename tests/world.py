@@ -14,8 +14,11 @@ from typing import Any, Self
 
 from pydantic import SecretStr
 
-from syncd.compare.people import Comparison
-from syncd.compare.rules import Decisions, SnapshotUpdates, SourceRules, TargetRules
+from syncd.compare.comparison import Comparison
+from syncd.compare.decisions import Decisions
+from syncd.compare.plan import make_plan, snapshot_updates
+from syncd.compare.rules import SourceRules, TargetRules
+from syncd.compare.snapshot_updates import SnapshotUpdates
 from syncd.core.digest import NO_MEMBERS, member_numbers, members_digest
 from syncd.core.groups import Nesting
 from syncd.core.mapping import Domains, GroupMapping, Selection, Spec, UserMapping, compile_assignment
@@ -210,9 +213,10 @@ class World:
     def plan(self) -> Plan:
         """Pull and compare, and write nothing."""
         comparison = Comparison(self.rules, self.target, self.snapshot, self.now, decisions=self.decisions)
-        gather(self.setup(), [comparison], Progress())
-        self.snapshot_updates = comparison.snapshot_updates
-        return comparison.plan()
+        (differences,) = gather(self.setup(), [comparison], Progress())
+        plan = make_plan(comparison, differences)
+        self.snapshot_updates = snapshot_updates(differences, plan)
+        return plan
 
     def sync(self, failing: Collection[str] = ()) -> Plan:
         """Plan and carry out. The keys in `failing` are those whose requests the target refuses."""

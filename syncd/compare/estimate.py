@@ -1,4 +1,4 @@
-"""What carrying out changes takes: exactly as many requests as will be sent if all goes well."""
+"""The estimate: exactly as many requests as will be sent if all goes well, and how long they take."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def estimate(
 
 
 def drifted(drift: Iterable[Drift]) -> frozenset[tuple[Kind, str]]:
-    """Return whose attributes are put back: what the endpoint makes of those is read back, lest it be sent for ever."""
+    """Return the resources whose attributes are put back: each is read again, lest the same be sent for ever."""
     classes = DriftClass.USER_ATTRIBUTES, DriftClass.GROUP_RENAMED
     return frozenset(
         (each.kind, each.key) for each in drift if each.class_ in classes and each.reaction is Reaction.ENFORCE
@@ -51,7 +51,7 @@ def drifted(drift: Iterable[Drift]) -> frozenset[tuple[Kind, str]]:
 def bulk_operations(profile: Profile, offered: Json, phase: Sequence[Change]) -> tuple[int, int] | None:
     """Return how many writes, and how many bytes, one bulk request may hold; None: each write of a phase goes alone.
 
-    `offered`: what the endpoint announces. Where it is worth it: where there are many, and each takes a PATCH or POST.
+    `offered`: what the endpoint announces. Bulk is worth it where there are many, and each takes a PATCH or POST.
     """
     if profile.bulk is False or profile.patch is False or not profile.patch_paths or len(phase) < LEAST:
         return None
@@ -97,7 +97,7 @@ def _per_update(change: Change, target: TargetRules, discovery: Mapping[str, Jso
 
 
 def read_just_now(plan: Plan, target: TargetRules, snapshot: Snapshot) -> Plan:
-    """Return a plan that is carried out right after its target was read: nobody is looked at once more."""
+    """Return a plan for being carried out right after its target was read: no account is looked at once more."""
     adoptions = [each for each in plan.changes if each.action in (Action.ADOPT_USER, Action.ADOPT_GROUP)]
     requests = plan.estimate.requests - sum(_is_looked_at(each, snapshot) for each in adoptions)
     return replace(plan, estimate=Estimate(requests, round(requests / target.rate, 1)))

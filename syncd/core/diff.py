@@ -1,6 +1,6 @@
 """What one difference means. Given what a target should hold and what it last acknowledged: the changes, or none.
 
-Finding where the two differ is the database's part (`compare/people.py`); deciding what it means is here.
+Finding where the two differ is `compare/`'s part (by digests, or by the database); deciding what it means is here.
 """
 
 from __future__ import annotations

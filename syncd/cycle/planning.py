@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import chain, islice
+from itertools import chain
 from time import monotonic
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, Self
 
 import structlog
 
+from syncd.compare.compare import compare
+from syncd.compare.comparison import Comparison, Differences
+from syncd.compare.decisions import Decisions
 from syncd.compare.estimate import estimate
-from syncd.compare.people import Comparison
-from syncd.compare.rules import Decisions, SnapshotUpdates
+from syncd.compare.plan import make_plan, nothing_to_do, snapshot_updates
+from syncd.compare.snapshot_updates import SnapshotUpdates
 from syncd.core.drift import Drift, DriftClass, Reaction
 from syncd.core.matching import Doubt
-from syncd.core.model import Evidence, GroupEntry, Json, Kind, Problem
+from syncd.core.model import Json, Kind
 from syncd.core.plan import Action, Change, Outcome, Plan
 from syncd.core.schema import MANAGER
 from syncd.errors import SyncdError, TargetError
@@ -31,8 +34,6 @@ from syncd.store import Decision, Hold, Observation, Snapshot, StateFile
 log = structlog.get_logger()
 RESYNC_ONLY: Final = frozenset({"adopt"})
 """The limits of which only a full resync can tell, for only it knows what is at the target."""
-_BATCH: Final = 1000
-_T = TypeVar("_T")
 
 
 class Progress:
@@ -109,30 +110,12 @@ class _Found:
     failure: TargetError | None = None
 
 
-def gather(setup: Setup, comparisons: Sequence[Comparison], progress: Progress) -> Evidence:
-    """Pull the source once and feed every comparison. Raises SourceError: then nothing may be planned."""
+def gather(setup: Setup, comparisons: Sequence[Comparison], progress: Progress) -> list[Differences]:
+    """Pull the source once and compare every target with it. Raises SourceError: then nothing may be planned."""
     started = monotonic()
-    people = 0
     with _no_collection(), setup.source.pull(setup.wanted) as pull:
-        for batch in _batches(pull.users()):
-            people += len(batch)
-            for comparison in comparisons:
-                comparison.users(batch)
-            progress.pulled(people)
-        groups: dict[str, GroupEntry] = {}
-        problems: list[Problem] = []
-        for item in pull.groups():
-            if isinstance(item, Problem):
-                problems.append(item)
-            else:
-                groups[item.key] = item
-        evidence = pull.evidence()
-        found: dict[Kind, Mapping[str, bool | None]] = {}
-        for kind in Kind:
-            vanished = {key for each in comparisons for key in each.vanished(kind, groups)}
-            found[kind] = pull.look_up(sorted(vanished), kind) if vanished and evidence.absence else {}
-    for comparison in comparisons:
-        comparison.groups(groups, problems, evidence, found)
+        differences = compare(pull, comparisons, progress.pulled)
+    evidence = differences[0].evidence
     progress.took("pull", "", monotonic() - started)
     log.info(
         "pulled",
@@ -143,7 +126,7 @@ def gather(setup: Setup, comparisons: Sequence[Comparison], progress: Progress) 
         problems=evidence.problems,
         seconds=round(monotonic() - started, 3),
     )
-    return evidence
+    return differences
 
 
 @contextmanager
@@ -156,12 +139,6 @@ def _no_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _batches(items: Iterable[_T]) -> Iterator[list[_T]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, _BATCH)):
-        yield batch
 
 
 def make_plans(
@@ -200,8 +177,10 @@ def make_plans(
             if found[target.name].failure is None
             and (target.name in whole or not _is_in_line(target, state, mark, moment))
         ]
+        differences: dict[str, Differences] = {}
         if waiting:
-            gather(setup, [comparisons[target.name] for target in waiting], progress)
+            compared = gather(setup, [comparisons[target.name] for target in waiting], progress)
+            differences = dict(zip((target.name for target in waiting), compared, strict=True))
             if mark is not None and setup.source.mark(setup.wanted) != mark:
                 mark = None
         plans = []
@@ -209,15 +188,19 @@ def make_plans(
             started = monotonic()
             comparison, seen = comparisons[target.name], found[target.name]
             kind = "resync" if target.name in whole else "sync"
-            if target in waiting:
-                plan = comparison.plan(kind, drift=seen.drift, accepted=seen.accepted, doubts=seen.doubts)
+            if target.name in differences:
+                found_here = differences[target.name]
+                plan = make_plan(
+                    comparison, found_here, kind, drift=seen.drift, accepted=seen.accepted, doubts=seen.doubts
+                )
+                updates = snapshot_updates(found_here, plan)
             else:
-                plan = comparison.nothing(kind)
+                plan, updates = nothing_to_do(comparison, kind), SnapshotUpdates(entries=True)
             plans.append(
                 Planned(
                     target,
                     plan,
-                    comparison.snapshot_updates,
+                    updates,
                     mark,
                     who is None,
                     seen.discovered,

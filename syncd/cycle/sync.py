@@ -12,7 +12,8 @@ from typing import Any, Final
 import structlog
 
 from syncd.compare.estimate import read_just_now
-from syncd.compare.rules import SnapshotUpdates
+from syncd.compare.protection import protection
+from syncd.compare.snapshot_updates import SnapshotUpdates
 from syncd.core.drift import Reaction
 from syncd.core.model import Kind, State
 from syncd.core.plan import Outcome, Plan, Result, Run
@@ -232,7 +233,7 @@ def _pushing(planned: Planned, state: StateFile, client: Client, progress: Progr
         concurrency=target.concurrency,
         takeovers=limit.most(sum(counts.values())),
         adopt_groups=rules.adopt_groups,
-        protected=lambda key, id_: rules.protection(snapshot, key, id_, snapshot.user(key)),
+        protected=lambda key, id_: protection(rules.protect, snapshot, key, id_, snapshot.user(key)),
         read_just_now=planned.discovered is not None,
     )
     journal = state.journal(target.name)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from syncd.compare.protection import protection
 from syncd.compare.rules import SourceRules, TargetRules
 from syncd.core.diff import user_changes
 from syncd.core.drift import DriftClass, Reaction
@@ -408,7 +409,7 @@ class _Person:
         known = self._known
         if known is None:
             return
-        reason = self._target.protection(self._snapshot, self._key, known.id, known)
+        reason = protection(self._target.protect, self._snapshot, self._key, known.id, known)
         if not reason:
             return
         yield Part("protection", "Protected", (f"never switched off: {reason}",), {"reason": reason})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.compare.rules import Decisions
+from syncd.compare.decisions import Decisions
 from syncd.core.plan import Action
 from syncd.store import StateFile
 from tests.world import WORK_MAIL, World, brief, group, person, withheld

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from syncd.compare.people import Comparison
-from syncd.compare.rules import Decisions, TargetRules
+from syncd.compare.comparison import Comparison
+from syncd.compare.decisions import Decisions
+from syncd.compare.plan import make_plan
+from syncd.compare.rules import TargetRules
 from syncd.core.drift import Drift, DriftClass
 from syncd.core.matching import Doubt
 from syncd.core.model import Kind, Observed, ObservedGroup
@@ -62,8 +64,8 @@ def resync(
         comparison = Comparison(
             world.rules, world.target, snapshot, world.now, decisions=world.decisions, observation=observation
         )
-        gather(world.setup(), [comparison], Progress())
-        return comparison.plan("resync", drift=drift)
+        (differences,) = gather(world.setup(), [comparison], Progress())
+        return make_plan(comparison, differences, "resync", drift=drift)
 
 
 def world_of(state: StateFile, rules: TargetRules | None = None) -> World:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.compare.rules import SnapshotUpdates
+from syncd.compare.snapshot_updates import SnapshotUpdates
 from syncd.core.groups import Nesting
 from syncd.core.model import GroupEntry, Kind, Problem
 from syncd.core.plan import Plan, Trouble

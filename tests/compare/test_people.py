@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+import syncd.compare.compare
 import syncd.core.mapping
-import syncd.cycle.planning
-from syncd.compare.people import Comparison
+from syncd.compare.comparison import Comparison
+from syncd.compare.plan import make_plan
 from syncd.core.model import Kind, State
 from syncd.core.plan import Estimate, Trouble
 from syncd.core.policy import Class, Limit
@@ -333,7 +334,7 @@ def test_a_faulty_row_protects_everybody_whom_it_may_belong_to(known: World) -> 
 def test_whose_row_is_in_doubt_is_not_changed_by_another_row_of_theirs(
     known: World, monkeypatch: pytest.MonkeyPatch, order: str, batch: int, problem: Any
 ) -> None:
-    monkeypatch.setattr(syncd.cycle.planning, "_BATCH", batch)
+    monkeypatch.setattr(syncd.compare.compare, "_BATCH", batch)
     rows = [person("1", "lovelace", status="left"), problem]
     known.hold(*(rows if order == "after" else reversed(rows)), person("2", "bob"))
     known.groups = [group("g", members=["2"]), group("h", members=["1"])]
@@ -346,7 +347,7 @@ def test_whose_row_is_in_doubt_is_not_changed_by_another_row_of_theirs(
 
 @pytest.mark.parametrize("batch", [1, 1000])
 def test_a_row_in_doubt_settles_nothing(known: World, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
-    monkeypatch.setattr(syncd.cycle.planning, "_BATCH", batch)
+    monkeypatch.setattr(syncd.compare.compare, "_BATCH", batch)
     known.hold(person("1", "ada", shoe="40"), faulty("1"), person("2", "bob", shoe="41"))
     assert brief(known.sync()) == []
     assert list(known.snapshot_updates.digests) == ["2"]
@@ -492,11 +493,12 @@ def test_two_targets_are_compared_from_one_reading_and_know_nothing_of_each_othe
     everybody.sync()
 
     comparisons = [Comparison(world.rules, world.target, world.snapshot, NOON) for world in (everybody, staff)]
-    evidence = gather(everybody.setup(everybody.target, staff.target), comparisons, Progress())
+    differences = gather(everybody.setup(everybody.target, staff.target), comparisons, Progress())
+    plans = [make_plan(*each) for each in zip(comparisons, differences, strict=True)]
 
-    assert [brief(comparison.plan()) for comparison in comparisons] == [[], ["create_user 1"]]
-    assert [comparison.plan().target for comparison in comparisons] == ["all", "staff"]
-    assert evidence.users == 2
+    assert [brief(plan) for plan in plans] == [[], ["create_user 1"]]
+    assert [plan.target for plan in plans] == ["all", "staff"]
+    assert [each.evidence.users for each in differences] == [2, 2]
 
 
 def test_the_estimate_counts_requests_exactly(state: StateFile) -> None:

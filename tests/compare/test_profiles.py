@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from syncd.compare.people import Comparison
+from syncd.compare.comparison import Comparison
+from syncd.compare.plan import make_plan
 from syncd.core.model import Kind, ObservedGroup
 from syncd.core.plan import Plan, Trouble
 from syncd.cycle.planning import Progress, gather
@@ -100,8 +101,8 @@ def resync(world: World, *groups: ObservedGroup) -> Plan:
         comparison = Comparison(
             world.rules, world.target, scratch.snapshot(world.target.name), world.now, observation=observation
         )
-        gather(world.setup(), [comparison], Progress())
-        return comparison.plan("resync")
+        (differences,) = gather(world.setup(), [comparison], Progress())
+        return make_plan(comparison, differences, "resync")
 
 
 def test_a_group_with_our_mark_that_cannot_be_renamed_is_taken_over_as_it_is_called(state: StateFile) -> None:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import syncd.compare.people
+import syncd.compare.situation
 from syncd.core.groups import Nesting
 from syncd.core.model import Entry, Flat, GroupEntry, Kind, Problem, State
 from syncd.core.plan import Action, Plan
@@ -202,7 +202,7 @@ SCOPE = 'department != "Contractors"'
 def small_sources_are_believed() -> Iterator[None]:
     """These sources are so small that half of one vanishes all the time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(syncd.compare.people, "_ENOUGH_TO_JUDGE", 1000)
+        patch.setattr(syncd.compare.situation, "_ENOUGH_TO_JUDGE", 1000)
         yield
 
 

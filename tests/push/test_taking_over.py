@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from syncd.compare.decisions import Decisions
 from syncd.compare.estimate import estimate
-from syncd.compare.rules import Decisions
 from syncd.core.model import Kind, State
 from syncd.core.plan import Action, Change, Plan, Result
 from syncd.core.policy import Class, Limit

@@ -1,0 +1,105 @@
+"""Memberships: the people and groups that join and leave one group.
+
+A group's members are compared as one digest; only where that differs are the members themselves looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from syncd.compare.accounts import Accounts
+from syncd.compare.adoption import Members
+from syncd.core.diff import membership_changes
+from syncd.core.digest import NO_MEMBERS, member_numbers, members_digest
+from syncd.core.groups import Nesting, flattened
+from syncd.core.model import Flat, GroupEntry, Kind, KnownGroup
+from syncd.core.plan import Change, Trouble
+from syncd.store import Snapshot
+
+Crowded = Mapping[str, list[str]]
+"""Keys of users who would be in several groups where the target has room for one, with the groups' names."""
+
+
+@dataclass(frozen=True)
+class Memberships:
+    """Compares the members of one group after the other."""
+
+    snapshot: Snapshot
+    groups: Mapping[str, GroupEntry]
+    nesting: Nesting
+    remaining: Collection[str]
+    """Keys of the groups that are at the target once all is done."""
+    accounts: Accounts
+    gone: Collection[str]
+    """Keys of users whose absence is proven."""
+    crowded: Crowded
+
+    def changes(self, entry: GroupEntry, name: str, before: KnownGroup | None, known: Members | None) -> list[Change]:
+        """Return who joins and who leaves a group. `known`: its members, where the snapshot doesn't have them."""
+        members, subgroups, incomplete = desired_members(entry, self.groups, self.nesting, self.remaining)
+        accounts, crowded = self.accounts, self.crowded
+        if known is None and not (crowded and not crowded.keys().isdisjoint(members)):
+            numbers = accounts.numbers(members)
+            numbers += member_numbers(Kind.GROUP, subgroups).values()
+            if members_digest(numbers) == (before.members_digest if before else NO_MEMBERS):
+                return []
+        if known is None:
+            known = self.snapshot.members(entry.key)
+        # The crowded stay where they are: they join nothing, and leave nothing.
+        desired = {key for key in members if key in accounts and (key not in crowded or key in known[0])}
+        removable = {key for key in known[0] if (key in accounts or key in self.gone) and key not in crowded}
+        if incomplete:
+            removable, subgroups = set(), subgroups | known[1]
+        return membership_changes(entry.key, name, (desired, subgroups), known, removable)
+
+
+def desired_members(
+    entry: GroupEntry, groups: Mapping[str, GroupEntry], nesting: Nesting, remaining: Collection[str]
+) -> tuple[Collection[str], set[str], bool]:
+    """Return the keys of users and groups that a group is to have, and whether the source's list is incomplete."""
+    if entry.subgroups and nesting is Nesting.FLATTEN:
+        members, incomplete = flattened(entry.key, groups)
+        return members, set(), incomplete
+    if entry.subgroups and nesting is Nesting.KEEP:
+        return entry.members, set(remaining).intersection(entry.subgroups) - {entry.key}, entry.incomplete
+    return entry.members, set(), entry.incomplete
+
+
+def crowded_users(
+    mapped: Mapping[str, Flat],
+    groups: Mapping[str, GroupEntry],
+    nesting: Nesting,
+    overlapping: Iterable[str],
+    accounts: Accounts,
+) -> Crowded:
+    """Return the users who would be in two groups where the target has room for one.
+
+    `overlapping`: patterns of the groups that may share people with others.
+    """
+    place: dict[str, str] = {}
+    crowded: dict[str, list[str]] = {}
+    for key, flat in mapped.items():
+        name = str(flat["displayName"])
+        if any(fnmatchcase(name, pattern) for pattern in overlapping):
+            continue
+        for member in sorted(set(desired_members(groups[key], groups, nesting, ())[0])):
+            if member not in accounts:
+                continue
+            if place.setdefault(member, name) != name:
+                crowded.setdefault(member, [place[member]]).append(name)
+    return crowded
+
+
+def crowding(crowded: Crowded, profile: str) -> list[Trouble]:
+    """Return the problems of those who would be in several groups. `profile`: its name."""
+    return [
+        Trouble(
+            member,
+            f"is in {len(names)} groups ({', '.join(names)}), and {profile} takes a user in one alone: these "
+            "memberships stay as they are; mend it in the source, narrow `groups`, or name the group that may hold "
+            "everybody in `overlapping_groups`",
+        )
+        for member, names in crowded.items()
+    ]

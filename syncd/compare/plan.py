@@ -1,0 +1,109 @@
+"""The last step: the Plan. Differences in order of execution, policy's verdict on each, and the estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from syncd.compare.comparison import Comparison, Differences
+from syncd.compare.estimate import estimate
+from syncd.compare.situation import SHRUNK_SOURCE, situation
+from syncd.compare.snapshot_updates import SnapshotUpdates
+from syncd.core.context import Context
+from syncd.core.drift import Drift, Reaction
+from syncd.core.model import Kind
+from syncd.core.plan import Action, Change, Plan, Trouble, ordered
+from syncd.core.policy import EMPTY_SOURCE, decide
+from syncd.store.context import groups_of_changes, people_of
+
+_DISTRUST: Final = frozenset({EMPTY_SOURCE, SHRUNK_SOURCE})
+"""Limits that hold because the reading as a whole is not believed."""
+
+
+def make_plan(
+    comparison: Comparison,
+    differences: Differences,
+    kind: str = "sync",
+    *,
+    drift: Sequence[Drift] = (),
+    accepted: Sequence[str] = (),
+    doubts: Sequence[str] = (),
+) -> Plan:
+    """Return what is to be done at one target: ordered, limited and counted.
+
+    `drift`, `accepted` (keys of users) and `doubts` (sentences) are what a full resync found.
+    """
+    target, snapshot = comparison.target, comparison.snapshot
+    changes = _told_apart(differences.changes, drift) if drift else differences.changes
+    everything = ordered(changes)
+    facts = situation(comparison, differences, changes)
+    verdict = decide(everything, target.policy, facts)
+    return Plan(
+        target=target.name,
+        kind=kind,
+        created=comparison.now,
+        base_serial=comparison.serial,
+        changes=tuple(_with_approval(change, comparison) for change in verdict.allowed),
+        held=tuple(verdict.held),
+        rejected=tuple(verdict.rejected),
+        drift=tuple(drift),
+        accepted=tuple(accepted),
+        problems=(*differences.problems, *(Trouble("", doubt, target.name, "target") for doubt in doubts)),
+        estimate=estimate(verdict.allowed, target, snapshot, drift),
+        managed=facts.managed_users,
+        evidence=differences.evidence,
+        scheme=target.mapping_fingerprint.hex(),
+        context=Context(
+            facts.managed_groups,
+            verdict.limits,
+            people_of(snapshot, everything),
+            groups_of_changes(snapshot, everything),
+        ),
+    )
+
+
+def nothing_to_do(comparison: Comparison, kind: str = "sync") -> Plan:
+    """Return the plan where nothing was compared."""
+    return Plan(
+        target=comparison.target.name,
+        kind=kind,
+        created=comparison.now,
+        base_serial=comparison.serial,
+        changes=(),
+        managed=comparison.managed,
+        scheme=comparison.target.mapping_fingerprint.hex(),
+    )
+
+
+def snapshot_updates(differences: Differences, plan: Plan) -> SnapshotUpdates:
+    """Return the updates to the snapshot that go with the plan; with the source's counts, if these are believed."""
+    if any(each.limit in _DISTRUST for each in plan.held):
+        return differences.snapshot_updates
+    evidence = differences.evidence
+    counts = {"users": evidence.users, "groups": evidence.groups, "memberships": evidence.memberships}
+    return replace(differences.snapshot_updates, counts=counts)
+
+
+def _with_approval(change: Change, comparison: Comparison) -> Change:
+    """Return a change that says who approved it, and when, where somebody had to."""
+    approval = comparison.decisions.approvals.get(change.id)
+    return change if approval is None else replace(change, reason=f"{change.reason}; {approval}")
+
+
+def _told_apart(changes: Iterable[Change], drift: Iterable[Drift]) -> list[Change]:
+    """Say of changes that they put back what was changed at the target, wholly or besides."""
+    drifted: dict[tuple[bool, str], set[str]] = {}
+    for each in drift:
+        if each.reaction is Reaction.ENFORCE:
+            drifted.setdefault((each.kind is Kind.USER, each.key), set()).update((*each.expected, *each.found))
+    told = []
+    for change in changes:
+        paths = change.before.keys() | change.after.keys()
+        found = paths & drifted.get((change.action.about_user, change.key), set())
+        if found and change.action not in (Action.CREATE_USER, Action.CREATE_GROUP):
+            names = ", ".join(sorted(path.rpartition(":")[2] for path in found))
+            reason = f"{names} changed at the target"
+            change = replace(change, reason=reason if found == paths else f"{change.reason}; {reason}")
+        told.append(change)
+    return told

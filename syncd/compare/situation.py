@@ -1,0 +1,112 @@
+"""The facts that policy needs beside the changes: what is managed, missing, doubted, protected and decided."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
+
+from syncd.compare.comparison import Comparison, Differences
+from syncd.compare.decisions import Decisions
+from syncd.compare.protection import protection
+from syncd.core.matching import Doubt
+from syncd.core.model import Evidence, Kind
+from syncd.core.plan import Action, Change
+from syncd.core.policy import DEFAULT_LIMITS, EMPTY_SOURCE, Class, Situation
+
+SHRUNK_SOURCE: Final = "shrunk_source"
+_ENOUGH_TO_JUDGE: Final = 20
+"""From this many people or memberships on, less than half of them the next time is not to be believed."""
+
+
+def situation(comparison: Comparison, differences: Differences, changes: Sequence[Change]) -> Situation:
+    """Return what policy needs to know about these changes of one target."""
+    snapshot, decisions, managed = comparison.snapshot, comparison.decisions, comparison.managed
+    members_of = {
+        change.key: snapshot.members(change.key)[0] for change in changes if change.action is Action.DELETE_GROUP
+    }
+    doubts, declined = _earlier(changes, decisions)
+    return Situation(
+        now=comparison.now,
+        managed_users=managed,
+        managed_groups=len(comparison.known_groups),
+        missing=differences.missing,
+        missing_groups=differences.missing_groups,
+        doubts={**doubts[Kind.USER], **differences.doubts},
+        group_doubts={**doubts[Kind.GROUP], **differences.group_doubts},
+        protected=_protected(changes, comparison),
+        absences=_absences(differences.evidence, snapshot.source_counts, managed),
+        quarantined=decisions.quarantined,
+        approved=decisions.approved,
+        rejected={**decisions.rejected, **declined},
+        groups_of=_groups_of(changes, members_of, comparison),
+        members_of=members_of,
+    )
+
+
+def _earlier(changes: Iterable[Change], decisions: Decisions) -> tuple[dict[Kind, dict[str, Doubt]], dict[str, str]]:
+    """Return what a full resync held and a person rejected, for creations that this run would make instead.
+
+    The doubts are by kind and key; the rejections by the id of the change.
+    """
+    doubts: dict[Kind, dict[str, Doubt]] = {kind: {} for kind in Kind}
+    declined: dict[str, str] = {}
+    if not decisions.declined and not decisions.doubted:
+        return doubts, declined
+    for change in changes:
+        if not change.action.creates:
+            continue
+        kind, key = change.action.kind, change.key
+        if (doubt := decisions.doubted.get((kind, key))) is not None:
+            doubts[kind][key] = doubt
+        if (rejection := decisions.declined.get((kind, key))) is not None:
+            declined[change.id] = rejection
+    return doubts, declined
+
+
+def _protected(changes: Iterable[Change], comparison: Comparison) -> dict[str, str]:
+    """Return the people who are never switched off, with the reason, among those whom a change would shut out."""
+    snapshot, protect = comparison.snapshot, comparison.target.protect
+    if not snapshot.discovery.get("protected") and not protect:
+        return {}
+    known = snapshot.users([change.key for change in changes if change.shuts_out])
+    reasons = {key: protection(protect, snapshot, key, user.id, user) for key, user in known.items()}
+    return {key: reason for key, reason in reasons.items() if reason}
+
+
+def _absences(evidence: Evidence, last: Mapping[str, int], managed: int) -> dict[Kind, Doubt]:
+    """Return why nothing may follow from what the source lacks: it is empty, or much smaller than last time.
+
+    `last`: how much the last believed reading returned.
+    """
+    found = {}
+    if evidence.users == 0 and managed:
+        found[Kind.USER] = Doubt(EMPTY_SOURCE, f"{evidence.source} holds nobody at all: nothing is taken away")
+    elif _halved(evidence.users, last.get("users", 0)):
+        reason = f"{evidence.source} holds {evidence.users} people, the last time {last['users']}: less than half"
+        found[Kind.USER] = Doubt(SHRUNK_SOURCE, reason)
+    for what, count in (("groups", evidence.groups), ("memberships", evidence.memberships)):
+        if _halved(count, last.get(what, 0)):
+            reason = f"{evidence.source} holds {count} {what}, the last time {last[what]}: less than half"
+            found[Kind.GROUP] = Doubt(SHRUNK_SOURCE, reason)
+    return found
+
+
+def _halved(now: int, before: int) -> bool:
+    return before >= _ENOUGH_TO_JUDGE and now * 2 < before
+
+
+def _groups_of(
+    changes: Iterable[Change], members_of: Mapping[str, Collection[str]], comparison: Comparison
+) -> dict[str, int]:
+    """Return how many groups each person has who leaves some, where those people are enough to matter."""
+    leaving: set[str] = set().union(*members_of.values())
+    people: set[str] = set()
+    for change in changes:
+        if change.action is Action.REMOVE_MEMBERS:
+            leaving.update(change.members)
+        elif change.action is Action.DEACTIVATE_USER:
+            people.add(change.key)
+    limit = comparison.target.policy.limits.get(Class.DEACTIVATE, DEFAULT_LIMITS[Class.DEACTIVATE])
+    if not leaving or not limit.exceeded(len(leaving | people), comparison.managed):
+        return {}
+    return comparison.snapshot.groups_of(sorted(leaving))
