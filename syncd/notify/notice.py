@@ -10,7 +10,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -20,6 +20,7 @@ from typing import Final, Self
 from syncd.core.digest import fingerprint
 from syncd.core.model import Json
 from syncd.core.plan import timestamp
+from syncd.report.moments import second
 from syncd.report.words import visible
 
 _LINE: Final = 500
@@ -82,11 +83,26 @@ class Notice:
         )
 
 
-def digest_of(notices: Sequence[Notice], at: datetime) -> Notice:
-    """Return one notice that says all that these say; its facts hold each of them, with its own id."""
+@dataclass(frozen=True, slots=True)
+class Composer:
+    """Composes the notices of one moment and one host; `zone` is that of the moments in their lines."""
+
+    now: datetime
+    hostname: str
+    zone: tzinfo
+
+    def notice(self, kind: str, target: str, title: str, lines: Iterable[str], facts: Mapping[str, Json]) -> Notice:
+        return Notice.of(kind, target, title, lines, facts, self.now, self.hostname)
+
+
+def digest_of(notices: Sequence[Notice], at: datetime, zone: tzinfo = UTC) -> Notice:
+    """Return one notice that says all that these say; its facts hold each of them, with its own id.
+
+    `zone`: that of the moments in its lines.
+    """
     lines = []
     for notice in notices:
-        lines.append(f"{timestamp(notice.at)}  {notice.title}")
+        lines.append(f"{second(notice.at, zone)}  {notice.title}")
         lines += [f"    {line}" for line in notice.lines]
     id_ = fingerprint([notice.id for notice in notices]).hex()
     title = f"{len(notices)} notices in one: there were more than may be sent in an hour"
@@ -129,17 +145,17 @@ def _defused(line: str) -> str:
 # -- for a mailbox -----------------------------------------------------------------------------------
 
 
-def email(notice: Notice, sender: str, to: Sequence[str], host: str) -> EmailMessage:
+def email(notice: Notice, sender: str, to: Sequence[str], host: str, zone: tzinfo = UTC) -> EmailMessage:
     """Return the e-mail: plain text, with the notice's id as its Message-ID, and marked as nobody's to answer."""
     message = EmailMessage(policy=SMTP)
     message["Subject"] = email_subject(notice)
     message["From"] = Address("syncd", addr_spec=sender)
     message["To"] = [Address(addr_spec=each) for each in to]
-    message["Date"] = format_datetime(notice.at)
+    message["Date"] = format_datetime(notice.at.astimezone(zone))
     message["Message-ID"] = f"<{notice.id}@{re.sub(r'[^A-Za-z0-9.-]', '-', host) or 'localhost'}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834 section 5: no notice of absence comes back
     message["X-Syncd-Event"] = re.sub(r"[^a-z_]", "-", notice.kind)
-    message.set_content(email_text(notice), charset="utf-8", cte="quoted-printable")
+    message.set_content(email_text(notice, zone), charset="utf-8", cte="quoted-printable")
     return message
 
 
@@ -148,14 +164,13 @@ def email_subject(notice: Notice) -> str:
     return f"[syncd] {_cut(_shown(notice.title), _TITLE)}"
 
 
-def email_text(notice: Notice) -> str:
+def email_text(notice: Notice, zone: tzinfo = UTC) -> str:
     """Return the text, its lines folded where there are blanks; no line is hidden in another."""
     paragraphs = [*_folded(notice.title), ""]
     for line in notice.lines:
         paragraphs += _folded(line)
-    at = notice.at.strftime("%Y-%m-%d %H:%M:%S")
     host = _shown(str(notice.facts.get("host", "")))
-    return "\n".join([*paragraphs, "", "-- ", f"syncd{f' at {host}' if host else ''}, {at} UTC", ""])
+    return "\n".join([*paragraphs, "", "-- ", f"syncd{f' at {host}' if host else ''}, {second(notice.at, zone)}", ""])
 
 
 def _folded(line: str) -> list[str]:
@@ -180,4 +195,4 @@ def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-__all__ = ["Notice", "digest_of", "email", "email_subject", "email_text", "webhook_body"]
+__all__ = ["Composer", "Notice", "digest_of", "email", "email_subject", "email_text", "webhook_body"]

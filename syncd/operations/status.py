@@ -16,8 +16,8 @@ from syncd.settings.build import Setup, Target
 from syncd.store import Decision, Hold, Journal, StateFile
 
 _BATCH: Final = 1000
-_PASSING: Final = ("missing_grace", "quarantine")
-"""Limits that hold for a time, and then no longer."""
+PASSING: Final = ("missing_grace", "quarantine")
+"""Limits that hold for a time, and then no longer: nobody has to do anything."""
 
 
 def status(setup: Setup, state: StateFile, target: str | None) -> list[Json]:
@@ -86,7 +86,7 @@ def tally(holds: Iterable[Hold], now: datetime) -> dict[str, int]:
         elif hold.decision is Decision.APPROVED and hold.expires is not None and hold.expires > now:
             counts["approved"] += 1
         else:
-            counts["passing" if hold.limit in _PASSING else "waiting"] += 1
+            counts["passing" if hold.limit in PASSING else "waiting"] += 1
     return counts
 
 

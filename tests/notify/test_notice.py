@@ -181,10 +181,10 @@ def test_several_notices_in_one_lose_nothing() -> None:
     both = digest_of([NOTICE, other], NOON)
     assert both.title == "2 notices in one: there were more than may be sent in an hour"
     assert both.lines == (
-        "2026-11-22T12:00:00Z  lucid: 2 changes are held",
+        "2026-11-22 12:00:00 UTC  lucid: 2 changes are held",
         "    held by deactivate: 2",
         "      deactivate Ada (1)",
-        "2026-11-22T12:00:00Z  the source can't be read",
+        "2026-11-22 12:00:00 UTC  the source can't be read",
         "    no answer",
     )
     assert [each["id"] for each in webhook_body(both)["facts"]["notices"]] == [NOTICE.id, other.id]
