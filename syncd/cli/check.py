@@ -42,7 +42,7 @@ def check_notices(setup: Setup) -> list[Finding]:
     from syncd.notify.channels import channels
     from syncd.notify.sender import Sender
 
-    found = channels(setup.settings.notify, setup.file, gethostname())
+    found = channels(setup.settings.notify, setup.file, gethostname(), setup.settings.schedule.zone)
     if not found:
         return [Finding("notices", error="no way is configured: `[notify.webhook]`, `[notify.email]`")]
     sender = Sender(lambda: StateFile(setup.state), found, hostname=gethostname())

@@ -42,8 +42,9 @@ from syncd.daemon.systemd import Systemd
 from syncd.daemon.work import Result, asked, scheduled, told
 from syncd.errors import ConfigurationError, Fault, StateError, SyncdError
 from syncd.notify.channels import channels
+from syncd.notify.lasting import FAULT, SOURCE
 from syncd.notify.sender import Sender
-from syncd.notify.watch import FAULT, SOURCE, unwritable, writable
+from syncd.notify.watch import unwritable, writable
 from syncd.operations import OPERATIONS, OperationContext
 from syncd.push.shutdown import Shutdown
 from syncd.settings.build import Setup, read

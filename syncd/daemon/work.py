@@ -49,7 +49,9 @@ def scheduled(
 
     try:
         with StateFile(setup.state) as state:
-            targets = [target for target in setup.targets if target.name in names and _usable(target, state, result)]
+            targets = [
+                target for target in setup.targets if target.name in names and _usable(setup, target, state, result)
+            ]
             if targets:
                 cycle(setup, state, targets, progress, shutdown, done, full=full | _empty(state, targets))
                 result.source = ""
@@ -64,11 +66,11 @@ def scheduled(
     return result
 
 
-def _usable(target: Target, state: StateFile, result: Result) -> bool:
+def _usable(setup: Setup, target: Target, state: StateFile, result: Result) -> bool:
     """Return whether a target's token can be read and nobody has paused it; one that can't stops no other."""
     try:
         target.token()
-        demand_not_paused(state, [target.name])
+        demand_not_paused(state, [target.name], setup.settings.schedule.zone)
     except TargetPaused:
         return False
     except SyncdError as error:

@@ -6,12 +6,13 @@ A decision about a hold is about what was shown, is written down with who made i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Final
 
 from syncd.core.model import Json, Known, State
 from syncd.core.policy import NEVER_RELEASED, PROTECTED
 from syncd.errors import SyncdError, TargetPaused
+from syncd.report.moments import minute
 from syncd.report.text import visible
 from syncd.settings.build import Setup
 from syncd.store import Decision, Hold, Pause, StateFile
@@ -231,13 +232,13 @@ def resume(setup: Setup, state: StateFile, target: str | None) -> list[Json]:
     return resumed
 
 
-def demand_not_paused(state: StateFile, targets: Iterable[str]) -> None:
-    """Raise TargetPaused where nothing may be sent to one of these."""
+def demand_not_paused(state: StateFile, targets: Iterable[str], zone: tzinfo) -> None:
+    """Raise TargetPaused where nothing may be sent to one of these. `zone`: that of the moment in its message."""
     with state.explained():
         for name in targets:
             if paused := state.snapshot(name).paused:
                 raise TargetPaused(
                     name,
-                    f"paused since {paused.since:%Y-%m-%d %H:%M} UTC by {paused.by}: nothing is sent",
+                    f"paused since {minute(paused.since, zone)} by {paused.by}: nothing is sent",
                     hint=f"`syncd resume --target {name}` lets it go on",
                 )
