@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Self
 
 from syncd.core.plan import Run
 from syncd.report.html import page
+from syncd.settings.build import Setup
 
 
 class Reports:
@@ -18,6 +20,11 @@ class Reports:
         self._most = most
         self._held: dict[str, frozenset[str]] = {}
         """By target, what the last report showed as held."""
+
+    @classmethod
+    def of(cls, setup: Setup) -> Self:
+        """Return the reports of a configuration."""
+        return cls(setup.reports, setup.settings.reports.keep)
 
     def keep(self, run: Run) -> Path | None:
         """Write the report of a run that is worth one, and let the oldest go; return where it is. Raises OSError."""
