@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -23,12 +24,16 @@ log = structlog.get_logger()
 
 
 class Reloading:
-    """Puts a new configuration in the place of the one in force; its other fields are the parts that follow one."""
+    """Puts a new configuration in the place of the one in force.
+
+    Its other fields are the parts that follow a configuration, and systemd, which is told how a reload ended.
+    """
 
     def __init__(
         self,
         configuration: Configuration,
         systemd: Systemd,
+        status_line: Callable[[], str],
         *,
         alarms: Alarms,
         turns: Turns,
@@ -38,6 +43,7 @@ class Reloading:
     ) -> None:
         self._configuration = configuration
         self._systemd = systemd
+        self._status_line = status_line
         self._alarms = alarms
         self._turns = turns
         self._results = results
@@ -57,6 +63,7 @@ class Reloading:
                 self._refuse(error, by)
                 raise
             finally:
+                self._systemd.status(self._status_line())  # before `ready`: then `systemctl reload` returns
                 self._systemd.ready()
 
     def _refuse(self, error: SyncdError, by: str) -> None:

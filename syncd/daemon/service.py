@@ -62,6 +62,7 @@ class Daemon:
         self.reloading = Reloading(
             self.configuration,
             self.systemd,
+            self.status_line,
             alarms=self.alarms,
             turns=self.turns,
             results=self.results,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
@@ -118,6 +119,14 @@ def test_an_email_says_the_same() -> None:
         "held by deactivate: 2\n  deactivate Ada (1)\n\n"
         "-- \nsyncd at id1.example.com, 2026-11-22 12:00:00 UTC\n"
     )
+
+
+def test_an_email_names_its_moment_in_a_zone() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    message = email(NOTICE, "syncd@example.com", TO, "id1.example.com", berlin)
+    assert message["Date"] == "Sun, 22 Nov 2026 13:00:00 +0100"
+    assert email_text(NOTICE, berlin).endswith("-- \nsyncd at id1.example.com, 2026-11-22 13:00:00 CET\n")
+    assert digest_of([NOTICE, NOTICE], NOON, berlin).lines[0] == "2026-11-22 13:00:00 CET  lucid: 2 changes are held"
 
 
 @pytest.mark.parametrize("ending", ["\r\n", "\n", "\r", "\x85", "\u2028", "\x0b", "\x0c", "\0", "\x1c"])
