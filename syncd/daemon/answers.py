@@ -1,4 +1,4 @@
-"""Answers to the commands: what `syncd.daemon.api` asks of the daemon, and what follows from what it was told."""
+"""Answers to the commands, as `syncd.daemon.api` asks for them, and what follows from `pause` and `resume`."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Answers:
         return self.about() | {"next": self._alarms.next_of(target), "running": running}
 
     def answered(self, operation: str, asked: BaseModel) -> None:
-        """See what follows once an operation that writes was answered: `pause` and `resume` concern what goes on."""
+        """Do what follows once an operation that writes was answered: `pause` and `resume` concern running cycles."""
         names = [each.name for each in self._configuration.setup.chosen(asked.target)]  # type: ignore[attr-defined]
         if operation == "pause":
             self._turns.pause(names)

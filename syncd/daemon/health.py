@@ -22,7 +22,7 @@ _INCIDENTS: Final = {SOURCE: "the source can't be read", FAULT: "runs fail"}
 
 
 def reasons_against_ready(rows: Sequence[Json] | None, *, first_is_over: bool, refused: bool) -> list[str]:
-    """Return in words why all is not well.
+    """Return in words why the daemon is not ready.
 
     `rows`: what `syncd status --json` has of each target, None where the state file can't be used. `refused`: a
     configuration was.

@@ -1,4 +1,4 @@
-"""The second hand of the daemon: has the clock jumped, what goes on, and the word to systemd that the loop turns."""
+"""The heartbeat: each second it compares the clocks, writes the status line, and feeds the watchdog if due."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from syncd.daemon.systemd import Systemd
 
 log = structlog.get_logger()
 _TICK: Final = 1.0
-"""Seconds between two looks at the clock, and two status lines."""
+"""Seconds between two beats."""
 _ALIVE: Final = 10.0
-"""Seconds between two words to the watchdog, at most; a third of what systemd allows where that is less."""
+"""Seconds after which the watchdog is fed; a third of what systemd allows, where that is less."""
 
 
 async def beat(systemd: Systemd, clock: Clock, status_line: Callable[[], str], jumped: Callable[[], None]) -> None:

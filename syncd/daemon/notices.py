@@ -1,4 +1,4 @@
-"""Telling people: what is new goes into the outbox in a thread, and the sender delivers it.
+"""Tells people: a thread puts news into the outbox, and the sender delivers it.
 
 Where the state file can't be written there is no outbox, and a notice goes past it.
 """
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 
 class Notices:
-    """What people are told by one daemon. `start` comes first, `close` last."""
+    """The notices of one daemon. `start` comes first, `close` last."""
 
     def __init__(self, configuration: Configuration, threads: Executor) -> None:
         self._configuration = configuration
@@ -53,7 +53,10 @@ class Notices:
         self.start()
 
     async def tell(self, result: Result, faults: Mapping[str, str] | None) -> None:
-        """Tell what is new after a cycle. `faults`: by target ("": all), what went wrong last; None: no cycle ended."""
+        """Tell people the news after a cycle.
+
+        `faults`: by target ("": all), what went wrong last; None: no cycle has ended yet.
+        """
         loop = asyncio.get_running_loop()
         try:
             new = await loop.run_in_executor(self._threads, write_down, self._configuration.setup, result, faults)
@@ -67,14 +70,14 @@ class Notices:
             self._sender.wake()
 
     def tell_of_state(self, error: StateError) -> None:
-        """Tell that nothing can be written down: past the outbox, which is in the same file."""
+        """Tell people that the state file can't be written: past the outbox, which is in the same file."""
         self._unwritable = True
         log.error("state_unusable", error=str(error))
         self._sender.tell(unwritable(str(error), gethostname(), datetime.now(UTC)))
 
 
 def write_down(setup: Setup, result: Result, faults: Mapping[str, str] | None) -> int:
-    """Write down what people have to be told after a cycle, and what is over; return how many notices that is.
+    """Write down the news after a cycle, and what is over; return how many notices that makes.
 
     `faults` as for `Notices.tell`. Called in a thread. Raises StateError.
     """

@@ -11,10 +11,10 @@ from syncd.core.model import Json
 from syncd.daemon.alarms import Alarms
 from syncd.daemon.configuration import Configuration, read_again
 from syncd.daemon.keeping import Reports
-from syncd.daemon.memory import paused_targets
 from syncd.daemon.metrics import Metrics
 from syncd.daemon.notices import Notices
 from syncd.daemon.results import Results
+from syncd.daemon.startup import paused_targets
 from syncd.daemon.systemd import Systemd
 from syncd.daemon.turns import Turns
 from syncd.errors import SyncdError

@@ -1,4 +1,4 @@
-"""What comes of cycles: lines in the log, figures, kept reports, and what people are told."""
+"""The results of cycles: log lines, metrics, kept reports, and what people are told."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 class Results:
-    """Takes what came of each cycle, and remembers what went wrong with the last one of each target."""
+    """Takes the result of each cycle, and remembers what went wrong with the last one of each target."""
 
     def __init__(self, metrics: Metrics, notices: Notices, reports: Reports, threads: Executor) -> None:
         self.reports = reports
@@ -33,7 +33,7 @@ class Results:
         self._threads = threads
 
     async def note(self, cycle: Cycle, result: Result) -> None:
-        """Take what came of a cycle that ended by itself."""
+        """Take the result of a cycle that ended by itself."""
         targets = cycle.turn.targets
         if result.source:
             log.error("source_unreadable", error=result.source)
@@ -50,7 +50,7 @@ class Results:
         await self._tell(result)
 
     async def note_failure(self, cycle: Cycle, error: SyncdError) -> None:
-        """Take why a cycle ended with an error: the state file can't be used, or what a person asked for failed."""
+        """Take the error that a cycle ended with: the state file can't be used, or a person's request failed."""
         self._metrics.did(cycle.progress)
         if isinstance(error, StateError):
             self._notices.tell_of_state(error)
@@ -60,7 +60,7 @@ class Results:
             await self._tell(Result())
 
     async def look(self) -> None:
-        """See what becomes worth telling by time alone, such as an invitation that nobody accepts."""
+        """Look each hour for news by time alone, such as an invitation that nobody accepts."""
         await self._tell(Result())
 
     def _count(self, cycle: Cycle, result: Result) -> None:

@@ -26,12 +26,12 @@ from syncd.daemon.configuration import Configuration, demand_tokens
 from syncd.daemon.heartbeat import beat
 from syncd.daemon.keeping import Reports
 from syncd.daemon.listening import Server, Servers, network_socket, socket_of
-from syncd.daemon.memory import paused_targets, recall
 from syncd.daemon.metrics import Metrics
 from syncd.daemon.notices import Notices
 from syncd.daemon.peer import Rights, listen
 from syncd.daemon.reloading import Reloading
 from syncd.daemon.results import Results
+from syncd.daemon.startup import paused_targets, recall
 from syncd.daemon.status_line import status_line
 from syncd.daemon.systemd import Systemd
 from syncd.daemon.tasks import Tasks
@@ -77,13 +77,13 @@ class Daemon:
         Raises SyncdError when the daemon can't begin.
         """
         setup = self.configuration.setup
-        demand_tokens(setup)  # a person is watching now: what can't work is said at once
+        demand_tokens(setup)  # a person may be watching: a token that can't be read is an error now
         self.turns.queue.paused = paused_targets(setup)
         rights, path = Rights.of_group(setup.settings.control.group), socket_of(setup)
         with ExitStack() as stack:
-            network = network_socket(setup)  # what can't be had is said before anything begins
+            network = network_socket(setup)  # an address that can't be had is an error before anything begins
             local = stack.enter_context(listen(path, rights))
-            self._heed_signals()
+            self._handle_signals()
             servers = Servers()
             servers.begin(Server(application(self.answers, rights), PeerProtocol), local)
             if network is not None:
@@ -122,7 +122,7 @@ class Daemon:
 
     # -- signals and the clock ---------------------------------------------------------------------
 
-    def _heed_signals(self) -> None:
+    def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, self._stop)
@@ -133,15 +133,15 @@ class Daemon:
             await self.reloading.reload("SIGHUP")
 
     def set_right(self) -> None:
-        """After a jump of the clock: what was missed is done once, and everything else is due from now on."""
+        """After a jump of the clock: let missed turns come once, and set every alarm from now on."""
         for names, full in self.alarms.set_anew(self.configuration.setup.settings):
             self.turns.queue.due(names, full=full)
         self.turns.begin()
 
-    # -- what is said of it ------------------------------------------------------------------------
+    # -- what it says of itself --------------------------------------------------------------------
 
     def status_line(self) -> str:
-        """Say in a line what goes on."""
+        """Return the line of `systemctl status`."""
         if self.turns.stopping.is_set():
             return "stopping: finishing what is in flight"
         return status_line(
@@ -154,7 +154,7 @@ class Daemon:
         )
 
     def _wrong(self) -> list[str]:
-        """Return in words why all is not well; called in a thread."""
+        """Return in words why the daemon is not ready; called in a thread."""
         try:
             rows = self.answers.statuses()
         except StateError:
@@ -173,7 +173,7 @@ class Daemon:
         self.turns.stop()
 
     async def _come_to_an_end(self) -> bool:
-        """Wait for what goes on, as long as it may take; return whether all of it ended."""
+        """Wait for cycles to end, for `drain` and a grace; return whether all did."""
         self.alarms.scheduler.shutdown(wait=False)
         self.systemd.status(self.status_line())
         ended = await self.tasks.wait(self.configuration.setup.settings.drain.total_seconds() + _GRACE)
@@ -187,6 +187,6 @@ def serve(setup: Setup) -> int:
     with StateFile(setup.state) as state, state.lease("run"):
         ended = asyncio.run(Daemon(setup).run())
         if not ended:
-            # What is left only reads, in threads that nothing ends; whatever it is, the next start looks.
+            # Threads that only read are left, and nothing ends them. The next start looks at what they did not finish.
             os._exit(0)
     return 0

@@ -1,4 +1,4 @@
-"""Turns: a cycle begins in a thread of its own when the queue lets it, and what came of it goes to the results.
+"""Turns: a cycle begins in a thread of its own when the queue lets it, and its outcome goes to the results.
 
 Never two cycles of one target. A cycle ends with the configuration it began with.
 """
@@ -44,7 +44,7 @@ class Turns:
     # -- what begins when --------------------------------------------------------------------------
 
     async def ring(self, names: list[str], full: bool) -> None:
-        """An alarm rings: targets are due."""
+        """Take an alarm: these targets are due."""
         log.debug("due", targets=names, full=full)
         self.queue.due(names, full=full)
         self.begin()
@@ -85,7 +85,7 @@ class Turns:
     # -- one turn ----------------------------------------------------------------------------------
 
     async def _do(self, turn: Turn) -> None:
-        """Have a cycle done in a thread, and note what came of it. Raises nothing: a fault must not end the daemon."""
+        """Have a cycle done in a thread, and note its outcome. Raises nothing: a fault must not end the daemon."""
         request = turn.asked if isinstance(turn.asked, JobRequest) else None
         cycle = Cycle.of(turn, request, datetime.now(UTC))
         self.cycles.append(cycle)
@@ -98,7 +98,7 @@ class Turns:
             cycle.fail(error)
             await self._results.note_failure(cycle, error)
         except Exception as error:
-            # It is said, and the targets are tried again when they are due.
+            # The fault is reported, and the targets are tried again when they are due.
             log.exception("fault", targets=list(turn.targets))
             text = f"a fault of syncd itself: {type(error).__name__}: {error}"
             cycle.fail(SyncdError(text, hint="please report it with what the log says"))

@@ -18,15 +18,15 @@ from syncd.store import StateFile
 
 @dataclass
 class Result:
-    """What came of a cycle by the schedule."""
+    """The result of a cycle."""
 
     runs: list[Run] = field(default_factory=list)
     source: str | None = None
     """Why the source could not be read (the targets were left as they are); "": it was read; None: nobody tried."""
     faults: dict[str, str] = field(default_factory=dict)
-    """By target ("": all), what went wrong apart from that."""
+    """Other errors by target ("": all targets)."""
     halted: bool = False
-    """Whether it was told to stop before it came to anything."""
+    """Whether the cycle was told to stop before it had done anything."""
 
 
 def scheduled(
@@ -37,7 +37,7 @@ def scheduled(
     shutdown: Shutdown,
     ended: Callable[[Run], None],
 ) -> Result:
-    """Do a cycle that is due. Raises StateError; everything else that goes wrong is in the result."""
+    """Do a cycle that is due. Raises StateError; every other error is in the result."""
     result = Result()
 
     def done(run: Run) -> None:
@@ -77,7 +77,7 @@ def _usable(setup: Setup, target: Target, state: StateFile, result: Result) -> b
 
 
 def _empty(state: StateFile, targets: list[Target]) -> frozenset[str]:
-    """Return the targets of which nothing is known: what is there already must be found, not made again."""
+    """Return the targets with an empty snapshot: their accounts must be found by a full resync, not created again."""
     found = set()
     for target in targets:
         snapshot = state.snapshot(target.name)

@@ -1,4 +1,4 @@
-"""From checked settings to the ways by which people are told. Secrets are read when something is sent."""
+"""From checked settings to channels. Secrets are read when a notice is sent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from syncd.settings.values import user_and_password, webhook_url
 
 
 def channels(settings: NotifySettings, file: Path, hostname: str, zone: tzinfo = UTC) -> list[Channel]:
-    """Return the configured ways to reach people; paths are relative to the configuration file's folder.
+    """Return the configured channels; paths are relative to the configuration file's folder.
 
     `zone`: that of the moments in e-mails.
     """

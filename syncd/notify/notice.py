@@ -1,7 +1,7 @@
 """One message to people, and how it reads as JSON of a webhook and as an e-mail. Pure.
 
-Names and reasons come from directories and endpoints, and are hostile: what moves the cursor, turns a line around, is
-markup or calls a whole channel is defused wherever a person reads it. The facts, for programs, are as they are.
+Names and reasons come from directories and endpoints, and are hostile. Control and bidi characters, markup and calls of
+a whole channel are defused wherever a person reads them. The facts are for programs, and stay as they are.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TEXT: Final = 30_000
 _COLUMNS: Final = 78
 """RFC 5322 section 2.1.1."""
 _CALLS: Final = re.compile(r"@(?=(?:channel|all|here|everyone)\b)", re.IGNORECASE)
-"""What rings for everybody in Slack, Mattermost or Discord, also without markup."""
+"""Calls of a whole channel in Slack, Mattermost or Discord, which need no markup."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Notice:
     id: str
     at: datetime
     kind: str
-    """What it is about: `source_down`, `changes_held`, …; the `event` of the webhook."""
+    """The `event` of the webhook: `source_down`, `changes_held`, …"""
     target: str
     """"" where it concerns no single one."""
     title: str
@@ -96,7 +96,7 @@ class Composer:
 
 
 def digest_of(notices: Sequence[Notice], at: datetime, zone: tzinfo = UTC) -> Notice:
-    """Return one notice that says all that these say; its facts hold each of them, with its own id.
+    """Return one notice with the text of all these; its facts hold each of them, with its own id.
 
     `zone`: that of the moments in its lines.
     """
@@ -124,7 +124,7 @@ def _for_programs(notice: Notice) -> dict[str, Json]:
 
 
 def webhook_body(notice: Notice) -> dict[str, Json]:
-    """Return what is posted: `text` is what Slack shows (and whatever takes its format), the rest is for programs."""
+    """Return the body of the post: Slack, and services that take its format, show `text`; the rest is for programs."""
     shown: list[str] = []
     length = 0
     for line in map(_defused, (notice.title, *notice.lines)):
@@ -160,7 +160,7 @@ def email(notice: Notice, sender: str, to: Sequence[str], host: str, zone: tzinf
 
 
 def email_subject(notice: Notice) -> str:
-    """Return the title as one line: what could end a header and begin another is an escape in it."""
+    """Return the title as one line: characters that could end a header and begin another are escaped."""
     return f"[syncd] {_cut(_shown(notice.title), _TITLE)}"
 
 

@@ -62,7 +62,7 @@ class Concerns:
 
 
 def watch(state: StateFile, concerns: Concerns, now: datetime) -> int:
-    """Write down what is wrong and put what is new of it into the outbox; return how many notices that is.
+    """Write down what is wrong and put the news into the outbox; return how many notices that makes.
 
     Raises StateError: nothing is written then.
     """
@@ -126,7 +126,7 @@ def _last_run(
     if finished is None:
         return
     stopped = incidents.get(target, STOPPED)
-    # What ended with a stop was told as such; and `syncd relink` makes no run that could say that it is over.
+    # A run that ended with a stop was told as the stop. `syncd relink` makes no run that could tell of its end.
     before = stopped.ended if stopped is not None and stopped.ended is not None else now - MEMORY
     if error and finished <= before and incidents.get(target, FAULT) is None:
         return

@@ -10,9 +10,9 @@ import pytest
 from apscheduler.triggers.interval import IntervalTrigger
 
 from syncd.core.plan import Plan
-from syncd.daemon.memory import recall
 from syncd.daemon.metrics import Metrics
 from syncd.daemon.service import Daemon
+from syncd.daemon.startup import recall
 from syncd.settings.build import read
 from syncd.store import StateFile
 from tests.sandbox.process import Sandbox

@@ -1,4 +1,4 @@
-"""What the daemon takes over from the state file: paused targets, and how earlier runs ended."""
+"""Reads from the state file what a start has to take over: paused targets, and how earlier runs ended."""
 
 from __future__ import annotations
 
