@@ -67,9 +67,11 @@ def answered(config: Path, operation: str, **arguments: Any) -> tuple[Json, tzin
 
 
 def _zone_of(daemon: Daemon) -> tzinfo:
+    from datetime import UTC
     from zoneinfo import ZoneInfo
 
-    return ZoneInfo(daemon.about().get("timezone", "UTC"))  # a daemon of an older version doesn't say it
+    name = daemon.about().get("timezone", "UTC")  # a daemon of an older version doesn't say it
+    return UTC if name == "UTC" else ZoneInfo(name)
 
 
 def _answer_here(setup: Setup, operation: str, arguments: dict[str, Any]) -> Json:

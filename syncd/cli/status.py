@@ -65,7 +65,7 @@ def status(config: Path, target: str | None, as_json: bool) -> None:
 
 
 def _run_sentence(run: dict[str, Any] | None, zone: tzinfo) -> str:
-    from syncd.report.moments import second
+    from syncd.report.moments import localized, second
 
     if run is None:
         return "never"
@@ -75,7 +75,7 @@ def _run_sentence(run: dict[str, Any] | None, zone: tzinfo) -> str:
     results = _results(run)
     held = f", {run['summary']['held']} held" if run["summary"]["held"] else ""
     problems = f", {run['summary']['problems']} problems" if run["summary"]["problems"] else ""
-    error = f"; stopped: {run['error'].splitlines()[0]}" if run["error"] else ""
+    error = f"; stopped: {localized(run['error'].splitlines()[0], zone)}" if run["error"] else ""
     return f"run {run['run']}, {started}: {results}{held}{problems}{error}"
 
 
@@ -119,11 +119,12 @@ def _attention(row: dict[str, Any], zone: tzinfo) -> Iterator[Text]:
     """Yield a line for everything about a target that somebody should know."""
     from rich.text import Text
 
-    from syncd.report.moments import minute
+    from syncd.report.moments import localized, minute
     from syncd.report.text import visible
 
     def line(text: str, style: str = "") -> Text:
-        return Text(f"{row['target']}: ", style="bold").append(visible(text), style=style or "not bold")
+        shown = visible(localized(text, zone))
+        return Text(f"{row['target']}: ", style="bold").append(shown, style=style or "not bold")
 
     if daemon := row["daemon"]:
         if running := daemon["running"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta, tzinfo
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -30,9 +30,9 @@ class ScheduleSettings(Section):
     UTC."""
 
     @property
-    def zone(self) -> ZoneInfo:
-        """The configured time zone."""
-        return ZoneInfo(self.timezone)
+    def zone(self) -> tzinfo:
+        """The configured time zone. UTC needs no database of zones, which a small system may lack."""
+        return UTC if self.timezone == "UTC" else ZoneInfo(self.timezone)
 
 
 class TargetScheduleSettings(Section):
