@@ -15,6 +15,8 @@ from syncd.cli.shared import following, opened, state_of
 from syncd.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from syncd.core.model import Json
     from syncd.core.plan import Run
     from syncd.cycle.jobs import Job
@@ -47,10 +49,33 @@ def reached(config: Path) -> tuple[Daemon | None, Setup | None]:
 
 def ask(config: Path, operation: str, **arguments: Any) -> Json:
     """Return the answer to one of `syncd.operations.OPERATIONS`. Raises SyncdError."""
+    return answered(config, operation, **arguments)[0]
+
+
+def answered(config: Path, operation: str, **arguments: Any) -> tuple[Json, tzinfo]:
+    """Return the answer to an operation, and the zone in which its times are shown. Raises SyncdError.
+
+    The zone is the configured one; where the configuration has become unusable, that of the daemon that was started
+    with it.
+    """
     daemon, setup = reached(config)
     if daemon is not None:
-        return daemon.ask(operation, arguments, _behind())
+        value = daemon.ask(operation, arguments, _behind())
+        return value, setup.settings.schedule.zone if setup else _zone_of(daemon)
     assert setup is not None
+    return _answer_here(setup, operation, arguments), setup.settings.schedule.zone
+
+
+def _zone_of(daemon: Daemon) -> tzinfo:
+    from datetime import UTC
+    from zoneinfo import ZoneInfo
+
+    name = daemon.about().get("timezone", "UTC")  # a daemon of an older version doesn't say it
+    return UTC if name == "UTC" else ZoneInfo(name)
+
+
+def _answer_here(setup: Setup, operation: str, arguments: dict[str, Any]) -> Json:
+    """Return the answer from the state file itself: no daemon works on it."""
     from datetime import UTC, datetime
 
     from syncd.operations import OPERATIONS, OperationContext

@@ -40,13 +40,12 @@ def check_all(setup: Setup, state: StateFile, targets: Sequence[Target]) -> list
 def check_notices(setup: Setup) -> list[Finding]:
     """Send a test notice by every way that is configured."""
     from syncd.notify.channels import channels
-    from syncd.notify.sender import Sender
+    from syncd.notify.sender import send_test
 
-    found = channels(setup.settings.notify, setup.file, gethostname())
+    found = channels(setup.settings.notify, setup.file, gethostname(), setup.settings.schedule.zone)
     if not found:
         return [Finding("notices", error="no way is configured: `[notify.webhook]`, `[notify.email]`")]
-    sender = Sender(lambda: StateFile(setup.state), found, hostname=gethostname())
-    answers = asyncio.run(sender.test())
+    answers = asyncio.run(send_test(found, gethostname()))
     return [
         Finding(f"notices by {name}", {"test": "sent"} if not error else {}, error) for name, error in answers.items()
     ]

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from syncd.cli.asking import ask
+from syncd.cli.asking import answered, ask
 from syncd.cli.shared import (
     answer,
     completed,
     config_option,
     decided_sentence,
     json_option,
-    minute,
     pause_sentence,
     show_lines,
     target_option,
@@ -27,6 +26,8 @@ from syncd.cli.shared import (
 )
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from rich.text import Text
 
     from syncd.store import Hold
@@ -49,7 +50,7 @@ def holds(config: Path, target: str | None, as_json: bool) -> None:
     from syncd.report.text import visible
     from syncd.store import Hold
 
-    withheld = ask(config, "holds", target=target)
+    withheld, zone = answered(config, "holds", target=target)
     if as_json:
         answer(withheld)
         return
@@ -58,7 +59,7 @@ def holds(config: Path, target: str | None, as_json: bool) -> None:
         title = Text(visible(name), style="bold")
         counted = decided_sentence(tally(found, datetime.now(UTC)))
         title.append(f": {counted or 'nothing is held'}", style="not bold")
-        show_lines([title, *_lines(found)])
+        show_lines([title, *_lines(found, zone)])
     if any(hold.decision is None for found in everything.values() for hold in found):
         click.echo(
             "`syncd approve HOLD` releases exactly that, `syncd reject HOLD` drops it until the source changes; "
@@ -66,30 +67,35 @@ def holds(config: Path, target: str | None, as_json: bool) -> None:
         )
 
 
-def _lines(found: Sequence[Hold]) -> Iterator[Text]:
+def _lines(found: Sequence[Hold], zone: tzinfo) -> Iterator[Text]:
     """Yield holds as plans show them: each reason once, and below it whom it concerns."""
     from syncd.core.plan import Held
     from syncd.report.text import withheld_lines
 
     held, rejected = (
-        tuple(Held(each.change, each.limit, _circumstances(each)) for each in found if _is_rejected(each) is which)
+        tuple(
+            Held(each.change, each.limit, _circumstances(each, zone)) for each in found if _is_rejected(each) is which
+        )
         for which in (False, True)
     )
     yield from withheld_lines(held, rejected)
 
 
-def _circumstances(hold: Hold) -> str:
+def _circumstances(hold: Hold, zone: tzinfo) -> str:
     """Return why something is held, since when, and what was decided."""
-    since = f"since {minute(hold.since)}"
+    from syncd.report.moments import localized, minute
+
+    reason = localized(hold.reason, zone)
+    since = f"since {minute(hold.since, zone)}"
     if hold.decision is None or hold.decided is None:
-        return f"{hold.reason} ({since})"
-    decided = f"{hold.decision.value} by {hold.by} on {minute(hold.decided)}"
+        return f"{reason} ({since})"
+    decided = f"{hold.decision.value} by {hold.by} on {minute(hold.decided, zone)}"
     if _is_rejected(hold):
         return decided
     if hold.expires is not None and hold.expires <= datetime.now(UTC):
-        return f"{hold.reason} ({since}; {decided}, which was good until {minute(hold.expires)} and is no longer)"
-    good = f", good until {minute(hold.expires)}" if hold.expires else ""
-    return f"{hold.reason} ({since}; {decided}{good})"
+        return f"{reason} ({since}; {decided}, which was good until {minute(hold.expires, zone)} and is no longer)"
+    good = f", good until {minute(hold.expires, zone)}" if hold.expires else ""
+    return f"{reason} ({since}; {decided}{good})"
 
 
 @click.command(short_help="Release what is held: exactly that, once.")
@@ -102,9 +108,10 @@ def approve(wanted: tuple[str, ...], config: Path, target: str | None, as_json: 
 
     HOLD: an id or its first four or more characters, a limit's name such as `deactivate`, or `all`.
     """
+    from syncd.report.moments import minute
     from syncd.store import Hold
 
-    done = ask(config, "approve", target=target, holds=wanted)
+    done, zone = answered(config, "approve", target=target, holds=wanted)
     if as_json:
         answer(done)
         return
@@ -114,7 +121,7 @@ def approve(wanted: tuple[str, ...], config: Path, target: str | None, as_json: 
         awaited = {hold["id"]: Hold.from_json(hold) for hold in each["awaited"]}
         refused = [Hold.from_json(hold) for hold in each["not_approved"]]
         if found := list(approved.values()):
-            good = f", good until {minute(found[0].expires)}" if found[0].expires else ""
+            good = f", good until {minute(found[0].expires, zone)}" if found[0].expires else ""
             _say(each["target"], f"{_counted(found)} approved by {found[0].by}{good}", found)
         if refused:
             _say(each["target"], f"{_counted(refused)} not approved, for no approval releases that", refused)
@@ -220,13 +227,13 @@ def pause(config: Path, target: str | None, as_json: bool) -> None:
     """
     from syncd.report.text import visible
 
-    paused = ask(config, "pause", target=target)
+    paused, zone = answered(config, "pause", target=target)
     if as_json:
         answer(paused)
         return
     for each in paused:
         by, since = each["paused"]["by"], datetime.fromisoformat(each["paused"]["since"])
-        click.echo(visible(f"{each['target']}: {pause_sentence(by, since)}"))
+        click.echo(visible(f"{each['target']}: {pause_sentence(by, since, zone)}"))
 
 
 @click.command(short_help="Let a paused target be written to again.")
@@ -235,15 +242,16 @@ def pause(config: Path, target: str | None, as_json: bool) -> None:
 @json_option
 def resume(config: Path, target: str | None, as_json: bool) -> None:
     """Let a paused target, or all, be written to again."""
+    from syncd.report.moments import minute
     from syncd.report.text import visible
 
-    resumed = ask(config, "resume", target=target)
+    resumed, zone = answered(config, "resume", target=target)
     if as_json:
         answer(resumed)
         return
     for each in resumed:
         was = each["was"]
-        since = f"paused since {minute(datetime.fromisoformat(was['since']))} by {was['by']}" if was else ""
+        since = f"paused since {minute(datetime.fromisoformat(was['since']), zone)} by {was['by']}" if was else ""
         click.echo(visible(f"{each['target']}: {f'goes on; it was {since}' if was else 'was not paused'}"))
 
 

@@ -13,7 +13,7 @@ import click
 from syncd import loading
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, tzinfo
 
     from click.shell_completion import CompletionItem
     from rich.table import Table
@@ -130,21 +130,19 @@ def following() -> Progress:
     return TerminalProgress() if sys.stderr.isatty() else Progress()
 
 
-def minute(moment: datetime) -> str:
-    """Return a moment as sentences have it."""
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
-
-
-def stop_sentence(cause: str, reason: str, since: datetime) -> str:
+def stop_sentence(cause: str, reason: str, since: datetime, zone: tzinfo) -> str:
     """Say since when and why a target is left alone, and what brings it back."""
+    from syncd.report.moments import minute
     from syncd.report.words import END_OF_STOP
 
-    return f"stopped since {minute(since)}: {reason}; {END_OF_STOP[cause]}"
+    return f"stopped since {minute(since, zone)}: {reason}; {END_OF_STOP[cause]}"
 
 
-def pause_sentence(by: str, since: datetime) -> str:
+def pause_sentence(by: str, since: datetime, zone: tzinfo) -> str:
     """Say who wants a target left alone, and what ends that."""
-    return f"paused since {minute(since)} by {by}: nothing is sent until `syncd resume`"
+    from syncd.report.moments import minute
+
+    return f"paused since {minute(since, zone)} by {by}: nothing is sent until `syncd resume`"
 
 
 def decided_sentence(counts: Mapping[str, int]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from syncd.cli.asking import ask
+from syncd.cli.asking import answered
 from syncd.cli.reports import form_of, format_option, output_option, rest_on_a_terminal, write, written
 from syncd.cli.shared import (
     answer,
@@ -17,7 +17,6 @@ from syncd.cli.shared import (
     config_option,
     decided_sentence,
     json_option,
-    minute,
     pause_sentence,
     show_lines,
     stop_sentence,
@@ -26,6 +25,8 @@ from syncd.cli.shared import (
 )
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from rich.text import Text
 
 _FEW: Final = 3
@@ -42,7 +43,7 @@ def status(config: Path, target: str | None, as_json: bool) -> None:
     """Where things stand: who is managed, what waits for a person, and how the last run went. Needs no network."""
     from syncd.report.text import table
 
-    rows = ask(config, "status", target=target)
+    rows, zone = answered(config, "status", target=target)
     if as_json:
         answer(rows)
         return
@@ -53,26 +54,29 @@ def status(config: Path, target: str | None, as_json: bool) -> None:
             *row["users"].values(),
             row["groups"],
             row["memberships"],
-            _run_sentence(row["last_run"]),
+            _run_sentence(row["last_run"], zone),
         )
         for row in rows
     ]
     if about := rows[0]["daemon"]:
-        lines = _daemon(about)
+        lines = _daemon(about, zone)
     headings = ("target", "active", "pending", "deactivated", "groups", "memberships", "last run")
-    show_lines([table(headings, cells), *lines, *(line for row in rows for line in _attention(row))])
+    show_lines([table(headings, cells), *lines, *(line for row in rows for line in _attention(row, zone))])
 
 
-def _run_sentence(run: dict[str, Any] | None) -> str:
+def _run_sentence(run: dict[str, Any] | None, zone: tzinfo) -> str:
+    from syncd.report.moments import localized, second
+
     if run is None:
         return "never"
+    started = second(_moment(run["started"]), zone)
     if run["finished"] is None:
-        return f"run {run['run']} began {run['started'][:19]} and has not ended"
+        return f"run {run['run']} began {started} and has not ended"
     results = _results(run)
     held = f", {run['summary']['held']} held" if run["summary"]["held"] else ""
     problems = f", {run['summary']['problems']} problems" if run["summary"]["problems"] else ""
-    error = f"; stopped: {run['error'].splitlines()[0]}" if run["error"] else ""
-    return f"run {run['run']}, {run['started'][:19]}: {results}{held}{problems}{error}"
+    error = f"; stopped: {localized(run['error'].splitlines()[0], zone)}" if run["error"] else ""
+    return f"run {run['run']}, {started}: {results}{held}{problems}{error}"
 
 
 def _results(run: dict[str, Any]) -> str:
@@ -81,13 +85,14 @@ def _results(run: dict[str, Any]) -> str:
     return counts or ("nothing done" if run["error"] else "nothing to do")
 
 
-def _daemon(about: dict[str, Any]) -> list[Text]:
+def _daemon(about: dict[str, Any], zone: tzinfo) -> list[Text]:
     """Return what is to be said of the daemon itself."""
     from rich.text import Text
 
+    from syncd.report.moments import minute
     from syncd.report.text import visible
 
-    lines = [Text(f"the daemon runs since {minute(_moment(about['since']))} (process {about['pid']})")]
+    lines = [Text(f"the daemon runs since {minute(_moment(about['since']), zone)} (process {about['pid']})")]
     if about["refused"]:
         problem = visible(" ".join(about["refused"].split()))
         lines.append(
@@ -96,8 +101,10 @@ def _daemon(about: dict[str, Any]) -> list[Text]:
     return lines
 
 
-def _going_on(running: dict[str, Any]) -> str:
+def _going_on(running: dict[str, Any], zone: tzinfo) -> str:
     """Say how far a run is."""
+    from syncd.report.moments import minute
+
     if running["phase"] == "pushing":
         left = running["seconds_left"]
         rest = f", about {left // 60 + 1} min left" if left is not None else ""
@@ -105,31 +112,33 @@ def _going_on(running: dict[str, Any]) -> str:
     else:
         people = f", {running['people']} people so far" if "people" in running else ""
         how = f"{running['phase']}{people}"
-    return f"{running['kind']} goes on since {minute(_moment(running['since']))} ({running['by']}): {how}"
+    return f"{running['kind']} goes on since {minute(_moment(running['since']), zone)} ({running['by']}): {how}"
 
 
-def _attention(row: dict[str, Any]) -> Iterator[Text]:
+def _attention(row: dict[str, Any], zone: tzinfo) -> Iterator[Text]:
     """Yield a line for everything about a target that somebody should know."""
     from rich.text import Text
 
+    from syncd.report.moments import localized, minute
     from syncd.report.text import visible
 
     def line(text: str, style: str = "") -> Text:
-        return Text(f"{row['target']}: ", style="bold").append(visible(text), style=style or "not bold")
+        shown = visible(localized(text, zone))
+        return Text(f"{row['target']}: ", style="bold").append(shown, style=style or "not bold")
 
     if daemon := row["daemon"]:
         if running := daemon["running"]:
-            yield line(_going_on(running), "green")
-        coming = [f"next {kind} {minute(_moment(when))}" for kind, when in daemon["next"].items() if when]
+            yield line(_going_on(running, zone), "green")
+        coming = [f"next {kind} {minute(_moment(when), zone)}" for kind, when in daemon["next"].items() if when]
         yield line(", ".join(coming) or "no run is scheduled")
     if paused := row["paused"]:
-        yield line(pause_sentence(paused["by"], _moment(paused["since"])), "bold red")
+        yield line(pause_sentence(paused["by"], _moment(paused["since"]), zone), "bold red")
     if stop := row["stopped"]:
-        yield line(stop_sentence(stop["cause"], stop["reason"], _moment(stop["since"])), "bold red")
+        yield line(stop_sentence(stop["cause"], stop["reason"], _moment(stop["since"]), zone), "bold red")
     for incident in row["incidents"]:
         if reason := " ".join(str(incident["detail"].get("reason", "")).split()):
             words = _INCIDENTS.get(incident["kind"], incident["kind"])
-            yield line(f"{words} since {minute(_moment(incident['since']))}: {reason}", "bold red")
+            yield line(f"{words} since {minute(_moment(incident['since']), zone)}: {reason}", "bold red")
     in_flight = daemon is not None and daemon["running"] is not None
     if (count := row["unsettled"]) and not in_flight:
         noun = "change" if count == 1 else "changes"
@@ -140,7 +149,7 @@ def _attention(row: dict[str, Any]) -> Iterator[Text]:
     if decided := decided_sentence(row["holds"]):
         yield line(f"{decided} (`syncd holds`)", "magenta")
     if quarantined := row["quarantined"]:
-        some = ", ".join(_quarantined(each) for each in quarantined[:_FEW])
+        some = ", ".join(_quarantined(each, zone) for each in quarantined[:_FEW])
         more = f" and {len(quarantined) - _FEW} more" if len(quarantined) > _FEW else ""
         yield line(f"{len(quarantined)} quarantined: {some}{more}", "yellow")
     if row["token_expires"] and (sentence := _expiry(date.fromisoformat(row["token_expires"]))):
@@ -149,11 +158,11 @@ def _attention(row: dict[str, Any]) -> Iterator[Text]:
         since = _moment(row["pending_since"])
         days = (datetime.now(UTC) - since).days
         long = f" ({days} day{'' if days == 1 else 's'})" if days else ""
-        yield line(f"{row['users']['pending']} invited and pending, the longest since {minute(since)}{long}")
+        yield line(f"{row['users']['pending']} invited and pending, the longest since {minute(since, zone)}{long}")
     if last := row["last_resync"]:
         drift = ", ".join(f"{count} {class_}" for class_, count in last["drift"].items())
         found = f"stopped: {last['error'].splitlines()[0]}" if last["error"] else f"drift: {drift or 'none'}"
-        yield line(f"last full resync {minute(_moment(last['started']))} (run {last['run']}): {found}")
+        yield line(f"last full resync {minute(_moment(last['started']), zone)} (run {last['run']}): {found}")
 
 
 def _expiry(day: date) -> str:
@@ -166,9 +175,11 @@ def _expiry(day: date) -> str:
     return f"the token expires in {left} day{'' if left == 1 else 's'}, on {day}"
 
 
-def _quarantined(each: dict[str, Any]) -> str:
+def _quarantined(each: dict[str, Any], zone: tzinfo) -> str:
+    from syncd.report.moments import minute
+
     change, again = each["change"], _moment(each["next_try"])
-    when = minute(again) if again > datetime.now(UTC) else "in the next run"
+    when = minute(again, zone) if again > datetime.now(UTC) else "in the next run"
     return f"{change['name']} ({change['action']}: {each['status']}, next try {when})"
 
 
@@ -191,12 +202,12 @@ def explain(who: str, config: Path, target: str | None, as_json: bool) -> None:
     from syncd.report.explanation import Explanation
     from syncd.report.text import visible
 
-    found = ask(config, "explain", target=target, who=who)
+    found, zone = answered(config, "explain", target=target, who=who)
     if as_json:
         answer(found)
         return
     explained = [Explanation.from_json(each) for each in found if "error" not in each]
-    lines = [line for each in explained for line in each.lines()]
+    lines = [line for each in explained for line in each.lines(zone)]
     show_lines([*lines, *(Text(visible(each["error"])) for each in found if "error" in each)])
 
 
@@ -207,9 +218,10 @@ def explain(who: str, config: Path, target: str | None, as_json: bool) -> None:
 @json_option
 def runs(count: int, config: Path, target: str | None, as_json: bool) -> None:
     """The last N runs of each target, the newest first."""
+    from syncd.report.moments import second
     from syncd.report.text import table
 
-    heads = ask(config, "runs", target=target, count=count)
+    heads, zone = answered(config, "runs", target=target, count=count)
     if as_json:
         answer(heads)
         return
@@ -218,7 +230,7 @@ def runs(count: int, config: Path, target: str | None, as_json: bool) -> None:
             head["run"],
             head["target"],
             head["kind"],
-            f"{_moment(head['started']):%Y-%m-%d %H:%M:%S}",
+            second(_moment(head["started"]), zone),
             _results(head),
             head["summary"]["held"],
             head["summary"]["drift"],
@@ -230,7 +242,7 @@ def runs(count: int, config: Path, target: str | None, as_json: bool) -> None:
         for found in heads
         for head in found
     ]
-    columns = ("run", "target", "kind", "started (UTC)", "outcomes", "held", "drift", "problems", "requests", "took")
+    columns = ("run", "target", "kind", "started", "outcomes", "held", "drift", "problems", "requests", "took")
     show_lines([table((*columns, "error"), cells)])
 
 
@@ -246,7 +258,7 @@ def show(number: int, config: Path, form: str, output: Path | None, as_json: boo
     from syncd.report.text import run_lines
 
     form = form_of(form, as_json)
-    found = ask(config, "show", run=number)
+    found, zone = answered(config, "show", run=number)
     run = Run.from_json(found)
     if output is not None:
         write(output, [run])
@@ -255,6 +267,17 @@ def show(number: int, config: Path, form: str, output: Path | None, as_json: boo
     elif output is not None:
         click.echo(f"written to {output}")
     elif form == "text":
-        show_lines(list(run_lines(run, rest_on_a_terminal())))
+        show_lines(list(run_lines(Run.from_json(_in_zone(found, zone)), rest_on_a_terminal())))
     else:
         click.echo(written(form, [run]), nl=False)
+
+
+def _in_zone(run: dict[str, Any], zone: tzinfo) -> dict[str, Any]:
+    """Return a run whose reasons name their moments in a zone; they are kept in UTC."""
+    from syncd.report.moments import localized
+
+    def shown(each: dict[str, Any]) -> dict[str, Any]:
+        return each | {"reason": localized(each["reason"], zone)}
+
+    kinds = ("changes", "held", "rejected")
+    return run | {kind: [shown(each) for each in run[kind]] for kind in kinds if kind in run}

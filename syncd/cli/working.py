@@ -34,6 +34,8 @@ from syncd.cli.shared import (
 from syncd.errors import PlanFileError
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from rich.text import Text
 
     from syncd.core.model import Json
@@ -112,7 +114,7 @@ def plan(
     with state_of(setup) as state, following() as progress:
         targets = setup.chosen(target)
         planned = make_plans(setup, state, targets, progress, who, full=full)
-        shown = [_shown(each, state) for each in planned]
+        shown = [_shown(each, state, setup.settings.schedule.zone) for each in planned]
     return _show_plans(shown, output, form)
 
 
@@ -181,7 +183,7 @@ _SUMMARY = 1
 """Lines of a plan that are shown when the whole is written to a file."""
 
 
-def _shown(planned: Planned, state: StateFile) -> Shown:
+def _shown(planned: Planned, state: StateFile, zone: tzinfo) -> Shown:
     """Return a plan with what the state file says beside it."""
     from rich.text import Text
 
@@ -195,9 +197,9 @@ def _shown(planned: Planned, state: StateFile) -> Shown:
         remarks.append(Text(f"  {said}", style="yellow"))
     stop, paused = state.snapshot(name).stop, state.snapshot(name).paused
     if stop is not None and planned.discovered is None:
-        remarks.append(Text(f"  {visible(stop_sentence(stop.cause, stop.reason, stop.since))}", style="bold red"))
+        remarks.append(Text(f"  {visible(stop_sentence(stop.cause, stop.reason, stop.since, zone))}", style="bold red"))
     if paused is not None:
-        remarks.append(Text(f"  {visible(pause_sentence(paused.by, paused.since))}", style="bold red"))
+        remarks.append(Text(f"  {visible(pause_sentence(paused.by, paused.since, zone))}", style="bold red"))
     return Shown(planned.plan, str(planned.failure) if planned.failure else "", remarks)
 
 

@@ -77,7 +77,7 @@ def perform(
         each.token()  # before anything is done
     if job.kind == "relink":
         return relink(setup, state, targets, progress)
-    demand_not_paused(state, [target.name for target in targets])
+    demand_not_paused(state, [target.name for target in targets], setup.settings.schedule.zone)
     if job.plans:
         plans = with_recovery_failures(job.ready(setup), recover(state, targets))
         return carry_out_all(plans, state, progress, shutdown, ended)

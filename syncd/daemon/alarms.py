@@ -1,4 +1,4 @@
-"""When what is due: one alarm for all targets of one schedule, and one each hour. Runs nothing itself."""
+"""The alarms: one for all targets of one schedule, and one each hour. Carries out nothing itself."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from syncd.settings import Settings
 
 _HOURLY: Final = "hourly"
 _ALWAYS: Final[dict[str, Any]] = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
-"""What is late is done all the same, and once."""
+"""A late alarm rings all the same, and once."""
 
 
 class Alarms:
-    """The alarms of one configuration. `ring` is called with the names of targets and whether they are read whole."""
+    """The alarms of one configuration. `ring` takes the names of targets and whether the targets are read whole."""
 
     def __init__(
         self, ring: Callable[[list[str], bool], Awaitable[None]], hourly: Callable[[], Awaitable[None]]
@@ -30,7 +30,7 @@ class Alarms:
         self.scheduler = AsyncIOScheduler(timezone=UTC)
 
     def set(self, settings: Settings) -> None:
-        """Have the alarms of a configuration, and no others; those that stay keep their time."""
+        """Set the alarms of a configuration, and remove all others. An alarm that was set already keeps its time."""
         zone, jitter = settings.schedule.timezone, settings.schedule.jitter
         wanted: dict[tuple[str, str], list[str]] = {}
         for target in settings.target:
@@ -55,9 +55,9 @@ class Alarms:
             self.scheduler.add_job(self._hourly, "interval", hours=1, id=_HOURLY, **_ALWAYS)
 
     def set_anew(self, settings: Settings) -> list[tuple[list[str], bool]]:
-        """Set every alarm from now on, after the clock has jumped; return what was missed, as `ring` takes it.
+        """Set every alarm from now on, after the clock has jumped; return the missed ones, as arguments of `ring`.
 
-        A duration counts from when its alarm was set: were it kept, it might ring years from now.
+        A duration counts from when its alarm was set: if that alarm were kept, it might ring years from now.
         """
         now = datetime.now(UTC)
         missed = [alarm.args for alarm in self.all() if alarm.next_run_time is not None and alarm.next_run_time <= now]
@@ -66,7 +66,7 @@ class Alarms:
         return missed
 
     def all(self) -> list[Alarm]:
-        """Return those by which targets are due."""
+        """Return the alarms by which targets are due."""
         return [alarm for alarm in self.scheduler.get_jobs() if alarm.id != _HOURLY]
 
     def next_of(self, target: str) -> dict[str, Json]:

@@ -1,6 +1,6 @@
-"""The control API: HTTP and JSON over the Unix socket, for the commands and for whoever else may.
+"""The control API: HTTP and JSON over the Unix socket, for the commands and for other callers that have the right.
 
-POST /v1/status {"target": "lucid"}        every operation of `syncd.operations`; what only reads also as
+POST /v1/status {"target": "lucid"}        every operation of `syncd.operations`; one that only reads also as
 GET  /v1/status?target=lucid
 POST /v1/jobs {"kind": "resync"}           a line of JSON for each event, the last one `end` or `error`
 POST /v1/reload, GET /v1/daemon
@@ -35,17 +35,17 @@ _LARGEST: Final = 512 * 2**20
 
 
 Handler = Callable[[Request, str], Awaitable[Response]]
-"""Answers a request of somebody, by login name, who may ask."""
+"""Answers a request of a caller with the right to ask, given by login name."""
 
 
 class Control(Protocol):
-    """What the daemon does for those who ask."""
+    """The daemon, as the API needs it."""
 
     def answer(self, operation: str, asked: BaseModel, by: str) -> Json:
         """Answer an operation; called in a thread. Raises SyncdError."""
 
     def answered(self, operation: str, asked: BaseModel) -> None:
-        """An operation that writes was answered: see what follows. Called in the event loop."""
+        """Do what follows from an operation that writes and was answered. Called in the event loop."""
 
     def follow(self, job: Job, by: str) -> AsyncIterator[Json]:
         """Have a job done, and say how far it is; the last event is `end` or `error`."""
@@ -58,7 +58,7 @@ class Control(Protocol):
 
 
 class PeerProtocol(H11Protocol):
-    """Hands over who has connected, as `request.state.peer`."""
+    """Puts the caller into `request.state.peer`."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -87,7 +87,7 @@ def application(control: Control, rights: Rights) -> Starlette:
 
 
 def _guarded(handler: Handler, name: str, rights: Rights) -> Callable[[Request], Awaitable[Response]]:
-    """Let only those ask who may, and turn what goes wrong into an answer that says so."""
+    """Refuse a caller without the right to ask, and turn errors into answers."""
 
     async def guarded(request: Request) -> Response:
         peer: Peer | None = getattr(request.state, "peer", None)
@@ -106,7 +106,7 @@ def _guarded(handler: Handler, name: str, rights: Rights) -> Callable[[Request],
 
 
 def _who(request: Request, peer: Peer) -> str:
-    """Return the caller's login name; root says whom it is for, when it was called by sudo."""
+    """Return the caller's login name; root names the person behind sudo."""
     behind = request.headers.get(BEHIND, "")
     return behind if behind and peer.uid == 0 else peer.name
 

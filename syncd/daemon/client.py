@@ -1,4 +1,4 @@
-"""Asking the daemon, over its Unix socket: HTTP and JSON, one connection for each question."""
+"""Asks the daemon over its Unix socket: HTTP and JSON, one connection for each question."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from syncd.core.model import Json
 from syncd.errors import DaemonError, LeaseHeld, SyncdError
 
 BEHIND: Final = "Syncd-Behind"
-"""The header in which root says who called sudo."""
+"""The header in which root names the person behind sudo."""
 _PATIENCE: Final = 30.0
-"""Seconds that an answer may take; whoever follows a run hears something every few seconds."""
+"""Seconds that an answer may take; a follower of a run hears something every few seconds."""
 
 
 class Follower(Protocol):
-    """Who is told how far a run is, as `syncd.cli.progress.TerminalProgress` is."""
+    """Shows the progress of a run, as `syncd.cli.progress.TerminalProgress` does."""
 
     def pulled(self, people: int) -> None: ...
     def reading(self, target: str) -> None: ...
@@ -32,7 +32,7 @@ class Follower(Protocol):
 
 
 class Daemon:
-    """The daemon behind a socket. Every method raises DaemonError when it can't be asked, and whatever it refuses."""
+    """The daemon behind a socket. Every method raises DaemonError when it can't be asked, and what it refuses with."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -47,7 +47,7 @@ class Daemon:
             return _understood(response)
 
     def follow(self, job: Mapping[str, Json], progress: Follower | None, behind: str = "") -> list[Json]:
-        """Have a job done, and return its runs, or plans, when it has ended; whoever leaves before doesn't end it."""
+        """Have a job done; return its runs, or plans, when it has ended. It goes on when its follower leaves."""
         with self._sent("jobs", job, behind) as response:
             if response.status != 200:
                 _understood(response)

@@ -1,4 +1,4 @@
-"""Noticing that the clock was set, or that the machine slept: what is due comes neither in a storm nor not at all."""
+"""Notices that the clock was set or the machine slept, so that alarms ring neither in a storm nor not at all."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""What may be asked from elsewhere: does it live, is it well, and its figures. Nothing of people; nothing is told."""
+"""Answers on the network: whether the daemon lives, whether it is ready, and its metrics. Shows nothing of people."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import orjson
 from prometheus_client import CollectorRegistry
@@ -12,6 +13,33 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+
+from syncd.core.model import Json
+from syncd.notify.lasting import FAULT, SOURCE
+
+_INCIDENTS: Final = {SOURCE: "the source can't be read", FAULT: "runs fail"}
+"""Incidents that keep the daemon from being ready; a token that will expire does not."""
+
+
+def reasons_against_ready(rows: Sequence[Json] | None, *, first_is_over: bool, refused: bool) -> list[str]:
+    """Return in words why the daemon is not ready.
+
+    `rows`: what `syncd status --json` has of each target, None where the state file can't be used. `refused`: a
+    configuration was.
+    """
+    wrong = set() if first_is_over else {"the first run has not ended"}
+    if rows is None:
+        wrong.add("the state file can't be used")
+    for row in rows or ():
+        if stopped := row["stopped"]:
+            wrong.add(f"{row['target']} is stopped ({stopped['cause']})")
+        if row["paused"]:
+            wrong.add(f"{row['target']} is paused")
+        kinds = {each["kind"] for each in row["incidents"]}
+        wrong |= {words for kind, words in _INCIDENTS.items() if kind in kinds}
+    if refused:
+        wrong.add("a configuration was refused")
+    return sorted(wrong)
 
 
 def application(registry: CollectorRegistry, wrong: Callable[[], list[str]]) -> Starlette:

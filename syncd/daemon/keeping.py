@@ -1,13 +1,15 @@
-"""The reports that the daemon keeps: a page for each run that changed something, or holds something else."""
+"""The reports that the daemon keeps: a page for each run that changed something, or whose holds are others."""
 
 from __future__ import annotations
 
 import os
 import re
 from pathlib import Path
+from typing import Self
 
 from syncd.core.plan import Run
 from syncd.report.html import page
+from syncd.settings.build import Setup
 
 
 class Reports:
@@ -17,10 +19,15 @@ class Reports:
         self._folder = folder
         self._most = most
         self._held: dict[str, frozenset[str]] = {}
-        """By target, what the last report showed as held."""
+        """By target, the ids of the changes that were held last."""
+
+    @classmethod
+    def of(cls, setup: Setup) -> Self:
+        """Return the reports of a configuration."""
+        return cls(setup.reports, setup.settings.reports.keep)
 
     def keep(self, run: Run) -> Path | None:
-        """Write the report of a run that is worth one, and let the oldest go; return where it is. Raises OSError."""
+        """Write the report of a run that is worth one, and delete the oldest; return the path. Raises OSError."""
         target, held = run.plan.target, frozenset(each.id for each in run.plan.held)
         before = self._held.get(target, frozenset())
         self._held[target] = held

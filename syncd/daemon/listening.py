@@ -1,11 +1,12 @@
-"""Where the daemon listens: its socket's path, the network's address where one is configured, and the servers there."""
+"""Where the daemon listens: its socket, the network address where one is configured, and the servers on them."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,24 @@ class Server(uvicorn.Server):
 
     def capture_signals(self) -> Any:
         return nullcontext()
+
+
+class Servers:
+    """The servers of one daemon."""
+
+    def __init__(self) -> None:
+        self._serving: list[tuple[Server, asyncio.Task[None]]] = []
+
+    def begin(self, server: Server, channel: socket.socket) -> None:
+        """Let a server answer on a socket."""
+        self._serving.append((server, asyncio.get_running_loop().create_task(server.serve([channel]))))
+
+    async def end(self, seconds: float) -> None:
+        """Answer nothing more; answers that go on have so many seconds to end."""
+        for server, _ in self._serving:
+            server.should_exit = True
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*(serving for _, serving in self._serving)), seconds)
 
 
 def _config(app: Callable[..., Awaitable[None]], protocol: Any) -> uvicorn.Config:

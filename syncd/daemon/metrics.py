@@ -1,7 +1,7 @@
-"""Figures for Prometheus: counters fed by what runs came to, gauges read from where things stand when somebody asks.
+"""Metrics for Prometheus: counters fed by the results of runs, gauges read from the status when they are scraped.
 
-Every series of a configured target exists from the start, so that the first failure is a change; labels are names of
-ours, never of people.
+Every series of a configured target exists from the start, so that the first failure is a change. Labels are names that
+syncd or the configuration gives, never names of people.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SECONDS: Final = (0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
 
 
 def end_of(run: Run) -> str:
-    """Say in a word how a run ended: `stopped` (the target as a whole), `failed` (changes of it), `held`, or `ok`."""
+    """Return in a word how a run ended: `stopped` (the target as a whole), `failed` (some changes), `held` or `ok`."""
     if run.error:
         return "stopped"
     if any(outcome.result is not Result.APPLIED for outcome in run.outcomes):
@@ -41,11 +41,11 @@ def end_of(run: Run) -> str:
 
 
 class Metrics:
-    """All figures of one daemon. Any thread may feed them."""
+    """All metrics of one daemon. Any thread may feed them. It has a field for each: that is the list of them."""
 
     def __init__(self, statuses: Callable[[], Sequence[Json]]) -> None:
-        """`statuses` returns what `syncd status --json` does, one for each target; called when somebody asks."""
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # as many series again, and nobody asks for them
+        """`statuses` returns what `syncd status --json` does, one for each target; called at each scrape."""
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # as many series again, which nobody reads
         self.registry = CollectorRegistry()
         self._lock = threading.Lock()
         self._targets: set[str] = set()
@@ -92,7 +92,7 @@ class Metrics:
         self.registry.register(_Status(statuses))
 
     def know(self, targets: Iterable[str]) -> None:
-        """Have series for these targets, and for no others."""
+        """Keep series for these targets, and for no others."""
         with self._lock:
             names = set(targets)
             for gone in self._targets - names:
@@ -135,11 +135,11 @@ class Metrics:
             self.succeeded(target, kind, now)
 
     def succeeded(self, target: str, kind: str, when: datetime) -> None:
-        """Note when a run last ended well."""
+        """Note when a run of a kind last ended well."""
         self.success.labels(target, kind).set(when.timestamp())
 
     def did(self, progress: CycleProgress) -> None:
-        """Count what a cycle's requests came to and how long its phases took."""
+        """Count the requests of a cycle and the seconds of its phases."""
         for (phase, target), seconds in progress.timings.items():
             if phase == "pull":
                 self.pulls.observe(seconds)
@@ -154,7 +154,7 @@ class Metrics:
                 self.waits.labels(target).inc(progress.waited[target])
 
     def source(self, *, failed: bool, now: datetime) -> None:
-        """Note whether the source could be read, or was found to be what it was."""
+        """Note whether the source could be read, or was found unchanged."""
         self.source_failing.set(failed)
         if failed:
             self.pull_failures.inc()
@@ -163,7 +163,7 @@ class Metrics:
 
 
 class _Status(Collector):
-    """Where things stand, as gauges."""
+    """The status of each target, as gauges."""
 
     def __init__(self, statuses: Callable[[], Sequence[Json]]) -> None:
         self._statuses = statuses
@@ -177,7 +177,7 @@ class _Status(Collector):
         yield info
         try:
             rows = self._statuses()
-        except StateError:  # what is counted must be seen all the more
+        except StateError:  # the counters must be seen all the more
             rows = None
         yield GaugeMetricFamily("syncd_state_failing", "1 while the state file can't be used.", value=rows is None)
         yield from self._of(rows or [])

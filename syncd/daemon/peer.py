@@ -1,4 +1,4 @@
-"""Who is at the other end of a Unix socket, as the kernel says: process, user and groups."""
+"""The caller at the other end of a Unix socket, as the kernel names it: process, user and groups."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Peer:
 
 
 def peer_of(connection: socket.socket) -> Peer:
-    """Return who is at the other end."""
+    """Return the caller."""
     size = struct.calcsize("3i")
     groups: tuple[int, ...] = ()
     pid, uid, gid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
@@ -55,7 +55,7 @@ def peer_of(connection: socket.socket) -> Peer:
 
 @dataclass(frozen=True)
 class Rights:
-    """Who may ask: root, the daemon's own user, and a group's members where there is that group."""
+    """The callers that may ask: root, the daemon's own user, and the members of a group where that exists."""
 
     group: int | None
 
@@ -75,7 +75,7 @@ class Rights:
 def listen(path: Path, rights: Rights) -> socket.socket:
     """Return a listening socket of mode 0660 and the group's, or 0600 where there is none.
 
-    What a daemon that was killed left there is taken away. Raises DaemonError, also where another one listens.
+    A socket that a killed daemon left there is removed. Raises DaemonError, also where another daemon listens.
     """
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -104,6 +104,6 @@ def listen(path: Path, rights: Rights) -> socket.socket:
 
 
 def _answers(path: Path) -> bool:
-    """Return whether a socket's file is more than what somebody who was killed has left behind."""
+    """Return whether a process listens on a socket; a killed daemon leaves its file behind."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel, reachable(path) as address:
         return channel.connect_ex(address) != ECONNREFUSED

@@ -1,4 +1,4 @@
-"""How far a cycle is: told by its thread, read by the event loop, which never waits for it."""
+"""The progress of a cycle: written by its thread, and read by the event loop, which never waits for it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Push:
 
 @dataclass
 class Told:
-    """What one follower has been told."""
+    """The progress that one follower knows of."""
 
     phase: Json = None
     done: dict[str, int] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class CycleProgress(Progress):
         self.timings: dict[tuple[str, str], float] = {}
         """Seconds by phase and target (`pull` is of all targets: "")."""
         self.answers: dict[str, Counter[tuple[str, int]]] = defaultdict(Counter)
-        """By target, what requests came to, by method and status."""
+        """Requests by target, and by method and status."""
         self.retries: Counter[str] = Counter()
         self.waited: dict[str, float] = defaultdict(float)
         """Seconds that requests to a target waited."""
@@ -89,7 +89,7 @@ class CycleProgress(Progress):
     # -- read by the event loop ------------------------------------------------------------------
 
     def news(self, told: Told) -> list[Json]:
-        """Return what has happened since a follower was last told, as events."""
+        """Return as events what is new for a follower, who knows of it from then on."""
         events = []
         with self._lock:
             pushes = {target: (push.changes, push.done) for target, push in self._pushes.items()}

@@ -1,6 +1,7 @@
-"""Whose turn it is: what is due by the schedule, what people have asked for, and what may begin now.
+"""The queue of cycles: targets that are due by the schedule, requests of people, and which of them may begin now.
 
-Never two cycles of one target; what is due together shares one pull; what is due twice is done once. Pure.
+Never two cycles of one target. Targets that are due together share one pull. A target that is due twice has one cycle.
+Pure.
 """
 
 from __future__ import annotations
@@ -11,40 +12,40 @@ from dataclasses import dataclass, field
 
 @dataclass(eq=False)
 class Turn:
-    """One cycle that is to be begun. `asked`: by a person, for exactly this; else by the schedule."""
+    """One cycle that is to begin. `asked`: the request of a person; None: it is due by the schedule."""
 
     targets: tuple[str, ...]
     full: frozenset[str] = frozenset()
-    """Which of the targets are read whole."""
+    """The targets that are read whole."""
     asked: object = None
     left: set[str] = field(init=False)
-    """The targets that it is not done with."""
+    """The targets whose run has not ended."""
 
     def __post_init__(self) -> None:
         self.left = set(self.targets)
 
 
 class RunQueue:
-    """Decides what begins when; does nothing itself."""
+    """Decides which cycle begins when; carries out nothing."""
 
     def __init__(self) -> None:
         self._due: dict[str, bool] = {}
         self._asked: list[Turn] = []
         self._busy: dict[str, Turn] = {}
         self.paused: set[str] = set()
-        """Targets that nothing is done about by the schedule."""
+        """Targets for which the schedule begins nothing."""
 
     def due(self, targets: Iterable[str], *, full: bool) -> None:
-        """Let targets have their turn as soon as they can; a full resync is worth a plain one."""
+        """Let targets have a turn as soon as they are free. A full resync stands for a plain sync as well."""
         for target in targets:
             self._due[target] = full or self._due.get(target, False)
 
     def ask(self, turn: Turn) -> None:
-        """Let what a person asked for have its turn as soon as its targets are free, before what is due."""
+        """Let a request begin as soon as its targets are free, before what is due by the schedule."""
         self._asked.append(turn)
 
     def next(self) -> list[Turn]:
-        """Return what may begin now, and let it have its targets."""
+        """Return the turns that may begin now; their targets are busy from now on."""
         turns = []
         waited_for: set[str] = set()
         for turn in list(self._asked):
@@ -66,28 +67,28 @@ class RunQueue:
         return turn
 
     def free(self, turn: Turn, target: str | None = None) -> None:
-        """A turn is done with one target, or with all of them."""
+        """Note that a turn is done with one target, or with all of them."""
         for each in [target] if target is not None else list(turn.left):
             turn.left.discard(each)
             if self._busy.get(each) is turn:
                 del self._busy[each]
 
     def withdraw(self, asked: object) -> None:
-        """Let go of what was asked for and has not begun."""
+        """Remove a request that has not begun."""
         self._asked = [turn for turn in self._asked if turn.asked is not asked]
 
     def forget(self, known: Collection[str]) -> None:
-        """Only these targets are configured from now on."""
+        """Forget every target but these: only these are configured from now on."""
         self._due = {target: full for target, full in self._due.items() if target in known}
         self.paused &= set(known)
 
     @property
     def busy(self) -> dict[str, Turn]:
-        """By target, what goes on."""
+        """The turn that goes on, by target."""
         return dict(self._busy)
 
     def before(self, turn: Turn) -> list[str]:
-        """Return the targets of a turn that something else is at work on, or was asked for earlier."""
+        """Return the targets of a turn that are busy, or that an earlier request waits for."""
         earlier = self._asked[: self._asked.index(turn)] if turn in self._asked else []
         others = set(self._busy).union(*(each.left for each in earlier))
         return sorted(others & set(turn.targets))

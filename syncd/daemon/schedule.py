@@ -1,4 +1,4 @@
-"""When runs are due: the configuration's cron lines and durations as triggers of APScheduler. Pure.
+"""Schedules: cron lines and durations of the configuration as triggers of APScheduler. Pure.
 
 Cron is meant as crontab(5) has it, which differs from APScheduler in three things: Sunday is 0 and 7, a step may
 go beyond its field's end, and where both the day of the month and the weekday are restricted, either is enough.

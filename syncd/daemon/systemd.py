@@ -1,4 +1,4 @@
-"""Talking to systemd: ready, what goes on, alive (sd_notify(3)). Says nothing where systemd didn't start us."""
+"""Tells systemd that the daemon is ready, what goes on, and that it is alive (sd_notify(3)). Says nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from time import CLOCK_MONOTONIC, clock_gettime
+from typing import Final
+
+_LONGEST: Final = 1000
+"""Characters of a status line: systemd drops a datagram of more than 4096 bytes, and a terminal shows few of them."""
 
 
 class Systemd:
-    """The service manager, as far as it wants to hear of us."""
+    """The service manager. `watchdog`: seconds within which it wants to hear of the daemon; None: it doesn't."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
@@ -18,30 +22,30 @@ class Systemd:
         for_us = environment.get("WATCHDOG_PID", "") in ("", str(os.getpid()))
         every = environment.get("WATCHDOG_USEC", "")
         self.watchdog: float | None = int(every) / 1_000_000 if every.isdecimal() and for_us else None
-        """Seconds within which it wants to hear that we are alive; None: it doesn't."""
         self._status = ""
 
     def ready(self) -> None:
-        """Everything listens, and the schedule runs."""
+        """Say that everything listens and the schedule runs."""
         self._tell("READY=1")
 
     def reloading(self) -> None:
-        """The configuration is being read again; `ready` follows."""
+        """Say that the configuration is being read again; `ready` follows."""
         self._tell(f"RELOADING=1\nMONOTONIC_USEC={int(clock_gettime(CLOCK_MONOTONIC) * 1_000_000)}")
 
     def stopping(self, within: float) -> None:
-        """We were told to stop, and are about to; it may take so many seconds, however few the unit allows."""
+        """Say that the daemon is about to stop. It may take so many seconds, however few the unit allows."""
         self._tell(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={round(within * 1_000_000)}")
 
     def alive(self) -> None:
-        """The event loop turns."""
+        """Say that the event loop turns."""
         self._tell("WATCHDOG=1")
 
     def status(self, sentence: str) -> None:
         """Say what goes on, in a line, where that has changed."""
         if sentence != self._status:
             self._status = sentence
-            self._tell("STATUS=" + " ".join(sentence.split()))
+            line = " ".join(sentence.split())
+            self._tell(f"STATUS={line if len(line) <= _LONGEST else line[: _LONGEST - 1] + '…'}")
 
     def _tell(self, what: str) -> None:
         if not self._address:

@@ -1,4 +1,4 @@
-"""What the ways to reach people have in common: a name, sending one notice, and how they say that it didn't work."""
+"""The interface of all channels: a name, sending one notice, and the error for a notice that was not taken."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from syncd.notify.notice import Notice
 
 
 class Undelivered(Exception):
-    """A notice was not taken, or nobody can say; `str()` of it says why, and holds no secret.
+    """A notice was not taken, or that is unknown. `str()` says why, and holds no secret.
 
-    `retry_after`: seconds for which the other side asks to be left alone, 0 where it doesn't.
+    `retry_after`: seconds for which the other side asks to be left alone; 0 where it doesn't ask.
     """
 
     def __init__(self, problem: str, *, retry_after: float = 0.0) -> None:
@@ -25,14 +25,14 @@ class Channel(Protocol):
 
     @property
     def name(self) -> str:
-        """`webhook` or `email`: what the outbox remembers deliveries by."""
+        """`webhook` or `email`: the outbox remembers deliveries by it."""
 
     async def send(self, notice: Notice) -> None:
-        """Deliver one notice. Raises Undelivered; ends within a time that it knows itself."""
+        """Deliver one notice, within a time of the channel's own. Raises Undelivered."""
 
 
 def trusting(ca_file: Path | None) -> ssl.SSLContext:
-    """Return what verifies a server's certificate and name: by the system's authorities, or those of a file.
+    """Return the TLS context that verifies a server by the system's authorities, or by those of a file.
 
     Raises Undelivered where the file can't be used. It is read each time, for it may be renewed.
     """

@@ -1,8 +1,9 @@
-"""From checked settings to the ways by which people are told. Secrets are read when something is sent."""
+"""From checked settings to channels. Secrets are read when a notice is sent."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, tzinfo
 from pathlib import Path
 
 from syncd.notify.channel import Channel
@@ -11,14 +12,17 @@ from syncd.settings.sections import Secret
 from syncd.settings.values import user_and_password, webhook_url
 
 
-def channels(settings: NotifySettings, file: Path, hostname: str) -> list[Channel]:
-    """Return the configured ways to reach people; paths are relative to the configuration file's folder."""
+def channels(settings: NotifySettings, file: Path, hostname: str, zone: tzinfo = UTC) -> list[Channel]:
+    """Return the configured channels; paths are relative to the configuration file's folder.
+
+    `zone`: that of the moments in e-mails.
+    """
     base = file.resolve().parent
     found: list[Channel] = []
     if settings.webhook is not None:
         found.append(_webhook(settings.webhook, base))
     if settings.email is not None:
-        found.append(_mail(settings.email, base, hostname))
+        found.append(_mail(settings.email, base, hostname, zone))
     return found
 
 
@@ -47,7 +51,7 @@ def _webhook(settings: WebhookSettings, base: Path) -> Channel:
     return Webhook(address, ca_file=ca_file, proxy=settings.proxy or "", proxy_auth=proxy_auth)
 
 
-def _mail(settings: EmailSettings, base: Path, hostname: str) -> Channel:
+def _mail(settings: EmailSettings, base: Path, hostname: str, zone: tzinfo) -> Channel:
     from syncd.notify.mail import Mail, MailServer
 
     server = MailServer(
@@ -58,7 +62,7 @@ def _mail(settings: EmailSettings, base: Path, hostname: str) -> Channel:
         _password(settings.password, base) if settings.password is not None else None,
         base / settings.ca_file if settings.ca_file else None,
     )
-    return Mail(server, settings.sender, settings.to, hostname=hostname)
+    return Mail(server, settings.sender, settings.to, hostname=hostname, zone=zone)
 
 
 def _password(secret: Secret, base: Path) -> Callable[[], str]:

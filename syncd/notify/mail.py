@@ -1,6 +1,6 @@
-"""Sends notices as e-mail over SMTP. Encrypted, and the server's certificate verified, unless it is this machine.
+"""Sends notices as e-mail over SMTP, encrypted and with a verified certificate unless the server is this machine.
 
-SMTP is spoken by a thread of its own, which nobody waits for when syncd ends.
+A thread of its own speaks SMTP, and nobody waits for it when syncd ends.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Final, Literal
@@ -35,7 +36,7 @@ _WORDS: Final = 200
 
 @dataclass(frozen=True)
 class MailServer:
-    """Who takes the e-mail. `password` is asked for each time, and raises ValueError with what is wrong."""
+    """The server that takes the e-mail. `password` is called each time, and may raise ValueError."""
 
     host: str
     port: int
@@ -57,6 +58,7 @@ class Mail:
         to: Sequence[str],
         *,
         hostname: str,
+        zone: tzinfo = UTC,
         silence: float = _SECONDS,
         deadline: float = _DEADLINE,
     ) -> None:
@@ -64,12 +66,13 @@ class Mail:
         self._sender = sender
         self._to = list(to)
         self._hostname = hostname
+        self._zone = zone
         self._silence = silence
         self._deadline = deadline
 
     async def send(self, notice: Notice) -> None:
-        """Send one notice. Raises Undelivered; whoever was refused as one of several is only named in the log."""
-        message = email(notice, self._sender, self._to, self._hostname)
+        """Send one notice. Raises Undelivered; one refused recipient of several is only named in the log."""
+        message = email(notice, self._sender, self._to, self._hostname, self._zone)
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = loop.create_future()
         conversation = _Conversation(self._server, self._sender, self._to, message, self._hostname, self._silence)

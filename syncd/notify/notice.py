@@ -1,7 +1,7 @@
 """One message to people, and how it reads as JSON of a webhook and as an e-mail. Pure.
 
-Names and reasons come from directories and endpoints, and are hostile: what moves the cursor, turns a line around, is
-markup or calls a whole channel is defused wherever a person reads it. The facts, for programs, are as they are.
+Names and reasons come from directories and endpoints, and are hostile. Control and bidi characters, markup and calls of
+a whole channel are defused wherever a person reads them. The facts are for programs, and stay as they are.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -20,6 +20,7 @@ from typing import Final, Self
 from syncd.core.digest import fingerprint
 from syncd.core.model import Json
 from syncd.core.plan import timestamp
+from syncd.report.moments import second
 from syncd.report.words import visible
 
 _LINE: Final = 500
@@ -30,7 +31,7 @@ _TEXT: Final = 30_000
 _COLUMNS: Final = 78
 """RFC 5322 section 2.1.1."""
 _CALLS: Final = re.compile(r"@(?=(?:channel|all|here|everyone)\b)", re.IGNORECASE)
-"""What rings for everybody in Slack, Mattermost or Discord, also without markup."""
+"""Calls of a whole channel in Slack, Mattermost or Discord, which need no markup."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Notice:
     id: str
     at: datetime
     kind: str
-    """What it is about: `source_down`, `changes_held`, …; the `event` of the webhook."""
+    """The `event` of the webhook: `source_down`, `changes_held`, …"""
     target: str
     """"" where it concerns no single one."""
     title: str
@@ -82,11 +83,26 @@ class Notice:
         )
 
 
-def digest_of(notices: Sequence[Notice], at: datetime) -> Notice:
-    """Return one notice that says all that these say; its facts hold each of them, with its own id."""
+@dataclass(frozen=True, slots=True)
+class Composer:
+    """Composes the notices of one moment and one host; `zone` is that of the moments in their lines."""
+
+    now: datetime
+    hostname: str
+    zone: tzinfo
+
+    def notice(self, kind: str, target: str, title: str, lines: Iterable[str], facts: Mapping[str, Json]) -> Notice:
+        return Notice.of(kind, target, title, lines, facts, self.now, self.hostname)
+
+
+def digest_of(notices: Sequence[Notice], at: datetime, zone: tzinfo = UTC) -> Notice:
+    """Return one notice with the text of all these; its facts hold each of them, with its own id.
+
+    `zone`: that of the moments in its lines.
+    """
     lines = []
     for notice in notices:
-        lines.append(f"{timestamp(notice.at)}  {notice.title}")
+        lines.append(f"{second(notice.at, zone)}  {notice.title}")
         lines += [f"    {line}" for line in notice.lines]
     id_ = fingerprint([notice.id for notice in notices]).hex()
     title = f"{len(notices)} notices in one: there were more than may be sent in an hour"
@@ -108,7 +124,7 @@ def _for_programs(notice: Notice) -> dict[str, Json]:
 
 
 def webhook_body(notice: Notice) -> dict[str, Json]:
-    """Return what is posted: `text` is what Slack shows (and whatever takes its format), the rest is for programs."""
+    """Return the body of the post: Slack, and services that take its format, show `text`; the rest is for programs."""
     shown: list[str] = []
     length = 0
     for line in map(_defused, (notice.title, *notice.lines)):
@@ -129,33 +145,32 @@ def _defused(line: str) -> str:
 # -- for a mailbox -----------------------------------------------------------------------------------
 
 
-def email(notice: Notice, sender: str, to: Sequence[str], host: str) -> EmailMessage:
+def email(notice: Notice, sender: str, to: Sequence[str], host: str, zone: tzinfo = UTC) -> EmailMessage:
     """Return the e-mail: plain text, with the notice's id as its Message-ID, and marked as nobody's to answer."""
     message = EmailMessage(policy=SMTP)
     message["Subject"] = email_subject(notice)
     message["From"] = Address("syncd", addr_spec=sender)
     message["To"] = [Address(addr_spec=each) for each in to]
-    message["Date"] = format_datetime(notice.at)
+    message["Date"] = format_datetime(notice.at.astimezone(zone))
     message["Message-ID"] = f"<{notice.id}@{re.sub(r'[^A-Za-z0-9.-]', '-', host) or 'localhost'}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834 section 5: no notice of absence comes back
     message["X-Syncd-Event"] = re.sub(r"[^a-z_]", "-", notice.kind)
-    message.set_content(email_text(notice), charset="utf-8", cte="quoted-printable")
+    message.set_content(email_text(notice, zone), charset="utf-8", cte="quoted-printable")
     return message
 
 
 def email_subject(notice: Notice) -> str:
-    """Return the title as one line: what could end a header and begin another is an escape in it."""
+    """Return the title as one line: characters that could end a header and begin another are escaped."""
     return f"[syncd] {_cut(_shown(notice.title), _TITLE)}"
 
 
-def email_text(notice: Notice) -> str:
+def email_text(notice: Notice, zone: tzinfo = UTC) -> str:
     """Return the text, its lines folded where there are blanks; no line is hidden in another."""
     paragraphs = [*_folded(notice.title), ""]
     for line in notice.lines:
         paragraphs += _folded(line)
-    at = notice.at.strftime("%Y-%m-%d %H:%M:%S")
     host = _shown(str(notice.facts.get("host", "")))
-    return "\n".join([*paragraphs, "", "-- ", f"syncd{f' at {host}' if host else ''}, {at} UTC", ""])
+    return "\n".join([*paragraphs, "", "-- ", f"syncd{f' at {host}' if host else ''}, {second(notice.at, zone)}", ""])
 
 
 def _folded(line: str) -> list[str]:
@@ -180,4 +195,4 @@ def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-__all__ = ["Notice", "digest_of", "email", "email_subject", "email_text", "webhook_body"]
+__all__ = ["Composer", "Notice", "digest_of", "email", "email_subject", "email_text", "webhook_body"]

@@ -1,7 +1,7 @@
 """Posts notices to a webhook: JSON whose `text` is what Slack shows. The address is a secret and is never repeated.
 
-TLS is verified, no redirect is followed (what is reported must not go where nobody configured), no proxy is used but a
-configured one, and no more of an answer is read than it takes to see what it is.
+TLS is verified. No redirect is followed: a report must not go to an address that nobody configured. No proxy is used
+but a configured one. Of an answer only the beginning is read.
 """
 
 from __future__ import annotations
@@ -26,16 +26,15 @@ _DEADLINE: Final = 30.0
 """… and everything together."""
 _ANSWER_BYTES: Final = 4096
 _WORDS: Final = re.compile(r"[a-z]+(?:_[a-z]+)+")
-"""How Slack says why: `channel_is_archived`. Other answers may repeat the address, which is a secret."""
+"""The form of Slack's reasons: `channel_is_archived`. Other answers may repeat the address, a secret."""
 
-# They write every request's address into the log, and it is a secret.
+# These loggers write the address of every request, and the address is a secret.
 for _name in ("httpx", "httpcore"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 class Webhook:
-    """A webhook. `url`, and the proxy's user and password, are asked for each time, and raise ValueError with a
-    sentence that holds nothing of them."""
+    """A webhook. `url` and `proxy_auth` are called for each notice; their ValueError repeats no secret."""
 
     name = "webhook"
 
@@ -106,7 +105,7 @@ def _retry_after(value: str | None) -> float:
 
 
 def _said(error: Exception) -> str:
-    """Return what went wrong in words of ours; those of the libraries may hold the address."""
+    """Return what went wrong in our own words: the messages of the libraries may hold the address."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError):

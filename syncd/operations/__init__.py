@@ -1,5 +1,8 @@
-"""What people ask of syncd and tell it, from setup and state file to JSON: the same whether a command works on the
-state file itself or asks the daemon that holds it."""
+"""The operations of people: questions (`status`, `holds`, `explain`, …) and decisions (`approve`, `pause`, …).
+
+Each goes from setup and state file to JSON. It is the same function whether a command works on the state file itself or
+asks the daemon that holds the lease. It uses no network, and renders nothing.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from syncd.store import StateFile
 
 @dataclass(frozen=True)
 class OperationContext:
-    """Where it is asked: what is configured, the open state file, who asks (a login name), and when."""
+    """What every operation works with: setup, the open state file, a person's login name, and the time."""
 
     setup: Setup
     state: StateFile
@@ -28,8 +31,8 @@ class OperationContext:
     now: datetime
 
 
-class Asking(BaseModel):
-    """What every operation takes."""
+class TargetArguments(BaseModel):
+    """The argument that every operation takes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,33 +40,33 @@ class Asking(BaseModel):
     """One target; None: all."""
 
 
-class Counting(Asking):
-    """Of how many."""
+class CountArguments(TargetArguments):
+    """How many rows are wanted."""
 
     count: Annotated[int, Field(ge=1, le=1000)] = 10
 
 
-class Numbered(Asking):
-    """Which run."""
+class RunArguments(TargetArguments):
+    """The number of a run."""
 
     run: Annotated[int, Field(ge=1, lt=2**63)]
 
 
-class Somebody(Asking):
-    """Who: a userName, e-mail, group name or source key."""
+class WhoArguments(TargetArguments):
+    """A user or group, by userName, e-mail, group name or source key."""
 
     who: Annotated[str, Field(min_length=1)]
 
 
-class Withheld(Asking):
-    """Which holds: ids or their beginnings, limits' names, or `all`."""
+class HoldArguments(TargetArguments):
+    """Holds, by ids or their beginnings, names of limits, or `all`."""
 
     holds: Annotated[list[str], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One thing that can be asked or told. `writes`: only whoever holds the lease may answer."""
+    """One operation. `writes`: only the process that holds the lease may answer."""
 
     arguments: type[BaseModel]
     answer: Callable[[OperationContext, Any], Json]
@@ -71,28 +74,30 @@ class Operation:
 
 
 OPERATIONS: Final[dict[str, Operation]] = {
-    "status": Operation(Asking, lambda at, asked: status.status(at.setup, at.state, asked.target)),
-    "runs": Operation(Counting, lambda at, asked: status.runs(at.setup, at.state, asked.target, asked.count)),
-    "show": Operation(Numbered, lambda at, asked: status.show(at.state, asked.run)),
-    "explain": Operation(Somebody, lambda at, asked: status.explain(at.setup, at.state, asked.target, asked.who)),
-    "holds": Operation(Asking, lambda at, asked: status.holds(at.setup, at.state, asked.target)),
+    "status": Operation(TargetArguments, lambda at, asked: status.status(at.setup, at.state, asked.target)),
+    "runs": Operation(CountArguments, lambda at, asked: status.runs(at.setup, at.state, asked.target, asked.count)),
+    "show": Operation(RunArguments, lambda at, asked: status.show(at.state, asked.run)),
+    "explain": Operation(WhoArguments, lambda at, asked: status.explain(at.setup, at.state, asked.target, asked.who)),
+    "holds": Operation(TargetArguments, lambda at, asked: status.holds(at.setup, at.state, asked.target)),
     "approve": Operation(
-        Withheld,
+        HoldArguments,
         lambda at, asked: decisions.approve(at.setup, at.state, asked.target, asked.holds, at.by, at.now),
         writes=True,
     ),
     "reject": Operation(
-        Withheld,
+        HoldArguments,
         lambda at, asked: decisions.reject(at.setup, at.state, asked.target, asked.holds, at.by, at.now),
         writes=True,
     ),
     "accept": Operation(
-        Somebody, lambda at, asked: decisions.accept(at.setup, at.state, asked.target, asked.who), writes=True
+        WhoArguments, lambda at, asked: decisions.accept(at.setup, at.state, asked.target, asked.who), writes=True
     ),
     "pause": Operation(
-        Asking, lambda at, asked: decisions.pause(at.setup, at.state, asked.target, at.by, at.now), writes=True
+        TargetArguments, lambda at, asked: decisions.pause(at.setup, at.state, asked.target, at.by, at.now), writes=True
     ),
-    "resume": Operation(Asking, lambda at, asked: decisions.resume(at.setup, at.state, asked.target), writes=True),
+    "resume": Operation(
+        TargetArguments, lambda at, asked: decisions.resume(at.setup, at.state, asked.target), writes=True
+    ),
 }
 
 __all__ = ["OPERATIONS", "Operation", "OperationContext", "demand_not_paused", "tally"]

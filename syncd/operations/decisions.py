@@ -1,17 +1,19 @@
-"""What a person decides: about what is held, about who has accepted, and whether a target is to be left alone.
+"""The decisions of people: to release or drop holds, to accept an invitation, to pause a target.
 
-A decision about a hold is about what was shown, is written down with who made it, and is carried out by the next run.
+A decision about a hold concerns exactly what was shown. It is written down with the person's name, and the next run
+carries it out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Final
 
 from syncd.core.model import Json, Known, State
 from syncd.core.policy import NEVER_RELEASED, PROTECTED
 from syncd.errors import SyncdError, TargetPaused
+from syncd.report.moments import minute
 from syncd.report.text import visible
 from syncd.settings.build import Setup
 from syncd.store import Decision, Hold, Pause, StateFile
@@ -25,10 +27,11 @@ _SUGGESTED: Final = 4
 def approve(
     setup: Setup, state: StateFile, target: str | None, wanted: Sequence[str], by: str, now: datetime
 ) -> list[Json]:
-    """Release what is held: exactly what was shown, once, until the approval expires.
+    """Release holds: exactly what was shown, once, until the approval expires.
 
-    `wanted`: ids or their beginnings, limits, or `all`. Returns for each target what was approved (`waits_for`: what
-    has to be approved as well before it can be done) and what can't be. Raises SyncdError; nothing is written then.
+    `wanted`: ids or their beginnings, limits, or `all`. Returns for each target what was approved (`waits_for`: holds
+    that have to be approved as well before the change can be done) and what can't be approved. Raises SyncdError;
+    nothing is written then.
     """
     targets = {each.name: each for each in setup.chosen(target)}
     with state.atomic():
@@ -64,7 +67,7 @@ def _each_once(lists: Iterable[Iterable[Hold]]) -> Iterable[Hold]:
 def reject(
     setup: Setup, state: StateFile, target: str | None, wanted: Sequence[str], by: str, now: datetime
 ) -> list[Json]:
-    """Drop what is held, until the source changes. `wanted` as for `approve`. Raises SyncdError."""
+    """Drop holds until the source changes. `wanted` as for `approve`. Raises SyncdError."""
     with state.atomic():
         meant = _meant(state, [each.name for each in setup.chosen(target)], wanted, rejected_too=True)
         for name, found in meant.items():
@@ -78,7 +81,7 @@ def _never(hold: Hold) -> bool:
 
 
 def _never_released(holds: Sequence[Hold]) -> SyncdError:
-    """Return the error that says why no approval releases something, and what does instead."""
+    """Return the error that says why no approval releases these holds, and what does instead."""
     reasons = sorted({hold.reason for hold in holds})
     protected = any(hold.limit == PROTECTED for hold in holds)
     hint = (
@@ -96,9 +99,9 @@ def _never_released(holds: Sequence[Hold]) -> SyncdError:
 def _meant(
     state: StateFile, targets: Iterable[str], wanted: Iterable[str], *, rejected_too: bool
 ) -> dict[str, list[Hold]]:
-    """Return what is meant at each target that has it. Raises SyncdError for what is unknown or could be several.
+    """Return the holds that are meant, by target. Raises SyncdError for a text that means none, or several by one id.
 
-    `rejected_too`: a limit's name and `all` also mean what somebody rejected; an id always does.
+    `rejected_too`: the name of a limit and `all` include rejected holds; an id always does.
     """
     withheld = {name: state.holds(name).all() for name in targets}
     if not any(withheld.values()):
@@ -136,7 +139,7 @@ def _is_id(text: str, hold: Hold) -> bool:
 
 
 def _there_is(withheld: Mapping[str, Sequence[Hold]]) -> str:
-    """Say what could have been meant."""
+    """Return a hint that names some holds and all limits."""
     everything = [hold for found in withheld.values() for hold in found]
     limits = sorted({hold.limit for hold in everything})
     shown = [f"{hold.id[:8]} ({hold.change.action.value} {visible(hold.change.name)})" for hold in everything]
@@ -148,7 +151,7 @@ def _there_is(withheld: Mapping[str, Sequence[Hold]]) -> str:
 
 
 def _again(state: StateFile, meant: Mapping[str, Sequence[Hold]]) -> dict[str, list[Hold]]:
-    """Return the same holds as they are now."""
+    """Return the same holds as the state file has them now."""
     ids = {name: {hold.id for hold in found} for name, found in meant.items()}
     return {name: [hold for hold in state.holds(name).all() if hold.id in ids[name]] for name in meant}
 
@@ -157,7 +160,7 @@ def _again(state: StateFile, meant: Mapping[str, Sequence[Hold]]) -> dict[str, l
 
 
 def accept(setup: Setup, state: StateFile, target: str | None, who: str) -> list[Json]:
-    """Write that somebody invited has accepted, for endpoints that don't say so themselves. Raises SyncdError."""
+    """Write down that an invited person has accepted, for endpoints that don't say so. Raises SyncdError."""
     names = [each.name for each in setup.chosen(target)]
     with state.atomic():
         found = {name: _invited(state, name, who) for name in names}
@@ -172,7 +175,7 @@ def accept(setup: Setup, state: StateFile, target: str | None, who: str) -> list
 
 
 def _invited(state: StateFile, target: str, who: str) -> Known | None:
-    """Return the one pending user who is meant, None where there is none. Raises SyncdError for several."""
+    """Return the pending user that `who` means; None where there is none. Raises SyncdError for several."""
     pending = [user for user in state.snapshot(target).find(who) if user.state is State.PENDING and not user.lost]
     pending = [user for user in pending if user.key == who] or pending
     if len(pending) > 1:
@@ -185,7 +188,7 @@ def _invited(state: StateFile, target: str, who: str) -> Known | None:
 
 
 def _nobody_pending(state: StateFile, targets: Iterable[str], who: str) -> SyncdError:
-    """Return the error that says in which state everybody is who could be meant."""
+    """Return the error that names the state of everybody whom `who` could mean."""
     states = []
     for target in targets:
         for user in state.snapshot(target).find(who):
@@ -205,11 +208,11 @@ def _called(user: Known) -> str:
     return f"{user.name} ({user.key})" if user.key != user.name else user.name
 
 
-# -- leaving targets alone ---------------------------------------------------------------------------
+# -- pausing targets ---------------------------------------------------------------------------------
 
 
 def pause(setup: Setup, state: StateFile, target: str | None, by: str, now: datetime) -> list[Json]:
-    """Let nothing be sent to a target, or to any, until `resume`; who paused it first is kept."""
+    """Let nothing be sent to a target, or to any, until `resume`. A pause that is there already is kept."""
     with state.atomic():
         paused = []
         for each in setup.chosen(target):
@@ -221,7 +224,7 @@ def pause(setup: Setup, state: StateFile, target: str | None, by: str, now: date
 
 
 def resume(setup: Setup, state: StateFile, target: str | None) -> list[Json]:
-    """Let a target, or all, be written to again; returns which was paused, by whom and since when."""
+    """Let a target, or all, be written to again; return for each its pause (`was`)."""
     with state.atomic():
         resumed = []
         for each in setup.chosen(target):
@@ -231,13 +234,13 @@ def resume(setup: Setup, state: StateFile, target: str | None) -> list[Json]:
     return resumed
 
 
-def demand_not_paused(state: StateFile, targets: Iterable[str]) -> None:
-    """Raise TargetPaused where nothing may be sent to one of these."""
+def demand_not_paused(state: StateFile, targets: Iterable[str], zone: tzinfo) -> None:
+    """Raise TargetPaused where nothing may be sent to one of these. `zone`: that of the moment in its message."""
     with state.explained():
         for name in targets:
             if paused := state.snapshot(name).paused:
                 raise TargetPaused(
                     name,
-                    f"paused since {paused.since:%Y-%m-%d %H:%M} UTC by {paused.by}: nothing is sent",
+                    f"paused since {minute(paused.since, zone)} by {paused.by}: nothing is sent",
                     hint=f"`syncd resume --target {name}` lets it go on",
                 )

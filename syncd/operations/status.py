@@ -1,4 +1,4 @@
-"""Where things stand, from the state file alone."""
+"""The status of targets, their runs and holds, from the state file alone."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from syncd.settings.build import Setup, Target
 from syncd.store import Decision, Hold, Journal, StateFile
 
 _BATCH: Final = 1000
-_PASSING: Final = ("missing_grace", "quarantine")
-"""Limits that hold for a time, and then no longer."""
+PASSING: Final = ("missing_grace", "quarantine")
+"""Limits that hold for a time, and then no longer: nobody has to do anything."""
 
 
 def status(setup: Setup, state: StateFile, target: str | None) -> list[Json]:
-    """Return where each target stands; `daemon` is what one that runs knows beside that."""
+    """Return the status of each target. A running daemon puts what it knows beside that under `daemon`."""
     expires = {each.name: each.token_expires for each in setup.settings.target}
     with state.explained():
         return [
@@ -48,9 +48,9 @@ def show(state: StateFile, number: int) -> Json:
 
 
 def explain(setup: Setup, state: StateFile, target: str | None, who: str) -> list[Json]:
-    """Return why somebody is in their state, at each target that knows them; what is unclear elsewhere as `error`.
+    """Return why a user or group is in its state, at each target that knows it; elsewhere, why not, as `error`.
 
-    Raises SyncdError where no target knows them.
+    Raises SyncdError where no target knows it.
     """
     found: list[Json] = []
     errors: dict[str, SyncdError] = {}
@@ -66,7 +66,7 @@ def explain(setup: Setup, state: StateFile, target: str | None, who: str) -> lis
 
 
 def holds(setup: Setup, state: StateFile, target: str | None) -> list[Json]:
-    """Return what is withheld from each target."""
+    """Return the holds of each target."""
     with state.explained():
         return [
             {"target": each.name, "holds": [hold.to_json() for hold in state.holds(each.name).all()]}
@@ -75,9 +75,9 @@ def holds(setup: Setup, state: StateFile, target: str | None) -> list[Json]:
 
 
 def tally(holds: Iterable[Hold], now: datetime) -> dict[str, int]:
-    """Count what is held by what was decided; an approval that has expired counts no longer.
+    """Count holds by decision; an approval that has expired no longer counts as one.
 
-    `passing`: what is held for a time, unless somebody decides before. `waiting`: what only a person ends.
+    `passing`: held for a time, unless a person decides earlier. `waiting`: held until a person decides.
     """
     counts = {"waiting": 0, "passing": 0, "approved": 0, "rejected": 0}
     for hold in holds:
@@ -86,12 +86,12 @@ def tally(holds: Iterable[Hold], now: datetime) -> dict[str, int]:
         elif hold.decision is Decision.APPROVED and hold.expires is not None and hold.expires > now:
             counts["approved"] += 1
         else:
-            counts["passing" if hold.limit in _PASSING else "waiting"] += 1
+            counts["passing" if hold.limit in PASSING else "waiting"] += 1
     return counts
 
 
 def _target_status(state: StateFile, configured: Target) -> dict[str, Any]:
-    """Return where one target stands, as JSON."""
+    """Return the status of one target."""
     target, most = configured.name, configured.concurrency
     snapshot, journal = state.snapshot(target), state.journal(target)
     heads, stop = journal.heads(1), snapshot.stop
@@ -120,7 +120,7 @@ def _target_status(state: StateFile, configured: Target) -> dict[str, Any]:
 
 
 def _last_resync(journal: Journal) -> dict[str, Any] | None:
-    """Return when the target was last read whole, and what had drifted, counted by class."""
+    """Return the last full resync, with its drift counted by class."""
     last = journal.last_plan("resync")
     run = journal.run(last.run) if last else None
     if run is None:
@@ -135,7 +135,7 @@ def _last_resync(journal: Journal) -> dict[str, Any] | None:
 
 
 def _pending_since(state: StateFile, target: str) -> datetime | None:
-    """Return since when somebody has been pending the longest."""
+    """Return since when the longest-pending user has been pending."""
     snapshot = state.snapshot(target)
     keys = iter(snapshot.pending_keys())
     longest: datetime | None = None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 
 from rich.text import Text
 
 from syncd.core.model import Json, Kind
+from syncd.report.moments import localized
 from syncd.report.text import visible
 
 
@@ -56,13 +58,13 @@ class Explanation:
         ]
         return cls(data["target"], Kind(data["kind"]), data["key"], data["name"], data["verdict"], tuple(parts))
 
-    def lines(self) -> Iterator[Text]:
-        """Yield it line by line, everything from outside escaped."""
-        yield Text(visible(self.verdict), style="bold")
+    def lines(self, zone: tzinfo = UTC) -> Iterator[Text]:
+        """Yield it line by line, everything from outside escaped; moments in sentences are shown in `zone`."""
+        yield Text(visible(localized(self.verdict, zone)), style="bold")
         for part in self.parts:
             yield Text(visible(part.heading), style="cyan")
             for sentence in part.sentences:
-                yield Text(f"  {visible(sentence)}")
+                yield Text(f"  {visible(localized(sentence, zone))}")
 
 
 __all__ = ["Explanation", "Part"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta, tzinfo
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -25,7 +26,13 @@ class ScheduleSettings(Section):
     jitter: Annotated[Duration, between("0s", "1h")] = timedelta(0)
     """A random delay of at most this long (up to 1h), so that not everybody asks at the full minute."""
     timezone: Annotated[str, AfterValidator(time_zone)] = "UTC"
-    """What the hours of cron mean."""
+    """What the hours of cron mean. Text for people shows times in it: `status`, notices, `systemctl status`. JSON keeps
+    UTC."""
+
+    @property
+    def zone(self) -> tzinfo:
+        """The configured time zone. UTC needs no database of zones, which a small system may lack."""
+        return UTC if self.timezone == "UTC" else ZoneInfo(self.timezone)
 
 
 class TargetScheduleSettings(Section):

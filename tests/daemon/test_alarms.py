@@ -10,7 +10,9 @@ import pytest
 from apscheduler.triggers.interval import IntervalTrigger
 
 from syncd.core.plan import Plan
+from syncd.daemon.metrics import Metrics
 from syncd.daemon.service import Daemon
+from syncd.daemon.startup import recall
 from syncd.settings.build import read
 from syncd.store import StateFile
 from tests.sandbox.process import Sandbox
@@ -27,21 +29,21 @@ def test_what_was_missed_is_due_once_and_the_rest_from_now_on(
 
     async def jump(by: timedelta) -> tuple[list[tuple[tuple[str, ...], frozenset[str]]], list[timedelta]]:
         daemon = Daemon(read(admin.folder / "syncd.toml"))
-        daemon._stopping.set()  # nothing is to begin here
-        daemon._alarms.set(daemon._setup.settings)
-        daemon._alarms.scheduler.start(paused=True)
-        for alarm in daemon._alarms.scheduler.get_jobs():
+        daemon.turns.stopping.set()  # nothing is to begin here
+        daemon.alarms.set(daemon.configuration.setup.settings)
+        daemon.alarms.scheduler.start(paused=True)
+        for alarm in daemon.alarms.scheduler.get_jobs():
             # Had the clock jumped ahead, they would lie behind us by so much; had it been set back, before us.
             alarm.modify(next_run_time=alarm.next_run_time - by)
             if isinstance(alarm.trigger, IntervalTrigger):
                 alarm.trigger.start_date -= by
-        daemon._set_right()
-        turns = [(turn.targets, turn.full) for turn in daemon._queue.next()]
+        daemon.set_right()
+        turns = [(turn.targets, turn.full) for turn in daemon.turns.queue.next()]
         now = datetime.now(UTC)
-        hourly = daemon._alarms.scheduler.get_job("hourly").next_run_time - now
+        hourly = daemon.alarms.scheduler.get_job("hourly").next_run_time - now
         assert timedelta() < hourly <= timedelta(hours=1)
-        coming = [alarm.next_run_time - now for alarm in daemon._alarms.all() if alarm.name == "sync"]
-        daemon._alarms.scheduler.shutdown(wait=False)
+        coming = [alarm.next_run_time - now for alarm in daemon.alarms.all() if alarm.name == "sync"]
+        daemon.alarms.scheduler.shutdown(wait=False)
         return turns, coming
 
     for by, due in ((timedelta(days=365), 1), (timedelta(hours=8), 1), (-timedelta(days=1), 0)):
@@ -51,7 +53,7 @@ def test_what_was_missed_is_due_once_and_the_rest_from_now_on(
         assert all(timedelta() < each <= timedelta(minutes=15) for each in coming), by
 
 
-def test_when_the_next_run_is_due_is_said_in_utc_and_with_its_day(
+def test_when_the_next_run_is_due_is_said_in_the_configured_zone_and_with_its_day(
     admin: Administrator, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SYNCD__SCHEDULE__TIMEZONE", "America/New_York")
@@ -60,15 +62,16 @@ def test_when_the_next_run_is_due_is_said_in_utc_and_with_its_day(
     async def said(schedule: str) -> str:
         monkeypatch.setenv("SYNCD__SCHEDULE__SYNC", schedule)
         daemon = Daemon(read(admin.folder / "syncd.toml"))
-        daemon._alarms.set(daemon._setup.settings)
-        daemon._alarms.scheduler.start(paused=True)
-        sentence = daemon._sentence()
-        daemon._alarms.scheduler.shutdown(wait=False)
+        daemon.alarms.set(daemon.configuration.setup.settings)
+        daemon.alarms.scheduler.start(paused=True)
+        sentence = daemon.status_line()
+        daemon.alarms.scheduler.shutdown(wait=False)
         return sentence
 
-    # New York is five hours behind in winter.
-    assert re.fullmatch(r"next run \d{4}-01-15 17:30:00 UTC", asyncio.run(said("30 12 15 1 *")))
-    assert re.fullmatch(r"next run (\d{4}-\d\d-\d\d )?\d\d:\d\d:00 UTC", asyncio.run(said("* * * * *")))
+    assert re.fullmatch(r"next run \d{4}-01-15 12:30:00 EST", asyncio.run(said("30 12 15 1 *")))
+    assert re.fullmatch(r"next run (\d{4}-\d\d-\d\d )?\d\d:\d\d:00 E[SD]T", asyncio.run(said("* * * * *")))
+    monkeypatch.delenv("SYNCD__SCHEDULE__TIMEZONE")
+    assert re.fullmatch(r"next run \d{4}-01-15 12:30:00 UTC", asyncio.run(said("30 12 15 1 *")))
 
 
 def test_a_full_resync_that_is_due_each_so_often_is_so_across_restarts(
@@ -77,21 +80,21 @@ def test_a_full_resync_that_is_due_each_so_often_is_so_across_restarts(
     monkeypatch.setenv("SYNCD_TOKEN", sandbox.token)
     now = datetime.now(UTC)
 
-    async def overdue(schedule: str) -> list[str]:
+    def overdue(schedule: str) -> list[str]:
         monkeypatch.setenv("SYNCD__SCHEDULE__RESYNC", schedule)
-        return Daemon(read(admin.folder / "syncd.toml"))._recall()
+        return recall(read(admin.folder / "syncd.toml"), Metrics(list), now)
 
     def resynced(days: int, error: str = "") -> None:
         with StateFile(read(admin.folder / "syncd.toml").state) as state, state.atomic():
             journal, at = state.journal("sandbox"), now - timedelta(days=days)
             journal.end(journal.begin(Plan("sandbox", "resync", at, 0, ()), at), at, 1, 0.1, error)
 
-    assert asyncio.run(overdue("7d")) == ["sandbox"], "there never was one"
+    assert overdue("7d") == ["sandbox"], "there never was one"
     resynced(8)
-    assert asyncio.run(overdue("9d")) == []
-    assert asyncio.run(overdue("7d")) == ["sandbox"]
-    assert asyncio.run(overdue("0 0 * * *")) == asyncio.run(overdue("never")) == [], "cron's hours have passed"
+    assert overdue("9d") == []
+    assert overdue("7d") == ["sandbox"]
+    assert overdue("0 0 * * *") == overdue("never") == [], "cron's hours have passed"
     resynced(6, "the target did not answer")
-    assert asyncio.run(overdue("7d")) == ["sandbox"]
+    assert overdue("7d") == ["sandbox"]
     resynced(5)
-    assert asyncio.run(overdue("7d")) == []
+    assert overdue("7d") == []

@@ -245,6 +245,9 @@ def test_a_good_configuration_is_taken_over_and_a_bad_one_refused(admin: Adminis
         assert done.code == 1
         assert "nonsense" in done.err
         running.wait_for("RELOADING=1")
+        said = running.wait_for("refused")
+        assert said.startswith("STATUS=")
+        assert "nonsense" in said
         running.wait_for("READY=1")
         assert "nonsense" in running.status()["daemon"]["refused"]
         running.signal(signal.SIGHUP)
@@ -256,6 +259,7 @@ def test_a_good_configuration_is_taken_over_and_a_bad_one_refused(admin: Adminis
         running.wait_for("RELOADING=1")
         running.wait_for("READY=1")
         assert running.status()["daemon"]["refused"] == ""
+        assert "refused" not in [each for each in running.heard if each.startswith("STATUS=")][-1]
         (run,) = running.do("sync")
         assert {change["after"]["title"] for change in run["changes"]} == {"ENGINEER"}
         admin.write("syncd.toml", text.replace('state = "syncd.db"', 'state = "other.db"'))

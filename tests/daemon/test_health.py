@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from syncd.daemon.health import application
+from syncd.daemon.health import application, reasons_against_ready
 
 PATHS = ("/healthz", "/readyz", "/metrics")
 
@@ -34,6 +35,36 @@ def test_readiness_gives_its_reasons() -> None:
     assert (ask("/readyz").status_code, ask("/readyz").json()) == (200, {"ready": True, "reasons": []})
     found = ask("/readyz", reasons=("lucid is paused",))
     assert (found.status_code, found.json()) == (503, {"ready": False, "reasons": ["lucid is paused"]})
+
+
+def row(target: str = "lucid", **facts: Any) -> dict[str, Any]:
+    return {"target": target, "stopped": None, "paused": None, "incidents": [], **facts}
+
+
+@pytest.mark.parametrize(
+    ("rows", "reasons"),
+    [
+        ([row()], []),
+        ([row(stopped={"cause": "gone"})], ["lucid is stopped (gone)"]),
+        ([row(paused={"by": "ada"}), row("aws")], ["lucid is paused"]),
+        (
+            [row(incidents=[{"kind": "source"}]), row("aws", incidents=[{"kind": "source"}])],
+            ["the source can't be read"],
+        ),
+        ([row(incidents=[{"kind": "fault"}])], ["runs fail"]),
+        ([row(incidents=[{"kind": "token"}])], []),
+        (None, ["the state file can't be used"]),
+    ],
+)
+def test_what_keeps_it_from_being_ready(rows: list[Any] | None, reasons: list[str]) -> None:
+    assert reasons_against_ready(rows, first_is_over=True, refused=False) == reasons
+
+
+def test_it_is_not_ready_before_the_first_run_nor_while_a_configuration_is_refused() -> None:
+    assert reasons_against_ready([row()], first_is_over=False, refused=True) == [
+        "a configuration was refused",
+        "the first run has not ended",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -78,11 +78,14 @@ def test_what_systemd_is_told(told: socket.socket, tmp_path: Path) -> None:
         systemd.status("pushing to lucid: 1 of 2")
         systemd.status("pushing to lucid: 1 of 2")
         systemd.status("forged\nREADY=1")
+        systemd.status("long " * 1000)
         systemd.alive()
         systemd.reloading()
         systemd.stopping(40.5)
         *said, reloading, stopping = heard(told)
+    cut = said.pop(3)
     assert said == ["READY=1", "STATUS=pushing to lucid: 1 of 2", "STATUS=forged READY=1", "WATCHDOG=1"]
+    assert (len(cut), cut[-2:]) == (1007, "g…")
     assert reloading.startswith("RELOADING=1\nMONOTONIC_USEC=")
     assert stopping == "STOPPING=1\nEXTEND_TIMEOUT_USEC=40500000"
 

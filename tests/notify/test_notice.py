@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
@@ -120,6 +121,14 @@ def test_an_email_says_the_same() -> None:
     )
 
 
+def test_an_email_names_its_moment_in_a_zone() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    message = email(NOTICE, "syncd@example.com", TO, "id1.example.com", berlin)
+    assert message["Date"] == "Sun, 22 Nov 2026 13:00:00 +0100"
+    assert email_text(NOTICE, berlin).endswith("-- \nsyncd at id1.example.com, 2026-11-22 13:00:00 CET\n")
+    assert digest_of([NOTICE, NOTICE], NOON, berlin).lines[0] == "2026-11-22 13:00:00 CET  lucid: 2 changes are held"
+
+
 @pytest.mark.parametrize("ending", ["\r\n", "\n", "\r", "\x85", "\u2028", "\x0b", "\x0c", "\0", "\x1c"])
 def test_no_name_adds_a_header_or_ends_them(ending: str) -> None:
     message = sent(titled(f"Ada{ending}Bcc: mallory@example.com{ending}{ending}all is well"))
@@ -181,10 +190,10 @@ def test_several_notices_in_one_lose_nothing() -> None:
     both = digest_of([NOTICE, other], NOON)
     assert both.title == "2 notices in one: there were more than may be sent in an hour"
     assert both.lines == (
-        "2026-11-22T12:00:00Z  lucid: 2 changes are held",
+        "2026-11-22 12:00:00 UTC  lucid: 2 changes are held",
         "    held by deactivate: 2",
         "      deactivate Ada (1)",
-        "2026-11-22T12:00:00Z  the source can't be read",
+        "2026-11-22 12:00:00 UTC  the source can't be read",
         "    no answer",
     )
     assert [each["id"] for each in webhook_body(both)["facts"]["notices"]] == [NOTICE.id, other.id]

@@ -22,7 +22,7 @@ from syncd.notify import sender as module
 from syncd.notify.channel import Undelivered
 from syncd.notify.mail import Mail, MailServer
 from syncd.notify.notice import Notice
-from syncd.notify.sender import Sender
+from syncd.notify.sender import Sender, send_test
 from syncd.notify.watch import unwritable
 from syncd.notify.webhook import Webhook
 from syncd.store import Outbox, StateFile
@@ -605,13 +605,13 @@ def test_a_test_notice_goes_by_every_channel_and_says_where_it_did_not_arrive(po
                 mail = Mail(
                     MailServer("127.0.0.1", mailbox.port, "none"), "s@example.com", ["a@example.com"], hostname="id1"
                 )
-                sender = Sender(post.open, [Webhook(lambda: hook.url), mail], hostname="id1")
-                assert await sender.test() == {"webhook": "", "email": "127.0.0.1 answers 554 no thanks"}
+                channels = [Webhook(lambda: hook.url), mail]
+                assert await send_test(channels, "id1") == {"webhook": "", "email": "127.0.0.1 answers 554 no thanks"}
                 mailbox.answer = ""
-                assert await sender.test() == {"webhook": "", "email": ""}
+                assert await send_test(channels, "id1") == {"webhook": "", "email": ""}
                 assert mailbox.took[0]["Subject"] == "[syncd] a test from id1: notices arrive"
         assert [got["event"] for got in hook.got] == ["test", "test"]
-        assert await Sender(post.open, []).test() == {}
+        assert await send_test([], "id1") == {}
 
     asyncio.run(go())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -23,6 +24,18 @@ def house(tmp_path: Path) -> House:
 
 
 DOWN = "ldaps://dc1: no answer"
+
+
+def test_moments_are_said_in_the_configured_zone_and_told_to_programs_in_utc(house: House) -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    reason = "the last good reading was at 2026-11-22 11:00 UTC"
+    (down,) = house.told(source=reason, zone=zone)
+    assert down.lines[0] == "the last good reading was at 2026-11-22 12:00 CET"
+    assert down.facts["reason"] == reason
+    house.now += 5 * HOUR
+    (recovered,) = house.told(source="", zone=zone)
+    assert recovered.lines == ("It lasted from 2026-11-22 13:00 CET to 2026-11-22 18:00 CET (5 hours).",)
+    assert recovered.facts["since"] == "2026-11-22T12:00:01Z"
 
 
 # -- a source that is down ---------------------------------------------------------------------------

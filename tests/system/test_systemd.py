@@ -182,11 +182,16 @@ def test_members_of_the_group_may_and_others_may_not(machine: Machine) -> None:
 def test_it_reloads_and_a_bad_configuration_is_refused(machine: Machine) -> None:
     machine.write("/etc/syncd/syncd.toml", CONFIGURATION + "nonsense = 1\n", 0o644)
     assert machine.run("systemctl reload syncd", check=False).returncode != 0
+    shown = machine.run("systemctl status syncd --no-pager --full", check=False).stdout
+    assert re.search(r'Status: "the new configuration was refused, .*nonsense', shown), shown
     assert "event=reload_refused" in machine.journal()
+    said = [line for line in machine.journal().splitlines() if "nonsense" in line and "event=" not in line]
+    assert said, "the command itself says why"
     assert "nonsense" in status(machine)["daemon"]["refused"]
     machine.write("/etc/syncd/syncd.toml", CONFIGURATION.replace('"{title}"', '"{title|upper}"'), 0o644)
     machine.run("systemctl reload syncd")
     assert "event=reloaded" in machine.journal()
+    assert "refused" not in machine.show("StatusText")["StatusText"]
     assert machine.show("ActiveState", "NRestarts") == {"ActiveState": "active", "NRestarts": "0"}
     machine.run("syncd sync")
     assert {user["title"] for user in users(machine)} == {"ENGINEER"}

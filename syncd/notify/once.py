@@ -1,0 +1,104 @@
+"""Find what people are told once: changes that wait for a decision, invitations that nobody accepts, tokens that end.
+
+Each function also writes down that people were told; the caller holds the transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, timedelta
+from typing import Final
+
+from syncd.core.plan import Action, Change, timestamp
+from syncd.notify.lasting import MEMORY
+from syncd.notify.notice import Composer, Notice
+from syncd.notify.wording import counted, span_of
+from syncd.operations.status import PASSING
+from syncd.report.moments import day
+from syncd.store import Incident, Incidents
+
+TOKEN: Final = "token"  # noqa: S105
+_SHOWN: Final = 10
+_VERBS: Final = {
+    Action.CREATE_USER: "create",
+    Action.ADOPT_USER: "take over",
+    Action.UPDATE_USER: "change",
+    Action.DEACTIVATE_USER: "deactivate",
+    Action.REACTIVATE_USER: "reactivate",
+    Action.DELETE_USER: "delete",
+    Action.CREATE_GROUP: "create the group",
+    Action.ADOPT_GROUP: "take over the group",
+    Action.UPDATE_GROUP: "change the group",
+    Action.DELETE_GROUP: "delete the group",
+    Action.ADD_MEMBERS: "add members to",
+    Action.REMOVE_MEMBERS: "remove members from",
+}
+
+
+def held_changes(incidents: Incidents, target: str, composer: Composer) -> Iterator[Notice]:
+    """Tell of changes that are held and that nobody was told of."""
+    new = incidents.held_anew(target, PASSING, _SHOWN, composer.now, MEMORY)
+    count = sum(new.limits.values())
+    if not count:
+        return
+    lines = [f"held by {limit}: {number}" for limit, number in new.limits.items()]
+    lines += [f"  {_VERBS[change.action]} {_called(change)}" for change in new.first]
+    if count > len(new.first):
+        lines.append(f"  and {count - len(new.first)} more")
+    lines.append(f"`syncd holds --target {target}` shows them all; `syncd approve` or `syncd reject` decides.")
+    title = f"{target}: {counted(count, 'change is', 'changes are')} held, and wait for somebody to decide"
+    first = [{"id": each.id, "action": each.action.value, "key": each.key, "name": each.name} for each in new.first]
+    yield composer.notice("changes_held", target, title, lines, {"count": count, "limits": new.limits, "first": first})
+
+
+def overdue_invitations(incidents: Incidents, target: str, after: timedelta, composer: Composer) -> Iterator[Notice]:
+    """Tell of people whose invitation has been open for longer than `after`, and of whom nobody was told."""
+    new = incidents.overdue_anew(target, composer.now - after, _SHOWN, composer.now, MEMORY)
+    if not new.count:
+        return
+    lines = [f"  {each.name}, invited on {day(each.since, composer.zone)}" for each in new.first]
+    if new.count > len(new.first):
+        lines.append(f"  and {new.count - len(new.first)} more")
+    lines.append("`syncd explain WHO` says what each of them waits for; `syncd accept WHO` if they have accepted.")
+    people = "1 person has" if new.count == 1 else f"{new.count} people have"
+    title = f"{target}: {people} not accepted the invitation for {span_of(after)}"
+    first = [{"key": each.key, "name": each.name, "since": timestamp(each.since)} for each in new.first]
+    yield composer.notice("invitations_pending", target, title, lines, {"count": new.count, "first": first})
+
+
+def expiring_token(
+    incidents: Incidents, target: str, expires: date | None, steps: Sequence[int], composer: Composer
+) -> Iterator[Notice]:
+    """Tell of a token as its end comes nearer: once for each step, and of the last step alone where several passed.
+
+    `expires`: the first day (UTC) on which the token is no longer good. `steps`: days before it.
+    """
+    known = incidents.get(target, TOKEN)
+    if expires is None:
+        if known is not None:
+            incidents.forget(target, TOKEN)
+        return
+    left = (expires - composer.now.astimezone(UTC).date()).days
+    step = min((days for days in (*steps, 0) if left <= days), default=None)
+    told = known.detail["step"] if known is not None and known.detail["expires"] == expires.isoformat() else None
+    if step is None:
+        if known is not None:
+            incidents.forget(target, TOKEN)  # there is another one
+        return
+    if told is not None and told <= step:
+        return
+    incidents.put(Incident(target, TOKEN, composer.now, detail={"expires": expires.isoformat(), "step": step}))
+    if left > 0:
+        event = "token_expires"
+        title = f"{target}: the token expires in {counted(left, 'day', 'days')}, on {expires}"
+    else:
+        event, title = "token_expired", f"{target}: the token has expired, on {expires}"
+    hint = "Have the target issue another one, put it in place of the old, and set `token_expires` to its date."
+    yield composer.notice(event, target, title, [hint], {"expires": expires.isoformat(), "days": left})
+
+
+def _called(change: Change) -> str:
+    return change.name if change.name == change.key else f"{change.name} ({change.key})"
+
+
+__all__ = ["TOKEN", "expiring_token", "held_changes", "overdue_invitations"]

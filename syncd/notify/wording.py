@@ -1,0 +1,32 @@
+"""Numbers, spans and other people's error messages, as notices word them. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+_TEXT: Final = 2000
+"""Characters of an error message that are kept."""
+
+
+def counted(number: int, one: str, several: str) -> str:
+    return f"{number} {one if number == 1 else several}"
+
+
+def span_of(span: timedelta) -> str:
+    """Return about how long something lasted, in its largest unit."""
+    minutes = max(int(span.total_seconds()) // 60, 1)
+    for size, one in ((24 * 60, "day"), (60, "hour")):
+        if minutes >= size:
+            return counted(minutes // size, one, f"{one}s")
+    return counted(minutes, "minute", "minutes")
+
+
+def kept(text: str) -> str:
+    """Return an error message in a form that can be stored, however long it is and whatever bytes it holds."""
+    return text[:_TEXT].encode(errors="backslashreplace").decode()
+
+
+def lines_of(text: str) -> list[str]:
+    """Return an error message as the lines of a notice."""
+    return [line.strip() for line in kept(text).splitlines() if line.strip()]
