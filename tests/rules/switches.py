@@ -34,6 +34,7 @@ _CSV, _LOOKUP, _CLIENT = (
 _OBSERVING, _LUCIDLINK = "tests/store/test_observing_drift.py", "tests/failures/test_lucid_and_lucidlink.py"
 
 _HTML, _FORMATS = "tests/report/test_html.py", "tests/report/test_formats.py"
+_SANDBOX_PAGES = "tests/sandbox/test_templates.py"
 
 RULES: Final = (
     # -- absence is proven -----------------------------------------------------------------------
@@ -703,6 +704,20 @@ RULES: Final = (
         "script-src 'sha256-{{ script | sha256 }}'",
         "script-src 'unsafe-inline'",
         (_HTML,),
+    ),
+    Rule(
+        "text is escaped in the sandbox's pages",
+        "sandbox/html.py",
+        "        autoescape=True,",
+        "        autoescape=False,",
+        (_SANDBOX_PAGES,),
+    ),
+    Rule(
+        "control and bidirectional characters are not sent to whoever looks at the sandbox",
+        "sandbox/html.py",
+        '_HOSTILE.sub("\\N{REPLACEMENT CHARACTER}", page)',
+        "page",
+        (_SANDBOX_PAGES,),
     ),
     Rule(
         "a code span ends where it should",
