@@ -1,55 +1,59 @@
-"""Build HTML from Python without ever forgetting to escape: what isn't `Html` is text.
+"""The templates of the sandbox's pages. Text comes from anybody who writes to the sandbox, and is hostile.
 
-Text comes from whoever writes to the sandbox. Control characters and those that turn the direction of the text
-around are shown as what they are: something that doesn't belong there.
+Jinja2 escapes all values. In the finished page, control characters and characters that turn the direction of text
+around are replaced by U+FFFD: a browser would act on them instead of showing them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from html import escape
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import orjson
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _HOSTILE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_VOID = {"input", "link", "meta", "br"}
-
-Attribute = str | int | bool | None
 
 
-class Html(str):
-    """Text that is HTML already."""
-
-    __slots__ = ()
-
-
-Content = Html | str | int | None | Iterable["Content"]
+def render(template: str, **values: Any) -> str:
+    """Return the page that a template makes of values."""
+    page = environment().get_template(template).render(**values)
+    return _HOSTILE.sub("\N{REPLACEMENT CHARACTER}", page)
 
 
-def text(value: str) -> str:
-    """Return text without the characters that a browser would act on instead of showing."""
-    return _HOSTILE.sub("\N{REPLACEMENT CHARACTER}", value)
+@cache
+def environment() -> Environment:
+    """Return the templates with what they call. Jinja2 is imported here: a sandbox that nobody looks at needs none."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    made = Environment(
+        loader=PackageLoader("syncd.sandbox"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.globals["href"] = href
+    made.filters |= {"thousands": "{:,}".format, "counted": counted, "json": json_text}
+    return made
 
 
-def render(content: Content) -> Html:
-    """Return content as HTML: text escaped, HTML as it is, None as nothing, an iterable joined."""
-    if content is None:
-        return Html("")
-    if isinstance(content, Html):
-        return content
-    if isinstance(content, str | int):
-        return Html(escape(text(str(content))))
-    return Html("".join(render(each) for each in content))
+def href(path: str, **query: object) -> str:
+    """Return a path with a query, without the empty parameters."""
+    given = {name: value for name, value in query.items() if value}
+    return f"{path}?{urlencode(given)}" if given else path
 
 
-def el(tag: str, /, *content: Content, **attributes: Attribute) -> Html:
-    """Return an element. `class_` stands for `class`, `aria_label` for `aria-label`; False and None leave one out."""
-    written = "".join(_attribute(key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items())
-    if tag in _VOID:
-        return Html(f"<{tag}{written}>")
-    return Html(f"<{tag}{written}>{render(content)}</{tag}>")
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def _attribute(name: str, value: Attribute) -> str:
-    if value is None or value is False:
-        return ""
-    return f" {name}" if value is True else f' {name}="{escape(text(str(value)))}"'
+def json_text(value: Any) -> str:
+    """Return JSON to read; a text as it is."""
+    return value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()

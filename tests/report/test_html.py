@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from base64 import b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
+from importlib.resources import files
 from typing import Any
 
 import orjson
 import pytest
 from hypothesis import given
+from jinja2 import UndefinedError
 
 from syncd.core.plan import Plan, Run
-from syncd.report.html import embedded, page
-from syncd.report.markup import element
+from syncd.report.html import environment, page
 from syncd.report.review import review
 from syncd.report.words import visible
 from tests.report import hostile, plans, samples
@@ -76,11 +79,50 @@ def test_no_plan_becomes_markup(plan: Plan) -> None:
     assert {tag for tag, _ in Read(page(plan)).elements} <= _ALLOWED
 
 
+def made(template: str, **values: Any) -> str:
+    """Return what the environment of the pages makes of a template."""
+    return environment().from_string(template).render(**values)
+
+
 def test_an_attribute_can_not_be_left() -> None:
-    (tag, attributes), *others = Read(
-        element("p", "x", title='"><script>alert(1)</script>', aria_label="a & 'b'")
-    ).elements
+    text = made(
+        """<p title="{{ title }}" aria-label="{{ label }}">x</p>""",
+        title='"><script>alert(1)</script>',
+        label="a & 'b'",
+    )
+    (tag, attributes), *others = Read(text).elements
     assert (tag, attributes, others) == ("p", {"title": '"><script>alert(1)</script>', "aria-label": "a & 'b'"}, [])
+
+
+TEMPLATES = {
+    each.name: each.read_text(encoding="utf-8") for each in files("syncd.report").joinpath("templates").iterdir()
+}
+
+
+def test_there_are_templates() -> None:
+    assert set(TEMPLATES) == {"page.html", "head.html", "changes.html"}
+
+
+def test_nothing_but_our_own_style_and_script_is_kept_from_being_escaped() -> None:
+    safe = [found for text in TEMPLATES.values() for found in re.findall(r"{{ [^}]*\bsafe\b[^}]* }}", text)]
+    assert safe == ["{{ style | safe }}", "{{ script | safe }}"]
+    assert not [name for name, text in TEMPLATES.items() if "autoescape" in text or "Markup" in text]
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_attribute_that_is_filled_in_is_quoted(name: str) -> None:
+    assert not re.findall(r"\s[\w-]+=\s*{{.*", TEMPLATES[name])  # escaping keeps a value inside its quotes alone
+
+
+def test_a_name_that_nothing_stands_for_is_an_error_not_a_gap() -> None:
+    with pytest.raises(UndefinedError):
+        made("{{ misspelt }}")
+
+
+def test_jinja_is_imported_only_when_a_page_is_made() -> None:
+    code = "import sys, syncd.report.html, syncd.daemon.keeping, syncd.cli; print('jinja2' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def data_of(text: str) -> Any:
@@ -91,7 +133,7 @@ def data_of(text: str) -> Any:
 
 
 def test_what_the_script_reads_can_not_end_its_element() -> None:
-    text = str(embedded({"name": "</script><script>alert(1)</script><!-- & \u2028 \u2029"}))
+    text = made("{{ value | tojson }}", value={"name": "</script><script>alert(1)</script><!-- & \u2028 \u2029"})
     assert not set("<>&\u2028\u2029") & set(text)
     assert orjson.loads(text) == {"name": "</script><script>alert(1)</script><!-- & \u2028 \u2029"}
 

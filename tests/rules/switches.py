@@ -34,6 +34,7 @@ _CSV, _LOOKUP, _CLIENT = (
 _OBSERVING, _LUCIDLINK = "tests/store/test_observing_drift.py", "tests/failures/test_lucid_and_lucidlink.py"
 
 _HTML, _FORMATS = "tests/report/test_html.py", "tests/report/test_formats.py"
+_SANDBOX_PAGES = "tests/sandbox/test_templates.py"
 
 RULES: Final = (
     # -- absence is proven -----------------------------------------------------------------------
@@ -664,38 +665,59 @@ RULES: Final = (
     ),
     Rule(
         "text is escaped where it becomes markup",
-        "report/markup.py",
-        "        return Markup(escape(parts))",
-        "        return Markup(parts)",
+        "report/html.py",
+        "        autoescape=True,",
+        "        autoescape=False,",
         (_HTML,),
     ),
     Rule(
-        "attributes of markup are escaped",
-        "report/markup.py",
-        '="{escape(value)}"',
-        '="{value}"',
+        "attributes of markup are quoted",
+        "report/templates/changes.html",
+        '<details id="{{ anchor }}"',
+        "<details id={{ anchor }}",
+        (_HTML,),
+    ),
+    Rule(
+        "a name that nothing stands for is no gap in a page",
+        "report/html.py",
+        "        undefined=StrictUndefined,\n",
+        "",
         (_HTML,),
     ),
     Rule(
         "what the page's script reads can't end its element",
-        "report/html.py",
-        "        text = text.replace(char, escaped)",
-        "        pass",
+        "report/templates/page.html",
+        "{{ data | tojson }}",
+        """{{ (data | tojson).split("\\\\u003c") | join("<" | safe) }}""",
         (_HTML,),
     ),
     Rule(
         "a page lets nothing be fetched",
-        "report/html.py",
+        "report/templates/page.html",
         "\"default-src 'none'; script-src",
         '"script-src',
         (_HTML,),
     ),
     Rule(
         "a page runs its own script and no other",
-        "report/html.py",
-        "script-src 'sha256-{_hash(script)}'",
+        "report/templates/page.html",
+        "script-src 'sha256-{{ script | sha256 }}'",
         "script-src 'unsafe-inline'",
         (_HTML,),
+    ),
+    Rule(
+        "text is escaped in the sandbox's pages",
+        "sandbox/html.py",
+        "        autoescape=True,",
+        "        autoescape=False,",
+        (_SANDBOX_PAGES,),
+    ),
+    Rule(
+        "control and bidirectional characters are not sent to whoever looks at the sandbox",
+        "sandbox/html.py",
+        '_HOSTILE.sub("\\N{REPLACEMENT CHARACTER}", page)',
+        "page",
+        (_SANDBOX_PAGES,),
     ),
     Rule(
         "a code span ends where it should",
