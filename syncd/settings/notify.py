@@ -10,8 +10,10 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, WrapValidator, field_validator
 from pydantic_core import PydanticCustomError
 
-from syncd.settings.sections import NamedSecret, PositiveDuration, Secret, Section
-from syncd.settings.values import is_loopback, proxy_url, webhook_url
+from syncd.core.hosts import is_loopback
+from syncd.settings.secrets import NamedSecret, Secret
+from syncd.settings.sections import PositiveDuration, Section
+from syncd.settings.values import proxy_url, webhook_url
 
 PORTS: Final = {"starttls": 587, "tls": 465, "none": 25}
 """Where mail is handed in, by `security`: RFC 6409 section 3.1, RFC 8314 section 3.3, RFC 5321 section 4.5.4.2."""

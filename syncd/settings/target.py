@@ -8,16 +8,18 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from syncd.core.mapping import Domains
 from syncd.core.policy import Class
-from syncd.scim.profiles import PROFILES, Deletes, MembersRead, Paging, Profile, Removal
+from syncd.scim.profiles import PROFILES, Profile, Rate
 from syncd.settings.daemon import TargetScheduleSettings
+from syncd.settings.declared import Declared, keys_of
 from syncd.settings.messages import nearest
-from syncd.settings.sections import Duration, Name, NamedSecret, PositiveDuration, RuleText, Secret, Section, between
+from syncd.settings.secrets import NamedSecret, Secret
+from syncd.settings.sections import Duration, Name, PositiveDuration, RuleText, Section, between
 from syncd.settings.values import base_url, duration_or_never, proxy_url
 
 
@@ -26,24 +28,6 @@ def _domain(pattern: str) -> str:
     return pattern
 
 
-def _lookup(*known: str) -> AfterValidator:
-    """Return a check that somebody is looked up by an attribute: a misspelt one would never be."""
-
-    def check(attribute: str) -> str:
-        if attribute not in known:
-            raise ValueError(
-                f"nothing is looked up by that{nearest(attribute, [*known])}; there are: {', '.join(known)}"
-            )
-        return attribute
-
-    return AfterValidator(check)
-
-
-MEMBERS_FILTER: Final = "groups.value"
-"""The attribute by which the members of a group are read where groups don't show them."""
-UserFilter = Annotated[str, _lookup("userName", "externalId", "emails.value", MEMBERS_FILTER, "id")]
-GroupFilter = Annotated[str, _lookup("displayName", "externalId", "id")]
-Rate = Annotated[float, Field(gt=0, le=10_000)]
 DomainPattern = Annotated[str, AfterValidator(_domain)]
 
 
@@ -90,62 +74,13 @@ class DriftSettings(Section):
     """Managed people were taken out of a group."""
 
 
-class ProfileOverrides(Section):
-    """`[target.profile_overrides]`: in what an endpoint differs from its profile. What is not named is the profile's.
-
-    What each key means stands beside it in `scim/profiles.py`.
-    """
-
-    patch: bool | None = None
-    put_groups: bool | None = None
-    patch_paths: bool | None = None
-    member_removal: Removal | None = None
-    members_per_patch: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    body_bytes: Annotated[int, Field(ge=1000)] | None = None
-    etags: bool | None = None
-    bulk: bool | None = None
-    group_external_id: bool | None = None
-    group_emptied_first: bool | None = None
-    group_rename: bool | None = None
-    deletes: Deletes | None = None
-    one_group_per_user: bool | None = None
-    members_read: MembersRead | None = None
-    paging: Paging | None = None
-    page_size: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    user_filters: tuple[UserFilter, ...] | None = None
-    group_filters: tuple[GroupFilter, ...] | None = None
-    group_name_case: bool | None = None
-    group_suffix: str | None = None
-    adopt_by_email: bool | None = None
-    pending_by_endpoint: bool | None = None
-    pending_memberships: bool | None = None
-    withdrawn_by_delete: bool | None = None
-    requests_per_second: Rate | None = None
-    reads_per_second: Rate | None = None
-    user_writes_per_second: Rate | None = None
-    """POST, PUT, PATCH and DELETE of users; None: only the rate of all counts."""
-    group_writes_per_second: Rate | None = None
-    """The same of groups."""
-    burst: Annotated[int, Field(ge=1, le=100_000)] | None = None
+@keys_of(Profile, but={"name"}, all_optional=True)
+class ProfileOverrides(Declared):
+    """`[target.profile_overrides]`: how an endpoint differs from its profile. Unset keys take the profile's value."""
 
     def put_over(self, profile: Profile) -> Profile:
         """Return the profile as it is for this target."""
-        return replace(profile, **self.model_dump(exclude_none=True))
-
-
-def contradictions(profile: Profile) -> list[str]:
-    """Return what can't be true of an endpoint, or means nothing, in clauses."""
-    found = []
-    if profile.patch is False and not profile.put_groups:
-        found.append("patch = false and put_groups = false: groups could never be changed")
-    filters = profile.user_filters
-    if profile.members_read == "filter" and filters is not None and MEMBERS_FILTER not in filters:
-        found.append(f'members_read = "filter" asks for users by {MEMBERS_FILTER}, and `user_filters` doesn\'t name it')
-    if profile.withdrawn_by_delete and profile.deletes != "deletes":
-        found.append(f'withdrawn_by_delete = true and deletes = "{profile.deletes}": DELETE would withdraw nothing')
-    if profile.burst > 1 and not (profile.user_writes_per_second or profile.group_writes_per_second):
-        found.append("`burst` means nothing without user_writes_per_second or group_writes_per_second")
-    return found
+        return replace(profile, **{name: value for name, value in self if value is not None})
 
 
 def _effective(given: dict[str, Any]) -> Profile | None:
@@ -229,7 +164,7 @@ class TargetSettings(Section):
     @classmethod
     def _possible(cls, overrides: ProfileOverrides, info: ValidationInfo) -> ProfileOverrides:
         profile = _effective({**info.data, "profile_overrides": overrides})
-        if profile is not None and (found := contradictions(profile)):
+        if profile is not None and (found := profile.contradictions()):
             raise ValueError("; ".join(found))
         return overrides
 
@@ -246,7 +181,7 @@ class TargetSettings(Section):
     @classmethod
     def _said_once(cls, rate: float | None, info: ValidationInfo) -> float | None:
         overrides = info.data.get("profile_overrides")
-        if rate is not None and overrides is not None and overrides.requests_per_second is not None:
+        if rate is not None and overrides is not None and "requests_per_second" in overrides.model_fields_set:
             raise ValueError("says the same as `profile_overrides.requests_per_second`: give one of the two")
         return rate
 

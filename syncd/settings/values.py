@@ -13,6 +13,8 @@ from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from syncd.core.hosts import address, is_loopback
+
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _LONGEST: Final = timedelta(days=36_500)
 
@@ -139,7 +141,7 @@ def time_zone(name: str) -> str:
 
 def base_url(text: str) -> str:
     """Check the address of a SCIM service provider: the token must never travel in clear."""
-    parts = _address(text, ("http", "https"), "https://users.lucid.app/scim/v2")
+    parts = address(text, ("http", "https"), "https://users.lucid.app/scim/v2")
     if parts.query or parts.fragment:
         raise ValueError("an address without query and fragment is wanted")
     return _encrypted(text, parts, "the token")
@@ -147,20 +149,12 @@ def base_url(text: str) -> str:
 
 def webhook_url(text: str) -> str:
     """Check the address that is told of things; all of it may be secret, and its query is part of it."""
-    return _encrypted(text, _address(text, ("http", "https"), "https://hooks.example.com/…"), "what is reported")
+    return _encrypted(text, address(text, ("http", "https"), "https://hooks.example.com/…"), "what is reported")
 
 
 def _encrypted(text: str, parts: SplitResult, what: str) -> str:
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ValueError(f"http:// would send {what} in clear: use https://")
-    return text
-
-
-def ldap_url(text: str) -> str:
-    """Check the address of a directory server."""
-    parts = _address(text, ("ldap", "ldaps"), "ldaps://dc1.example.com")
-    if parts.path.strip("/") or parts.query:
-        raise ValueError("an address of host and port is wanted; where to search is `base_dn`")
     return text
 
 
@@ -184,28 +178,6 @@ def user_and_password(text: str) -> tuple[str, str]:
     if match is None:
         raise ValueError("what is there is not of the form user:password, on one line")
     return match[1], match[2]
-
-
-def _address(text: str, schemes: tuple[str, ...], example: str) -> SplitResult:
-    """Take an address apart. What can't be read may be a secret in the wrong place: it is not repeated."""
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
-    if not usable or re.search(r"[\s\x00-\x1f\x7f]", text):
-        raise ValueError(f"no address such as {example}")
-    if parts.username is not None:
-        raise ValueError("an address without a user's name and password is wanted")
-    return parts
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host name or address is this machine."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def some_name(text: str) -> str:

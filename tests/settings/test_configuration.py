@@ -17,7 +17,7 @@ from syncd.core.policy import Class, Limit
 from syncd.errors import ConfigurationError
 from syncd.settings import CsvSettings, LdapSettings, load
 from syncd.settings.build import Setup, compile_settings, read
-from syncd.settings.sections import Secret
+from syncd.settings.secrets import Secret
 from syncd.settings.target import DriftSettings
 from tests.configurations import LDAP, MAPPING, SECRET, SMALLEST, SOURCE, TARGET, faults, loaded
 
@@ -154,7 +154,7 @@ def test_every_key_of_an_ldap_configuration_means_what_it_says(file: Path) -> No
     )
     source = settings.source
     assert isinstance(source, LdapSettings)
-    assert source.urls == ["ldaps://dc1.example.com", "ldaps://dc2.example.com"]
+    assert source.urls == ("ldaps://dc1.example.com", "ldaps://dc2.example.com")
     assert (source.start_tls, source.ca_file) == (False, Path("/etc/syncd/ca.pem"))
     assert source.bind_dn == "cn=syncd,ou=services,dc=example,dc=com"
     assert source.password is not None
@@ -384,7 +384,7 @@ def test_every_fault_is_said_at_once_with_its_key_and_the_nearest_known_one(file
         "source.users": "a path in quotes is wanted",
         "source.members": "`groups` and `members` belong together: give both files, or neither",
         "source.delimiter": 'must be ",", ";" or "\\t"',
-        "source.nested_groups": 'must be "flatten", "keep" or "ignore"',
+        "source.nested_groups": 'must be "flatten", "keep" or "ignore"; did you mean `flatten`?',
         "mapping.user.name": 'a path with a dot needs quotes: "name.givenName" = …',
         "mapping.user.displayName": 'wanted: a template "{mail}", a list of them, true or false, or { cel = "…" }',
         "mapping.user.titel": "the schema urn:ietf:params:scim:schemas:core:2.0:User has no attribute `titel`; "

@@ -11,7 +11,7 @@ import pytest
 from syncd.notify.channel import Undelivered
 from syncd.notify.channels import channels
 from syncd.settings.notify import NotifySettings
-from syncd.settings.sections import Secret
+from syncd.settings.secrets import Secret
 from tests.configurations import SECRET, SMALLEST, faults, loaded
 from tests.notify.servers import smtp_server, webhook_server
 from tests.notify.test_notice import NOTICE
