@@ -6,9 +6,11 @@ import json
 import re
 import tomllib
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
 from syncd.errors import Fault
+from syncd.settings.lines import Lines
 from syncd.settings.messages import nearest
 from syncd.settings.sources import KINDS
 
@@ -65,15 +67,15 @@ class Override:
         else:
             self.faults.append(Fault(name, f"`{'.'.join(map(str, path))}` is no table: `{step}` has no place in it"))
 
-    def traced(self, finding: Any, fault: Fault) -> Fault:
-        """Name the variable that one of pydantic's findings comes from, where it is not the file."""
+    def traced(self, finding: Any, fault: Fault, lines: Lines) -> Fault:
+        """Name the variable that one of pydantic's findings comes from; else the line of the file."""
         path = tuple(part for part in finding["loc"] if finding["loc"][:1] != ("source",) or part not in KINDS)
         if finding["type"] == "union_tag_invalid":
             path += ("type",)
         for end in range(len(path), 0, -1):
             if path[:end] in self._origins:
                 return Fault(f"{fault.key} (from {self._origins[path[:end]]})", fault.problem)
-        return fault
+        return replace(fault, line=lines.of(path))
 
 
 def _part(place: Any, step: str) -> str | int | None:

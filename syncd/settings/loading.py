@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from syncd.errors import ConfigurationError, Fault
 from syncd.settings.configuration import Settings
 from syncd.settings.environment import PREFIX, Override
+from syncd.settings.lines import Lines
 from syncd.settings.messages import explained
 
 DEFAULT_FILE: Final = Path("/etc/syncd/syncd.toml")
@@ -21,41 +22,49 @@ DEFAULT_FILE: Final = Path("/etc/syncd/syncd.toml")
 
 def load(file: Path, environment: Mapping[str, str] = os.environ) -> Settings:
     """Read and check the configuration. Raises ConfigurationError with every fault there is."""
-    data = _read(file)
+    text = _text(file)
+    data, lines = _tables(file, text), Lines(text)
     override = Override(data)
     for name in sorted(environment):
         if name.startswith(PREFIX):
             override.put(name, environment[name])
-    faults = override.faults + _called_alike(data)
+    faults = override.faults + _called_alike(data, lines)
     # pydantic-settings takes names with `_` in front for options of its own.
-    faults += [Fault(key, "no such key") for key in data if key.startswith("_")]
+    faults += [Fault(key, "no such key", lines.of((key,))) for key in data if key.startswith("_")]
     settings = None
     try:
         settings = Settings(**{key: value for key, value in data.items() if not key.startswith("_")})
     except ValidationError as error:
-        faults += [override.traced(each, explained(each, data, Settings)) for each in error.errors()]
+        faults += [override.traced(each, explained(each, data, Settings), lines) for each in error.errors()]
     if settings is None or faults:
         raise ConfigurationError(str(file), faults)
     return settings
 
 
-def _read(file: Path) -> dict[str, Any]:
-    """Return the file's content as tables. Raises ConfigurationError."""
+def _text(file: Path) -> str:
+    """Return the file's content. Raises ConfigurationError."""
     try:
         if file.is_char_device():  # some of which never end
             raise ConfigurationError(str(file), [Fault("", "not a file")])
         content = file.read_bytes()
+        return content.decode("utf-8-sig")
     except OSError as error:
         hint = _instead(file) if isinstance(error, FileNotFoundError) else ""
         raise ConfigurationError(str(file), [Fault("", f"{error.strerror}{hint}")]) from None
-    try:
-        return tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         problem = f"line {line}: not text in UTF-8 (byte 0x{content[error.start]:02x})"
-        raise ConfigurationError(str(file), [Fault("", problem)]) from None
+        raise ConfigurationError(str(file), [Fault("", problem, line)]) from None
+
+
+def _tables(file: Path, text: str) -> dict[str, Any]:
+    """Return what the file says. Raises ConfigurationError."""
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(str(file), [Fault("", f"not valid TOML: {error}")]) from None
+        line = re.search(r"\(at line (\d+)", str(error))
+        fault = Fault("", f"not valid TOML: {error}", int(line[1]) if line else None)
+        raise ConfigurationError(str(file), [fault]) from None
 
 
 def _instead(missing: Path) -> str:
@@ -66,11 +75,17 @@ def _instead(missing: Path) -> str:
     return "; `syncd init` writes one to start from"
 
 
-def _called_alike(data: Mapping[str, Any]) -> list[Fault]:
+def _called_alike(data: Mapping[str, Any], lines: Lines) -> list[Fault]:
     targets = data.get("target")
-    names = [item.get("name") for item in targets if isinstance(item, dict)] if isinstance(targets, list) else []
-    counts = Counter(name for name in names if isinstance(name, str))
-    return [Fault("target", f"{count} targets are called `{name}`") for name, count in counts.items() if count > 1]
+    places: dict[str, list[int]] = {}
+    for index, target in enumerate(targets if isinstance(targets, list) else []):
+        if isinstance(target, dict) and isinstance(name := target.get("name"), str):
+            places.setdefault(name, []).append(index)
+    return [
+        Fault("target", f"{len(indexes)} targets are called `{name}`", lines.of(("target", indexes[-1], "name")))
+        for name, indexes in places.items()
+        if len(indexes) > 1
+    ]
 
 
 __all__ = ["DEFAULT_FILE", "load"]

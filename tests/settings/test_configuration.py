@@ -10,17 +10,20 @@ from pathlib import Path
 
 import pytest
 
+from syncd.cli import cli
 from syncd.compare.rules import TargetRules
 from syncd.core.drift import DriftClass, Reaction
 from syncd.core.groups import Nesting
 from syncd.core.policy import Class, Limit
 from syncd.errors import ConfigurationError
-from syncd.settings import CsvSettings, LdapSettings, load
+from syncd.settings import DEFAULT_FILE, CsvSettings, LdapSettings, load
 from syncd.settings.build import Setup, compile_settings, read
 from syncd.settings.secrets import Secret
+from syncd.settings.sources import KINDS
 from syncd.settings.target import DriftSettings
 from tests.configurations import LDAP, MAPPING, SECRET, SMALLEST, SOURCE, TARGET, faults, loaded
 
+ONE_OF_THE_KINDS = " or ".join(f'type = "{kind}"' for kind in KINDS)
 EXAMPLES = Path(__file__).parents[2] / "config"
 
 
@@ -283,6 +286,31 @@ def test_a_missing_file_points_to_init(file: Path) -> None:
         load(file, {})
 
 
+def test_a_file_of_this_folder_is_named_where_the_default_is_missing_and_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default = tmp_path / "etc" / "syncd.toml"
+    monkeypatch.setattr("syncd.settings.loading.DEFAULT_FILE", default)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match="No such file or directory; `syncd init` writes one to start from"):
+        load(default, {})
+    (tmp_path / "syncd.toml").write_text(SMALLEST)
+    with pytest.raises(ConfigurationError) as caught:
+        load(default, {})
+    assert str(caught.value) == (
+        f"{default}: 1 fault; nothing was done\n"
+        "  No such file or directory; there is a syncd.toml in this folder: name it with `-c syncd.toml`"
+    )
+    with pytest.raises(ConfigurationError, match="`syncd init` writes one"):  # whoever names a file means that file
+        load(tmp_path / "other.toml", {})
+
+
+def test_the_commands_read_the_default_that_the_settings_know() -> None:
+    command = cli.commands["check"]
+    (option,) = [each for each in command.params if each.name == "config"]
+    assert option.default == DEFAULT_FILE
+
+
 def test_a_folder_is_no_configuration(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="Is a directory"):
         load(tmp_path, {})
@@ -440,7 +468,7 @@ def test_every_fault_is_said_at_once_with_its_key_and_the_nearest_known_one(file
         (
             "",
             {
-                "source": 'missing: a table [source] with type = "csv" or type = "ldap"',
+                "source": f"missing: a table [source] with {ONE_OF_THE_KINDS}",
                 "mapping": 'missing: a table [mapping.user] with at least userName = "{mail}"',
                 "target": "missing: at least one [[target]]",
             },
@@ -459,8 +487,8 @@ def test_every_fault_is_said_at_once_with_its_key_and_the_nearest_known_one(file
             SMALLEST + TARGET + "rate = -1\n",
             {"target": "2 targets are called `lucid`", "target[lucid].rate": "more than 0 is wanted"},
         ),
-        (SMALLEST.replace('type = "csv"\n', ""), {"source": 'needs type = "csv" or type = "ldap"'}),
-        (SMALLEST.replace('"csv"', '"cvs"'), {"source.type": 'must be "csv" or "ldap"'}),
+        (SMALLEST.replace('type = "csv"\n', ""), {"source": f"needs {ONE_OF_THE_KINDS}"}),
+        (SMALLEST.replace('"csv"', '"cvs"'), {"source.type": f"must be {ONE_OF_THE_KINDS.replace('type = ', '')}"}),
         ("source = 5\n" + MAPPING + TARGET, {"source": "a table is wanted"}),
         (
             SOURCE + TARGET + "[mapping]\nuser = 5\n",
@@ -629,7 +657,7 @@ def test_a_file_needs_no_target_where_the_environment_has_one(file: Path) -> Non
             "SYNCD__SOURCE__TYPE",
             "x",
             "source.type (from SYNCD__SOURCE__TYPE)",
-            'must be "csv" or "ldap"',
+            f"must be {ONE_OF_THE_KINDS.replace('type = ', '')}",
         ),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -17,7 +18,8 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_the_kinds_are_those_that_type_may_name() -> None:
-    assert {"csv": CsvSettings, "ldap": LdapSettings} == KINDS
+    assert (KINDS["csv"], KINDS["ldap"]) == (CsvSettings, LdapSettings)
+    assert [get_args(table.model_fields["type"].annotation) for table in KINDS.values()] == [(kind,) for kind in KINDS]
 
 
 NO_ADDRESS = "no address such as ldaps://dc1.example.com or ldap://dc1.example.com:389"
