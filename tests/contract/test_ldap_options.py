@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ldap3.operation.search import parse_filter, search_operation
 
-from syncd.core.hosts import is_loopback
 from syncd.core.model import Source, Wanted
 from syncd.core.rules import Rule
 from syncd.errors import SourceMismatch
@@ -172,18 +171,6 @@ def test_options_that_can_work_have_no_fault(change: dict[str, Any]) -> None:
 def test_an_address_is_taken_apart(url: str, host: str, port: int, tls: bool) -> None:
     server = endpoint(url)
     assert (server.host, server.port, server.tls) == (host, port, tls)
-
-
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "127.255.0.3", "::1"])
-def test_this_machine_is_known_by_its_names(host: str) -> None:
-    assert is_loopback(host)
-
-
-@pytest.mark.parametrize(
-    "host", ["example.com", "10.0.0.1", "::2", "127.0.0.1.example.com", "localhost.example.com", ""]
-)
-def test_other_machines_are_others(host: str) -> None:
-    assert not is_loopback(host)
 
 
 @pytest.mark.parametrize("name", ["first name", "mail)", "", "1mail", "e-mail:work", "mail\n"])
