@@ -86,14 +86,14 @@ def reference() -> str:
         f"`{class_.value} = {{ {', '.join(_limit(limit.percent, limit.count, limit.base))} }}`"
         for class_, limit in DEFAULT_LIMITS.items()
     ]
-    parts.append("Without a word: " + ", ".join(limits) + ".\n")
+    parts.append("Defaults: " + ", ".join(limits) + ".\n")
     parts += _section('`[target.drift]`: `"enforce"` (put it back) or `"report"`', target.DriftSettings)
     parts += _section("`[target.schedule]`", daemon.TargetScheduleSettings, defaults=False)
-    parts += _section("`[schedule]`: when the daemon runs", daemon.ScheduleSettings)
+    parts += _section("`[schedule]`: when the daemon synchronises", daemon.ScheduleSettings)
     parts += _section("`[control]`: the daemon's socket", daemon.ControlSettings)
     parts += _section("`[metrics]`: figures for Prometheus", daemon.MetricsSettings)
-    parts += _section("`[reports]`: what the daemon keeps of its runs", daemon.ReportsSettings)
-    parts += _section("`[notify]`: who is told", notify.NotifySettings)
+    parts += _section("`[reports]`: the reports that the daemon keeps", daemon.ReportsSettings)
+    parts += _section("`[notify]`: notices", notify.NotifySettings)
     parts += _section("`[notify.webhook]`", notify.WebhookSettings)
     parts += _section("`[notify.email]`", notify.EmailSettings)
     parts.append(_TEMPLATES.format(filters=", ".join(f"`{name}`" for name in FILTERS)))

@@ -1,7 +1,7 @@
 """Profiles: how a kind of endpoint behaves, as data. The sources of the values stand beside them.
 
-What an endpoint announces is a hint: announced capabilities were found wrong in both directions. So a profile's value
-takes precedence over what is announced, and an override of the configuration takes precedence over the profile.
+An announced capability is a hint: announcements were found wrong in both directions. So a profile's value takes
+precedence over the announcement, and an override of the configuration takes precedence over the profile.
 
 The fields of `Profile` are declared here alone: `[target.profile_overrides]`, `docs/configuration.md` and
 `docs/profiles.md` are made from them.
@@ -39,7 +39,7 @@ class Profile:
 
     # -- how changes are written
     patch: bool | None = None
-    """Whether PATCH works; else what is there is read, merged and PUT."""
+    """Whether PATCH works; if not, the resource is read, merged and PUT."""
     put_groups: bool = True
     """Whether groups take PUT. Where they don't, nothing is tried after a refused PATCH."""
     patch_paths: bool = True
@@ -62,26 +62,26 @@ class Profile:
     group_rename: bool = True
     """Whether a group's displayName can be changed."""
     deletes: Deletes = "deletes"
-    """What DELETE does to a user. Where it doesn't delete, nobody is ever deleted."""
+    """The effect of DELETE on a user. Where it doesn't delete, syncd deletes nobody."""
     one_group_per_user: bool = False
     """Whether a user can be in one group at most."""
 
     # -- how things are read
     members_read: MembersRead | None = None
     """Where a group's members can be read: from the group; by a filter over users (`groups.value eq`); or not at all.
-    None: from the group, and believed only of an endpoint that has shown some."""
+    Unset: from the group, and believed only once the endpoint has shown some."""
     paging: Paging | None = None
-    """How a list goes on: by startIndex, by a cursor (RFC 9865), or not at all. None: as its answers show."""
+    """How a list goes on: by startIndex, by a cursor (RFC 9865), or not at all. Unset: as its answers show."""
     page_size: Annotated[int, Field(ge=1, le=10_000)] = 100
     """Resources per page of a list."""
     user_filters: tuple[UserFilter, ...] | None = None
-    """Attributes by which users can be looked up; None: all are tried."""
+    """Attributes by which users can be looked up; unset: all are tried."""
     group_filters: tuple[GroupFilter, ...] | None = None
-    """The same of groups."""
+    """The same for groups."""
     group_name_case: bool = False
     """Whether group names that differ in case alone are different names (RFC 7643 section 8.7.1: they aren't)."""
     group_suffix: str = ""
-    """What the endpoint may add to the name of a pushed group: no rename."""
+    """The text that the endpoint may add to the name of a pushed group. It is no rename."""
     adopt_by_email: bool = False
     """Whether an account whose e-mail matches may be taken over, in a verified domain; else userName must match."""
 
@@ -97,13 +97,13 @@ class Profile:
     requests_per_second: Rate = 10.0
     """All requests together."""
     reads_per_second: Rate | None = None
-    """GET alone; None: only the rate of all counts."""
+    """GET alone; unset: only the rate of all counts."""
     user_writes_per_second: Rate | None = None
-    """POST, PUT, PATCH and DELETE of users; None: only the rate of all counts."""
+    """POST, PUT, PATCH and DELETE of users; unset: only the rate of all counts."""
     group_writes_per_second: Rate | None = None
-    """The same of groups."""
+    """The same for groups."""
     burst: Annotated[int, Field(ge=1, le=100_000)] = 1
-    """So many writes to users, and to groups, may go at once after a rest. Counts only for the two rates above."""
+    """The most writes to users, and to groups, at once after a rest. Counts only for the two rates above."""
 
     def contradictions(self) -> list[str]:
         """Return what can't be true of an endpoint, or means nothing, in clauses."""

@@ -27,21 +27,21 @@ class Settings(BaseSettings):
     source: AnySource
     """Where people and groups come from."""
     mapping: MappingSettings
-    """What becomes of an entry."""
+    """How an entry becomes a SCIM resource."""
     target: Annotated[list[TargetSettings], Field(min_length=1)]
     """The SCIM endpoints; one table each."""
     drain: Annotated[Duration, between("0s", "10m")] = timedelta(seconds=20)
-    """How long requests in flight may go on when syncd is told to stop (SIGTERM): 0s to 10m."""
+    """How long requests in flight may go on after SIGTERM: 0s to 10m."""
     schedule: ScheduleSettings = ScheduleSettings()
-    """When the daemon runs."""
+    """When the daemon synchronises."""
     control: ControlSettings = ControlSettings()
-    """Who may talk to the daemon."""
+    """The socket for commands, and the group that may use it."""
     metrics: MetricsSettings = MetricsSettings()
-    """Where it shows figures."""
+    """Where the daemon shows figures."""
     reports: ReportsSettings = ReportsSettings()
-    """The reports that it keeps."""
+    """The reports that the daemon keeps."""
     notify: NotifySettings = NotifySettings()
-    """Who hears of what is wrong, or waits for somebody."""
+    """Where notices are sent: faults, and changes that wait for a decision."""
 
     @classmethod
     def settings_customise_sources(
@@ -52,7 +52,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what `load` hands over counts: it has merged file and environment, lists included."""
+        """Use nothing but the values that `load` passes: it has merged file and environment, lists included."""
         return (init_settings,)
 
 

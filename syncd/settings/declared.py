@@ -1,7 +1,7 @@
 """Tables whose keys are declared elsewhere: each field of a dataclass is a key of the table.
 
-A new field is a new key, with the type, the checks and the default that the field has. The dataclass lies below the
-settings and knows nothing of them.
+A new field is a new key, with the type, the checks and the default of the field. The dataclass is in a package below
+the settings, and does not import them.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def written(type_: Any) -> Any:
         subscripted: Any = Annotated
         return subscripted[(written(get_args(type_)[0]), *get_args(type_)[1:])]
     if get_origin(type_) is tuple:
-        # pydantic says of a tuple whose items are all wrong also that it is too short; it doesn't of a list.
+        # Not a tuple: where all items of a tuple are wrong, pydantic adds the error that the tuple is too short.
         item: Any = get_args(type_)[0]
         return Annotated[list[item], pydantic.AfterValidator(tuple)]
     if get_origin(type_) in (Union, UnionType):

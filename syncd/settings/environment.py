@@ -1,4 +1,4 @@
-"""Variables of the environment, put into their places in the configuration before it is checked."""
+"""Variables of the environment, merged into the configuration before it is checked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from syncd.settings.sources import KINDS
 
 PREFIX: Final = "SYNCD__"
 _WAYS: Final = frozenset({"credential", "env", "file"})
-"""The keys of which a secret has one."""
+"""A secret has exactly one of these keys."""
 
 
 class Override:
@@ -30,7 +30,7 @@ class Override:
         self._data = data
         self._origins: dict[tuple[str | int, ...], str] = {}
         self.faults: list[Fault] = []
-        """Variables that have no place in the configuration."""
+        """One for each variable without a place in the configuration."""
 
     def put(self, name: str, text: str) -> None:
         """Set one key from the environment variable of that name."""
@@ -52,7 +52,7 @@ class Override:
         part = _part(place, last)
         if part is None:
             return self._refuse(name, path, last)
-        if last in _WAYS and isinstance(place, dict):  # a secret is named one way: this one, not what the file says
+        if last in _WAYS and isinstance(place, dict):  # the variable replaces the file's way to name the secret
             for way in _WAYS & place.keys():
                 if (*path, way) not in self._origins:
                     del place[way]
@@ -68,7 +68,7 @@ class Override:
             self.faults.append(Fault(name, f"`{'.'.join(map(str, path))}` is no table: `{step}` has no place in it"))
 
     def traced(self, finding: Any, fault: Fault, lines: Lines) -> Fault:
-        """Name the variable that one of pydantic's findings comes from; else the line of the file."""
+        """Add the place of one of pydantic's findings to its fault: the variable, or the line of the file."""
         path = tuple(part for part in finding["loc"] if finding["loc"][:1] != ("source",) or part not in KINDS)
         if finding["type"] == "union_tag_invalid":
             path += ("type",)
@@ -79,7 +79,7 @@ class Override:
 
 
 def _part(place: Any, step: str) -> str | int | None:
-    """Return the key or index that a step of a variable's name means, None where there is none."""
+    """Return the key or index for one step of a variable's name; None where nothing has that name."""
     if isinstance(place, dict):
         return next((key for key in place if key.lower() == step), step)
     if isinstance(place, list):
@@ -93,7 +93,7 @@ def _in_environment(target: Any) -> str:
 
 
 def _value(text: str) -> Any:
-    """Return a list or table as TOML or JSON writes it; whatever else it is as it stands, such as a template."""
+    """Parse a list or table in TOML or JSON. Any other text, such as a template, is returned unchanged."""
     if text.lstrip()[:1] in ("[", "{"):
         with suppress(ValueError, RecursionError):
             return tomllib.loads(f"value = {text}")["value"]

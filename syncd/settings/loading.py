@@ -1,4 +1,7 @@
-"""From a file and the environment to checked settings: every fault is found at once, and named by its key."""
+"""From a file and the environment to checked settings. Every fault is found at once, with its key and its line.
+
+Reads no file that nobody named, except the default one.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ def load(file: Path, environment: Mapping[str, str] = os.environ) -> Settings:
         if name.startswith(PREFIX):
             override.put(name, environment[name])
     faults = override.faults + _called_alike(data, lines)
-    # pydantic-settings takes names with `_` in front for options of its own.
+    # pydantic-settings takes names that begin with `_` for its own options.
     faults += [Fault(key, "no such key", lines.of((key,))) for key in data if key.startswith("_")]
     settings = None
     try:
@@ -44,7 +47,7 @@ def load(file: Path, environment: Mapping[str, str] = os.environ) -> Settings:
 def _text(file: Path) -> str:
     """Return the file's content. Raises ConfigurationError."""
     try:
-        if file.is_char_device():  # some of which never end
+        if file.is_char_device():  # reading /dev/zero never ends
             raise ConfigurationError(str(file), [Fault("", "not a file")])
         content = file.read_bytes()
         return content.decode("utf-8-sig")
@@ -58,7 +61,7 @@ def _text(file: Path) -> str:
 
 
 def _tables(file: Path, text: str) -> dict[str, Any]:
-    """Return what the file says. Raises ConfigurationError."""
+    """Parse the file's text. Raises ConfigurationError."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -68,10 +71,10 @@ def _tables(file: Path, text: str) -> dict[str, Any]:
 
 
 def _instead(missing: Path) -> str:
-    """Return what to do where there is no such file. A file that nobody named is never read by itself."""
+    """Return a hint for a missing file. A file in the current folder is named, and never read without `-c`."""
     here = Path(DEFAULT_FILE.name)
     if missing == DEFAULT_FILE and here.is_file():
-        return f"; there is a {here} in this folder: name it with `-c {here}`"
+        return f"; there is a {here} in this folder: `syncd -c {here} …`"
     return "; `syncd init` writes one to start from"
 
 

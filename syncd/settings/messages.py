@@ -1,4 +1,4 @@
-"""What pydantic found wrong with a configuration, said as an administrator reads it: the key, and what is wanted.
+"""The findings of pydantic in the words of an administrator: the key, and what is wanted.
 
 Input values stay out of every sentence: they may be secrets.
 """
@@ -44,7 +44,7 @@ _SENTENCES: Final = {
     "literal_error": "must be {expected}",
     "enum": "must be {expected}",
 }
-"""By pydantic's type of error; every other brings a sentence of our own."""
+"""By pydantic's type of error. Every other type has a sentence of its own, from the check that found it."""
 
 _OF_TABLES: Final = {
     ("missing", "source"): f"missing: a table [source] with {_ONE_OF_THE_KINDS}",
@@ -54,11 +54,11 @@ _OF_TABLES: Final = {
     ("list_type", "target"): "write [[target]], with two brackets: there can be several",
 }
 _OF_KEY: Final = "[key]"
-"""How pydantic marks that a table's key is at fault, not what it holds."""
+"""How pydantic marks a fault of a table's key, not of its value."""
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """Return a question for the known name that is most like one, or ""."""
+    """Return a question that names the most similar known name, or "" where none is similar."""
     found = get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return f"; did you mean `{found[0]}`?" if found else ""
 
@@ -115,7 +115,7 @@ def _fields(option: Any) -> dict[str, Any]:
 
 
 def _tagged(annotation: Any, tag: Any) -> Any:
-    """Return the alternative whose `type` is the tag: a location names it, though no key does."""
+    """Return the alternative whose `type` is the tag: pydantic puts the tag into a location, though it is no key."""
     options = _options(annotation)
     for option in options if len(options) > 1 else []:
         if "type" in _fields(option) and tag in get_args(_fields(option)["type"].annotation):
@@ -124,7 +124,7 @@ def _tagged(annotation: Any, tag: Any) -> Any:
 
 
 def _inside(annotation: Any, part: str | int) -> Any:
-    """Return the type of what stands below a key."""
+    """Return the type of the value below a key."""
     for option in _options(annotation):
         if get_origin(option) in (list, tuple):
             return get_args(option)[0]

@@ -19,7 +19,7 @@ from syncd.settings.values import credential_name, environment_name
 
 
 class Secret(Section):
-    """Where a secret is: exactly one of a systemd credential, an environment variable, a file."""
+    """The place of a secret: exactly one of a systemd credential, an environment variable, a file."""
 
     credential: Annotated[str, AfterValidator(credential_name)] | None = None
     """The name of a systemd credential (`LoadCredential=`)."""
@@ -35,7 +35,7 @@ class Secret(Section):
         return self
 
     def reveal(self, base: Path) -> SecretStr:
-        """Read the secret. Raises ValueError with what to do; the text never holds the secret."""
+        """Read the secret. Raises ValueError with what to do; the message never holds the secret."""
         if self.env is not None:
             value = os.environ.get(self.env, "")
             if not value.strip():
@@ -73,7 +73,7 @@ def _read_secret(path: Path, *, private: bool) -> SecretStr:
 
 
 def _learnt(text: str) -> SecretStr:
-    """Take a secret over; from here on it is known as one, and each line of it."""
+    """Wrap a secret, and make the redaction know it and each of its lines."""
     for each in {text, *text.splitlines()}:
         learn(each.strip())
     if ":" in text:
@@ -85,7 +85,7 @@ _NAME_IT: Final = 'a secret is named here, not written: { credential = "…" }, 
 
 
 def _secret_is_named(value: Any, handler: Any) -> Any:
-    """Say plainly that a secret written into the file doesn't belong there; never repeat it."""
+    """Refuse a secret that is written into the file, and never repeat it."""
     if not isinstance(value, dict | Secret):
         raise PydanticCustomError("secret_written", "{wanted}", {"wanted": _NAME_IT})
     return handler(value)

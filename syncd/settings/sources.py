@@ -27,7 +27,7 @@ class SourceSettings(Declared):
     """Rule in CEL. False: the account is switched off. Unset: the preset's rule, where the source has presets; else
     everybody is active."""
     nested_groups: Nesting = Nesting.FLATTEN
-    """What a group inside a group means: `flatten` (its members are members), `keep` (it is a member) or `ignore`."""
+    """How a group inside a group counts: `flatten` (its members are members), `keep` (it is a member) or `ignore`."""
 
     @field_validator("*")
     @classmethod
@@ -39,7 +39,10 @@ class SourceSettings(Declared):
         return value
 
     def options(self, base: Path, reader: Callable[[Secret, str], Reveal]) -> Options:
-        """Return the options of the source: paths below `base`, and for each secret what `reader` makes of it."""
+        """Return the options of the source.
+
+        `base` is the folder for relative paths; `reader` turns a secret and its key into a function that reads it.
+        """
 
         def used(name: str) -> Any:
             value = getattr(self, name)
@@ -72,7 +75,7 @@ AnySource = Annotated[CsvSettings | LdapSettings, Field(discriminator="type")]
 KINDS: Final[dict[str, type[SourceSettings]]] = {
     get_args(each.model_fields["type"].annotation)[0]: each for each in get_args(get_args(AnySource)[0])
 }
-"""By what `type` says."""
+"""The tables by their `type`."""
 
 
 __all__ = ["KINDS", "AnySource", "CsvSettings", "LdapSettings", "SourceSettings"]

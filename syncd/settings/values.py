@@ -1,7 +1,7 @@
 """The small notations of the configuration: durations, schedules, addresses, names. Pure.
 
-Every function takes what a person wrote, and returns it or what it means; or raises ValueError with a sentence
-that says what is wanted. What may hold a secret is never repeated in it.
+Every function takes the text of a value, and returns it or its meaning; or raises ValueError with a sentence that says
+what is wanted. Text that may hold a secret is never repeated in the sentence.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CRON_PART: Final = re.compile(r"(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P
 
 
 def duration(value: Any) -> timedelta:
-    """Parse `90d`, `24h`, `15m`, `30s`, `0s` or `1h30m`. A number without a unit is refused: of what?"""
+    """Parse `90d`, `24h`, `15m`, `30s`, `0s` or `1h30m`. A number without a unit is refused."""
     if isinstance(value, timedelta):
         return value
     text = value.strip() if isinstance(value, str) else ""
@@ -86,7 +86,7 @@ def cron(text: str) -> list[list[int]]:
 
 
 def cron_takes_either_day(text: str) -> bool:
-    """Return whether day or weekday is enough, for both are restricted (crontab(5)); else both are wanted."""
+    """Return whether day or weekday is enough: both are restricted (crontab(5)). If not, both must match."""
     _, _, day, _, weekday = text.split()
     return not day.startswith("*") and not weekday.startswith("*")
 
@@ -97,7 +97,7 @@ def schedule_or_never(value: Any) -> Any:
 
 
 def socket_address(text: str) -> str:
-    """Check `ADDRESS:PORT`: where to listen is an address of this machine, not a name."""
+    """Check `ADDRESS:PORT` to listen on. A name is refused: it may mean several addresses."""
     host, _, port = text.rpartition(":")
     try:
         ip_address(host.removeprefix("[").removesuffix("]"))
@@ -148,7 +148,7 @@ def base_url(text: str) -> str:
 
 
 def webhook_url(text: str) -> str:
-    """Check the address that is told of things; all of it may be secret, and its query is part of it."""
+    """Check the address that notices are posted to. All of it may be secret, and it may have a query."""
     return _encrypted(text, address(text, ("http", "https"), "https://hooks.example.com/…"), "what is reported")
 
 
@@ -159,7 +159,7 @@ def _encrypted(text: str, parts: SplitResult, what: str) -> str:
 
 
 def proxy_url(text: str) -> str:
-    """Check the address of a proxy. What can't be read may be a password in the wrong place: it is not repeated."""
+    """Check the address of a proxy. Unreadable text may be a password in the wrong place, and is not repeated."""
     try:
         parts = urlsplit(text)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
@@ -181,7 +181,7 @@ def user_and_password(text: str) -> tuple[str, str]:
 
 
 def some_name(text: str) -> str:
-    """Check that a name is none that could match nobody, or everybody, by accident."""
+    """Check that a name is not empty: an empty one could match nobody, or everybody."""
     if not text.strip():
         raise ValueError("a name is wanted, and this one is empty")
     return text

@@ -20,7 +20,7 @@ Reveal = Callable[[], str]
 
 @dataclass(frozen=True, slots=True)
 class Conventions:
-    """What a kind of source means where the configuration says nothing."""
+    """The defaults of a kind of source for keys that every source has."""
 
     active: str = ""
     """The rule `active` in CEL. Empty: everybody is active."""
@@ -51,7 +51,7 @@ class Options:
         return found
 
     def conventions(self) -> Conventions:
-        """Return what counts where the configuration says nothing."""
+        """Return the defaults for keys that every source has."""
         return Conventions()
 
     def source(self) -> Source:

@@ -299,7 +299,7 @@ def test_a_file_of_this_folder_is_named_where_the_default_is_missing_and_not_rea
         load(default, {})
     assert str(caught.value) == (
         f"{default}: 1 fault; nothing was done\n"
-        "  No such file or directory; there is a syncd.toml in this folder: name it with `-c syncd.toml`"
+        "  No such file or directory; there is a syncd.toml in this folder: `syncd -c syncd.toml …`"
     )
     with pytest.raises(ConfigurationError, match="`syncd init` writes one"):  # whoever names a file means that file
         load(tmp_path / "other.toml", {})

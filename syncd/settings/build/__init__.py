@@ -21,7 +21,7 @@ from syncd.settings.configuration import Settings
 from syncd.settings.loading import load
 
 RUNTIME_SOCKET: Final = Path("/run/syncd/syncd.sock")
-"""Where the service has its socket (RuntimeDirectory=syncd)."""
+"""The socket of the service (RuntimeDirectory=syncd)."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Setup:
     wanted: Wanted
     targets: tuple[Target, ...]
     settings: Settings
-    """As it was written, for what concerns the daemon alone."""
+    """The checked settings, for the keys that concern the daemon alone."""
 
     @property
     def base(self) -> Path:
@@ -44,8 +44,8 @@ class Setup:
 
     @property
     def sockets(self) -> list[Path]:
-        """Where a daemon for this configuration has its socket: as configured, else where the service and where a
-        daemon without one would put it."""
+        """The places where a daemon for this configuration may have its socket: the configured one, else beside the
+        state file and the service's own."""
         configured = self.settings.control.socket
         beside = self.state.parent / "syncd.sock"
         return [self.base / configured] if configured else [beside, RUNTIME_SOCKET]

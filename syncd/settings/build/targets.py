@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from syncd.compare.rules import TargetRules
-from syncd.core.drift import DriftClass, Reaction, Reactions
+from syncd.core.drift import DriftClass, Reactions
 from syncd.core.mapping import Domains, Selection
 from syncd.core.model import Json
 from syncd.core.policy import DEFAULT_LIMITS, Class, Limit, Policy
@@ -35,7 +35,7 @@ class Target:
     ca_file: Path | None
     concurrency: int
     approval_lasts: timedelta = timedelta(hours=24)
-    """How long what a person released stays released."""
+    """How long an approval lasts."""
     timeout: float = 60.0
     """Seconds that one request may take."""
     patience: Patience | None = None
@@ -44,14 +44,14 @@ class Target:
     """The proxy's `user:password`. Raises ConfigurationError when it can't be read."""
     http2: bool = True
     drain: float = 20.0
-    """Seconds that requests in flight have when syncd is told to stop."""
+    """Seconds that requests in flight may go on after SIGTERM."""
 
     @property
     def name(self) -> str:
         return self.rules.name
 
     def transport(self, discovery: Mapping[str, Json]) -> Transport:
-        """Return the connection to the target, as fast as it was found to bear.
+        """Return the connection to the target, with as many requests at a time as the endpoint was found to bear.
 
         Raises ConfigurationError when its token can't be read.
         """
@@ -76,7 +76,7 @@ class Target:
         )
 
     def client(self, transport: Transport, discovery: Mapping[str, Json]) -> Client:
-        """Return the SCIM client; what was learnt of the endpoint gives way to the profile."""
+        """Return the SCIM client. The profile takes precedence over what was learnt of the endpoint."""
         return Client(
             transport,
             self.rules.profile,
@@ -87,7 +87,7 @@ class Target:
 
 
 def target(settings: TargetSettings, schemes: Schemes, secrets: Secrets, drain: timedelta) -> Target:
-    """Return the target. `drain` is how long its requests may go on when syncd is told to stop."""
+    """Return the target. `drain` is how long its requests may go on after SIGTERM."""
     key = f"target[{settings.name}]"
     return Target(
         rules=_rules(settings, schemes),
@@ -133,7 +133,7 @@ def _selection(settings: TargetSettings) -> Selection:
 
 
 def _scheme(settings: TargetSettings, schemes: Schemes, domains: Domains, profile: Profile) -> list[object]:
-    """Return all that decides what is wanted of a person: where it changes, everybody is compared again."""
+    """Return all settings that decide what is wanted of a person. A change of one compares everybody again."""
     return [*schemes.users, settings.scope or "", list(domains.patterns), profile.pending_by_endpoint]
 
 
@@ -152,8 +152,8 @@ def _limit(class_: Class, settings: LimitSettings) -> Limit:
 def _reactions(settings: DriftSettings) -> Reactions:
     named = settings.model_dump(exclude={"default"}, exclude_none=True)
     return Reactions(
-        Reaction(settings.default),
-        {DriftClass(name): Reaction(reaction) for name, reaction in named.items()},
+        settings.default,
+        {DriftClass(name): reaction for name, reaction in named.items()},
     )
 
 

@@ -1,4 +1,4 @@
-"""The keys of an LDAP source, and what they come to. Touches no network."""
+"""The keys of an LDAP source, and the layout of the directory that follows from them. Touches no network."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def endpoint(url: str) -> Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What in a directory is a user or a group, with nothing left open."""
+    """Which entries of a directory are users and groups, with nothing left open."""
 
     base: str
     key: str
@@ -140,7 +140,7 @@ class LdapOptions(Options):
     connect_timeout: timedelta = timedelta(seconds=10)
     """How long to wait for a server to answer at all: to connect, to agree on TLS and to bind, each."""
     receive_timeout: timedelta = timedelta(seconds=60)
-    """After how long a silence a server counts as gone."""
+    """How long a server may be silent before it counts as gone."""
     deadline: timedelta = timedelta(hours=1)
     """How long a whole reading may take."""
 
@@ -168,7 +168,7 @@ class LdapOptions(Options):
         return LdapSource(self)
 
     def layout(self) -> Layout:
-        """Return what these options and their preset come to."""
+        """Return these options, completed by their preset."""
         preset = PRESETS[self.preset]
         member = self.member or preset.member
         return Layout(

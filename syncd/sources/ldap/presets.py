@@ -1,4 +1,4 @@
-"""What the common kinds of directory have in common: filters, attribute names, and the rule for enabled accounts."""
+"""Presets for the common kinds of directory: filters, attribute names, and the rule for enabled accounts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ DirectoryKind = Literal["openldap", "ad", "389ds", "posix"]
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """What one kind of directory calls things."""
+    """The names and filters of one kind of directory."""
 
     key: str
     """The attribute that never changes and is never given to another entry."""
@@ -22,7 +22,7 @@ class Preset:
     active: str
     """A rule in CEL, true while the account is enabled."""
     operational: tuple[str, ...]
-    """What `active` and the usual rules refer to, and a server sends only when asked by name."""
+    """Attributes that `active` and common rules refer to, and that a server sends only when asked for them by name."""
 
 
 PRESETS: Final[dict[DirectoryKind, Preset]] = {
@@ -33,7 +33,7 @@ PRESETS: Final[dict[DirectoryKind, Preset]] = {
         member="member",
         group_name="cn",
         # This one value is an administrator's lock (slapo-ppolicy(5)). Any other is the moment at which too many
-        # wrong passwords locked the account for a while: whoever tries those must not be able to deactivate people.
+        # wrong passwords locked the account for a while: an attacker must not be able to deactivate people that way.
         active='pwdAccountLockedTime != "000001010000Z"',
         operational=("pwdAccountLockedTime", "memberOf"),
     ),
