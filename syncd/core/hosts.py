@@ -19,7 +19,7 @@ def address(text: str, schemes: Collection[str], example: str) -> SplitResult:
     except ValueError:
         usable = False
     if not usable or re.search(r"[\s\x00-\x1f\x7f]", text):
-        raise ValueError(f"no address such as {example}")
+        raise ValueError(f"not an address such as {example}")
     if parts.username is not None:
         raise ValueError("an address without a user's name and password is wanted")
     return parts

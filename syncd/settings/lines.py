@@ -13,8 +13,8 @@ Path = tuple[str | int, ...]
 _KEY: Final = r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|[A-Za-z0-9_-]+)"""
 _KEYS: Final = rf"\s*({_KEY}(?:\s*\.\s*{_KEY})*)\s*"
 _LINE: Final = re.compile(rf"\s*\[\[{_KEYS}\]\]|\s*\[{_KEYS}\]|{_KEYS}=(.*)", re.DOTALL)
-_LONGEST_VALUE: Final = 500
-"""Lines. Behind a longer value nothing is found: each line more is one more attempt to read the value."""
+_ENDS: Final = ("]", "}", '"""', "'''")
+"""The marks at the end of a value of several lines."""
 
 
 class Lines:
@@ -58,7 +58,7 @@ def _keys(text: str) -> Iterator[tuple[Path, int]]:
             table = (*table, last[table]) if table in last else table
         else:
             yield (*table, *_names(key)), number
-            number += _further_lines(value, lines[number : number + _LONGEST_VALUE])
+            number += _further_lines(value, lines, number)
             continue
         yield table, number
 
@@ -74,14 +74,17 @@ def _names(keys: str) -> list[str]:
     return [next(iter(tomllib.loads(f"{key} = 0"))) for key in re.findall(_KEY, keys)]
 
 
-def _further_lines(value: str, following: Sequence[str]) -> int:
-    """Return on how many more lines a value goes on."""
-    for count in range(len(following) + 1):
+def _further_lines(value: str, lines: Sequence[str], start: int) -> int:
+    """Return on how many more lines a value goes on; the first of them would be `lines[start]`."""
+    for end in range(start, len(lines) + 1):
+        # Each attempt parses all lines again, so it is made only where the value may end.
+        if end > start and not any(mark in lines[end - 1] for mark in _ENDS):
+            continue
         try:
-            tomllib.loads("\n".join([f"value = {value}", *following[:count]]))
+            tomllib.loads("\n".join([f"value = {value}", *lines[start:end]]))
         except tomllib.TOMLDecodeError:
             continue
-        return count
+        return end - start
     return 0
 
 

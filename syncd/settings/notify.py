@@ -33,7 +33,7 @@ def _address_or_secret(value: Any, handler: Any) -> str | Secret:
 def _mailbox(text: str) -> str:
     """Check an e-mail address without a display name: other text could add a header to the mail."""
     if not re.fullmatch(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", text):
-        raise ValueError(f"`{text}` is no address such as syncd@example.com")
+        raise ValueError(f"`{text}` is not an address such as syncd@example.com")
     return text
 
 
@@ -92,7 +92,7 @@ class EmailSettings(Section):
     @classmethod
     def _nothing_in_clear(cls, security: str, info: ValidationInfo) -> str:
         if security == "none" and not is_loopback(info.data.get("host", "localhost")):
-            raise ValueError('would send what is reported in clear: use "starttls" or "tls"')
+            raise ValueError('would send the notices in clear: use "starttls" or "tls"')
         return security
 
     @field_validator("user")

@@ -172,7 +172,7 @@ class TargetSettings(Section):
         profile = _effective(info.data)
         if after is not None and profile is not None and profile.deletes != "deletes":
             does = {"deactivates": "only switches the account off", "nothing": "does nothing"}[profile.deletes]
-            raise ValueError(f"nobody can be deleted there: DELETE {does} (profile `{profile.name}`); leave it out")
+            raise ValueError(f"accounts can't be deleted there: DELETE {does} (profile `{profile.name}`); leave it out")
         return after
 
     @field_validator("rate")
@@ -198,6 +198,6 @@ class TargetSettings(Section):
             fitting = ", ".join(each.name for each in PROFILES.values() if each.one_group_per_user)
             raise ValueError(
                 f"with the profile `{profile.name}` people can be in any number of groups: leave it out "
-                f"(it means something with {fitting}, or where profile_overrides say one_group_per_user = true)"
+                f"(it applies to {fitting}, or where profile_overrides say one_group_per_user = true)"
             )
         return patterns

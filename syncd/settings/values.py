@@ -50,7 +50,7 @@ def positive_duration(value: Any) -> timedelta:
     """Parse a duration that is not zero."""
     found = duration(value)
     if not found:
-        raise ValueError(f"`{value}` is no time at all")
+        raise ValueError(f"`{value}` is not longer than 0s")
     return found
 
 
@@ -105,7 +105,7 @@ def socket_address(text: str) -> str:
     except ValueError:
         usable = False
     if not usable:
-        raise ValueError("no address and port such as 127.0.0.1:9464 or [::1]:9464")
+        raise ValueError("not an address and port such as 127.0.0.1:9464 or [::1]:9464")
     return text
 
 
@@ -118,7 +118,9 @@ def _cron_numbers(text: str, kind: tuple[str, int, int, tuple[str, ...]], field:
         step = match["step"] if match else None
         usable = [number for number in numbers if number is not None and low <= number <= high]
         if usable != numbers or usable != sorted(usable) or (step and (int(step) == 0 or len(numbers) == 1)):
-            raise ValueError(f"`{text}`: `{part}` is no {name} of cron: {low} to {high}, `*`, `*/2`, `1-5` or a list")
+            raise ValueError(
+                f"`{text}`: `{part}` is not a {name} of cron: {low} to {high}, `*`, `*/2`, `1-5` or a list"
+            )
         first, last = (usable[0], usable[-1]) if usable else (low, high)
         found |= set(range(first, last + 1, int(step or 1)))
     return sorted({number % 7 for number in found} if name == "weekday" else found)
@@ -135,7 +137,7 @@ def time_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f'`{name}` is no time zone such as "Europe/Berlin"') from None
+        raise ValueError(f'`{name}` is not a time zone such as "Europe/Berlin"') from None
     return name
 
 
@@ -149,7 +151,7 @@ def base_url(text: str) -> str:
 
 def webhook_url(text: str) -> str:
     """Check the address that notices are posted to. All of it may be secret, and it may have a query."""
-    return _encrypted(text, address(text, ("http", "https"), "https://hooks.example.com/…"), "what is reported")
+    return _encrypted(text, address(text, ("http", "https"), "https://hooks.example.com/…"), "the notices")
 
 
 def _encrypted(text: str, parts: SplitResult, what: str) -> str:
@@ -166,7 +168,7 @@ def proxy_url(text: str) -> str:
     except ValueError:
         usable = False
     if not usable or re.search(r"[\s\x00-\x1f\x7f]", text) or parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError("no address such as http://proxy.example.com:3128")
+        raise ValueError("not an address such as http://proxy.example.com:3128")
     if parts.username is not None:
         raise ValueError("an address without a user's name and password is wanted: those come as `proxy_auth`")
     return text.rstrip("/")
@@ -176,7 +178,7 @@ def user_and_password(text: str) -> tuple[str, str]:
     """Take `user:password` apart (RFC 7617 section 2: the user's name has no colon, neither has control characters)."""
     match = re.fullmatch(r"([^:\x00-\x1f\x7f]+):([^\x00-\x1f\x7f]+)", text)
     if match is None:
-        raise ValueError("what is there is not of the form user:password, on one line")
+        raise ValueError("the secret is not of the form user:password, on one line")
     return match[1], match[2]
 
 

@@ -431,7 +431,7 @@ def test_every_fault_is_said_at_once_with_its_key_and_the_nearest_known_one(file
         "target[a b].groups": 'a list is wanted: ["…", "…"]',
         "target[a b].protect[1]": "a name is wanted, and this one is empty",
         "target[a b].adopt_groups": "true or false is wanted",
-        "target[a b].approval_lasts": "`0s` is no time at all",
+        "target[a b].approval_lasts": "`0s` is not longer than 0s",
         "target[a b].missing_grace": '`24` is not a duration such as "30s", "15m", "24h" or "90d"',
         "target[a b].delete_after": '`90x` is not a duration such as "30s", "15m", "24h" or "90d"',
         "target[a b].rate": "more than 0 is wanted",
@@ -450,11 +450,11 @@ def test_every_fault_is_said_at_once_with_its_key_and_the_nearest_known_one(file
         "target[three].base_url": "missing: it has no default",
         "target[three].token": 'name the secret one way: { credential = "…" }, { env = "…" } or { file = "…" }',
         "target[three].missing_grace": "`99999999999999w` is longer than a hundred years",
-        "schedule.sync": "`99 * * * *`: `99` is no minute of cron: 0 to 59, `*`, `*/2`, `1-5` or a list",
+        "schedule.sync": "`99 * * * *`: `99` is not a minute of cron: 0 to 59, `*`, `*/2`, `1-5` or a list",
         "schedule.resync": '`0s` is neither cron ("*/15 * * * *") nor a duration ("15m")',
         "schedule.jitter": '`1y` is not a duration such as "30s", "15m", "24h" or "90d"',
-        "schedule.timezone": '`Europe/Bern` is no time zone such as "Europe/Berlin"',
-        "notify.webhook.url": "http:// would send what is reported in clear: use https://",
+        "schedule.timezone": '`Europe/Bern` is not a time zone such as "Europe/Berlin"',
+        "notify.webhook.url": "http:// would send the notices in clear: use https://",
         "notifi": "no such key; did you mean `notify`?",
     }
     assert found["target[a b].profile"].startswith("no profile is called `generik`; did you mean `generic`?")
@@ -501,7 +501,7 @@ def test_every_fault_is_said_at_once_with_its_key_and_the_nearest_known_one(file
             {
                 "drain": "between 0s and 10m is wanted",
                 "target[lucid].timeout": "between 1s and 10m is wanted",
-                "target[lucid].proxy": "no address such as http://proxy.example.com:3128",
+                "target[lucid].proxy": "not an address such as http://proxy.example.com:3128",
             },
         ),
         (
@@ -518,7 +518,7 @@ def test_every_fault_is_said_at_once_with_its_key_and_the_nearest_known_one(file
         ),
         (
             SMALLEST + "proxy = 'http://p.example.com/there'\n",
-            {"target[lucid].proxy": "no address such as http://proxy.example.com:3128"},
+            {"target[lucid].proxy": "not an address such as http://proxy.example.com:3128"},
         ),
         (SMALLEST + "proxy_auth = { env = 'A' }\n", {"target[lucid].proxy_auth": "needs a `proxy` beside it"}),
         (
@@ -535,7 +535,7 @@ def test_every_fault_is_said_at_once_with_its_key_and_the_nearest_known_one(file
                 "source.page_size": "at least 1 is wanted",
                 "source.preset": 'must be "openldap", "ad", "389ds" or "posix"',
                 "source.base": "no such key; did you mean `base_dn`?",
-                "source.connect_timeout": "`0s` is no time at all",
+                "source.connect_timeout": "`0s` is not longer than 0s",
             },
         ),
     ],

@@ -70,7 +70,7 @@ def test_what_is_given_arrives_as_the_field_has_it(tmp_path: Path, monkeypatch: 
 def test_the_checks_of_the_field_are_those_of_the_key() -> None:
     found = problems(size=0, wait="0s", code="1234", shelf=True)
     assert list(found) == ["place", "code", "size", "wait", "shelf"]
-    assert found["wait"] == "Value error, `0s` is no time at all"
+    assert found["wait"] == "Value error, `0s` is not longer than 0s"
     assert found["code"].startswith("a secret is named here, not written")
 
 

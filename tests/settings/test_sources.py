@@ -22,7 +22,7 @@ def test_the_kinds_are_those_that_type_may_name() -> None:
     assert [get_args(table.model_fields["type"].annotation) for table in KINDS.values()] == [(kind,) for kind in KINDS]
 
 
-NO_ADDRESS = "no address such as ldaps://dc1.example.com or ldap://dc1.example.com:389"
+NO_ADDRESS = "not an address such as ldaps://dc1.example.com or ldap://dc1.example.com:389"
 HOST_AND_PORT = "an address of host and port is wanted; where to search is `base_dn`"
 WRONG_IN_LDAP: dict[str, tuple[str, str]] = {
     "urls = []": ("urls", "at least one is wanted"),
@@ -39,9 +39,9 @@ WRONG_IN_LDAP: dict[str, tuple[str, str]] = {
         "ldap://localhost.example.com would send everything in clear: use ldaps://, or start_tls = true",
     ),
     'password = { env = "P" }': ("bind_dn", "missing: `password` is for the account that it names"),
-    'base_dn = "example.com"': ("base_dn", "`example.com` is no DN such as dc=example,dc=com"),
-    'user_base_dn = "people"': ("user_base_dn", "`people` is no DN such as dc=example,dc=com"),
-    'group_base_dn = "groups"': ("group_base_dn", "`groups` is no DN such as dc=example,dc=com"),
+    'base_dn = "example.com"': ("base_dn", "`example.com` is not a DN such as dc=example,dc=com"),
+    'user_base_dn = "people"': ("user_base_dn", "`people` is not a DN such as dc=example,dc=com"),
+    'group_base_dn = "groups"': ("group_base_dn", "`groups` is not a DN such as dc=example,dc=com"),
     'user_filter = "objectClass=user"': (
         "user_filter",
         "`objectClass=user`: not a filter, character 1, near `objectClass=user`: expected `(`",
@@ -59,9 +59,9 @@ WRONG_IN_LDAP: dict[str, tuple[str, str]] = {
     'group_name = "msLAPS-Password"': ("group_name", "`msLAPS-Password` holds passwords, which are never read"),
     "page_size = 0": ("page_size", "at least 1 is wanted"),
     "page_size = 10001": ("page_size", "at most 10000 is wanted"),
-    'connect_timeout = "0s"': ("connect_timeout", "`0s` is no time at all"),
-    'receive_timeout = "0s"': ("receive_timeout", "`0s` is no time at all"),
-    'deadline = "0s"': ("deadline", "`0s` is no time at all"),
+    'connect_timeout = "0s"': ("connect_timeout", "`0s` is not longer than 0s"),
+    'receive_timeout = "0s"': ("receive_timeout", "`0s` is not longer than 0s"),
+    'deadline = "0s"': ("deadline", "`0s` is not longer than 0s"),
 }
 
 

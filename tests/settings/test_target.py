@@ -62,7 +62,7 @@ def test_overlapping_groups_are_refused_where_they_mean_nothing(file: Path) -> N
     text = SMALLEST + 'overlapping_groups = ["All users"]\n'
     assert faults(file, text) == {
         "target[lucid].overlapping_groups": "with the profile `generic` people can be in any number of groups: "
-        "leave it out (it means something with lucid-admin, or where profile_overrides say one_group_per_user = true)"
+        "leave it out (it applies to lucid-admin, or where profile_overrides say one_group_per_user = true)"
     }
     admin = compile_settings(loaded(file, text + 'profile = "lucid-admin"\n'), file)
     assert admin.targets[0].rules.overlapping_groups == ("All users",)
@@ -274,7 +274,7 @@ def test_a_rate_is_said_once(file: Path) -> None:
 )
 def test_deleting_is_refused_where_nobody_can_be_deleted(file: Path, profile: str, overrides: str, does: str) -> None:
     text = SMALLEST + f'delete_after = "90d"\nprofile = "{profile}"\n' + OVERRIDES + overrides
-    problem = f"nobody can be deleted there: DELETE {does} (profile `{profile}`); leave it out"
+    problem = f"accounts can't be deleted there: DELETE {does} (profile `{profile}`); leave it out"
     assert faults(file, text) == {"target[lucid].delete_after": problem}
     compiled(file, text.replace('"90d"', '"never"'))
 

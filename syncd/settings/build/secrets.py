@@ -50,7 +50,7 @@ class Secrets:
             if not re.fullmatch(r"[!-~]+", token.get_secret_value()):
                 raise self._fault(
                     key,
-                    "a token is one line of visible ASCII characters; what is there has blanks, line breaks or others",
+                    "a token is one line of visible ASCII characters; this one has blanks, line breaks or others",
                 )
             return token
 

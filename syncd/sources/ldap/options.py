@@ -62,7 +62,7 @@ class Layout:
 
 def _dn(text: str) -> str:
     if not is_dn(text):
-        raise ValueError(f"`{text}` is no DN such as dc=example,dc=com")
+        raise ValueError(f"`{text}` is not a DN such as dc=example,dc=com")
     return text
 
 
