@@ -53,6 +53,8 @@ class Fault:
 
     key: str
     problem: str
+    line: int | None = None
+    """Where in the file, if that is known."""
 
     def __str__(self) -> str:
         return f"{self.key}: {self.problem}" if self.key else self.problem

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import sys
+from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 from enum import Enum
 from functools import cache
@@ -16,8 +17,9 @@ from pydantic_core import PydanticUndefined
 
 from syncd.core.policy import DEFAULT_LIMITS
 from syncd.core.templates import FILTERS
-from syncd.scim import profiles
-from syncd.settings import configuration, daemon, notify, sections, target
+from syncd.settings import configuration, daemon, mapping, notify, secrets, target
+from syncd.settings.declared import Declared
+from syncd.settings.sources import KINDS
 
 _INTRODUCTION = """\
 # The configuration
@@ -35,7 +37,7 @@ This page is made from the program (`make docs`).
 """
 
 _OVERRIDES = """\
-What is not named is as [the profile](profiles.md) has it. An override goes before what the endpoint announces;
+Unset keys take the [profile's](profiles.md) value. Overrides take precedence over what the endpoint announces;
 `syncd check` shows both.
 """
 
@@ -73,9 +75,9 @@ def reference() -> str:
         configuration.Settings,
         skip={"source", "mapping", "target", "schedule", "notify", "control", "metrics", "reports"},
     )
-    parts += _section('`[source]` with `type = "csv"`', configuration.CsvSettings)
-    parts += _section('`[source]` with `type = "ldap"`', configuration.LdapSettings)
-    parts += _section("`[mapping]`", configuration.MappingSettings)
+    for kind, source in KINDS.items():
+        parts += _section(f'`[source]` with `type = "{kind}"`', source)
+    parts += _section("`[mapping]`", mapping.MappingSettings)
     parts += _section("`[[target]]`", target.TargetSettings)
     parts += _section("`[target.profile_overrides]`", target.ProfileOverrides, defaults=False)
     parts.append(_OVERRIDES)
@@ -84,14 +86,14 @@ def reference() -> str:
         f"`{class_.value} = {{ {', '.join(_limit(limit.percent, limit.count, limit.base))} }}`"
         for class_, limit in DEFAULT_LIMITS.items()
     ]
-    parts.append("Without a word: " + ", ".join(limits) + ".\n")
+    parts.append("Defaults: " + ", ".join(limits) + ".\n")
     parts += _section('`[target.drift]`: `"enforce"` (put it back) or `"report"`', target.DriftSettings)
     parts += _section("`[target.schedule]`", daemon.TargetScheduleSettings, defaults=False)
-    parts += _section("`[schedule]`: when the daemon runs", daemon.ScheduleSettings)
+    parts += _section("`[schedule]`: when the daemon synchronises", daemon.ScheduleSettings)
     parts += _section("`[control]`: the daemon's socket", daemon.ControlSettings)
     parts += _section("`[metrics]`: figures for Prometheus", daemon.MetricsSettings)
-    parts += _section("`[reports]`: what the daemon keeps of its runs", daemon.ReportsSettings)
-    parts += _section("`[notify]`: who is told", notify.NotifySettings)
+    parts += _section("`[reports]`: the reports that the daemon keeps", daemon.ReportsSettings)
+    parts += _section("`[notify]`: notices", notify.NotifySettings)
     parts += _section("`[notify.webhook]`", notify.WebhookSettings)
     parts += _section("`[notify.email]`", notify.EmailSettings)
     parts.append(_TEMPLATES.format(filters=", ".join(f"`{name}`" for name in FILTERS)))
@@ -108,23 +110,30 @@ def _limit(percent: float | None, count: int | None, base: int) -> list[str]:
 
 
 def _section(title: str, model: type[BaseModel], skip: Collection[str] = (), *, defaults: bool = True) -> list[str]:
-    meanings = _meanings()
     rows = ["| key | takes | default | |", "|---|---|---|---|"] if defaults else ["| key | takes | |", "|---|---|---|"]
-    for name, field in model.model_fields.items():
+    # The keys that are needed come first.
+    for name, field in sorted(model.model_fields.items(), key=lambda each: not each[1].is_required()):
         if name in skip:
             continue
         required = field.is_required()
         default = "needed" if required else _default(field.get_default(call_default_factory=True))
         cells = [f"`{field.alias or name}`", _type(field.annotation), *([default] if defaults else [])]
-        rows.append(f"| {' | '.join([*cells, meanings.get((model.__name__, name), '')])} |")
+        rows.append(f"| {' | '.join([*cells, _meaning(model, name)])} |")
     return [f"## {title}\n", "\n".join(rows) + "\n"]
 
 
+def _meaning(model: type[BaseModel], field: str) -> str:
+    """Return the text below a field, in the class that declares it."""
+    declarations = [model.declaration] if issubclass(model, Declared) else []
+    for class_ in [*declarations, *model.__mro__]:
+        if text := _texts(class_.__module__).get((class_.__name__, field)):
+            return text
+    raise LookupError(f"{model.__name__}.{field} has no text below it")
+
+
 @cache
-def _meanings() -> dict[tuple[str, str], str]:
-    """Return what each field of each table means; what a profile's value means is said beside the profiles."""
-    of_profiles = {("ProfileOverrides", field): text for (_, field), text in below_fields(profiles).items()}
-    return of_profiles | below_fields(sections, configuration, daemon, notify, target)
+def _texts(module: str) -> dict[tuple[str, str], str]:
+    return below_fields(sys.modules[module])
 
 
 def _type(annotation: Any) -> str:
@@ -135,13 +144,13 @@ def _type(annotation: Any) -> str:
         return " or ".join(f"`{_quoted(value)}`" for value in arguments)
     if origin in (Union, UnionType):
         return " or ".join(_type(argument) for argument in arguments if argument is not NoneType)
-    if origin in (list, tuple):
+    if origin is list:
         return f"list of {_type(arguments[0])}s" if _type(arguments[0]).isalpha() else f"list of {_type(arguments[0])}"
-    if origin is dict:
+    if origin in (dict, Mapping):
         return "table"
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return " or ".join(f'`"{member.value}"`' for member in annotation)
-    if annotation is sections.Secret:
+    if annotation is secrets.Secret:
         return "secret"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "table"

@@ -13,21 +13,20 @@ from docstrings import below_fields
 
 from syncd.scim import profiles
 from syncd.scim.profiles import PROFILES, Profile
-from syncd.settings import target
 
 _INTRODUCTION = """\
 # Profiles
 
-What is known of a kind of endpoint before it is asked: `profile = "…"` in a [`[[target]]`](configuration.md). A value
-of the profile goes before what the endpoint announces in its ServiceProviderConfig, for announced capabilities were
-found wrong in both directions. `generic` is for everything that has no profile of its own; what it doesn't know shows
-itself by what the endpoint announces and does.
+A profile holds what is known of a kind of endpoint before it is asked: `profile = "…"` in a
+[`[[target]]`](configuration.md). Its values take precedence over what the endpoint announces in its
+ServiceProviderConfig, because announced capabilities were found wrong in both directions. `generic` is for every
+endpoint without a profile of its own; its open values follow from what the endpoint announces and does.
 
 This page is made from the program (`make docs`).
 
 ## Where an endpoint differs from its profile
 
-Whatever stands in these tables can be overridden for one target:
+Every value in the table below can be overridden for one target:
 
 ```toml
 [[target]]
@@ -42,9 +41,9 @@ members_per_patch = 20
 members_read = "nothing"    # its groups never show who is in them
 ```
 
-An override goes before the profile, and so before what is announced. What can't be true of an endpoint is refused
-(`patch = false` with `put_groups = false`: groups could never be changed). `syncd check` shows the profile, what is
-overridden, what the endpoint announces, and in what the two differ. The keys are described in
+Overrides take precedence over the profile, and so over what is announced. Overrides that can't be true of an endpoint
+are refused (`patch = false` with `put_groups = false`: groups could never be changed). `syncd check` shows the profile,
+the overrides, what the endpoint announces, and where the two differ. The keys are described in
 [configuration.md](configuration.md#targetprofile_overrides).
 """
 
@@ -67,11 +66,7 @@ def reference() -> str:
 
 def _table() -> str:
     """Return all values: a row for each field, a column for each profile."""
-    meanings = below_fields(profiles) | {
-        ("Profile", field): text
-        for (class_, field), text in below_fields(target).items()
-        if class_ == "ProfileOverrides"
-    }
+    meanings = below_fields(profiles)
     names = [field.name for field in fields(Profile) if field.name != "name"]
     rows = [
         f"| | {' | '.join(f'`{name}`' for name in PROFILES)} | |",

@@ -9,7 +9,16 @@ from socket import gethostname
 from typing import Final
 
 from syncd.core.model import Json, Kind
-from syncd.errors import ScimError, StateError, SyncdError, TargetError, TargetRefused, TargetUnusable
+from syncd.errors import (
+    ConfigurationError,
+    ScimError,
+    StateError,
+    SyncdError,
+    TargetError,
+    TargetRefused,
+    TargetUnusable,
+)
+from syncd.redaction import redact
 from syncd.scim.client import ENDPOINTS, Client
 from syncd.scim.discovery import Announcement, announced, differences, in_toml, overridden
 from syncd.scim.profiles import Profile
@@ -35,6 +44,26 @@ class Finding:
 def check_all(setup: Setup, state: StateFile, targets: Sequence[Target]) -> list[Finding]:
     """Check the state file, the source and every target; one that fails doesn't keep the others from being checked."""
     return [_state(state), _source(setup), *(asyncio.run(_target(target, state)) for target in targets)]
+
+
+def refused(error: SyncdError) -> dict[str, list[dict[str, Json]]]:
+    """Return the answer in JSON where nothing can be checked: each error with file, line, key and message.
+
+    Line and key are None where the error is about no line, or about no key.
+    """
+    if not isinstance(error, ConfigurationError):
+        return {"errors": [{"file": None, "line": None, "key": None, "message": redact(str(error))}]}
+    return {
+        "errors": [
+            {
+                "file": error.file,
+                "line": fault.line,
+                "key": redact(fault.key) or None,
+                "message": redact(fault.problem),
+            }
+            for fault in error.faults
+        ]
+    }
 
 
 def check_notices(setup: Setup) -> list[Finding]:

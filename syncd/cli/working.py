@@ -31,7 +31,7 @@ from syncd.cli.shared import (
     user_option,
     worst,
 )
-from syncd.errors import PlanFileError
+from syncd.errors import PlanFileError, SyncdError
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -53,14 +53,19 @@ _full = click.option("--full", is_flag=True, help="Read the target too: what was
 @json_option
 def check(config: Path, target: str | None, notices: bool, as_json: bool) -> int:
     """Validate the configuration, reach source and targets, and print what each can do. Writes to neither."""
-    from syncd.cli.check import check_all, check_notices
+    from syncd.cli.check import check_all, check_notices, refused
     from syncd.report.text import visible
 
-    setup = opened(config)
-    with state_of(setup) as state:
-        findings = check_all(setup, state, setup.chosen(target))
-    if notices:
-        findings += check_notices(setup)
+    try:
+        setup = opened(config)
+        with state_of(setup) as state:
+            findings = check_all(setup, state, setup.chosen(target))
+        if notices:
+            findings += check_notices(setup)
+    except SyncdError as error:
+        if as_json:
+            answer([refused(error)])
+        raise
     if as_json:
         answer(
             [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from syncd.notify.channel import Channel
 from syncd.settings.notify import EmailSettings, NotifySettings, WebhookSettings
-from syncd.settings.sections import Secret
+from syncd.settings.secrets import Secret
 from syncd.settings.values import user_and_password, webhook_url
 
 

@@ -1,32 +1,45 @@
 """Profiles: how a kind of endpoint behaves, as data. The sources of the values stand beside them.
 
-What an endpoint announces is a hint: announced capabilities were found wrong in both directions. So a profile's value
-goes before what is announced, and what a configuration overrides goes before the profile.
+An announced capability is a hint: announcements were found wrong in both directions. So a profile's value takes
+precedence over the announcement, and an override of the configuration takes precedence over the profile.
+
+The fields of `Profile` are declared here alone: `[target.profile_overrides]`, `docs/configuration.md` and
+`docs/profiles.md` are made from them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
 
 Removal = Literal["filter", "values"]
 MembersRead = Literal["group", "filter", "nothing"]
 Paging = Literal["index", "cursor", "single"]
 Deletes = Literal["deletes", "deactivates", "nothing"]
+UserFilter = Literal["userName", "externalId", "emails.value", "groups.value", "id"]
+GroupFilter = Literal["displayName", "externalId", "id"]
+Rate = Annotated[float, Field(gt=0, le=10_000)]
+"""Requests per second."""
+
+MEMBERS_FILTER: Final = "groups.value"
+"""The attribute by which the members of a group are read where groups don't show them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What is known of a kind of endpoint before it is asked. The defaults are RFC 7644's.
+    """The behaviour of a kind of endpoint, known before it is asked. The defaults are RFC 7644's.
 
-    Where None is a value it means: as the endpoint announces it, or shows by what it does.
+    Where None is a value it means: as the endpoint announces it, or shows by what it does. Every field is a key of
+    `[target.profile_overrides]`, so there are many. A field's type says which values an override may have.
     """
 
     name: str
 
     # -- how changes are written
     patch: bool | None = None
-    """Whether PATCH works; else what is there is read, merged and PUT."""
+    """Whether PATCH works; if not, the resource is read, merged and PUT."""
     put_groups: bool = True
     """Whether groups take PUT. Where they don't, nothing is tried after a refused PATCH."""
     patch_paths: bool = True
@@ -34,9 +47,9 @@ class Profile:
     member_removal: Removal = "filter"
     """How a PATCH removes members: `members[value eq "…"]`, or the path `members` with a list of values. A strict
     endpoint reads the second as "remove all" (RFC 7644 section 3.5.2.2)."""
-    members_per_patch: int = 100
+    members_per_patch: Annotated[int, Field(ge=1, le=100_000)] = 100
     """Member changes per request. AWS allows 100; few others say."""
-    body_bytes: int = 1_000_000
+    body_bytes: Annotated[int, Field(ge=1000)] = 1_000_000
     """The largest body of a request. 413 beyond 800,000 was seen at Miro; few others say."""
     etags: bool | None = None
     """Whether a PUT says with If-Match which version it replaces (RFC 7644 section 3.14)."""
@@ -49,26 +62,26 @@ class Profile:
     group_rename: bool = True
     """Whether a group's displayName can be changed."""
     deletes: Deletes = "deletes"
-    """What DELETE does to a user. Where it doesn't delete, nobody is ever deleted."""
+    """The effect of DELETE on a user. Where it doesn't delete, syncd deletes nobody."""
     one_group_per_user: bool = False
     """Whether a user can be in one group at most."""
 
     # -- how things are read
     members_read: MembersRead | None = None
     """Where a group's members can be read: from the group; by a filter over users (`groups.value eq`); or not at all.
-    None: from the group, and believed only of an endpoint that has shown some."""
+    Unset: from the group, and believed only once the endpoint has shown some."""
     paging: Paging | None = None
-    """How a list goes on: by startIndex, by a cursor (RFC 9865), or not at all. None: as its answers show."""
-    page_size: int = 100
+    """How a list goes on: by startIndex, by a cursor (RFC 9865), or not at all. Unset: as its answers show."""
+    page_size: Annotated[int, Field(ge=1, le=10_000)] = 100
     """Resources per page of a list."""
-    user_filters: tuple[str, ...] | None = None
-    """Attributes by which users can be looked up; None: all are tried."""
-    group_filters: tuple[str, ...] | None = None
-    """The same of groups."""
+    user_filters: tuple[UserFilter, ...] | None = None
+    """Attributes by which users can be looked up; unset: all are tried."""
+    group_filters: tuple[GroupFilter, ...] | None = None
+    """The same for groups."""
     group_name_case: bool = False
     """Whether group names that differ in case alone are different names (RFC 7643 section 8.7.1: they aren't)."""
     group_suffix: str = ""
-    """What the endpoint may add to the name of a pushed group: no rename."""
+    """The text that the endpoint may add to the name of a pushed group. It is no rename."""
     adopt_by_email: bool = False
     """Whether an account whose e-mail matches may be taken over, in a verified domain; else userName must match."""
 
@@ -81,14 +94,31 @@ class Profile:
     """Whether an invitation is withdrawn by DELETE; else by `active: false`."""
 
     # -- how fast
-    requests_per_second: float = 10.0
+    requests_per_second: Rate = 10.0
     """All requests together."""
-    reads_per_second: float | None = None
-    """GET alone; None: only the rate of all counts."""
-    user_writes_per_second: float | None = None
-    group_writes_per_second: float | None = None
-    burst: int = 1
-    """So many writes to users, and to groups, may go at once after a rest. Counts only for the two rates above."""
+    reads_per_second: Rate | None = None
+    """GET alone; unset: only the rate of all counts."""
+    user_writes_per_second: Rate | None = None
+    """POST, PUT, PATCH and DELETE of users; unset: only the rate of all counts."""
+    group_writes_per_second: Rate | None = None
+    """The same for groups."""
+    burst: Annotated[int, Field(ge=1, le=100_000)] = 1
+    """The most writes to users, and to groups, at once after a rest. Counts only for the two rates above."""
+
+    def contradictions(self) -> list[str]:
+        """Return what can't be true of an endpoint, or means nothing, in clauses."""
+        found = []
+        if self.patch is False and not self.put_groups:
+            found.append("patch = false and put_groups = false: groups could never be changed")
+        if self.members_read == "filter" and self.user_filters is not None and MEMBERS_FILTER not in self.user_filters:
+            found.append(
+                f'members_read = "filter" asks for users by {MEMBERS_FILTER}, and `user_filters` doesn\'t name it'
+            )
+        if self.withdrawn_by_delete and self.deletes != "deletes":
+            found.append(f'withdrawn_by_delete = true and deletes = "{self.deletes}": DELETE would withdraw nothing')
+        if self.burst > 1 and not (self.user_writes_per_second or self.group_writes_per_second):
+            found.append("`burst` means nothing without user_writes_per_second or group_writes_per_second")
+        return found
 
 
 # Lucid's own OpenAPI description (developer.lucid.co/reference/overview-scim): PATCH is announced; a group has no

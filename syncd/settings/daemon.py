@@ -1,4 +1,4 @@
-"""What the configuration says of the daemon: when it runs, who may talk to it, and where it shows figures."""
+"""The tables about the daemon: its schedule, its socket, its figures and its reports."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Schedule = Annotated[str, AfterValidator(schedule)]
 
 
 class ScheduleSettings(Section):
-    """When the daemon runs. It also does when it starts."""
+    """When the daemon synchronises. It also does so when it starts."""
 
     sync: Schedule = "15m"
     """Cron (`*/15 * * * *`: minute, hour, day, month, weekday) or a duration between runs (`15m`)."""
     resync: Annotated[str | None, BeforeValidator(schedule_or_never)] = None
-    """The same, for a full resync; by default, or `"never"`: only when somebody asks for one. A duration counts from
-    the last one, also across restarts."""
+    """The schedule of full resyncs. Unset or `"never"`: only on request. A duration counts from the last resync, also
+    across restarts."""
     jitter: Annotated[Duration, between("0s", "1h")] = timedelta(0)
-    """A random delay of at most this long (up to 1h), so that not everybody asks at the full minute."""
+    """The longest random delay before a run (up to 1h), which spreads requests that would begin at the full minute."""
     timezone: Annotated[str, AfterValidator(time_zone)] = "UTC"
-    """What the hours of cron mean. Text for people shows times in it: `status`, notices, `systemctl status`. JSON keeps
+    """The time zone for the hours of cron, and for the times in text: `status`, notices, `systemctl status`. JSON keeps
     UTC."""
 
     @property
@@ -36,27 +36,27 @@ class ScheduleSettings(Section):
 
 
 class TargetScheduleSettings(Section):
-    """In what a target differs from `[schedule]`."""
+    """How a target differs from `[schedule]`."""
 
     sync: Schedule | None = None
-    """As there."""
+    """As in `[schedule]`."""
     resync: Annotated[str | None, BeforeValidator(schedule_or_never)] = None
-    """As there; `"never"`: not on a schedule."""
+    """As in `[schedule]`; `"never"`: not on a schedule."""
 
 
 class ControlSettings(Section):
     """The socket over which the commands talk to a running daemon."""
 
     socket: Path | None = None
-    """Where it is; else `syncd.sock` in `$RUNTIME_DIRECTORY` (`/run/syncd` for the service), or beside the state
-    file where systemd has given none."""
+    """The path of the socket. Unset: `syncd.sock` in `$RUNTIME_DIRECTORY` (`/run/syncd` for the service), or beside the
+    state file where systemd sets no such variable."""
     group: Annotated[str, Field(min_length=1)] = "syncd"
-    """Whose members may talk to the daemon, beside root: all that `syncd approve` and `syncd resync` can do. Where
-    there is no such group, only root and the daemon's own user may."""
+    """The group whose members may talk to the daemon, like root: they may do all that `syncd approve` and
+    `syncd resync` do. Where there is no such group, only root and the daemon's own user may."""
 
 
 class MetricsSettings(Section):
-    """Figures for Prometheus, and whether all is well."""
+    """Figures for Prometheus, and the health of the daemon."""
 
     listen: Annotated[str, AfterValidator(socket_address)] | None = None
     """Address and port for `/metrics`, `/healthz` and `/readyz`, without encryption or password: `127.0.0.1:9464`.
@@ -67,9 +67,10 @@ class ReportsSettings(Section):
     """The reports that the daemon keeps: a page for each run that changes something, or holds something else."""
 
     folder: Path | None = None
-    """Where; else `reports` beside the state file. For the daemon's own user alone: names and changes are in them."""
+    """The folder; unset: `reports` beside the state file. Only the daemon's own user can read it."""
     keep: Annotated[int, Field(ge=0, le=10_000)] = 100
-    """How many of each target; the oldest go first. 0: none. `syncd show RUN -o run.html` makes one at any time."""
+    """How many reports of each target are kept; the oldest are removed first. 0: none. `syncd show RUN -o run.html`
+    makes a report at any time."""
 
 
 __all__ = [

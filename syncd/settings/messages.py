@@ -1,4 +1,4 @@
-"""What pydantic found wrong with a configuration, said as an administrator reads it: the key, and what is wanted.
+"""The findings of pydantic in the words of an administrator: the key, and what is wanted.
 
 Input values stay out of every sentence: they may be secrets.
 """
@@ -6,18 +6,21 @@ Input values stay out of every sentence: they may be secrets.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from enum import Enum
 from types import UnionType
-from typing import Annotated, Any, Final, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from syncd.errors import Fault
+from syncd.settings.sources import KINDS
+
+_ONE_OF_THE_KINDS: Final = " or ".join(f'type = "{kind}"' for kind in KINDS)
 
 _SENTENCES: Final = {
     "missing": "missing: it has no default",
-    "union_tag_not_found": 'needs type = "csv" or type = "ldap"',
-    "union_tag_invalid": 'must be "csv" or "ldap"',
+    "union_tag_not_found": f"needs {_ONE_OF_THE_KINDS}",
+    "union_tag_invalid": f"must be {_ONE_OF_THE_KINDS.replace('type = ', '')}",
     "string_type": "a text in quotes is wanted",
     "path_type": "a path in quotes is wanted",
     "bool_type": "true or false is wanted",
@@ -41,22 +44,22 @@ _SENTENCES: Final = {
     "literal_error": "must be {expected}",
     "enum": "must be {expected}",
 }
-"""By pydantic's type of error; every other brings a sentence of our own."""
+"""By pydantic's type of error. Every other type has a sentence of its own, from the check that found it."""
 
 _OF_TABLES: Final = {
-    ("missing", "source"): 'missing: a table [source] with type = "csv" or type = "ldap"',
+    ("missing", "source"): f"missing: a table [source] with {_ONE_OF_THE_KINDS}",
     ("missing", "mapping"): 'missing: a table [mapping.user] with at least userName = "{mail}"',
     ("missing", "mapping.user"): 'missing: a table [mapping.user] with at least userName = "{mail}"',
     ("missing", "target"): "missing: at least one [[target]]",
     ("list_type", "target"): "write [[target]], with two brackets: there can be several",
 }
 _OF_KEY: Final = "[key]"
-"""How pydantic marks that a table's key is at fault, not what it holds."""
+"""How pydantic marks a fault of a table's key, not of its value."""
 
 
-def nearest(name: str, known: list[str]) -> str:
-    """Return a question for the known name that is most like one, or ""."""
-    found = get_close_matches(name, known, n=1)
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """Return a question that names the most similar known name, or "" where none is similar."""
+    found = get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return f"; did you mean `{found[0]}`?" if found else ""
 
 
@@ -78,10 +81,11 @@ def explained(finding: Any, data: Any, model: Any) -> Fault:
             inside, expected = expected, _inside(expected, part)
     if finding["type"] == "union_tag_invalid":
         place.append("type")
-    return Fault(".".join(place), _sentence(finding, ".".join(place), inside))
+    return Fault(".".join(place), _sentence(finding, ".".join(place), inside, expected))
 
 
-def _sentence(finding: Any, key: str, inside: Any) -> str:
+def _sentence(finding: Any, key: str, inside: Any, expected: Any) -> str:
+    """Return what is wrong with a key; `inside` is the type of its table, `expected` that of its value."""
     kind, location = finding["type"], finding["loc"]
     if kind == "extra_forbidden" or location[-1] == _OF_KEY:
         name = str(next(part for part in reversed(location) if part != _OF_KEY))
@@ -92,7 +96,8 @@ def _sentence(finding: Any, key: str, inside: Any) -> str:
         return str(finding["msg"]).removeprefix("Value error, ")
     facts = dict(finding.get("ctx", {}))
     facts["expected"] = str(facts.get("expected", "")).replace("'", '"')
-    return _SENTENCES[kind].format(**facts)
+    # The value itself is not repeated, only the name that was probably meant.
+    return _SENTENCES[kind].format(**facts) + nearest(str(finding.get("input")), _values(expected), cutoff=0.7)
 
 
 def _options(annotation: Any) -> list[Any]:
@@ -110,7 +115,7 @@ def _fields(option: Any) -> dict[str, Any]:
 
 
 def _tagged(annotation: Any, tag: Any) -> Any:
-    """Return the alternative whose `type` is the tag: a location names it, though no key does."""
+    """Return the alternative whose `type` is the tag: pydantic puts the tag into a location, though it is no key."""
     options = _options(annotation)
     for option in options if len(options) > 1 else []:
         if "type" in _fields(option) and tag in get_args(_fields(option)["type"].annotation):
@@ -119,14 +124,27 @@ def _tagged(annotation: Any, tag: Any) -> Any:
 
 
 def _inside(annotation: Any, part: str | int) -> Any:
-    """Return the type of what stands below a key."""
+    """Return the type of the value below a key."""
     for option in _options(annotation):
-        if get_origin(option) in (list, dict):
+        if get_origin(option) in (list, tuple):
+            return get_args(option)[0]
+        if get_origin(option) in (dict, Mapping):
             return get_args(option)[-1]
         for name, field in _fields(option).items():
             if part in (name, field.alias):
                 return field.annotation
     return Any
+
+
+def _values(annotation: Any) -> list[str]:
+    """Return the values that are allowed, where they are a list of names."""
+    values: list[str] = []
+    for option in _options(annotation):
+        if get_origin(option) is Literal:
+            values += map(str, get_args(option))
+        elif isinstance(option, type) and issubclass(option, Enum):
+            values += [str(member.value) for member in option]
+    return values
 
 
 def _keys(annotation: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the configuration says of notices: who is told of what is wrong or waits for somebody, and by which way."""
+"""The tables about notices: where they are sent, and how often."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, WrapValidator, field_validator
 from pydantic_core import PydanticCustomError
 
-from syncd.settings.sections import NamedSecret, PositiveDuration, Secret, Section
-from syncd.settings.values import is_loopback, proxy_url, webhook_url
+from syncd.core.hosts import is_loopback
+from syncd.settings.secrets import NamedSecret, Secret
+from syncd.settings.sections import PositiveDuration, Section
+from syncd.settings.values import proxy_url, webhook_url
 
 PORTS: Final = {"starttls": 587, "tls": 465, "none": 25}
-"""Where mail is handed in, by `security`: RFC 6409 section 3.1, RFC 8314 section 3.3, RFC 5321 section 4.5.4.2."""
+"""The port for submission, by `security`: RFC 6409 section 3.1, RFC 8314 section 3.3, RFC 5321 section 4.5.4.2."""
 
 _ADDRESS: Final = 'an address in quotes is wanted, or where it is: { credential = "…" }'
 
 
 def _address_or_secret(value: Any, handler: Any) -> str | Secret:
-    """Take an address as it stands, or where it is. Not pydantic's union: its errors would name both."""
+    """Take an address, or the secret that holds it. Not a union of pydantic: its errors would name both."""
     if isinstance(value, str):
         return webhook_url(value)
     if isinstance(value, dict | Secret):
@@ -29,9 +31,9 @@ def _address_or_secret(value: Any, handler: Any) -> str | Secret:
 
 
 def _mailbox(text: str) -> str:
-    """Check an e-mail address without a name in front: what is none could be a header of its own."""
+    """Check an e-mail address without a display name: other text could add a header to the mail."""
     if not re.fullmatch(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", text):
-        raise ValueError(f"`{text}` is no address such as syncd@example.com")
+        raise ValueError(f"`{text}` is not an address such as syncd@example.com")
     return text
 
 
@@ -48,13 +50,12 @@ class WebhookSettings(Section):
     """Where notices are posted."""
 
     url: Annotated[str | Secret, WrapValidator(_address_or_secret)]
-    """Where to post; or, for it is a secret of its own with most services, where that address is:
-    `{ credential = "slack-hook" }`."""
+    """The address to post to. With most services the address is itself a secret: `{ credential = "slack-hook" }`."""
     ca_file: Path | None = None
     """The certificate authorities to trust, in PEM; else the system's."""
     proxy: Annotated[str, AfterValidator(proxy_url)] | None = None
-    """The proxy on the way: `http://proxy.example.com:3128`. None: straight there; the environment's `HTTPS_PROXY` is
-    ignored on purpose."""
+    """The proxy to go through: `http://proxy.example.com:3128`. Unset: none; the environment's `HTTPS_PROXY` is ignored
+    on purpose."""
     proxy_auth: NamedSecret | None = None
     """Where the proxy's `user:password` is."""
 
@@ -67,31 +68,31 @@ class WebhookSettings(Section):
 
 
 class EmailSettings(Section):
-    """Who is sent notices by e-mail."""
+    """Notices by e-mail."""
 
     # Validated in this order: `security` looks at `host`, `user` at both and at `password`.
     host: Annotated[str, AfterValidator(_host)]
     """The server that takes the mail."""
     security: Literal["starttls", "tls", "none"] = "starttls"
-    """`starttls`: encrypted before anything is said; `tls`: from the first byte; `none`: to this machine alone."""
+    """`starttls`: encrypted before any command; `tls`: from the first byte; `none`: to this machine alone."""
     port: Annotated[int, Field(ge=1, le=65_535)] | None = None
-    """Its port; else 587, 465 or 25, as `security` has it."""
+    """The server's port. Unset: 587, 465 or 25, by `security`."""
     ca_file: Path | None = None
     """The certificate authorities to trust, in PEM; else the system's."""
     password: NamedSecret | None = None
     """Where the password is."""
     user: str = ""
-    """Who hands the mail in; empty: nobody in particular."""
+    """The account that submits the mail; empty: no authentication."""
     sender: Annotated[Mailbox, Field(alias="from")]
-    """Whom it is from."""
+    """The sender's address."""
     to: Annotated[list[Mailbox], Field(min_length=1, max_length=50)]
-    """Whom it is for."""
+    """The recipients' addresses."""
 
     @field_validator("security")
     @classmethod
     def _nothing_in_clear(cls, security: str, info: ValidationInfo) -> str:
         if security == "none" and not is_loopback(info.data.get("host", "localhost")):
-            raise ValueError('would send what is reported in clear: use "starttls" or "tls"')
+            raise ValueError('would send the notices in clear: use "starttls" or "tls"')
         return security
 
     @field_validator("user")
@@ -107,16 +108,16 @@ class EmailSettings(Section):
 
 
 class NotifySettings(Section):
-    """Who hears of what is wrong, or waits for somebody."""
+    """Notices of faults, and of changes that wait for a decision."""
 
     webhook: WebhookSettings | None = None
     """A webhook: JSON, with a text that Slack understands."""
     email: EmailSettings | None = None
     """E-mail."""
     pending_after: PositiveDuration = timedelta(days=14)
-    """Who has not accepted an invitation for this long is told of, once."""
+    """An invitation that is not accepted for this long is reported, once."""
     per_hour: Annotated[int, Field(ge=1, le=1000)] = 20
-    """The most messages an hour, by each way. What exceeds them waits, and then goes as one."""
+    """The most messages per hour, for webhook and e-mail each. Further notices wait, and are sent together."""
 
 
 __all__ = ["EmailSettings", "NotifySettings", "WebhookSettings"]

@@ -1,6 +1,6 @@
-"""One target of the configuration: how it is reached, what it wants, and in what it differs from its profile.
+"""One `[[target]]`: its address, whom it wants, its limits, and how it differs from its profile.
 
-What contradicts itself is refused here: a target that could never do what it is asked for.
+Refuses a target that contradicts itself, or its profile.
 """
 
 from __future__ import annotations
@@ -8,16 +8,19 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
+from syncd.core.drift import Reaction
 from syncd.core.mapping import Domains
 from syncd.core.policy import Class
-from syncd.scim.profiles import PROFILES, Deletes, MembersRead, Paging, Profile, Removal
+from syncd.scim.profiles import PROFILES, Profile, Rate
 from syncd.settings.daemon import TargetScheduleSettings
+from syncd.settings.declared import Declared, keys_of
 from syncd.settings.messages import nearest
-from syncd.settings.sections import Duration, Name, NamedSecret, PositiveDuration, RuleText, Secret, Section, between
+from syncd.settings.secrets import NamedSecret, Secret
+from syncd.settings.sections import Duration, Name, PositiveDuration, RuleText, Section, between
 from syncd.settings.values import base_url, duration_or_never, proxy_url
 
 
@@ -26,38 +29,20 @@ def _domain(pattern: str) -> str:
     return pattern
 
 
-def _lookup(*known: str) -> AfterValidator:
-    """Return a check that somebody is looked up by an attribute: a misspelt one would never be."""
-
-    def check(attribute: str) -> str:
-        if attribute not in known:
-            raise ValueError(
-                f"nothing is looked up by that{nearest(attribute, [*known])}; there are: {', '.join(known)}"
-            )
-        return attribute
-
-    return AfterValidator(check)
-
-
-MEMBERS_FILTER: Final = "groups.value"
-"""The attribute by which the members of a group are read where groups don't show them."""
-UserFilter = Annotated[str, _lookup("userName", "externalId", "emails.value", MEMBERS_FILTER, "id")]
-GroupFilter = Annotated[str, _lookup("displayName", "externalId", "id")]
-Rate = Annotated[float, Field(gt=0, le=10_000)]
 DomainPattern = Annotated[str, AfterValidator(_domain)]
 
 
 class LimitSettings(Section):
-    """The most that may happen in one run: a share of the managed people, a count, or both; or nothing by itself."""
+    """The most changes of one class in one run: a share of the managed people, a count, or both; or none unapproved."""
 
     percent: Annotated[float, Field(ge=0, le=100)] | None = None
     """This share of the managed people …"""
     count: Annotated[int, Field(ge=0)] | None = None
     """… or this many people in one run. Beyond either, the whole class is held."""
     base: Annotated[int, Field(ge=0, alias="from")] = 20
-    """`percent` counts from this many managed people on."""
+    """`percent` applies from this many managed people on."""
     hold: Literal["always"] | None = None
-    """`"always"`: every such change waits for a person. Alone, `percent` and `count` stay as they are by default."""
+    """`"always"`: every change of the class waits for approval. Alone, it keeps the default `percent` and `count`."""
 
     @model_validator(mode="after")
     def _something(self) -> LimitSettings:
@@ -66,14 +51,11 @@ class LimitSettings(Section):
         return self
 
 
-Reaction = Literal["enforce", "report"]
-
-
 class DriftSettings(Section):
-    """What a full resync does about changes made at the target, by class."""
+    """The reaction of a full resync to changes made at the target, by class."""
 
-    default: Reaction = "enforce"
-    """For every class below that is not named."""
+    default: Reaction = Reaction.ENFORCE
+    """For every class that is unset."""
     user_deleted: Reaction | None = None
     """An account that syncd made or took over is gone."""
     user_activation: Reaction | None = None
@@ -90,79 +72,30 @@ class DriftSettings(Section):
     """Managed people were taken out of a group."""
 
 
-class ProfileOverrides(Section):
-    """`[target.profile_overrides]`: in what an endpoint differs from its profile. What is not named is the profile's.
-
-    What each key means stands beside it in `scim/profiles.py`.
-    """
-
-    patch: bool | None = None
-    put_groups: bool | None = None
-    patch_paths: bool | None = None
-    member_removal: Removal | None = None
-    members_per_patch: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    body_bytes: Annotated[int, Field(ge=1000)] | None = None
-    etags: bool | None = None
-    bulk: bool | None = None
-    group_external_id: bool | None = None
-    group_emptied_first: bool | None = None
-    group_rename: bool | None = None
-    deletes: Deletes | None = None
-    one_group_per_user: bool | None = None
-    members_read: MembersRead | None = None
-    paging: Paging | None = None
-    page_size: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    user_filters: tuple[UserFilter, ...] | None = None
-    group_filters: tuple[GroupFilter, ...] | None = None
-    group_name_case: bool | None = None
-    group_suffix: str | None = None
-    adopt_by_email: bool | None = None
-    pending_by_endpoint: bool | None = None
-    pending_memberships: bool | None = None
-    withdrawn_by_delete: bool | None = None
-    requests_per_second: Rate | None = None
-    reads_per_second: Rate | None = None
-    user_writes_per_second: Rate | None = None
-    """POST, PUT, PATCH and DELETE of users; None: only the rate of all counts."""
-    group_writes_per_second: Rate | None = None
-    """The same of groups."""
-    burst: Annotated[int, Field(ge=1, le=100_000)] | None = None
+@keys_of(Profile, but={"name"}, all_optional=True)
+class ProfileOverrides(Declared):
+    """`[target.profile_overrides]`: how an endpoint differs from its profile. Unset keys take the profile's value."""
 
     def put_over(self, profile: Profile) -> Profile:
-        """Return the profile as it is for this target."""
-        return replace(profile, **self.model_dump(exclude_none=True))
-
-
-def contradictions(profile: Profile) -> list[str]:
-    """Return what can't be true of an endpoint, or means nothing, in clauses."""
-    found = []
-    if profile.patch is False and not profile.put_groups:
-        found.append("patch = false and put_groups = false: groups could never be changed")
-    filters = profile.user_filters
-    if profile.members_read == "filter" and filters is not None and MEMBERS_FILTER not in filters:
-        found.append(f'members_read = "filter" asks for users by {MEMBERS_FILTER}, and `user_filters` doesn\'t name it')
-    if profile.withdrawn_by_delete and profile.deletes != "deletes":
-        found.append(f'withdrawn_by_delete = true and deletes = "{profile.deletes}": DELETE would withdraw nothing')
-    if profile.burst > 1 and not (profile.user_writes_per_second or profile.group_writes_per_second):
-        found.append("`burst` means nothing without user_writes_per_second or group_writes_per_second")
-    return found
+        """Return the profile with these overrides."""
+        return replace(profile, **{name: value for name, value in self if value is not None})
 
 
 def _effective(given: dict[str, Any]) -> Profile | None:
-    """Return the profile as it is for a target; None where it, or an override, is wrong itself."""
+    """Return the profile with its overrides; None where either is wrong itself."""
     profile, overrides = PROFILES.get(given.get("profile", "")), given.get("profile_overrides")
     return overrides.put_over(profile) if profile and isinstance(overrides, ProfileOverrides) else None
 
 
 class TargetSettings(Section):
-    """One `[[target]]`."""
+    """One `[[target]]`. One field for each key, so there are many."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
-    """What it is called in commands, reports and the state file. Renaming it makes it a new target."""
+    """The target's name in commands, reports and the state file. A renamed target is a new target."""
     profile: str = "generic"
     """How this kind of endpoint behaves: one of those in [profiles.md](profiles.md)."""
     profile_overrides: ProfileOverrides = ProfileOverrides()
-    """In what this endpoint differs from its profile."""
+    """How this endpoint differs from its profile."""
     base_url: Annotated[str, AfterValidator(base_url)]
     """The endpoint's root."""
     token: NamedSecret
@@ -173,48 +106,48 @@ class TargetSettings(Section):
     """The certificate authorities to trust, in PEM; else the system's."""
     verified_domains: list[DomainPattern] = Field(default_factory=list)
     """Domains whose people belong to you: `example.com`, `*.example.com` for subdomains. Everybody else is external,
-    and pending until they accept. None: nobody is external."""
+    and pending until they accept. Empty: nobody is external."""
     scope: RuleText | None = None
-    """Rule in CEL: who is wanted at all. Leaving the scope switches the account off."""
+    """Rule in CEL: the people that this target wants. Leaving the scope switches the account off."""
     groups: list[str] | None = None
-    """Which groups are pushed, by name, with `*` and `?`; else all. `[]`: people only."""
+    """The groups to push, by name, with `*` and `?`. Unset: all. `[]`: people only."""
     missing_grace: Duration = timedelta(hours=24)
     """How long somebody (or a group) may be gone from the source before the account is switched off; `"0s"`: none."""
     delete_after: Annotated[timedelta | None, BeforeValidator(duration_or_never)] = None
-    """After how long a deactivated account is deleted, with everything in it; by default never."""
+    """How long after deactivation an account is deleted, with everything in it. Unset or `"never"`: not at all."""
     protect: list[Name] = Field(default_factory=list)
-    """Who is never switched off or deleted, whatever the source says: keys, userNames or e-mails. The token's own
-    account and the account's owner, where the endpoint names them, are protected anyway."""
+    """People who are never switched off or deleted, whatever the source says: keys, userNames or e-mails. The token's
+    own account and the account's owner are protected anyway, where the endpoint names them."""
     adopt_groups: bool = False
-    """Whether a group that was at the target before is taken over when its name is the same. Else it is left alone, and
-    another is made; where groups have no externalId to tell them apart (Lucid), that is held."""
+    """Whether an existing group of the same name is taken over. If not, it is left alone and another one is made; where
+    groups have no externalId to tell them apart (Lucid), that change is held."""
     overlapping_groups: list[Name] = Field(default_factory=list)
     """Where a user can be in one group at most (`lucid-admin`): names, with `*` and `?`, of groups that everybody may
     be in beside their own, such as Lucid's `All users`."""
     rate: Rate | None = None
-    """Requests per second at most; else the profile's."""
+    """The most requests per second. Unset: the profile's rate."""
     concurrency: Annotated[int, Field(ge=1, le=256)] = 8
-    """Requests at a time at most; fewer while the endpoint bears no more."""
+    """The most requests at a time; fewer while the endpoint is overloaded."""
     timeout: Annotated[Duration, between("1s", "10m")] = timedelta(seconds=60)
     """How long one request may take from beginning to end: 1s to 10m."""
     patience: Annotated[Duration, between("1s", "1h")] = timedelta(seconds=30)
-    """How long the endpoint may go on failing without one good answer until a run leaves the rest to the next one:
-    1s to 1h."""
+    """How long the endpoint may fail without one good answer. Then the run ends, and the next run does the rest: 1s to
+    1h."""
     proxy: Annotated[str, AfterValidator(proxy_url)] | None = None
-    """The proxy between here and the endpoint: `http://proxy.example.com:3128`. None: straight to the endpoint;
+    """The proxy between here and the endpoint: `http://proxy.example.com:3128`. Unset: none;
     the environment's `HTTPS_PROXY` is ignored on purpose."""
     proxy_auth: NamedSecret | None = None
     """Where the proxy's `user:password` is."""
     http2: bool = True
     """Whether HTTP/2 is used where the endpoint offers it."""
     approval_lasts: PositiveDuration = timedelta(hours=24)
-    """How long `syncd approve` is good for: what no run has done by then is held again."""
+    """How long an approval lasts: a change that no run has done by then is held again."""
     limits: dict[Class, LimitSettings] = Field(default_factory=dict)
     """By class: `deactivate`, `delete`, `delete_group`, `remove_members`, `rename`, `adopt`."""
     drift: DriftSettings = DriftSettings()
-    """What a full resync does about changes made at the target."""
+    """The reaction of a full resync to changes made at the target."""
     schedule: TargetScheduleSettings = TargetScheduleSettings()
-    """When the daemon runs for this target, where that differs from `[schedule]`."""
+    """When the daemon synchronises this target, where that differs from `[schedule]`."""
 
     @field_validator("profile")
     @classmethod
@@ -229,7 +162,7 @@ class TargetSettings(Section):
     @classmethod
     def _possible(cls, overrides: ProfileOverrides, info: ValidationInfo) -> ProfileOverrides:
         profile = _effective({**info.data, "profile_overrides": overrides})
-        if profile is not None and (found := contradictions(profile)):
+        if profile is not None and (found := profile.contradictions()):
             raise ValueError("; ".join(found))
         return overrides
 
@@ -239,14 +172,14 @@ class TargetSettings(Section):
         profile = _effective(info.data)
         if after is not None and profile is not None and profile.deletes != "deletes":
             does = {"deactivates": "only switches the account off", "nothing": "does nothing"}[profile.deletes]
-            raise ValueError(f"nobody can be deleted there: DELETE {does} (profile `{profile.name}`); leave it out")
+            raise ValueError(f"accounts can't be deleted there: DELETE {does} (profile `{profile.name}`); leave it out")
         return after
 
     @field_validator("rate")
     @classmethod
     def _said_once(cls, rate: float | None, info: ValidationInfo) -> float | None:
         overrides = info.data.get("profile_overrides")
-        if rate is not None and overrides is not None and overrides.requests_per_second is not None:
+        if rate is not None and overrides is not None and "requests_per_second" in overrides.model_fields_set:
             raise ValueError("says the same as `profile_overrides.requests_per_second`: give one of the two")
         return rate
 
@@ -265,6 +198,6 @@ class TargetSettings(Section):
             fitting = ", ".join(each.name for each in PROFILES.values() if each.one_group_per_user)
             raise ValueError(
                 f"with the profile `{profile.name}` people can be in any number of groups: leave it out "
-                f"(it means something with {fitting}, or where profile_overrides say one_group_per_user = true)"
+                f"(it applies to {fitting}, or where profile_overrides say one_group_per_user = true)"
             )
         return patterns

@@ -1,7 +1,7 @@
 """The small notations of the configuration: durations, schedules, addresses, names. Pure.
 
-Every function takes what a person wrote, and returns it or what it means; or raises ValueError with a sentence
-that says what is wanted. What may hold a secret is never repeated in it.
+Every function takes the text of a value, and returns it or its meaning; or raises ValueError with a sentence that says
+what is wanted. Text that may hold a secret is never repeated in the sentence.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from syncd.core.hosts import address, is_loopback
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _LONGEST: Final = timedelta(days=36_500)
@@ -28,7 +30,7 @@ _CRON_PART: Final = re.compile(r"(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P
 
 
 def duration(value: Any) -> timedelta:
-    """Parse `90d`, `24h`, `15m`, `30s`, `0s` or `1h30m`. A number without a unit is refused: of what?"""
+    """Parse `90d`, `24h`, `15m`, `30s`, `0s` or `1h30m`. A number without a unit is refused."""
     if isinstance(value, timedelta):
         return value
     text = value.strip() if isinstance(value, str) else ""
@@ -48,7 +50,7 @@ def positive_duration(value: Any) -> timedelta:
     """Parse a duration that is not zero."""
     found = duration(value)
     if not found:
-        raise ValueError(f"`{value}` is no time at all")
+        raise ValueError(f"`{value}` is not longer than 0s")
     return found
 
 
@@ -84,7 +86,7 @@ def cron(text: str) -> list[list[int]]:
 
 
 def cron_takes_either_day(text: str) -> bool:
-    """Return whether day or weekday is enough, for both are restricted (crontab(5)); else both are wanted."""
+    """Return whether day or weekday is enough: both are restricted (crontab(5)). If not, both must match."""
     _, _, day, _, weekday = text.split()
     return not day.startswith("*") and not weekday.startswith("*")
 
@@ -95,7 +97,7 @@ def schedule_or_never(value: Any) -> Any:
 
 
 def socket_address(text: str) -> str:
-    """Check `ADDRESS:PORT`: where to listen is an address of this machine, not a name."""
+    """Check `ADDRESS:PORT` to listen on. A name is refused: it may mean several addresses."""
     host, _, port = text.rpartition(":")
     try:
         ip_address(host.removeprefix("[").removesuffix("]"))
@@ -103,7 +105,7 @@ def socket_address(text: str) -> str:
     except ValueError:
         usable = False
     if not usable:
-        raise ValueError("no address and port such as 127.0.0.1:9464 or [::1]:9464")
+        raise ValueError("not an address and port such as 127.0.0.1:9464 or [::1]:9464")
     return text
 
 
@@ -116,7 +118,9 @@ def _cron_numbers(text: str, kind: tuple[str, int, int, tuple[str, ...]], field:
         step = match["step"] if match else None
         usable = [number for number in numbers if number is not None and low <= number <= high]
         if usable != numbers or usable != sorted(usable) or (step and (int(step) == 0 or len(numbers) == 1)):
-            raise ValueError(f"`{text}`: `{part}` is no {name} of cron: {low} to {high}, `*`, `*/2`, `1-5` or a list")
+            raise ValueError(
+                f"`{text}`: `{part}` is not a {name} of cron: {low} to {high}, `*`, `*/2`, `1-5` or a list"
+            )
         first, last = (usable[0], usable[-1]) if usable else (low, high)
         found |= set(range(first, last + 1, int(step or 1)))
     return sorted({number % 7 for number in found} if name == "weekday" else found)
@@ -133,21 +137,21 @@ def time_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f'`{name}` is no time zone such as "Europe/Berlin"') from None
+        raise ValueError(f'`{name}` is not a time zone such as "Europe/Berlin"') from None
     return name
 
 
 def base_url(text: str) -> str:
     """Check the address of a SCIM service provider: the token must never travel in clear."""
-    parts = _address(text, ("http", "https"), "https://users.lucid.app/scim/v2")
+    parts = address(text, ("http", "https"), "https://users.lucid.app/scim/v2")
     if parts.query or parts.fragment:
         raise ValueError("an address without query and fragment is wanted")
     return _encrypted(text, parts, "the token")
 
 
 def webhook_url(text: str) -> str:
-    """Check the address that is told of things; all of it may be secret, and its query is part of it."""
-    return _encrypted(text, _address(text, ("http", "https"), "https://hooks.example.com/…"), "what is reported")
+    """Check the address that notices are posted to. All of it may be secret, and it may have a query."""
+    return _encrypted(text, address(text, ("http", "https"), "https://hooks.example.com/…"), "the notices")
 
 
 def _encrypted(text: str, parts: SplitResult, what: str) -> str:
@@ -156,23 +160,15 @@ def _encrypted(text: str, parts: SplitResult, what: str) -> str:
     return text
 
 
-def ldap_url(text: str) -> str:
-    """Check the address of a directory server."""
-    parts = _address(text, ("ldap", "ldaps"), "ldaps://dc1.example.com")
-    if parts.path.strip("/") or parts.query:
-        raise ValueError("an address of host and port is wanted; where to search is `base_dn`")
-    return text
-
-
 def proxy_url(text: str) -> str:
-    """Check the address of a proxy. What can't be read may be a password in the wrong place: it is not repeated."""
+    """Check the address of a proxy. Unreadable text may be a password in the wrong place, and is not repeated."""
     try:
         parts = urlsplit(text)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         usable = False
     if not usable or re.search(r"[\s\x00-\x1f\x7f]", text) or parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError("no address such as http://proxy.example.com:3128")
+        raise ValueError("not an address such as http://proxy.example.com:3128")
     if parts.username is not None:
         raise ValueError("an address without a user's name and password is wanted: those come as `proxy_auth`")
     return text.rstrip("/")
@@ -182,34 +178,12 @@ def user_and_password(text: str) -> tuple[str, str]:
     """Take `user:password` apart (RFC 7617 section 2: the user's name has no colon, neither has control characters)."""
     match = re.fullmatch(r"([^:\x00-\x1f\x7f]+):([^\x00-\x1f\x7f]+)", text)
     if match is None:
-        raise ValueError("what is there is not of the form user:password, on one line")
+        raise ValueError("the secret is not of the form user:password, on one line")
     return match[1], match[2]
 
 
-def _address(text: str, schemes: tuple[str, ...], example: str) -> SplitResult:
-    """Take an address apart. What can't be read may be a secret in the wrong place: it is not repeated."""
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
-    if not usable or re.search(r"[\s\x00-\x1f\x7f]", text):
-        raise ValueError(f"no address such as {example}")
-    if parts.username is not None:
-        raise ValueError("an address without a user's name and password is wanted")
-    return parts
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host name or address is this machine."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
 def some_name(text: str) -> str:
-    """Check that a name is none that could match nobody, or everybody, by accident."""
+    """Check that a name is not empty: an empty one could match nobody, or everybody."""
     if not text.strip():
         raise ValueError("a name is wanted, and this one is empty")
     return text

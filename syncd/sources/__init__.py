@@ -1,1 +1,7 @@
-"""Sources: one file each, one line in the table of `open_source`, one subclass of the contract tests."""
+"""Sources of people and groups, one module or package for each kind, read as a stream of entries.
+
+options    how a source declares its keys of the configuration
+
+A source knows no target, no snapshot and no configuration file. A reading is complete or it raises; what was read in
+part is never handed on as the whole.
+"""

@@ -21,12 +21,15 @@ from itertools import compress
 from operator import itemgetter
 from pathlib import Path
 from time import monotonic
-from typing import Self
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field
 
 from syncd.core.model import Attributes, Entry, Evidence, GroupEntry, Kind, Problem, Wanted
 from syncd.errors import SourceIncomplete
 from syncd.sources.csv_file import CsvFile, Doubt, Row, open_csv
 from syncd.sources.csv_keys import REPORTED, KeyedRows, possible_keys
+from syncd.sources.options import Options
 from syncd.sources.passwords import demand_no_passwords, sounds_like_a_password
 
 _GROUP_ID, _GROUP_NAME = "id", "name"
@@ -34,28 +37,30 @@ _GROUP, _MEMBER = "group", "member"
 
 
 @dataclass(frozen=True, slots=True)
-class CsvOptions:
-    """Which files to read, and how. Raises ValueError where that contradicts itself."""
+class CsvOptions(Options):
+    """The keys of `[source]` with `type = "csv"`: which files to read, and how."""
 
     users: Path
+    """The people: UTF-8 with a header row; comma, semicolon or tab."""
     key: str
-    """The column of `users` that holds the immutable id."""
+    """The column with the immutable id: an employee number, not a name or an e-mail."""
     groups: Path | None = None
-    """Columns `id`, `name`, and any others."""
+    """The groups: columns `id` and `name`, and any others for `[mapping.group]`."""
     members: Path | None = None
-    """Columns `group` and `member`: a user's key, or a group's id where groups are nested."""
-    delimiter: str | None = None
-    """None: comma, semicolon or tab, whichever fits a file's header."""
-    multivalued: Mapping[str, str] = field(default_factory=dict)
-    """Column of `users` to the separator between the values in one cell."""
+    """The memberships: columns `group` and `member` (a key of `users`, or an id of `groups`: nested)."""
+    delimiter: Literal[",", ";", "\t"] | None = None
+    """The separator of the cells; else the one of the three that fits the header."""
+    multivalued: Mapping[str, Annotated[str, Field(min_length=1)]] = field(default_factory=dict)
+    """Columns with several values in a cell, and the separator between them: `{ aliases = ";" }`."""
 
-    def __post_init__(self) -> None:
-        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '" \r\n'):
-            raise ValueError("delimiter must be one character, and neither a blank, a quote nor a line break")
-        if self.members is not None and self.groups is None:
-            raise ValueError("members needs groups: without that file there is nothing to be a member of")
-        if not all(self.multivalued.values()):
-            raise ValueError("multivalued needs a separator for each column")
+    @classmethod
+    def contradiction(cls, name: str, known: Mapping[str, Any]) -> str:
+        if name == "members" and "groups" in known and (known["groups"] is None) is not (known["members"] is None):
+            return "`groups` and `members` belong together: give both files, or neither"
+        return ""
+
+    def source(self) -> CsvSource:
+        return CsvSource(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from time import perf_counter
 from typing import Final
 
 from syncd.core.model import Entry, Wanted
-from syncd.sources.ldap import LdapOptions, LdapSource
+from syncd.sources.ldap.options import LdapOptions
+from syncd.sources.ldap.source import LdapSource
 from tests.servers.ldif import BASE, PASSWORD, READER, company
 from tests.servers.slapd import Slapd
 
@@ -23,7 +24,9 @@ def ratios(rounds: int) -> list[float]:
     """Return, for each round, our time as a multiple of ldapsearch's."""
     found = []
     with tempfile.TemporaryDirectory() as name, Slapd(Path(name) / "slapd", company(PEOPLE)) as slapd:
-        options = LdapOptions((slapd.url,), BASE, bind_dn=READER, password=lambda: PASSWORD, group_filter="")
+        options = LdapOptions(
+            urls=(slapd.url,), base_dn=BASE, bind_dn=READER, password=lambda: PASSWORD, group_filter=""
+        )
         _ldapsearch(slapd.url)
         for _ in range(rounds):
             theirs = _ldapsearch(slapd.url)

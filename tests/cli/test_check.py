@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -123,3 +126,64 @@ def test_how_members_are_read_is_said(checked: Checked, read: str, said: str) ->
 def test_a_check_writes_nothing_to_the_target(checked: Checked) -> None:
     checked.check()
     assert {request.method for request in checked.scim.requests} == {"GET"}
+
+
+# -- where nothing can be checked --------------------------------------------------------------------
+
+
+def refused_as_json(file: Path, *more: str) -> tuple[dict[str, Any], str]:
+    """Return what `syncd check --json` prints of a configuration that it refuses, on stdout and on stderr."""
+    done = subprocess.run(
+        [sys.executable, "-m", "syncd", "check", "--json", "-c", str(file), *more],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    return json.loads(done.stdout), done.stderr
+
+
+def test_a_bad_configuration_is_one_object_with_every_error(tmp_path: Path) -> None:
+    file = tmp_path / "syncd.toml"
+    file.write_text(SMALLEST.replace("key", "kye") + "rte = 5\n")
+    found, said = refused_as_json(file)
+    assert found == {
+        "errors": [
+            {"file": str(file), "line": 2, "key": "source.key", "message": "missing: it has no default"},
+            {
+                "file": str(file),
+                "line": 5,
+                "key": "source.kye",
+                "message": "no such key; did you mean `key`?",
+            },
+            {
+                "file": str(file),
+                "line": 14,
+                "key": "target[lucid].rte",
+                "message": "no such key; did you mean `rate`?",
+            },
+        ]
+    }
+    assert said.startswith(f"syncd: {file}: 3 faults; nothing was done\n")
+
+
+def test_an_error_without_line_or_key_is_one_too(tmp_path: Path) -> None:
+    file = tmp_path / "syncd.toml"
+    found, _ = refused_as_json(file)
+    (error,) = found["errors"]
+    assert (error["file"], error["line"], error["key"]) == (str(file), None, None)
+    file.write_text(SMALLEST)
+    found, _ = refused_as_json(file, "--target", "slack")
+    (error,) = found["errors"]
+    assert (error["key"], error["message"]) == ("target", "none is called `slack`; there are: lucid")
+
+
+def test_a_state_file_that_is_none_is_an_error_of_no_configuration(tmp_path: Path) -> None:
+    (tmp_path / "syncd.db").write_text("not a database, and long enough to be seen as one that is damaged" * 20)
+    file = tmp_path / "syncd.toml"
+    file.write_text('state = "syncd.db"\n' + SMALLEST)
+    found, said = refused_as_json(file)
+    (error,) = found["errors"]
+    assert (error["file"], error["line"], error["key"]) == (None, None, None)
+    assert "syncd.db" in error["message"]
+    assert said

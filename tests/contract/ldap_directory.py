@@ -12,7 +12,8 @@ import ldap3
 from ldap3.utils.conv import escape_filter_chars
 from ldap3.utils.dn import escape_rdn
 
-from syncd.sources.ldap import LdapOptions, LdapSource
+from syncd.sources.ldap.options import LdapOptions
+from syncd.sources.ldap.source import LdapSource
 from tests.servers.ldif import BASE, GROUPS, PASSWORD, PEOPLE, READER, base
 from tests.servers.slapd import Slapd
 

@@ -9,7 +9,8 @@ import pytest
 
 from syncd.core.model import Wanted
 from syncd.errors import SourceMismatch, SourceRefused
-from syncd.sources.ldap import LdapOptions, LdapSource
+from syncd.sources.ldap.options import LdapOptions
+from syncd.sources.ldap.source import LdapSource
 from tests.contract.ldap_directory import options
 from tests.servers.ldap_wire import EXTENDED, Request, Scripted, done, entry, message, reference, result
 from tests.servers.ldif import BASE, READER, base, group, person, person_dn

@@ -11,7 +11,8 @@ import pytest
 
 from syncd.core.model import Entry, GroupEntry, Wanted
 from syncd.errors import SourceIncomplete
-from syncd.sources.ldap import LdapOptions, LdapSource
+from syncd.sources.ldap.options import LdapOptions
+from syncd.sources.ldap.source import LdapSource
 from tests.contract.ldap_directory import options
 from tests.contract.source_contract import read_through
 from tests.servers import ldap_wire as wire

@@ -12,8 +12,8 @@ import pytest
 
 from syncd.core.model import Entry, GroupEntry, Kind, Problem, Wanted
 from syncd.errors import SourceIncomplete, SourceMismatch
-from syncd.sources.ldap import LdapSource
 from syncd.sources.ldap.pull import LdapPull
+from syncd.sources.ldap.source import LdapSource
 from tests.contract.ldap_directory import options
 from tests.contract.source_contract import ALL, Reading, open_handles, read, read_through
 from tests.servers.ldif import BASE, GROUPS, PEOPLE, READER, base, group, key, person, person_dn, record

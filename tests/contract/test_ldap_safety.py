@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from threading import Thread
 from time import monotonic
@@ -14,7 +15,8 @@ import pytest
 
 from syncd.core.model import Entry, Wanted
 from syncd.errors import SourceError, SourceIncomplete, SourceMismatch, SourceRefused, SourceUnreachable
-from syncd.sources.ldap import LdapOptions, LdapSource
+from syncd.sources.ldap.options import LdapOptions
+from syncd.sources.ldap.source import LdapSource
 from tests.contract.ldap_directory import options
 from tests.contract.source_contract import open_handles, read
 from tests.servers import ldap_wire as wire
@@ -434,7 +436,7 @@ def test_a_server_that_falls_silent_is_given_up() -> None:
         server.closing.wait(20)
 
     with Scripted(silent) as server:
-        error = refused(server, receive_timeout=1)
+        error = refused(server, receive_timeout=timedelta(seconds=1))
     assert "reading users broke off after 1 entries: sent nothing for 1 seconds" in str(error)
 
 
@@ -447,7 +449,7 @@ def test_a_server_that_drips_is_given_up_at_the_deadline() -> None:
 
     with Scripted(dripping) as server:
         started = monotonic()
-        error = refused(server, deadline=1, receive_timeout=1)
+        error = refused(server, deadline=timedelta(seconds=1), receive_timeout=timedelta(seconds=1))
         assert monotonic() - started < 3
     assert isinstance(error, SourceIncomplete)
     assert "reading users was given up: 1 seconds have passed, more than `deadline` allows" in str(error)
@@ -460,13 +462,15 @@ def test_the_deadline_is_kept_where_silence_would_be_borne_for_longer() -> None:
 
     with Scripted(silent) as server:
         started = monotonic()
-        assert "more than `deadline` allows" in str(refused(server, deadline=1, receive_timeout=30))
+        assert "more than `deadline` allows" in str(
+            refused(server, deadline=timedelta(seconds=1), receive_timeout=timedelta(seconds=30))
+        )
         assert monotonic() - started < 3
 
 
 def test_endless_empty_pages_are_given_up_at_the_deadline() -> None:
     with Scripted(lambda request: [done(request, cookie=b"more")]) as server:
-        assert "more than `deadline` allows" in str(refused(server, deadline=1))
+        assert "more than `deadline` allows" in str(refused(server, deadline=timedelta(seconds=1)))
 
 
 def test_a_server_that_never_answers_the_bind_gives_way_to_the_next(company: Slapd) -> None:
@@ -475,9 +479,11 @@ def test_a_server_that_never_answers_the_bind_gives_way_to_the_next(company: Sla
         yield b""
 
     with Scripted(lambda request: [], bind=silent) as server:
-        source = LdapSource(options(company, urls=(server.url, company.url), connect_timeout=1))
+        source = LdapSource(options(company, urls=(server.url, company.url), connect_timeout=timedelta(seconds=1)))
         assert read(source, NOTHING).evidence.source == company.url
-        assert "no answer to the bind: sent nothing for 1 seconds" in str(refused(server, connect_timeout=1))
+        assert "no answer to the bind: sent nothing for 1 seconds" in str(
+            refused(server, connect_timeout=timedelta(seconds=1))
+        )
 
 
 def test_a_server_that_hangs_up_at_once_is_unreachable(company: Slapd) -> None:

@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ import pytest
 
 from syncd.core.model import Wanted
 from syncd.errors import SourceError, SourceRefused, SourceUnreachable
-from syncd.sources.ldap import LdapOptions, LdapSource
 from syncd.sources.ldap import connect as connecting
+from syncd.sources.ldap.options import LdapOptions
+from syncd.sources.ldap.source import LdapSource
 from tests.contract.ldap_directory import options
 from tests.contract.source_contract import ALL, open_handles, read
 from tests.servers import ldap_wire as wire
@@ -281,7 +283,13 @@ def test_a_server_that_is_slow_to_agree_on_tls_is_given_up(trust: Trust, start_t
     with Scripted(agree) as server, socket.create_server(("127.0.0.1", 0)) as silent:
         url = server.url if start_tls else f"ldaps://127.0.0.1:{silent.getsockname()[1]}"
         error = refused(
-            LdapOptions(urls=(url,), base_dn=BASE, start_tls=start_tls, ca_file=trust.authority, connect_timeout=1)
+            LdapOptions(
+                urls=(url,),
+                base_dn=BASE,
+                start_tls=start_tls,
+                ca_file=trust.authority,
+                connect_timeout=timedelta(seconds=1),
+            )
         )
     assert isinstance(error, SourceUnreachable)
     assert "no answer to TLS in time" in str(error)

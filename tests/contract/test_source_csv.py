@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from syncd.core.model import Entry, GroupEntry, Kind, Problem, Wanted
 from syncd.errors import SourceIncomplete
-from syncd.sources.csv import CsvOptions, CsvSource
+from syncd.sources.csv import CsvSource
 from tests.contract.csv_exports import GROUPS, MEMBERS, PEOPLE, CsvDirectory, Files
 from tests.contract.source_contract import ALL, Reading, SourceContract, read, read_through
 
@@ -407,17 +406,3 @@ def test_without_a_members_file_nobody_is_removed_from_a_group(files: Files) -> 
 def test_people_alone_have_no_groups(files: Files) -> None:
     reading = read(files.source(groups=None, members=None))
     assert (reading.groups, reading.evidence.groups, reading.evidence.absence) == ({}, 0, True)
-
-
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"delimiter": ";;"}, "one character"),
-        ({"delimiter": '"'}, "one character"),
-        ({"members": Path("members.csv")}, "members needs groups"),
-        ({"multivalued": {"aliases": ""}}, "separator"),
-    ],
-)
-def test_options_that_contradict_themselves_are_refused(options: dict[str, Any], says: str) -> None:
-    with pytest.raises(ValueError, match=says):
-        CsvOptions(**{"users": Path("people.csv"), "key": "id", **options})

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import syncd.scim.wire  # loaded once, not after each fork
-import syncd.settings.build
+import syncd.settings.build.targets
 from syncd import log
 from syncd.cycle.sync import Progress, carry_out, make_plans, recover, with_recovery_failures
 from syncd.scim.transport import Answer, Transport
@@ -95,7 +95,7 @@ def bear(order: dict[str, Any]) -> str:
 
 def main() -> None:
     log.configure("error")
-    syncd.settings.build.Patience = partial(_impatient)  # type: ignore[misc, assignment]
+    syncd.settings.build.targets.Patience = partial(_impatient)  # type: ignore[misc, assignment]
     for line in sys.stdin:
         print(bear(json.loads(line)), flush=True)
 

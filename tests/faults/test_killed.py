@@ -38,7 +38,7 @@ def lucid_content() -> Iterator[Sandbox]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(TOKEN, "sandbox-token")
-    monkeypatch.setattr("syncd.settings.build.Patience", lambda **_: IMPATIENT)
+    monkeypatch.setattr("syncd.settings.build.targets.Patience", lambda **_: IMPATIENT)
 
 
 @pytest.fixture

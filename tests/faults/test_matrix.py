@@ -123,7 +123,7 @@ def lucidlink() -> Iterator[Sandbox]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(TOKEN, "sandbox-token")
-    monkeypatch.setattr("syncd.settings.build.Patience", lambda **_: IMPATIENT)
+    monkeypatch.setattr("syncd.settings.build.targets.Patience", lambda **_: IMPATIENT)
 
 
 def met(sandbox: Sandbox, fault: Fault) -> None:

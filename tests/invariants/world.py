@@ -23,7 +23,7 @@ import structlog
 
 import syncd.cycle.planning
 import syncd.cycle.sync
-import syncd.settings.build
+import syncd.settings.build.targets
 from syncd.core.plan import Plan, Run
 from syncd.core.policy import NEVER_RELEASED
 from syncd.cycle.sync import Planned, Progress, carry_out, make_plans, recover, relink, with_recovery_failures
@@ -262,7 +262,7 @@ class World:
             )
         )
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(syncd.settings.build, "Patience", lambda **_: IMPATIENT)
+            patch.setattr(syncd.settings.build.targets, "Patience", lambda **_: IMPATIENT)
             self.setup: Setup = read(folder / "syncd.toml")
         self._changed = 0
 

@@ -71,7 +71,7 @@ class World:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     with Sandbox() as sandbox:
         monkeypatch.setenv("SYNCD_TEST_BULK_TOKEN", sandbox.token)
-        monkeypatch.setattr("syncd.settings.build.Patience", lambda **_: IMPATIENT)
+        monkeypatch.setattr("syncd.settings.build.targets.Patience", lambda **_: IMPATIENT)
         yield World(tmp_path, sandbox)
 
 

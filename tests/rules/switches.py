@@ -629,14 +629,14 @@ RULES: Final = (
     # -- secrets, and text from outside ----------------------------------------------------------
     Rule(
         "a secret that others can read is refused",
-        "settings/sections.py",
+        "settings/secrets.py",
         "        if private and wider:",
         "        if False:",
         ("tests/settings/test_secrets.py",),
     ),
     Rule(
         "a secret written into the configuration is refused and not repeated",
-        "settings/sections.py",
+        "settings/secrets.py",
         '        raise PydanticCustomError("secret_written", "{wanted}", {"wanted": _NAME_IT})',
         "        pass",
         ("tests/settings/test_secrets.py",),

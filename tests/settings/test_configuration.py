@@ -10,17 +10,20 @@ from pathlib import Path
 
 import pytest
 
+from syncd.cli import cli
 from syncd.compare.rules import TargetRules
 from syncd.core.drift import DriftClass, Reaction
 from syncd.core.groups import Nesting
 from syncd.core.policy import Class, Limit
 from syncd.errors import ConfigurationError
-from syncd.settings import CsvSettings, LdapSettings, load
+from syncd.settings import DEFAULT_FILE, CsvSettings, LdapSettings, load
 from syncd.settings.build import Setup, compile_settings, read
-from syncd.settings.sections import Secret
+from syncd.settings.secrets import Secret
+from syncd.settings.sources import KINDS
 from syncd.settings.target import DriftSettings
 from tests.configurations import LDAP, MAPPING, SECRET, SMALLEST, SOURCE, TARGET, faults, loaded
 
+ONE_OF_THE_KINDS = " or ".join(f'type = "{kind}"' for kind in KINDS)
 EXAMPLES = Path(__file__).parents[2] / "config"
 
 
@@ -154,7 +157,7 @@ def test_every_key_of_an_ldap_configuration_means_what_it_says(file: Path) -> No
     )
     source = settings.source
     assert isinstance(source, LdapSettings)
-    assert source.urls == ["ldaps://dc1.example.com", "ldaps://dc2.example.com"]
+    assert source.urls == ("ldaps://dc1.example.com", "ldaps://dc2.example.com")
     assert (source.start_tls, source.ca_file) == (False, Path("/etc/syncd/ca.pem"))
     assert source.bind_dn == "cn=syncd,ou=services,dc=example,dc=com"
     assert source.password is not None
@@ -283,6 +286,31 @@ def test_a_missing_file_points_to_init(file: Path) -> None:
         load(file, {})
 
 
+def test_a_file_of_this_folder_is_named_where_the_default_is_missing_and_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default = tmp_path / "etc" / "syncd.toml"
+    monkeypatch.setattr("syncd.settings.loading.DEFAULT_FILE", default)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match="No such file or directory; `syncd init` writes one to start from"):
+        load(default, {})
+    (tmp_path / "syncd.toml").write_text(SMALLEST)
+    with pytest.raises(ConfigurationError) as caught:
+        load(default, {})
+    assert str(caught.value) == (
+        f"{default}: 1 fault; nothing was done\n"
+        "  No such file or directory; there is a syncd.toml in this folder: `syncd -c syncd.toml …`"
+    )
+    with pytest.raises(ConfigurationError, match="`syncd init` writes one"):  # whoever names a file means that file
+        load(tmp_path / "other.toml", {})
+
+
+def test_the_commands_read_the_default_that_the_settings_know() -> None:
+    command = cli.commands["check"]
+    (option,) = [each for each in command.params if each.name == "config"]
+    assert option.default == DEFAULT_FILE
+
+
 def test_a_folder_is_no_configuration(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="Is a directory"):
         load(tmp_path, {})
@@ -384,7 +412,7 @@ def test_every_fault_is_said_at_once_with_its_key_and_the_nearest_known_one(file
         "source.users": "a path in quotes is wanted",
         "source.members": "`groups` and `members` belong together: give both files, or neither",
         "source.delimiter": 'must be ",", ";" or "\\t"',
-        "source.nested_groups": 'must be "flatten", "keep" or "ignore"',
+        "source.nested_groups": 'must be "flatten", "keep" or "ignore"; did you mean `flatten`?',
         "mapping.user.name": 'a path with a dot needs quotes: "name.givenName" = …',
         "mapping.user.displayName": 'wanted: a template "{mail}", a list of them, true or false, or { cel = "…" }',
         "mapping.user.titel": "the schema urn:ietf:params:scim:schemas:core:2.0:User has no attribute `titel`; "
@@ -403,7 +431,7 @@ def test_every_fault_is_said_at_once_with_its_key_and_the_nearest_known_one(file
         "target[a b].groups": 'a list is wanted: ["…", "…"]',
         "target[a b].protect[1]": "a name is wanted, and this one is empty",
         "target[a b].adopt_groups": "true or false is wanted",
-        "target[a b].approval_lasts": "`0s` is no time at all",
+        "target[a b].approval_lasts": "`0s` is not longer than 0s",
         "target[a b].missing_grace": '`24` is not a duration such as "30s", "15m", "24h" or "90d"',
         "target[a b].delete_after": '`90x` is not a duration such as "30s", "15m", "24h" or "90d"',
         "target[a b].rate": "more than 0 is wanted",
@@ -422,11 +450,11 @@ def test_every_fault_is_said_at_once_with_its_key_and_the_nearest_known_one(file
         "target[three].base_url": "missing: it has no default",
         "target[three].token": 'name the secret one way: { credential = "…" }, { env = "…" } or { file = "…" }',
         "target[three].missing_grace": "`99999999999999w` is longer than a hundred years",
-        "schedule.sync": "`99 * * * *`: `99` is no minute of cron: 0 to 59, `*`, `*/2`, `1-5` or a list",
+        "schedule.sync": "`99 * * * *`: `99` is not a minute of cron: 0 to 59, `*`, `*/2`, `1-5` or a list",
         "schedule.resync": '`0s` is neither cron ("*/15 * * * *") nor a duration ("15m")',
         "schedule.jitter": '`1y` is not a duration such as "30s", "15m", "24h" or "90d"',
-        "schedule.timezone": '`Europe/Bern` is no time zone such as "Europe/Berlin"',
-        "notify.webhook.url": "http:// would send what is reported in clear: use https://",
+        "schedule.timezone": '`Europe/Bern` is not a time zone such as "Europe/Berlin"',
+        "notify.webhook.url": "http:// would send the notices in clear: use https://",
         "notifi": "no such key; did you mean `notify`?",
     }
     assert found["target[a b].profile"].startswith("no profile is called `generik`; did you mean `generic`?")
@@ -440,7 +468,7 @@ def test_every_fault_is_said_at_once_with_its_key_and_the_nearest_known_one(file
         (
             "",
             {
-                "source": 'missing: a table [source] with type = "csv" or type = "ldap"',
+                "source": f"missing: a table [source] with {ONE_OF_THE_KINDS}",
                 "mapping": 'missing: a table [mapping.user] with at least userName = "{mail}"',
                 "target": "missing: at least one [[target]]",
             },
@@ -459,8 +487,8 @@ def test_every_fault_is_said_at_once_with_its_key_and_the_nearest_known_one(file
             SMALLEST + TARGET + "rate = -1\n",
             {"target": "2 targets are called `lucid`", "target[lucid].rate": "more than 0 is wanted"},
         ),
-        (SMALLEST.replace('type = "csv"\n', ""), {"source": 'needs type = "csv" or type = "ldap"'}),
-        (SMALLEST.replace('"csv"', '"cvs"'), {"source.type": 'must be "csv" or "ldap"'}),
+        (SMALLEST.replace('type = "csv"\n', ""), {"source": f"needs {ONE_OF_THE_KINDS}"}),
+        (SMALLEST.replace('"csv"', '"cvs"'), {"source.type": f"must be {ONE_OF_THE_KINDS.replace('type = ', '')}"}),
         ("source = 5\n" + MAPPING + TARGET, {"source": "a table is wanted"}),
         (
             SOURCE + TARGET + "[mapping]\nuser = 5\n",
@@ -473,7 +501,7 @@ def test_every_fault_is_said_at_once_with_its_key_and_the_nearest_known_one(file
             {
                 "drain": "between 0s and 10m is wanted",
                 "target[lucid].timeout": "between 1s and 10m is wanted",
-                "target[lucid].proxy": "no address such as http://proxy.example.com:3128",
+                "target[lucid].proxy": "not an address such as http://proxy.example.com:3128",
             },
         ),
         (
@@ -490,7 +518,7 @@ def test_every_fault_is_said_at_once_with_its_key_and_the_nearest_known_one(file
         ),
         (
             SMALLEST + "proxy = 'http://p.example.com/there'\n",
-            {"target[lucid].proxy": "no address such as http://proxy.example.com:3128"},
+            {"target[lucid].proxy": "not an address such as http://proxy.example.com:3128"},
         ),
         (SMALLEST + "proxy_auth = { env = 'A' }\n", {"target[lucid].proxy_auth": "needs a `proxy` beside it"}),
         (
@@ -507,7 +535,7 @@ def test_every_fault_is_said_at_once_with_its_key_and_the_nearest_known_one(file
                 "source.page_size": "at least 1 is wanted",
                 "source.preset": 'must be "openldap", "ad", "389ds" or "posix"',
                 "source.base": "no such key; did you mean `base_dn`?",
-                "source.connect_timeout": "`0s` is no time at all",
+                "source.connect_timeout": "`0s` is not longer than 0s",
             },
         ),
     ],
@@ -629,7 +657,7 @@ def test_a_file_needs_no_target_where_the_environment_has_one(file: Path) -> Non
             "SYNCD__SOURCE__TYPE",
             "x",
             "source.type (from SYNCD__SOURCE__TYPE)",
-            'must be "csv" or "ldap"',
+            f"must be {ONE_OF_THE_KINDS.replace('type = ', '')}",
         ),
     ],
 )

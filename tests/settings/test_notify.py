@@ -11,7 +11,7 @@ import pytest
 from syncd.notify.channel import Undelivered
 from syncd.notify.channels import channels
 from syncd.settings.notify import NotifySettings
-from syncd.settings.sections import Secret
+from syncd.settings.secrets import Secret
 from tests.configurations import SECRET, SMALLEST, faults, loaded
 from tests.notify.servers import smtp_server, webhook_server
 from tests.notify.test_notice import NOTICE
@@ -70,13 +70,13 @@ def test_only_to_this_machine_mail_goes_in_clear(file: Path, host: str) -> None:
     assert email.effective_port == 25
 
 
-MAILBOX = "is no address such as syncd@example.com"
+MAILBOX = "is not an address such as syncd@example.com"
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (EMAIL + 'security = "none"\n', {"notify.email.security": "would send what is reported in clear"}),
+        (EMAIL + 'security = "none"\n', {"notify.email.security": "would send the notices in clear"}),
         (EMAIL + 'security = "ssl"\n', {"notify.email.security": 'must be "starttls", "tls" or "none"'}),
         (EMAIL + 'user = "syncd"\n', {"notify.email.user": "`user` and `password` belong together"}),
         (EMAIL + 'password = { env = "P" }\n', {"notify.email.user": "`user` and `password` belong together"}),
@@ -92,11 +92,11 @@ MAILBOX = "is no address such as syncd@example.com"
         ("[notify.email]\n", {f"notify.email.{key}": "missing" for key in ("host", "from", "to")}),
         ("[notify]\nwebhook = { url = 3 }\n", {"notify.webhook.url": "an address in quotes is wanted, or where it is"}),
         (f'[notify]\nwebhook = {{ url = "http://h.example/{SECRET}" }}\n', {"notify.webhook.url": "in clear"}),
-        (f'[notify]\nwebhook = {{ url = "{SECRET}" }}\n', {"notify.webhook.url": "no address such as https://"}),
+        (f'[notify]\nwebhook = {{ url = "{SECRET}" }}\n', {"notify.webhook.url": "not an address such as https://"}),
         ("[notify]\nwebhook = { url = {} }\n", {"notify.webhook.url": "name the secret one way"}),
         ('[notify]\nwebhook = { url = { envv = "H" } }\n', {"notify.webhook.url.envv": "no such key"}),
         ("[notify]\nper_hour = 0\n", {"notify.per_hour": "at least 1 is wanted"}),
-        ('[notify]\npending_after = "0s"\n', {"notify.pending_after": "is no time at all"}),
+        ('[notify]\npending_after = "0s"\n', {"notify.pending_after": "is not longer than 0s"}),
         ("[notify]\nemails = {}\n", {"notify.emails": "no such key; did you mean `email`?"}),
     ],
 )
@@ -119,9 +119,9 @@ def test_a_named_address_is_read_when_it_is_used_and_checked_then(file: Path, mo
     monkeypatch.delenv("HOOK", raising=False)
     assert refusal() == "notify.webhook.url: the environment variable HOOK is not set"
     monkeypatch.setenv("HOOK", f"http://hooks.example.com/{SECRET}")
-    assert refusal() == "notify.webhook.url: http:// would send what is reported in clear: use https://"
+    assert refusal() == "notify.webhook.url: http:// would send the notices in clear: use https://"
     monkeypatch.setenv("HOOK", SECRET)
-    assert refusal() == "notify.webhook.url: no address such as https://hooks.example.com/…"
+    assert refusal() == "notify.webhook.url: not an address such as https://hooks.example.com/…"
     with webhook_server() as server:
         monkeypatch.setenv("HOOK", server.url)
         asyncio.run(hook.send(NOTICE))
@@ -179,4 +179,4 @@ def test_what_is_no_login_of_a_proxy_is_said_without_repeating_it(file: Path, mo
     (way,) = channels(notify(file, hook), file, "id1")
     with pytest.raises(Undelivered) as caught:
         asyncio.run(way.send(NOTICE))
-    assert str(caught.value) == "notify.webhook.proxy_auth: what is there is not of the form user:password, on one line"
+    assert str(caught.value) == "notify.webhook.proxy_auth: the secret is not of the form user:password, on one line"

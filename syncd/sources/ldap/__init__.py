@@ -1,12 +1,9 @@
-"""The LDAP source.
+"""The LDAP source: OpenLDAP, Active Directory, 389 DS, and POSIX accounts in any of them.
 
-options                                what is to be read; presets
+options, presets                       the keys of the configuration; kinds of directory
 filters, names, ber, entries           the forms that LDAP gives to things
 connect, connection, session, answers  one server
-pull, waiting, source                  the reading
+pull, lookup, waiting, source          the reading
+
+Nothing is imported here: ldap3 is slow to import, and options.py is read with every configuration.
 """
-
-from syncd.sources.ldap.options import PRESETS, LdapOptions, Preset
-from syncd.sources.ldap.source import LdapSource
-
-__all__ = ["PRESETS", "LdapOptions", "LdapSource", "Preset"]

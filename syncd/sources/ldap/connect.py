@@ -13,10 +13,11 @@ from time import monotonic
 from ldap3 import SIMPLE
 from ldap3.core.exceptions import LDAPException
 
+from syncd.core.hosts import is_loopback
 from syncd.errors import SourceError, SourceMismatch, SourceRefused, SourceUnreachable
 from syncd.sources.ldap import answers
 from syncd.sources.ldap.connection import Broken, DirectConnection, VerifiedTls
-from syncd.sources.ldap.options import Endpoint, LdapOptions, endpoint, is_loopback
+from syncd.sources.ldap.options import Endpoint, LdapOptions, endpoint
 from syncd.sources.ldap.session import Session
 
 
@@ -37,7 +38,7 @@ def connect(options: LdapOptions) -> Session:
     faults = options.faults()
     if faults:
         raise SourceMismatch(
-            options.urls[0] if options.urls else "LDAP",
+            options.urls[0],
             "; ".join(str(fault) for fault in faults),
             hint="correct the configuration",
         )
@@ -59,7 +60,9 @@ def connect(options: LdapOptions) -> Session:
 def _connected(server: Endpoint, options: LdapOptions, started: float) -> Session:
     """Connect, agree on TLS, bind. Raises TryNext, or SourceError where no other server may be tried."""
     tls = _tls(server, options)
-    connection = DirectConnection(server, tls, options.connect_timeout, started + options.deadline)
+    connection = DirectConnection(
+        server, tls, int(options.connect_timeout.total_seconds()), started + options.deadline.total_seconds()
+    )
     try:
         _open(server, connection, tls)
         if options.start_tls and not server.tls:

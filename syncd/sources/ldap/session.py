@@ -48,7 +48,7 @@ class Session:
         self.url = url
         self._connection = connection
         self._receiver = connection.receiver
-        self._receiver.timeout = options.receive_timeout
+        self._receiver.timeout = options.receive_timeout.total_seconds()
         self._page_size = options.page_size
         self._started = started
         self._closed = ""

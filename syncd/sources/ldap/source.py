@@ -25,7 +25,7 @@ class LdapSource:
     """One directory, on as many servers as it likes."""
 
     def __init__(self, options: LdapOptions) -> None:
-        self.name = options.urls[0] if options.urls else "LDAP"
+        self.name = options.urls[0]
         self._options = options
 
     def pull(self, wanted: Wanted) -> LdapPull:
