@@ -153,7 +153,7 @@ RULES: Final = (
     Rule(
         "who keeps the account keeps the groups",
         "core/policy.py",
-        "    staying = {each.change.key: each for each in held if each.change.action in _LEAVING}",
+        "    staying = _delaying(held, Kind.USER, Effect.REMOVE_MEMBERS)",
         "    staying = {}",
         (_POLICY,),
     ),
