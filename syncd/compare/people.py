@@ -22,7 +22,7 @@ from syncd.core.digest import entry_digest, fingerprint
 from syncd.core.drift import Drift, Reaction
 from syncd.core.mapping import EntryUnusable, desired_user
 from syncd.core.matching import Doubt, Match, first, judge
-from syncd.core.model import Desired, Entry, Evidence, Flat, GroupEntry, Kind, Known, Problem, State
+from syncd.core.model import Desired, Entry, Evidence, Flat, GroupEntry, Kind, Known, Problem, State, is_on
 from syncd.core.plan import Action, Change, Plan, Trouble, ordered
 from syncd.core.policy import DEFAULT_LIMITS, EMPTY_SOURCE, Class, Situation, decide
 from syncd.core.schema import MANAGER
@@ -237,7 +237,8 @@ class Comparison:
         return [
             known.key
             for known in self._snapshot.unseen(self._seen)
-            if not known.lost and (known.state is not State.DEACTIVATED or _is_on(known) or known.key in due)
+            if not known.lost
+            and (known.state is not State.DEACTIVATED or is_on(known.attributes.get("active")) or known.key in due)
         ]
 
     def _due(self) -> list[Known]:
@@ -433,7 +434,7 @@ class Comparison:
         making = {
             change.id: (change.action.kind, change.key)
             for change in (changes if self._decisions.declined or self._decisions.doubted else ())
-            if change.action in (Action.CREATE_USER, Action.CREATE_GROUP)
+            if change.action.creates
         }
         declined = {
             id_: self._decisions.declined[who] for id_, who in making.items() if who in self._decisions.declined
@@ -470,7 +471,7 @@ class Comparison:
         leaving: set[str] = set().union(*members_of.values())
         people: set[str] = set()
         for change in changes:
-            if change.action is Action.REMOVE_MEMBERS:
+            if change.action.removes:
                 leaving.update(change.members)
             elif change.action is Action.DEACTIVATE_USER:
                 people.add(change.key)
@@ -553,16 +554,12 @@ def _told_apart(changes: Iterable[Change], drift: Iterable[Drift]) -> list[Chang
     for change in changes:
         paths = change.before.keys() | change.after.keys()
         found = paths & drifted.get((change.action.about_user, change.key), set())
-        if found and change.action not in (Action.CREATE_USER, Action.CREATE_GROUP):
+        if found and not change.action.creates:
             names = ", ".join(sorted(path.rpartition(":")[2] for path in found))
             reason = f"{names} changed at the target"
             change = replace(change, reason=reason if found == paths else f"{change.reason}; {reason}")
         told.append(change)
     return told
-
-
-def _is_on(known: Known) -> bool:
-    return known.attributes.get("active") is not False
 
 
 def _halved(now: int, before: int) -> bool:

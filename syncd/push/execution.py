@@ -13,11 +13,10 @@ from functools import partial
 from itertools import count
 from typing import Final
 
-from syncd.compare.estimate import OF_ATTRIBUTES
 from syncd.core.diff import differing
 from syncd.core.digest import NO_MEMBERS
 from syncd.core.drift import alike
-from syncd.core.model import Flat, Json, Kind, Known, KnownGroup, State
+from syncd.core.model import Flat, Json, Kind, Known, KnownGroup, State, is_on
 from syncd.core.plan import Action, Change, Result
 from syncd.core.schema import MANAGER
 from syncd.errors import OutcomeUnclear, ScimError, TargetError
@@ -232,7 +231,7 @@ class Execution:
 
     async def _is_still_on(self, link: Link) -> bool:
         """Ask once more: an answer may show what was there before the change."""
-        return _is_on(member((await self._gate.read(link.kind, link.id)).body, "active"))
+        return is_on(member((await self._gate.read(link.kind, link.id)).body, "active"))
 
     def _not_taken(self, kind: Kind, sent: Flat, body: dict[str, Json]) -> Flat:
         kept_as = not_taken(kind, sent, body)
@@ -267,7 +266,7 @@ class Execution:
         known = self._snapshot.user(lost.key) if lost.kind is Kind.USER else self._snapshot.group(lost.key)
         again = (lost.kind, lost.key) in self._looked_for
         self._looked_for.add((lost.kind, lost.key))
-        known = known if change.key == lost.key and change.action in OF_ATTRIBUTES and not again else None
+        known = known if change.key == lost.key and change.action.alters and not again else None
         found = await self._collisions.marked(lost.kind, known.attributes) if known is not None else None
         if known is None or found is None:
             raise lost
@@ -333,7 +332,7 @@ class Execution:
                 sent = await self._read_back(link, attributes, made)
             return self._acknowledged_user(change, link, sent)
         there_already = error is not None and error.status == 409
-        if there_already and change.state is State.PENDING and _is_on(member(made.body, "active")):
+        if there_already and change.state is State.PENDING and is_on(member(made.body, "active")):
             # Whom we would keep out has been let in already: that is no invitation (as `core/diff.py` adopts).
             change = replace(change, state=State.ACTIVE, after={**change.after, "active": True})
             attributes = {**attributes, "active": True}
@@ -388,7 +387,7 @@ class Execution:
         there = self.flat(kind, found.body, paths)
         for path in paths:
             expected, value = change.before[path], there.get(path)
-            same = _is_on(expected) is _is_on(value) if path == "active" else alike(path, expected, value)
+            same = alike(path, expected, value)
             if not same:
                 raise moved(path, expected, value)
 
@@ -425,7 +424,7 @@ class Execution:
             raise Refusal(Result.SKIPPED, "the group could not be created")
         link = self._gate.linked(Kind.GROUP, change.key)
         assert group is not None
-        if change.action not in (Action.ADD_MEMBERS, Action.REMOVE_MEMBERS):
+        if not change.action.of_members:
             expect(change, group.attributes)
         return link, group
 
@@ -534,7 +533,7 @@ class Execution:
         wanted = self.members_to_change(change)
         if not wanted:
             raise Refusal(Result.REFUSED, "the members are as they should be already")
-        status, left = await self._members.send(link, group, wanted, adding=change.action is Action.ADD_MEMBERS)
+        status, left = await self._members.send(link, group, wanted, adding=change.action.adds)
         if len(left) == len(wanted):
             who = (
                 f"none of the {len(left)} members has an account" if len(left) > 1 else "the only member has no account"
@@ -547,7 +546,7 @@ class Execution:
     def members_to_change(self, change: Change) -> list[Member]:
         """Return the members of a change that are not yet as they should be."""
         present = self._snapshot.members(change.key)
-        adding = change.action is Action.ADD_MEMBERS
+        adding = change.action.adds
         wanted: list[Member] = []
         for kind, keys, there in ((Kind.USER, change.members, present[0]), (Kind.GROUP, change.subgroups, present[1])):
             wanted += [(kind, key) for key in keys if (key in there) is not adding]
@@ -565,11 +564,6 @@ def _it_was_made() -> Iterator[None]:
         raise
     except ScimError as error:
         raise OutcomeUnclear(error.status, error.detail, error.scim_type) from None
-
-
-def _is_on(active: Json) -> bool:
-    """Return whether an account is on; one that doesn't say is (RFC 7643 section 4.1.1), and some say it as text."""
-    return str(active).strip().casefold() != "false"
 
 
 def _merged(attributes: Flat, after: Flat) -> Flat:
