@@ -26,7 +26,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from syncd.core.model import Json
-from syncd.core.plan import Action, Change, timestamp
+from syncd.core.plan import Change, timestamp
 from syncd.notify.notice import Notice
 from syncd.store import Incident, Incidents, StateFile
 from syncd.store.snapshot import Stop
@@ -47,20 +47,6 @@ _LAST_RUNS: Final = 5
 """Of these, one has ended: the others go on, or were killed."""
 _TEXT: Final = 2000
 """Characters of an error message that are kept."""
-_VERBS: Final = {
-    Action.CREATE_USER: "create",
-    Action.ADOPT_USER: "take over",
-    Action.UPDATE_USER: "change",
-    Action.DEACTIVATE_USER: "deactivate",
-    Action.REACTIVATE_USER: "reactivate",
-    Action.DELETE_USER: "delete",
-    Action.CREATE_GROUP: "create the group",
-    Action.ADOPT_GROUP: "take over the group",
-    Action.UPDATE_GROUP: "change the group",
-    Action.DELETE_GROUP: "delete the group",
-    Action.ADD_MEMBERS: "add members to",
-    Action.REMOVE_MEMBERS: "remove members from",
-}
 _ENDS: Final = {
     "gone": "Nothing is pushed until `syncd relink --target {target}` has matched everything anew.",
     "refused": "Nothing is pushed until the target takes the token again; each run asks.",
@@ -277,7 +263,7 @@ class _Watcher:
         if not count:
             return
         lines = [f"held by {limit}: {number}" for limit, number in new.limits.items()]
-        lines += [f"  {_VERBS[change.action]} {_called(change)}" for change in new.first]
+        lines += [f"  {change.action.of(_called(change))}" for change in new.first]
         if count > len(new.first):
             lines.append(f"  and {count - len(new.first)} more")
         lines.append(f"`syncd holds --target {target}` shows them all; `syncd approve` or `syncd reject` decides.")

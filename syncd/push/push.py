@@ -236,7 +236,7 @@ class Push:
         self._count(outcome)
         if outcome.result is not Result.APPLIED and change.action.about_user:
             self._failed.add(change.key)
-        if outcome.result is not Result.APPLIED and change.action in (Action.CREATE_GROUP, Action.ADOPT_GROUP):
+        if outcome.result is not Result.APPLIED and change.action.begins and not change.action.about_user:
             self._execution.unmade_groups.add(change.key)
         self._outcomes.append(outcome)
         self._on_outcome(outcome)

@@ -13,9 +13,10 @@ from functools import partial
 
 import structlog
 
+from syncd.core.actions import Effect
 from syncd.core.drift import alike
 from syncd.core.model import Flat, Kind, State
-from syncd.core.plan import Action, Change, Outcome, Result
+from syncd.core.plan import Change, Outcome, Result
 from syncd.core.schema import MANAGER
 from syncd.errors import OutcomeUnclear, ScimError
 from syncd.push.collisions import Collisions, TargetListing
@@ -94,16 +95,16 @@ class Recovery:
     async def _look(self, intent: Intent) -> Callable[[], None] | None:
         """Return what is to be acknowledged, None where nothing was done. Raises Refusal, ScimError, TargetError."""
         change = intent.change
-        match change.action:
-            case Action.CREATE_USER | Action.CREATE_GROUP:
+        match change.action.effect:
+            case Effect.CREATE:
                 return await self._created(change, intent.at)
-            case Action.ADOPT_USER | Action.ADOPT_GROUP:
+            case Effect.ADOPT:
                 return None  # a full resync takes over what is there; a plain run finds it by its mark
-            case Action.DELETE_USER | Action.DELETE_GROUP:
+            case Effect.DELETE:
                 return await self._deleted(change)
-            case Action.ADD_MEMBERS | Action.REMOVE_MEMBERS:
+            case Effect.ADD_MEMBERS | Effect.REMOVE_MEMBERS:
                 return await self._members_changed(change)
-            case _:
+            case Effect.ALTER:
                 return await self._updated(change)
 
     async def _created(self, change: Change, at: datetime) -> Callable[[], None] | None:
@@ -176,7 +177,7 @@ class Recovery:
 
     async def _members_changed(self, change: Change) -> Callable[[], None] | None:
         link = self._gate.linked(Kind.GROUP, change.key)
-        wanted, adding = self._execution.members_to_change(change), change.action is Action.ADD_MEMBERS
+        wanted, adding = self._execution.members_to_change(change), change.action.adds
         try:
             reached = await self._members.there(link, wanted, adding=adding)
         except ScimError as error:
