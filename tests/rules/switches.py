@@ -187,7 +187,7 @@ RULES: Final = (
     ),
     Rule(
         "an approval is spent",
-        "push/push.py",
+        "push/recording.py",
         "            self._holds.spend(id_)",
         "            pass",
         (_RECOVERY,),
@@ -273,7 +273,7 @@ RULES: Final = (
     ),
     Rule(
         "a list that may lack some is no proof that nobody was made",
-        "push/collisions.py",
+        "push/listings.py",
         "        return None if self._doubt and not found else found",
         "        return found",
         (_UNANSWERED,),
@@ -287,21 +287,21 @@ RULES: Final = (
     ),
     Rule(
         "a create of which nobody can tell is not sent again",
-        "push/push.py",
+        "push/skips.py",
         "        if change.action.creates and (change.action.kind, change.key) in self._unrecovered:",
         "        if False:",
         (_UNANSWERED,),
     ),
     Rule(
         "what was made is not made again because something failed afterwards",
-        "push/execution.py",
+        "push/sending.py",
         "        raise OutcomeUnclear(error.status, error.detail, error.scim_type) from None",
         "        raise",
         (_UNANSWERED,),
     ),
     Rule(
         "a target that stops while somebody looks leaves a create open",
-        "push/execution.py",
+        "push/sending.py",
         "            except (ScimError, TargetError) as why:\n                raise error.unseen(why) from None",
         "            except ScimError as why:\n                raise error.unseen(why) from None",
         (_UNANSWERED,),
@@ -315,8 +315,8 @@ RULES: Final = (
     ),
     Rule(
         "what fails again and again is left for the next run",
-        "push/push.py",
-        "        if (count := self._in_a_row[change.action]) >= _MOST_IN_A_ROW:",
+        "push/skips.py",
+        "        if (count := self._streaks.failed_in_a_row(change.action)) >= _MOST_IN_A_ROW:",
         "        if (count := 0):",
         (_UNANSWERED,),
     ),
@@ -422,14 +422,14 @@ RULES: Final = (
     ),
     Rule(
         "a change whose precondition no longer holds is refused",
-        "push/gate.py",
+        "push/refusal.py",
         "        if attributes.get(path) != value:",
         "        if False:",
         (_PRECONDITIONS,),
     ),
     Rule(
         "where everything is gone the target stops",
-        "push/gate.py",
+        "push/presence.py",
         "        if not self._there and len(self._lost) >= _GONE_AFTER:",
         "        if False:",
         (f"{_LOST}::test_five_that_are_gone_and_nothing_else_stop_the_target",),
@@ -464,9 +464,9 @@ RULES: Final = (
     ),
     Rule(
         "leavers come first",
-        "push/push.py",
-        "groupby(self._in_turn(plan, failures), key=lambda change: change.phase)",
-        "[(0, plan.changes)]",
+        "push/phases.py",
+        "groupby(in_turn(changes, failures), key=lambda change: change.phase)",
+        "[(0, changes)]",
         ("tests/push/test_order.py",),
     ),
     # -- what a profile forbids --------------------------------------------------------------------
