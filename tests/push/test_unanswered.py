@@ -226,6 +226,25 @@ def test_who_was_found_and_could_not_be_brought_into_line_is_not_made_again(tmp_
         assert world.scim.users["u1"]["title"] == "Dr"
 
 
+def test_an_account_that_was_made_on_and_is_protected_meanwhile_is_not_made_again(tmp_path: Path) -> None:
+    class AlwaysOn(Lenient):
+        def _kept(self, body: dict[str, Any]) -> dict[str, Any]:
+            return super()._kept(body) | {"active": True}
+
+    rules = target_rules(NAME, profile=PROFILE, verified=["example.com"])
+    with pushing(tmp_path, AlwaysOn(error(500, "oh")), rules) as world:
+        world.learnt(patch=True)
+        world.hold(person("1", "out@elsewhere.net"))
+        plan = world.plan()
+        world.target = replace(world.target, protect=frozenset({"1"}))
+        why = "protected: the configuration names 1 in `protect`"
+        assert said(world.push(plan)) == [("create_user", "1", "failed", 0, why)]
+        assert world.look() == 0
+        assert world.snapshot.key_of(Kind.USER, "u1") == "1"
+        assert world.scim.posts() == 1
+        assert world.scim.users["u1"]["active"] is True
+
+
 def test_who_was_made_and_answered_as_somebody_else_is_found(tmp_path: Path) -> None:
     with pushing(tmp_path, Lenient()) as world:
         world.learnt(patch=True)
