@@ -33,7 +33,7 @@ NAMED: Final = 3
 """So many paths or members are named in a remark; the others are counted."""
 
 Answer = Written | OutcomeUnclear
-"""What a write was answered with; OutcomeUnclear: a look has shown its effect."""
+"""The answer to a write; OutcomeUnclear: its answer is missing, and a look has shown its effect."""
 
 
 @dataclass(slots=True)

@@ -228,11 +228,11 @@ class Gate:
         if link.kind is Kind.USER and (reason := self._protected(link.key, link.id)):
             raise Refusal(Result.REFUSED, f"protected: {reason}")
 
-    # -- what is not there -----------------------------------------------------------------------
+    # -- presence --------------------------------------------------------------------------------
 
     @property
     def lost(self) -> Sequence[Lost]:
-        """What turned out not to be there, each once."""
+        """The resources that turned out to be gone, each once."""
         return self._presence.lost
 
     async def lost_or(self, link: Link, error: ScimError) -> Exception:

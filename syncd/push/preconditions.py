@@ -1,7 +1,7 @@
 """Preconditions of a change: its resource is linked, or not yet, and is as the plan expects it. Else Refusal.
 
-What is linked is compared with the snapshot, which costs no request. What is to be taken over belongs to nobody yet,
-and is read once more.
+A linked resource is compared with the snapshot, which costs no request. A resource that is to be taken over belongs to
+nobody yet, and is read once more.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Lost(Exception):
 
 
 class Presence:
-    """What one run has found to be at the target, and what not."""
+    """The linked resources that one run has found to be at the target, or to be gone."""
 
     def __init__(self, client: Client, arrived: Container[Resource]) -> None:
         """`arrived`: what was linked in this run; that it is there says nothing of the others."""
@@ -41,7 +41,7 @@ class Presence:
 
     @property
     def lost(self) -> Sequence[Lost]:
-        """What turned out not to be there, each once."""
+        """The resources that turned out to be gone, each once."""
         return list(self._lost.values())
 
     def is_lost(self, resource: Resource) -> bool:

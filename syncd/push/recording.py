@@ -59,7 +59,7 @@ class Recording:
 
 
 class _FollowUp:
-    """What follows from an outcome for later runs: a refusal for good is quarantined, an approval is spent."""
+    """The consequences of an outcome for later runs: a refusal for good is quarantined, an approval is spent."""
 
     def __init__(self, state: StateFile, target: str, clock: Callable[[], datetime]) -> None:
         self._holds = state.holds(target)
@@ -69,7 +69,7 @@ class _FollowUp:
         self._quarantined = {each.id for each in self._quarantine.all()}
 
     def write(self, outcome: Outcome) -> None:
-        """Write down what follows; an approval is spent on what was tried."""
+        """Write them down; an approval is spent on a change that was tried."""
         change, id_ = outcome.change, outcome.change.id
         permanent = outcome.result is Result.FAILED and is_permanent(outcome.status) and not outcome.open
         if permanent:

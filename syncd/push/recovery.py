@@ -1,7 +1,7 @@
 """Recovery: of each change that an earlier run left open, look what became of it, and write that down.
 
-No change is sent. What was not done is planned again. A create of which nobody can tell stays open: sent again, it
-might make the same person or group twice.
+No change is sent. A change that was not done is planned again. A create whose outcome stays unknown stays open: sent
+again, it might make the same person or group twice.
 
 #  what a look shows                                   -> the change is
 #  its effect is there                                    applied; the snapshot gets its row

@@ -28,7 +28,7 @@ _MOST_IN_A_ROW: Final = 20
 
 
 class Skips:
-    """What the outcomes so far mean for the changes that are left."""
+    """The consequences of the outcomes so far for the changes that are left."""
 
     def __init__(self, target: str) -> None:
         self.stopped: TargetError | None = None

@@ -25,7 +25,7 @@ WRITING = {"create", "update", "delete", "add_members", "remove_members"}
 METHODS = {"POST", "PUT", "PATCH", "DELETE"}
 PACKAGE = Path(syncd.__file__).parent
 ALLOWED = {"push/gate.py", "scim/client.py", "scim/bulk.py"}
-"""Who may write: the gate by the client, the client by the transport, many at once by bulk."""
+"""Modules that may write: the gate by the client, the client by the transport, many at once by bulk."""
 
 
 def writes(source: str) -> Iterator[str]:

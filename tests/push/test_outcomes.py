@@ -1,4 +1,4 @@
-"""What ends a change is told in the plan's terms: a result, whether it stays open, and whether the target stops."""
+"""The end of a change in the plan's terms: a result, whether it stays open, and whether the target stops."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_change_that_went_through_is_applied_with_its_remark() -> None:
         (Refusal(Result.REFUSED, "protected"), 0, "protected", None),
     ],
 )
-def test_whatever_fails_after_something_was_made_leaves_the_change_open(
+def test_any_failure_after_something_was_made_leaves_the_change_open(
     failure: Exception, status: int, detail: str, stop: TargetError | None
 ) -> None:
     with pytest.raises(OutcomeUnclear) as unclear, it_was_made():

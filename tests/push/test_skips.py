@@ -1,4 +1,4 @@
-"""Changes are skipped because of what came before them in the run, and each says of what."""
+"""Skips: a change is not tried because of what came before it in the run, and its outcome says why."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_persons_later_changes_wait_for_the_earlier_one(result: Result) -> Non
     assert said(made, change(Action.UPDATE_GROUP)) is None, "a group may have a person's key"
 
 
-def test_what_succeeded_keeps_nothing_waiting() -> None:
+def test_a_change_that_succeeded_keeps_nothing_waiting() -> None:
     made = skips(Outcome(change(Action.CREATE_USER), Result.APPLIED, 201))
     assert said(made, change(Action.UPDATE_USER)) is None
     assert made.unmade_groups == set()

@@ -22,7 +22,7 @@ class Rule:
 _POLICY, _ABSENCE = "tests/core/test_policy.py", "tests/compare/test_absence.py"
 _ADOPTION, _CLAIMS = "tests/compare/test_adoption.py", "tests/compare/test_addresses.py"
 _GATE, _LOST, _TAKING_OVER = "tests/push/test_gate.py", "tests/push/test_lost.py", "tests/push/test_taking_over.py"
-_RECOVERY, _PRECONDITIONS = "tests/push/test_recovery.py", "tests/push/test_preconditions.py"
+_RECORDING, _PRECONDITIONS = "tests/push/test_recording.py", "tests/push/test_preconditions.py"
 _READING, _DRIFT = "tests/observe/test_reading.py", "tests/observe/test_drift.py"
 _OF_PROFILES = "tests/observe/test_profiles.py"
 _UNANSWERED = "tests/push/test_unanswered.py"
@@ -190,7 +190,7 @@ RULES: Final = (
         "push/recording.py",
         "            self._holds.spend(id_)",
         "            pass",
-        (_RECOVERY,),
+        (_RECORDING,),
     ),
     Rule(
         "who is protected is not switched off by a plan",
@@ -439,7 +439,7 @@ RULES: Final = (
         "core/quarantine.py",
         "    return 400 <= status < 500 and status not in _PASSING",
         "    return False",
-        (_RECOVERY,),
+        (_RECORDING,),
     ),
     Rule(
         "a plan that was changed by hand is refused",
