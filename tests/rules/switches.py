@@ -200,7 +200,7 @@ RULES: Final = (
         (_POLICY, _ABSENCE),
     ),
     Rule(
-        "who is protected is not switched off by the gate",
+        "a protected account is not switched off by the gate",
         "push/gate.py",
         "        if link.kind is Kind.USER and (reason := self._protected(link.key, link.id)):",
         "        if reason := '':",
@@ -258,7 +258,7 @@ RULES: Final = (
     ),
     # -- made once -------------------------------------------------------------------------------
     Rule(
-        "that nobody answers is no proof that nobody was made",
+        "an endpoint without an answer does not prove that nobody was made",
         "push/collisions.py",
         "        if unclear and not answered:",
         "        if False:",
@@ -272,28 +272,28 @@ RULES: Final = (
         (_UNANSWERED, _CLIENT),
     ),
     Rule(
-        "a list that may lack some is no proof that nobody was made",
+        "a list that may lack some does not prove that nobody was made",
         "push/listings.py",
         "        return None if self._doubt and not found else found",
         "        return found",
         (_UNANSWERED,),
     ),
     Rule(
-        "a create of which nobody can tell stays open",
+        "a create with an unknown outcome stays open",
         "push/recovery.py",
         '{error}", intent.change.action.creates',
         '{error}", False',
         (_UNANSWERED,),
     ),
     Rule(
-        "a create of which nobody can tell is not sent again",
+        "a create with an unknown outcome is not sent again",
         "push/skips.py",
         "        if change.action.creates and (change.action.kind, change.key) in self._unrecovered:",
         "        if False:",
         (_UNANSWERED,),
     ),
     Rule(
-        "what was made is not made again because something failed afterwards",
+        "an account that was made is not made again after a later failure",
         "push/sending.py",
         "        raise OutcomeUnclear(error.status, error.detail, error.scim_type) from None",
         "        raise",
@@ -314,7 +314,7 @@ RULES: Final = (
         (_UNANSWERED,),
     ),
     Rule(
-        "what fails again and again is left for the next run",
+        "an action that fails again and again is left for the next run",
         "push/skips.py",
         "        if (count := self._streaks.failed_in_a_row(change.action)) >= _MOST_IN_A_ROW:",
         "        if (count := 0):",
@@ -371,7 +371,7 @@ RULES: Final = (
         (_CLIENT,),
     ),
     Rule(
-        "what an endpoint answers a create with is not taken from its owner",
+        "an account that answers a create is not taken from its owner",
         "push/gate.py",
         "        if owner != key:\n            raise Taken",
         "        if False:\n            raise Taken",
