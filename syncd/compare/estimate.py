@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from math import ceil
-from typing import Final
 
 from syncd.compare.rules import TargetRules
+from syncd.core.actions import Effect
 from syncd.core.drift import Drift, DriftClass, Reaction
 from syncd.core.model import Json, Kind
 from syncd.core.plan import Action, Change, Estimate, Plan
@@ -16,9 +16,6 @@ from syncd.scim.bulk import LEAST, MOST
 from syncd.scim.profiles import Profile
 from syncd.scim.resources import needs_reading
 from syncd.store import Snapshot
-
-OF_ATTRIBUTES: Final = (Action.UPDATE_USER, Action.REACTIVATE_USER, Action.DEACTIVATE_USER, Action.UPDATE_GROUP)
-"""Changes of the attributes of what is linked."""
 
 
 def estimate(
@@ -31,7 +28,7 @@ def estimate(
     requests = int(asks_first(target.profile, discovery)) + _look_ups(changes, target.profile, snapshot)
     if discovery.get("echoes") is not True:
         put_back = drifted(drift)
-        requests += sum((each.action.kind, each.key) in put_back and each.action in OF_ATTRIBUTES for each in changes)
+        requests += sum((each.action.kind, each.key) in put_back and each.action.alters for each in changes)
     for _, phase in groupby(changes, key=lambda change: change.phase):
         together = list(phase)
         count = sum(_requests(each, target, snapshot, _per_update(each, target, discovery)) for each in together)
@@ -87,7 +84,8 @@ def asks_first(profile: Profile, discovery: Mapping[str, Json]) -> bool:
 
 def _per_update(change: Change, target: TargetRules, discovery: Mapping[str, Json]) -> int:
     """Return the requests of one update: one by PATCH, two where it is read first and PUT."""
-    members = change.action in (Action.ADD_MEMBERS, Action.REMOVE_MEMBERS, Action.DELETE_GROUP)
+    # A group is deleted by one request; its updates are those that empty it first.
+    members = change.action.of_members or (change.action.deletes and not change.action.about_user)
     area = "users" if change.action.about_user else "members" if members else "groups"
     patch = target.profile.patch
     if patch is None:
@@ -98,7 +96,7 @@ def _per_update(change: Change, target: TargetRules, discovery: Mapping[str, Jso
 
 def read_just_now(plan: Plan, target: TargetRules, snapshot: Snapshot) -> Plan:
     """Return a plan for being carried out right after its target was read: no account is looked at once more."""
-    adoptions = [each for each in plan.changes if each.action in (Action.ADOPT_USER, Action.ADOPT_GROUP)]
+    adoptions = [each for each in plan.changes if each.action.adopts]
     requests = plan.estimate.requests - sum(_is_looked_at(each, snapshot) for each in adoptions)
     return replace(plan, estimate=Estimate(requests, round(requests / target.rate, 1)))
 
@@ -109,16 +107,17 @@ def _is_looked_at(change: Change, snapshot: Snapshot) -> bool:
 
 
 def _requests(change: Change, target: TargetRules, snapshot: Snapshot, per_update: int) -> int:
-    match change.action:
-        case Action.CREATE_USER | Action.DELETE_USER | Action.CREATE_GROUP:
+    match change.action.effect:
+        case Effect.CREATE:
             return 1
-        case Action.DELETE_GROUP:
-            count = sum(map(len, snapshot.members(change.key))) if target.profile.group_emptied_first else 0
+        case Effect.DELETE:
+            emptied = target.profile.group_emptied_first and not change.action.about_user
+            count = sum(map(len, snapshot.members(change.key))) if emptied else 0
             return 1 + ceil(count / target.profile.members_per_patch) * per_update
-        case Action.ADD_MEMBERS | Action.REMOVE_MEMBERS:
+        case Effect.ADD_MEMBERS | Effect.REMOVE_MEMBERS:
             count = len(change.members) + len(change.subgroups)
             return ceil(count / target.profile.members_per_patch) * per_update
-        case Action.ADOPT_USER | Action.ADOPT_GROUP:
+        case Effect.ADOPT:
             return int(_is_looked_at(change, snapshot)) + (per_update if change.differences[1] else 0)
-        case _:
+        case Effect.ALTER:
             return per_update if change.after else 0

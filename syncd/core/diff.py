@@ -12,7 +12,7 @@ from typing import Final
 
 from syncd.core.lifecycle import Says, Shows, Step, step
 from syncd.core.matching import Doubt, Match
-from syncd.core.model import Desired, Flat, Json, Known, KnownGroup, ObservedGroup, State
+from syncd.core.model import Desired, Flat, Json, Known, KnownGroup, ObservedGroup, State, is_on
 from syncd.core.plan import Action, Change
 from syncd.core.schema import MANAGER
 
@@ -126,7 +126,7 @@ def _says(desired: Desired | None, known: Known | None) -> Says:
 
 def _shows(known: Known | None, match: Match | None) -> Shows:
     if known is not None and not known.lost:
-        return Shows.OFF if known.attributes.get("active") is False else Shows.ON
+        return Shows.ON if is_on(known.attributes.get("active")) else Shows.OFF
     if match is None:
         return Shows.NOTHING
     return Shows.ON if match.account.active else Shows.OFF
@@ -138,7 +138,7 @@ def _why(desired: Desired | None) -> str:
 
 def _switch_off(known: Known, desired: Desired | None, digest: str) -> Change:
     """Nothing is sent to an account that is off already; that it is not wanted any more is remembered all the same."""
-    on = known.attributes.get("active", True)
+    on = is_on(known.attributes.get("active"))
     before: Flat = {"active": on} if on else {}
     after: Flat = {"active": False} if on else {}
     reason = _why(desired)

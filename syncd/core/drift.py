@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Self
 
-from syncd.core.model import Flat, Json, Kind, Known, KnownGroup, Observed, ObservedGroup, State
+from syncd.core.model import Flat, Json, Kind, Known, KnownGroup, Observed, ObservedGroup, State, is_on
 
 
 class DriftClass(StrEnum):
@@ -103,7 +103,7 @@ def user_drift(known: Known, seen: Observed | None, reactions: Reactions) -> Ite
     if seen is None:
         yield drift(DriftClass.USER_DELETED, {"userName": known.name, "active": known.attributes.get("active")}, {})
         return
-    switched_on = known.attributes.get("active") is not False
+    switched_on = is_on(known.attributes.get("active"))
     if seen.active is not switched_on and known.state is not State.PENDING:
         yield drift(DriftClass.USER_ACTIVATION, {"active": switched_on}, {"active": seen.active})
     if known.state is State.DEACTIVATED:
@@ -164,6 +164,8 @@ def _as_kept(path: str, kept_as: Flat, found: Json) -> bool:
 
 def alike(path: str, expected: Json, found: Json) -> bool:
     """Return whether two values mean the same; the order of a list's elements means nothing (RFC 7643 section 2.4)."""
+    if path == "active":
+        return is_on(expected) is is_on(found)
     if isinstance(expected, list) and isinstance(found, list):
         return _values(path, expected) == _values(path, found)
     if isinstance(expected, str) and isinstance(found, str) and path.startswith(_ANY_CASE):

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Final, Protocol, Self, runtime_checkable
 
 Attributes = dict[str, list[str]]
 """What the source says of one entry."""
@@ -223,6 +223,21 @@ class KnownGroup:
     """As of a user."""
 
 
+_OFF: Final = frozenset({"false", "0", "no", "off"})
+
+
+def is_on(active: Json) -> bool:
+    """Return whether a SCIM `active` value says that an account is on.
+
+    A boolean (RFC 7643 section 4.1.1), which some endpoints show as a number or as text, in any case. None, where it is
+    not shown, means on; so does every value that is not known to mean off: an account counts as off only if that is
+    said.
+    """
+    if isinstance(active, int | float):
+        return active != 0
+    return str(active).strip().casefold() not in _OFF
+
+
 @dataclass(slots=True)
 class Observed:
     """A user as a full resync found it at the target."""
@@ -238,8 +253,7 @@ class Observed:
 
     @property
     def active(self) -> bool:
-        """Whether it is switched on; an endpoint that doesn't say means yes (RFC 7643 section 4.1.1)."""
-        return self.attributes.get("active") is not False
+        return is_on(self.attributes.get("active"))
 
 
 @dataclass(slots=True)

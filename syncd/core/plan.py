@@ -10,79 +10,20 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from typing import Any, Final, Self
 
 import orjson
 
+from syncd.core.actions import Action, Phase
 from syncd.core.context import Context
 from syncd.core.digest import fingerprint
 from syncd.core.drift import Drift
-from syncd.core.model import Evidence, Flat, Json, Kind, State
+from syncd.core.model import Evidence, Flat, Json, State
 from syncd.core.schema import MANAGER
 from syncd.errors import PlanFileError
 
 FORMAT: Final = 1
-
-
-class Action(StrEnum):
-    """What is done to one resource."""
-
-    CREATE_USER = "create_user"
-    ADOPT_USER = "adopt_user"
-    UPDATE_USER = "update_user"
-    DEACTIVATE_USER = "deactivate_user"
-    REACTIVATE_USER = "reactivate_user"
-    DELETE_USER = "delete_user"
-    CREATE_GROUP = "create_group"
-    ADOPT_GROUP = "adopt_group"
-    UPDATE_GROUP = "update_group"
-    DELETE_GROUP = "delete_group"
-    ADD_MEMBERS = "add_members"
-    REMOVE_MEMBERS = "remove_members"
-
-    @property
-    def about_user(self) -> bool:
-        return self.value.endswith("_user")
-
-    @property
-    def creates(self) -> bool:
-        """Whether doing it twice makes two."""
-        return self in (Action.CREATE_USER, Action.CREATE_GROUP)
-
-    @property
-    def kind(self) -> Kind:
-        """Which sort of resource it is done to."""
-        return Kind.USER if self.about_user else Kind.GROUP
-
-
-class Phase(IntEnum):
-    """The order of execution: each phase is finished before the next begins, inside one all may run side by side."""
-
-    DEACTIVATE = 0
-    USERS = 1
-    MANAGERS = 2
-    GROUPS = 3
-    REMOVE_MEMBERS = 4
-    ADD_MEMBERS = 5
-    DELETE = 6
-
-
-_PHASES: Final = {
-    # Leavers lose access before anything else can go wrong.
-    Action.DEACTIVATE_USER: Phase.DEACTIVATE,
-    Action.CREATE_USER: Phase.USERS,
-    Action.ADOPT_USER: Phase.USERS,
-    Action.UPDATE_USER: Phase.USERS,
-    Action.REACTIVATE_USER: Phase.USERS,
-    Action.CREATE_GROUP: Phase.GROUPS,
-    Action.ADOPT_GROUP: Phase.GROUPS,
-    Action.UPDATE_GROUP: Phase.GROUPS,
-    Action.REMOVE_MEMBERS: Phase.REMOVE_MEMBERS,
-    Action.ADD_MEMBERS: Phase.ADD_MEMBERS,
-    Action.DELETE_GROUP: Phase.DELETE,
-    Action.DELETE_USER: Phase.DELETE,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +61,12 @@ class Change:
     def takes_over(self) -> bool:
         """Whether it makes an account or a group ours that doesn't carry our mark yet."""
         mark = self.after.get("externalId")
-        adopts = self.action in (Action.ADOPT_USER, Action.ADOPT_GROUP)
-        return adopts and (mark is None or self.before.get("externalId") != mark)
+        return self.action.adopts and (mark is None or self.before.get("externalId") != mark)
 
     @property
     def shuts_out(self) -> bool:
         """Whether somebody can't get in any more once it is done."""
-        return self.action in (Action.DEACTIVATE_USER, Action.DELETE_USER) or self.after.get("active") is False
+        return self.action.leaves or self.after.get("active") is False
 
     @property
     def differences(self) -> tuple[Flat, Flat]:
@@ -144,7 +84,7 @@ class Change:
             return Phase.MANAGERS
         if self.action is Action.ADOPT_USER and self.state is State.DEACTIVATED:
             return Phase.DEACTIVATE
-        return _PHASES[self.action]
+        return self.action.phase
 
     @property
     def members(self) -> list[str]:
@@ -161,7 +101,7 @@ class Change:
         content = {part: keys for part, keys in (("members", members), ("groups", subgroups)) if keys}
         counted = _counted(members, "person", "people"), _counted(subgroups, "group", "groups")
         who = " and ".join(filter(None, counted))
-        if action is Action.ADD_MEMBERS:
+        if action.adds:
             return cls(action, key, name, {}, content, f"{who} new in the group")
         return cls(action, key, name, content, {}, f"{who} no longer in the group")
 
@@ -478,3 +418,23 @@ class Run:
 def dump(value: Json) -> str:
     """Return JSON for people and programs: indented, UTF-8."""
     return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+__all__ = [
+    "FORMAT",
+    "LOST",
+    "UNRECOVERED",
+    "Action",
+    "Change",
+    "Estimate",
+    "Held",
+    "Outcome",
+    "Phase",
+    "Plan",
+    "Result",
+    "Run",
+    "Trouble",
+    "dump",
+    "ordered",
+    "timestamp",
+]

@@ -10,73 +10,14 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final
 
+from syncd.core.actions import Effect
 from syncd.core.context import LimitUse
+from syncd.core.limits import DEFAULT_LIMITS, Class, Limit
 from syncd.core.matching import Doubt
 from syncd.core.model import Kind, State
-from syncd.core.plan import Action, Change, Held
-
-
-class Class(StrEnum):
-    """What can go wrong in one way, and is limited as one."""
-
-    DEACTIVATE = "deactivate"
-    DELETE = "delete"
-    DELETE_GROUP = "delete_group"
-    REMOVE_MEMBERS = "remove_members"
-    RENAME = "rename"
-    """A userName or e-mail changes: people sign in with these."""
-    ADOPT = "adopt"
-
-
-_SENTENCES: Final = {
-    Class.DEACTIVATE: "people would be deactivated",
-    Class.DELETE: "people would be deleted",
-    Class.DELETE_GROUP: "groups would be deleted",
-    Class.REMOVE_MEMBERS: "people would be removed from groups",
-    Class.RENAME: "people would get another userName or e-mail",
-    Class.ADOPT: "accounts would be taken over",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """The most that may happen in one run. `percent` of the managed applies from `base` of them on."""
-
-    percent: float | None = None
-    count: int | None = None
-    base: int = 20
-    always: bool = False
-    """Every such change waits for a person."""
-
-    def most(self, managed: int) -> int | None:
-        """Return how many may be affected at a time; None: as many as there are."""
-        if self.always:
-            return 0
-        shares = [self.count] if self.count is not None else []
-        if self.percent is not None and managed >= self.base:
-            shares.append(int(self.percent * managed / 100))
-        return min(shares, default=None)
-
-    def exceeded(self, affected: int, managed: int) -> str:
-        """Return the limit that is exceeded, in words, or ""."""
-        if self.count is not None and affected > self.count:
-            return f"{self.count}"
-        if self.percent is not None and managed >= self.base and affected * 100 > self.percent * managed:
-            return f"{self.percent:g} %"
-        return ""
-
-
-DEFAULT_LIMITS: Final[Mapping[Class, Limit]] = {
-    Class.DEACTIVATE: Limit(percent=10, count=50),
-    Class.DELETE: Limit(percent=10, count=50),
-    Class.DELETE_GROUP: Limit(count=5),
-    Class.REMOVE_MEMBERS: Limit(percent=20),
-    Class.RENAME: Limit(percent=20),
-    Class.ADOPT: Limit(count=50),
-}
+from syncd.core.plan import Change, Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,30 +74,23 @@ PROTECTED: Final = "protected"
 NEVER_RELEASED: Final = frozenset({EMPTY_SOURCE, PROTECTED})
 """What no approval releases."""
 
-_LEAVING: Final = (Action.DEACTIVATE_USER, Action.DELETE_USER)
-_ARRIVING: Final = (Action.CREATE_USER, Action.ADOPT_USER)
-_ARRIVING_GROUPS: Final = (Action.CREATE_GROUP, Action.ADOPT_GROUP)
 
-
+#  the action's own limit    and the change                             -> class
+#  adopt                        ends switched off, and is on now            deactivate
+#  adopt                        ends switched off, and is off already       none
+#  adopt                        carries our mark already: only linked       none
+#  rename                       leaves userName and e-mails as they are     none
+#  any                          anything else                               the action's own
 def class_of(change: Change) -> Class | None:
-    """Return which limit a change counts for, None for none."""
-    match change.action:
-        case Action.DEACTIVATE_USER:
-            return Class.DEACTIVATE
-        case Action.DELETE_USER:
-            return Class.DELETE
-        case Action.DELETE_GROUP:
-            return Class.DELETE_GROUP
-        case Action.REMOVE_MEMBERS:
-            return Class.REMOVE_MEMBERS
-        case Action.ADOPT_USER if change.state is State.DEACTIVATED:
-            return Class.DEACTIVATE if change.differences[1].get("active") is False else None
-        case Action.ADOPT_USER if change.takes_over:
-            return Class.ADOPT
-        case Action.UPDATE_USER | Action.REACTIVATE_USER if _renames(change):
-            return Class.RENAME
-        case _:
-            return None
+    """Return the class whose limit counts a change, None for none."""
+    own = change.action.limit
+    if own is Class.ADOPT and change.state is State.DEACTIVATED:
+        return Class.DEACTIVATE if change.differences[1].get("active") is False else None
+    if own is Class.ADOPT and not change.takes_over:
+        return None
+    if own is Class.RENAME and not _renames(change):
+        return None
+    return own
 
 
 def _renames(change: Change) -> bool:
@@ -211,12 +145,12 @@ def _doubt(change: Change, policy: Policy, situation: Situation) -> Doubt | None
     if about_user and change.key in situation.protected and change.shuts_out:
         return Doubt(PROTECTED, f"{change.name} is protected: {situation.protected[change.key]}")
     missing = situation.missing if about_user else situation.missing_groups
-    since = missing.get(change.key) if _takes_away(change) else None
+    since = missing.get(change.key) if change.action.ends else None
     if (absence := _absence(change, situation, gone=since is not None)) is not None:
         return absence
     if about_user and (doubt := situation.doubts.get(change.key)) is not None:
         return doubt
-    if change.action in _ARRIVING_GROUPS and (doubt := situation.group_doubts.get(change.key)) is not None:
+    if change.action.begins and not about_user and (doubt := situation.group_doubts.get(change.key)) is not None:
         return doubt
     if since is not None and situation.now - since < policy.missing_grace:
         until = since + policy.missing_grace
@@ -230,19 +164,17 @@ def _doubt(change: Change, policy: Policy, situation: Situation) -> Doubt | None
     return None
 
 
-def _takes_away(change: Change) -> bool:
-    return change.action in (*_LEAVING, Action.DELETE_GROUP)
-
-
 def _absence(change: Change, situation: Situation, *, gone: bool) -> Doubt | None:
-    """Return why a change that follows from something's absence is not to be believed."""
-    match change.action:
-        case Action.DEACTIVATE_USER | Action.DELETE_USER if gone:
-            return situation.absences.get(Kind.USER)
-        case Action.REMOVE_MEMBERS | Action.DELETE_GROUP:
-            return situation.absences.get(Kind.GROUP) or situation.absences.get(Kind.USER)
-        case _:
-            return None
+    """Return why a change that follows from an absence is not to be believed.
+
+    A membership and a group end only because the source no longer names them: for these every absence counts.
+    """
+    action = change.action
+    if action.about_user:
+        return situation.absences.get(Kind.USER) if action.ends and gone else None
+    if action.ends or action.removes:
+        return situation.absences.get(Kind.GROUP) or situation.absences.get(Kind.USER)
+    return None
 
 
 def _hold_classes(
@@ -261,12 +193,12 @@ def _hold_classes(
     limits: list[LimitUse] = []
     for class_ in Class:
         keys = affected.get(class_, set())
-        managed = situation.managed_groups if class_ is Class.DELETE_GROUP else situation.managed_users
+        managed = situation.managed_groups if class_.of is Kind.GROUP else situation.managed_users
         limit = policy.limits.get(class_, DEFAULT_LIMITS[class_])
         used = (len(keys), managed, limit.most(managed), limit.percent, limit.count, limit.always)
         limits.append(LimitUse(class_.value, *used))
         if exceeded := limit.exceeded(len(keys), managed):
-            sentence = _SENTENCES[class_]
+            sentence = class_.would
             if class_ is Class.DEACTIVATE and losing:
                 sentence += " or removed from all their groups"
             share = f" of {managed:,}" if managed else ""  # a first adoption: nobody is managed yet
@@ -277,7 +209,7 @@ def _hold_classes(
         over = next((class_ for class_ in _classes(change, situation, losing) if class_ in reasons), None)
         if over is None or change.id in situation.approved:
             allowed.append(change)
-        elif over is Class.DEACTIVATE and change.action is Action.REMOVE_MEMBERS:
+        elif over is Class.DEACTIVATE and change.action.removes:
             stay = change.with_members([key for key in change.members if key in losing], [])
             go = [key for key in change.members if key not in losing]
             if stay.id in situation.approved:
@@ -295,7 +227,7 @@ def _classes(change: Change, situation: Situation, losing: Collection[str]) -> l
     """Return every limit that a change counts for: what shuts the same people out counts as the same."""
     own = class_of(change)
     classes = [] if own is None else [own]
-    if change.action is Action.DELETE_GROUP and situation.members_of.get(change.key):
+    if own is Class.DELETE_GROUP and situation.members_of.get(change.key):
         classes.append(Class.REMOVE_MEMBERS)
     if losing and _people_removed(change, situation) & set(losing):
         classes.append(Class.DEACTIVATE)
@@ -312,9 +244,9 @@ def _people(change: Change, class_: Class, situation: Situation, losing: Collect
 
 
 def _people_removed(change: Change, situation: Situation) -> set[str]:
-    if change.action is Action.REMOVE_MEMBERS:
+    if change.action.removes:
         return set(change.members)
-    if change.action is Action.DELETE_GROUP:
+    if change.action.ends and not change.action.about_user:
         return set(situation.members_of.get(change.key, ()))
     return set()
 
@@ -327,9 +259,9 @@ def _losing_all(changes: Iterable[Change], situation: Situation) -> set[str]:
     staying: set[str] = set()
     for change in changes:
         lost.update(_people_removed(change, situation))
-        if change.action is Action.ADD_MEMBERS:
+        if change.action.adds:
             staying.update(change.members)
-        elif change.action in _LEAVING:
+        elif change.action.leaves:
             staying.add(change.key)  # counted already
     return {
         key
@@ -347,23 +279,23 @@ def _hold_with_them(changes: Iterable[Change], held: Iterable[Held]) -> tuple[li
     """
     held = list(held)
     people = {each.change.key: each for each in held if each.change.action.about_user}
-    staying = {each.change.key: each for each in held if each.change.action in _LEAVING}
-    absent = {each.change.key: each for each in held if each.change.action in _ARRIVING}
-    kept_groups = {each.change.key: each for each in held if each.change.action is Action.DELETE_GROUP}
-    unmade_groups = {each.change.key: each for each in held if each.change.action in _ARRIVING_GROUPS}
+    staying = _delaying(held, Kind.USER, Effect.REMOVE_MEMBERS)
+    absent = _delaying(held, Kind.USER, Effect.ADD_MEMBERS)
+    kept_groups = _delaying(held, Kind.GROUP, Effect.REMOVE_MEMBERS)
+    unmade_groups = _delaying(held, Kind.GROUP, Effect.ADD_MEMBERS)
     allowed: list[Change] = []
     dependent: list[Held] = []
     for change in changes:
         if change.action.about_user and (cause := people.get(change.key)):
             dependent.append(Held(change, cause.limit, f"waits with another change of {change.name}: {cause.reason}"))
             continue
-        if change.action not in (Action.REMOVE_MEMBERS, Action.ADD_MEMBERS):
+        if not change.action.of_members:
             allowed.append(change)
             continue
         if cause := unmade_groups.get(change.key):
             dependent.append(Held(change, cause.limit, f"waits for the group: {cause.reason}"))
             continue
-        removing = change.action is Action.REMOVE_MEMBERS
+        removing = change.action.removes
         waiting, waiting_groups = (staying, kept_groups) if removing else (absent, unmade_groups)
         stay = (
             [key for key in change.members if key in waiting],
@@ -383,3 +315,28 @@ def _hold_with_them(changes: Iterable[Change], held: Iterable[Held]) -> tuple[li
         count = f"one of them {one}" if len(causes) == 1 else f"{len(causes):,} of them {several}"
         dependent.append(Held(change.with_members(*stay), causes[0].limit, f"{count}: {causes[0].reason}"))
     return allowed, dependent
+
+
+def _delaying(held: Iterable[Held], kind: Kind, effect: Effect) -> dict[str, Held]:
+    """Return by key the held changes that membership changes with this effect wait for."""
+    return {
+        each.change.key: each
+        for each in held
+        if each.change.action.kind is kind and each.change.action.delays is effect
+    }
+
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "EMPTY_SOURCE",
+    "NEVER_RELEASED",
+    "PROTECTED",
+    "REJECTED",
+    "Class",
+    "Limit",
+    "Policy",
+    "Situation",
+    "Verdict",
+    "class_of",
+    "decide",
+]

@@ -24,7 +24,7 @@ from syncd.compare.snapshot_updates import SnapshotUpdates
 from syncd.core.drift import Drift, DriftClass, Reaction
 from syncd.core.matching import Doubt
 from syncd.core.model import Json, Kind
-from syncd.core.plan import Action, Change, Outcome, Plan
+from syncd.core.plan import Change, Outcome, Plan
 from syncd.core.schema import MANAGER
 from syncd.errors import SyncdError, TargetError
 from syncd.observe.reading import Paths, Reading, read_target, reconcile
@@ -227,11 +227,8 @@ def _comparison(
     snapshot, holds = state.snapshot(target.name), state.holds(target.name)
     snapshot.begin_staging()
     known, approvals, rejected = holds.all(), holds.approvals(moment), holds.rejected()
-    making = (Action.CREATE_USER, Action.CREATE_GROUP, Action.ADOPT_USER, Action.ADOPT_GROUP)
     unseen = [
-        hold
-        for hold in known
-        if found.observation is None and hold.limit in RESYNC_ONLY and hold.change.action in making
+        hold for hold in known if found.observation is None and hold.limit in RESYNC_ONLY and hold.change.action.begins
     ]
     decisions = Decisions(
         frozenset(approvals),
@@ -243,7 +240,7 @@ def _comparison(
         declined={
             _who(hold): rejected[hold.id]
             for hold in unseen
-            if hold.decision is Decision.REJECTED and hold.change.action in (Action.ADOPT_USER, Action.ADOPT_GROUP)
+            if hold.decision is Decision.REJECTED and hold.change.action.adopts
         },
         undecided=frozenset(hold.change.key for hold in known if hold.change.action.about_user),
         approvals=approvals,
@@ -395,6 +392,6 @@ def _part(change: Change, key: str) -> Change | None:
     """Return as much of a change as concerns one person, or None."""
     if change.action.about_user:
         return change if change.key == key else None
-    if change.action in (Action.ADD_MEMBERS, Action.REMOVE_MEMBERS) and key in change.members:
+    if change.action.of_members and key in change.members:
         return change.with_members([key], [])
     return None

@@ -9,7 +9,7 @@ from typing import Final
 
 from syncd.core.drift import Drift
 from syncd.core.model import Kind
-from syncd.core.plan import Action, Change, Result, Trouble, timestamp
+from syncd.core.plan import Change, Result, Trouble, timestamp
 from syncd.core.policy import NEVER_RELEASED
 from syncd.report.explanation import Part
 from syncd.report.text import drift_details
@@ -21,20 +21,6 @@ from syncd.store.lookup import awaited, holds_naming, unapproved
 _OUTCOMES_SHOWN: Final = 5
 _ID_SHOWN: Final = 8
 _AWAITED_SHOWN: Final = 3
-_DOING: Final = {
-    Action.CREATE_USER: "creating the account",
-    Action.ADOPT_USER: "taking over the account",
-    Action.UPDATE_USER: "the change",
-    Action.DEACTIVATE_USER: "switching it off",
-    Action.REACTIVATE_USER: "switching it on again",
-    Action.DELETE_USER: "deleting it",
-    Action.CREATE_GROUP: "making the group",
-    Action.ADOPT_GROUP: "taking over the group",
-    Action.UPDATE_GROUP: "the change",
-    Action.DELETE_GROUP: "deleting it",
-    Action.ADD_MEMBERS: "adding members",
-    Action.REMOVE_MEMBERS: "removing members",
-}
 
 
 def spoken(moment: datetime) -> str:
@@ -44,7 +30,7 @@ def spoken(moment: datetime) -> str:
 
 def doing(change: Change) -> str:
     """Return a change as the subject of a sentence."""
-    return _DOING[change.action]
+    return change.action.words.doing
 
 
 @dataclass(frozen=True)
@@ -189,7 +175,7 @@ class Circumstances:
 
 
 def _is_of_members(change: Change) -> bool:
-    return change.action in (Action.ADD_MEMBERS, Action.REMOVE_MEMBERS)
+    return change.action.of_members
 
 
 def _concerns(change: Change, kind: Kind, key: str) -> bool:

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, NoReturn, TypeVar
 from uuid import uuid4
 
 from syncd.compare.rules import TargetRules
-from syncd.core.model import Json, Kind, Known, KnownGroup, Observed, ObservedGroup, State
+from syncd.core.model import Json, Kind, Known, KnownGroup, Observed, ObservedGroup, State, is_on
 from syncd.errors import ScimError, TargetError, TargetGone, TargetRefused, TargetUnusable
 from syncd.observe.reconciling import NAMED, Reading, count_of, reconcile, to_be_shown
 from syncd.scim.client import ENDPOINTS, Body, Client
@@ -185,7 +185,6 @@ class _Reader:
     def _user(self, body: Body) -> Observed:
         attributes = flatten(Kind.USER, body, self._paths.user | {"active"})
         if "active" in attributes:
-            attributes["active"] = _is_on(attributes["active"])
             self._reading.active_as.add(attributes["active"])
         self._shown[Kind.USER].update(attributes)
         emails, roles = member(body, "emails"), member(body, "roles")
@@ -245,7 +244,7 @@ class _Reader:
                 self._acknowledged[kind].update(known.attributes.keys() - self._shown[kind])
 
     def _link(self, known: Known) -> _Link:
-        off = known.state is State.DEACTIVATED or known.attributes.get("active") is False
+        off = known.state is State.DEACTIVATED or not is_on(known.attributes.get("active"))
         must = known.state is State.ACTIVE and not off and known.id not in self._protected
         return _Link(Kind.USER, known.key, known.id, off, must)
 
@@ -472,11 +471,6 @@ def _text(value: Json) -> str:
 def _value(element: Json) -> str:
     """Return what an element of a list says; some endpoints have bare texts there."""
     return _text(element if isinstance(element, str) else member(element, "value"))
-
-
-def _is_on(active: Json) -> bool:
-    """Read a boolean, which some endpoints give as text ("False") or as a number."""
-    return str(active).strip().casefold() not in ("false", "0", "no")
 
 
 def _role(role: Json) -> str:

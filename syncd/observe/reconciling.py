@@ -11,7 +11,7 @@ from typing import Final
 
 from syncd.compare.rules import TargetRules
 from syncd.core.drift import Drift, DriftClass, Reaction, group_drift, user_drift
-from syncd.core.model import Json, Kind, Known, KnownGroup, Observed, ObservedGroup, State
+from syncd.core.model import Json, Kind, Known, KnownGroup, Observed, ObservedGroup, State, is_on
 from syncd.core.schema import MANAGER
 from syncd.store import Observation, Snapshot
 
@@ -81,7 +81,7 @@ def _comparable(known: Known, found: Observed | None, reading: Reading) -> tuple
     paths = reading.compared[Kind.USER] | {"active"}
     compared = {path: value for path, value in known.attributes.items() if path in paths}
     if found is not None and "active" not in found.attributes:
-        active = reading.active_as == {False} or known.attributes.get("active") is not False
+        active = reading.active_as == {False} or is_on(known.attributes.get("active"))
         found = replace(found, attributes={**found.attributes, "active": active})
     return replace(known, attributes=compared), found
 

@@ -1,43 +1,26 @@
-"""The gate: the only way to write to a target. It knows one thing: is this resource linked to a key of the source?
+"""The gate: the only way to write to a target. It asks one question: is this resource linked to a key of the source?
 
-Whoever wants to write needs a `Link`, and only the gate makes one: of a resource that the snapshot links, that a
-create has just answered with, or that a change takes over. Whatever else there is at the target can't be named. Nobody
-who is protected is switched off through it, whatever a plan says.
+A write needs a `Link`, and only the gate makes one: of a resource that the snapshot links, that a create has just
+answered with, or that a change takes over. Nothing else at the target can be named. Nobody who is protected is switched
+off through the gate, whatever a plan says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from syncd.core.model import Flat, Json, Kind
 from syncd.core.plan import Change, Result
-from syncd.errors import ScimError, TargetGone
+from syncd.errors import ScimError
+from syncd.push.presence import Lost, Presence
+from syncd.push.refusal import Refusal, expect
 from syncd.scim.client import Body, Client, Found, Written, has
 from syncd.scim.resources import field
 from syncd.store import Snapshot
 
-_GONE_AFTER: Final = 5
-"""So many linked resources that are not there, and none that is: it is not they who are gone."""
 _SEAL: Final = object()
 _WHAT: Final = {Kind.USER: "account", Kind.GROUP: "group"}
-
-
-@dataclass(frozen=True)
-class Refusal(Exception):
-    """A change that is not tried: its precondition no longer holds (REFUSED), or something before it (SKIPPED)."""
-
-    result: Result
-    reason: str
-
-
-@dataclass(frozen=True)
-class Lost(Exception):
-    """The target no longer has a resource that is linked."""
-
-    kind: Kind
-    key: str
 
 
 class Taken(ScimError):
@@ -59,20 +42,8 @@ class Link:
         self.kind, self.key, self.id, self.former = kind, key, id_, former
 
 
-def expect(change: Change, attributes: Flat) -> None:
-    """Raises Refusal where what a change would replace is no longer what it was."""
-    for path, value in change.before.items():
-        if attributes.get(path) != value:
-            raise moved(path, value, attributes.get(path))
-
-
-def moved(path: str, expected: Json, found: Json) -> Refusal:
-    """Return the refusal of a change because of one attribute."""
-    return Refusal(Result.REFUSED, f"{path} has changed since: the plan expects {expected!r}, it is {found!r}")
-
-
 class Gate:
-    """Everything that is asked of and written to one target in one run."""
+    """Everything that one run asks of one target and writes to it."""
 
     def __init__(
         self,
@@ -85,16 +56,15 @@ class Gate:
         self._snapshot = snapshot
         self._protected = protected
         self._claimed: dict[tuple[Kind, str], str] = {}
-        self._there: set[tuple[Kind, str]] = set()
-        self._lost: dict[tuple[Kind, str], Lost] = {}
+        self._presence = Presence(client, self._claimed)
 
     @property
     def attempts(self) -> int:
-        """How often something is sent whose outcome was unclear, and then found not to have taken effect."""
+        """How often a write is sent while its outcome is unclear and a look finds no effect."""
         return self._client.transport.attempts
 
     async def back_off(self, attempt: int) -> None:
-        """Wait before something is looked at, or sent again, that was sent so many times."""
+        """Wait before a look at a write that was sent `attempt` times."""
         await self._client.transport.back_off(attempt)
 
     # -- links -----------------------------------------------------------------------------------
@@ -107,15 +77,16 @@ class Gate:
             raise Refusal(Result.REFUSED, f"no longer linked to {article} {_WHAT[kind]}")
         if known.lost:
             raise Refusal(Result.REFUSED, f"the target no longer has the {_WHAT[kind]}")
-        if (kind, known.id) in self._lost:
+        if self._presence.is_lost((kind, known.id)):
             raise Lost(kind, key)
         return Link(kind, key, known.id, _SEAL)
 
     def adopted(self, change: Change) -> Link:
         """Link what a change takes over, unless it is somebody else's. Raises Refusal.
 
-        An account that is linked to another key was that of somebody hired again, and a person handed it over: as long
-        as the snapshot still says of it what the change expects. One that carries our mark is never handed over.
+        An account that is linked to another key belonged to somebody who was hired again, and a person handed it over.
+        That holds as long as the snapshot says of it what the change expects. An account that carries our mark is never
+        handed over.
         """
         kind, id_ = change.action.kind, change.resource
         if not id_:
@@ -133,7 +104,7 @@ class Gate:
         return Link(kind, change.key, id_, _SEAL, former)
 
     def collided(self, kind: Kind, found: Found, key: str, external_id: str) -> Link:
-        """Link what a create collided with. Raises Taken when it is somebody else's, or carries another mark."""
+        """Link what a create collided with. Raises Taken when that is somebody else's, or carries another mark."""
         mark = field(found.body, "externalId")
         if mark not in (None, "", external_id):
             raise Taken(f"the {_WHAT[kind]} carries another externalId ({mark})")
@@ -141,9 +112,9 @@ class Gate:
         return Link(kind, key, found.id, _SEAL)
 
     def relinked(self, lost: Lost, found: Found) -> Link:
-        """Link a key anew whose resource is gone, to the one that carries its mark now. Raises Taken."""
+        """Link a key whose resource is gone to the one that carries its mark now. Raises Taken."""
         self._claim(lost.kind, found.id, lost.key)
-        self._lost = {resource: each for resource, each in self._lost.items() if each != lost}
+        self._presence.forget(lost)
         return Link(lost.kind, lost.key, found.id, _SEAL)
 
     def _claim(self, kind: Kind, id_: str, key: str, former: str = "") -> None:
@@ -212,37 +183,37 @@ class Gate:
             self._note_there(link)
         return written
 
-    async def delete(self, link: Link) -> int:
-        """Delete a resource; that it is gone already (404) is what was wanted. Raises Refusal, ScimError."""
+    async def delete(self, link: Link) -> Written:
+        """Delete a resource; one that is gone already (404) is as wanted. Raises Refusal, ScimError."""
         self._refuse_protected(link)
         status = await self._client.delete(link.kind, link.id)
         if status != 404:
             self._note_there(link)
-        return status
+        return Written(link.id, status)
 
-    async def add_members(self, link: Link, ids: Sequence[str], *, has_members: bool) -> int:
+    async def add_members(self, link: Link, ids: Sequence[str], *, has_members: bool) -> Written:
         """Add members to a group. Raises Lost when the group is gone, ScimError."""
         try:
             written = await self._client.add_members(link.id, ids, has_members=has_members)
         except ScimError as error:
             raise await self.lost_or(link, error) from None
         self._note_there(link)
-        return written.status
+        return written
 
-    async def remove_members(self, link: Link, ids: Sequence[str]) -> int:
+    async def remove_members(self, link: Link, ids: Sequence[str]) -> Written:
         """Remove members from a group. Raises Lost when the group is gone, ScimError."""
         try:
-            status = (await self._client.remove_members(link.id, ids)).status
+            written = await self._client.remove_members(link.id, ids)
         except ScimError as error:
             doubt = await self.lost_or(link, error)
             if doubt is not error or error.status != 404:
                 raise doubt from None
-            status = await self._remove_whoever_is_left(link, ids, error)
+            written = await self._remove_remaining(link, ids, error)
         self._note_there(link)
-        return status
+        return written
 
-    async def _remove_whoever_is_left(self, link: Link, ids: Sequence[str], error: ScimError) -> int:
-        """Remove those who are still members, where the endpoint answers 404 for one who isn't any more.
+    async def _remove_remaining(self, link: Link, ids: Sequence[str], error: ScimError) -> Written:
+        """Remove those who are still members, where the endpoint answers 404 for one who is no longer a member.
 
         Raises the error where it must be about something else, or the endpoint doesn't show who is a member.
         """
@@ -251,49 +222,28 @@ class Gate:
         left = [id_ for id_ in ids if id_ in there]
         if not there or len(left) == len(ids):
             raise error
-        return (await self._client.remove_members(link.id, left)).status if left else 404
+        return await self._client.remove_members(link.id, left) if left else Written(link.id, 404)
 
     def _refuse_protected(self, link: Link) -> None:
         if link.kind is Kind.USER and (reason := self._protected(link.key, link.id)):
             raise Refusal(Result.REFUSED, f"protected: {reason}")
 
-    # -- what is not there -----------------------------------------------------------------------
+    # -- presence --------------------------------------------------------------------------------
 
     @property
     def lost(self) -> Sequence[Lost]:
-        """What turned out not to be there, each once."""
-        return list(self._lost.values())
-
-    def _note_there(self, link: Link) -> None:
-        """Remember that a linked resource is there; one that came in this run says nothing of the others."""
-        if (link.kind, link.id) not in self._claimed:
-            self._there.add((link.kind, link.id))
+        """The resources that turned out to be gone, each once."""
+        return self._presence.lost
 
     async def lost_or(self, link: Link, error: ScimError) -> Exception:
-        """Find out whether it is the resource that isn't there, or something that the request names.
+        """Return Lost where the linked resource is gone, else the error: it is about something that a request names.
 
-        Raises TargetGone when that is all there is to be heard.
+        Raises TargetGone when everything that was written to is gone.
         """
-        resource = link.kind, link.id
-        if error.status != 404 or resource in self._there or resource in self._claimed:
-            return error
-        try:
-            await self._client.read(*resource)
-        except ScimError as answer:
-            if answer.status != 404:
-                return error
-        else:
-            self._note_there(link)
-            return error
-        self._lost[resource] = lost = Lost(link.kind, link.key)
-        if not self._there and len(self._lost) >= _GONE_AFTER:
-            raise TargetGone(
-                self._client.transport.name,
-                f"has none of {len(self._lost)} managed resources that were written to",
-                hint="SSO or SCIM was probably removed at the target; `syncd plan --full` tells, and once it is set up "
-                "again, `syncd relink` brings it back",
-            )
-        return lost
+        return await self._presence.lost_or((link.kind, link.id), link.key, error)
+
+    def _note_there(self, link: Link) -> None:
+        self._presence.note((link.kind, link.id))
 
 
 def _is_anothers(kind: Kind, body: Body, attributes: Flat) -> bool:

@@ -1,7 +1,14 @@
-"""What earlier runs left open: of each change that was perhaps sent, look what became of it.
+"""Recovery: of each change that an earlier run left open, look what became of it, and write that down.
 
-Asks, and writes down what it found; sends no change. What turns out not to have been done is planned again. A create
-of which nobody can tell stays open: sent again, it might make the same person or group twice.
+No change is sent. A change that was not done is planned again. A create whose outcome stays unknown stays open: sent
+again, it might make the same person or group twice.
+
+#  what a look shows                                   -> the change is
+#  its effect is there                                    applied; the snapshot gets its row
+#  its effect is not there, or it no longer can be        failed: it had not been done
+#  what it was to create is linked already                refused: it has been made since
+#  the look fails: of a create                            still open
+#  the look fails: of any other change                    failed: the next plan compares
 """
 
 from __future__ import annotations
@@ -13,18 +20,23 @@ from functools import partial
 
 import structlog
 
+from syncd.core.actions import Effect
 from syncd.core.drift import alike
 from syncd.core.model import Flat, Kind, State
-from syncd.core.plan import Action, Change, Outcome, Result
+from syncd.core.plan import Change, Outcome, Result
 from syncd.core.schema import MANAGER
 from syncd.errors import OutcomeUnclear, ScimError
-from syncd.push.collisions import Collisions, TargetListing
-from syncd.push.execution import Execution
-from syncd.push.gate import Gate, Link, Refusal, Taken
-from syncd.push.members import Members
+from syncd.push.attributes import shown
+from syncd.push.collisions import AccountCollisions, GroupCollisions, names_of
+from syncd.push.gate import Gate, Link, Taken
+from syncd.push.groups import changed_group, made_group
+from syncd.push.listings import TargetListing
+from syncd.push.members import acknowledge_members, members_reached, members_to_change
+from syncd.push.refusal import Refusal
+from syncd.push.users import changed_user, made_user
 from syncd.scim.client import Client
 from syncd.scim.profiles import Profile
-from syncd.store import Commits, Intent, StateFile
+from syncd.store import Intent, Snapshot, StateFile
 
 log = structlog.get_logger()
 
@@ -32,6 +44,9 @@ _DONE = "no answer came; it had been done"
 _UNDONE = "no answer came; it had not been done"
 _PASSED = "no answer came; it has been made since"
 _UNKNOWN = "no answer came, and nobody can tell yet whether it was done"
+
+Acknowledge = Callable[[], None]
+"""Writes into the snapshot what a change has reached; belongs inside the state file's `atomic()`."""
 
 
 class Recovery:
@@ -41,96 +56,104 @@ class Recovery:
         self._state = state
         self._snapshot = state.snapshot(target)
         self._journal = state.journal(target)
-        self._clock = clock
+        self._client = client
         self._profile = profile
-        self._gate = Gate(client, self._snapshot)
-        self._members = Members(self._gate, Commits(state), self._snapshot, profile)
-        self._listings: dict[Kind, TargetListing] = {}
-        self._collisions = Collisions(self._gate, self._snapshot, profile, listing=lambda kind, _: self._listings[kind])
-        self._execution = Execution(
-            self._gate,
-            self._snapshot,
-            self._members,
-            self._collisions,
-            profile,
-            clock,
-            drifted=frozenset(),
-            echoes=False,
-            look_again=False,
-        )
+        self._clock = clock
 
     async def recover(self) -> int:
         """Look at everything that is open; returns how much of it had been done. Raises TargetError, StateError."""
-        done, intents = 0, self._journal.intents()
-        names = self._collisions.names(intent.change for intent in intents if intent.change.action.creates)
-        self._listings = {kind: TargetListing(self._gate, kind, names) for kind in Kind}
-        for intent in intents:
-            acknowledge, result, is_open = None, Result.FAILED, False
-            try:
-                acknowledge = await self._look(intent)
-                result, detail = (Result.FAILED, _UNDONE) if acknowledge is None else (Result.APPLIED, _DONE)
-            except _Passed:
-                result, detail = Result.REFUSED, _PASSED
-            except Refusal as refusal:
-                detail = f"{_UNDONE}: {refusal.reason}"
-            except Taken as error:
-                detail = f"{_UNDONE}: {error.detail}"
-            except ScimError as error:
-                detail, is_open = f"{_UNKNOWN}: {error}", intent.change.action.creates
-            with self._state.atomic():
-                if acknowledge is not None:
-                    acknowledge()
-                    self._snapshot.bump()
-                outcome = Outcome(intent.change, result, 0, detail, open=is_open)
-                self._journal.record(intent.run, outcome, self._clock(), intent.id)
-            done += acknowledge is not None
-            facts = {"target": self._snapshot.name, "action": intent.change.action.value}
-            if is_open:
-                log.warning("unsettled", **facts, run=intent.run)
-            else:
-                log.info("settled", **facts, result=result.value)
-        return done
+        intents = self._journal.intents()
+        look = _Look(self._client, self._snapshot, self._profile, self._clock, intents)
+        return sum([await self._recover(intent, look) for intent in intents])
 
-    async def _look(self, intent: Intent) -> Callable[[], None] | None:
+    async def _recover(self, intent: Intent, look: _Look) -> bool:
+        """Write down what became of one change; returns whether it had been done."""
+        acknowledge, result, is_open = None, Result.FAILED, False
+        try:
+            acknowledge = await look.at(intent)
+            result, detail = (Result.FAILED, _UNDONE) if acknowledge is None else (Result.APPLIED, _DONE)
+        except _Passed:
+            result, detail = Result.REFUSED, _PASSED
+        except Refusal as refusal:
+            detail = f"{_UNDONE}: {refusal.reason}"
+        except Taken as error:
+            detail = f"{_UNDONE}: {error.detail}"
+        except ScimError as error:
+            detail, is_open = f"{_UNKNOWN}: {error}", intent.change.action.creates
+        with self._state.atomic():
+            if acknowledge is not None:
+                acknowledge()
+                self._snapshot.bump()
+            outcome = Outcome(intent.change, result, 0, detail, open=is_open)
+            self._journal.record(intent.run, outcome, self._clock(), intent.id)
+        facts = {"target": self._snapshot.name, "action": intent.change.action.value}
+        if is_open:
+            log.warning("unsettled", **facts, run=intent.run)
+        else:
+            log.info("settled", **facts, result=result.value)
+        return acknowledge is not None
+
+
+class _Look:
+    """Looks at a target for the effects of changes that were perhaps sent. A list that it needs is read once."""
+
+    def __init__(
+        self,
+        client: Client,
+        snapshot: Snapshot,
+        profile: Profile,
+        clock: Callable[[], datetime],
+        intents: Iterable[Intent],
+    ) -> None:
+        self._gate = Gate(client, snapshot)
+        self._snapshot = snapshot
+        self._profile = profile
+        self._clock = clock
+        creates = [intent.change for intent in intents if intent.change.action.creates]
+        names = names_of(creates, profile.group_suffix)
+        accounts, groups = (TargetListing(self._gate, kind, names) for kind in (Kind.USER, Kind.GROUP))
+        self._accounts = AccountCollisions(self._gate, snapshot, listing=accounts)
+        self._groups = GroupCollisions(self._gate, snapshot, profile.group_suffix, listing=lambda _: groups)
+
+    async def at(self, intent: Intent) -> Acknowledge | None:
         """Return what is to be acknowledged, None where nothing was done. Raises Refusal, ScimError, TargetError."""
         change = intent.change
-        match change.action:
-            case Action.CREATE_USER | Action.CREATE_GROUP:
+        match change.action.effect:
+            case Effect.CREATE:
                 return await self._created(change, intent.at)
-            case Action.ADOPT_USER | Action.ADOPT_GROUP:
+            case Effect.ADOPT:
                 return None  # a full resync takes over what is there; a plain run finds it by its mark
-            case Action.DELETE_USER | Action.DELETE_GROUP:
+            case Effect.DELETE:
                 return await self._deleted(change)
-            case Action.ADD_MEMBERS | Action.REMOVE_MEMBERS:
+            case Effect.ADD_MEMBERS | Effect.REMOVE_MEMBERS:
                 return await self._members_changed(change)
-            case _:
+            case Effect.ALTER:
                 return await self._updated(change)
 
-    async def _created(self, change: Change, at: datetime) -> Callable[[], None] | None:
+    async def _created(self, change: Change, at: datetime) -> Acknowledge | None:
         kind = change.action.kind
         known = self._snapshot.user(change.key) if kind is Kind.USER else self._snapshot.group(change.key)
         if known is not None and not known.lost:
             raise _Passed
-        unclear = OutcomeUnclear(0, "no answer came")
         if kind is Kind.USER:
-            found = await self._collisions.account(change, change.after, unclear, at)
+            unclear = OutcomeUnclear(0, "no answer came")
+            found = await self._accounts.account(change, change.after, unclear, at)
         else:
-            found = await self._collisions.own_group(change, unclear=True)
-            found = found or await self._collisions.made_group(change, at)
+            found = await self._groups.own_group(change, unclear=True)
+            found = found or await self._groups.made_group(change, at)
         if found is None:
             return None
         link, resource = found
-        there = self._by_key(self._execution.flat(kind, resource.body, self._compared(change)))
-        as_sent = self._reached(change, there)
         if kind is Kind.GROUP:
-            return partial(self._snapshot.put_group, self._execution.made_group(change, link.id))
-        made = self._execution.made_user(change, link.id)
-        if not as_sent:  # the next plan compares it
-            shown = {path: value for path, value in made.attributes.items() if path not in self._compared(change)}
-            made = replace(made, attributes={**shown, **there}, digest=b"")
+            return partial(self._snapshot.put_group, made_group(change, link.id))
+        there = self._shown(kind, resource.body, self._compared(change))
+        made = made_user(change, link.id, self._clock())
+        if not self._reached(change, there):  # the next plan compares it
+            unseen = {path: value for path, value in made.attributes.items() if path not in self._compared(change)}
+            made = replace(made, attributes={**unseen, **there}, digest=b"")
         return partial(self._snapshot.put_user, made)
 
-    async def _updated(self, change: Change) -> Callable[[], None] | None:
+    async def _updated(self, change: Change) -> Acknowledge | None:
         link = self._gate.linked(change.action.kind, change.key)
         there = await self._there(link, self._compared(change))
         if there is None or not self._reached(change, there):
@@ -138,17 +161,30 @@ class Recovery:
         if link.kind is Kind.GROUP:
             group = self._snapshot.group(change.key)
             assert group is not None
-            return partial(self._snapshot.put_group, self._execution.changed_group(change, group, {}))
+            return partial(self._snapshot.put_group, changed_group(change, group, {}))
         user = self._snapshot.user(change.key)
         assert user is not None
-        return partial(self._snapshot.put_user, self._execution.changed_user(change, user, {}))
+        return partial(self._snapshot.put_user, changed_user(change, user, self._clock(), {}))
 
-    async def _deleted(self, change: Change) -> Callable[[], None] | None:
+    async def _deleted(self, change: Change) -> Acknowledge | None:
         link = self._gate.linked(change.action.kind, change.key)
         if await self._there(link, ()) is not None:
             return None
         forget = self._snapshot.forget_user if link.kind is Kind.USER else self._snapshot.forget_group
         return partial(forget, change.key)
+
+    async def _members_changed(self, change: Change) -> Acknowledge | None:
+        link = self._gate.linked(Kind.GROUP, change.key)
+        wanted, adding = members_to_change(self._snapshot, change), change.action.adds
+        try:
+            reached = await members_reached(self._gate, self._snapshot, link, wanted, adding=adding)
+        except ScimError as error:
+            if error.status != 404:
+                raise
+            reached = None
+        return partial(acknowledge_members, self._snapshot, change.key, reached, adding=adding) if reached else None
+
+    # -- comparing -----------------------------------------------------------------------------------
 
     async def _there(self, link: Link, paths: Iterable[str]) -> Flat | None:
         """Return what a resource has, None where it is gone; a manager by key."""
@@ -158,36 +194,26 @@ class Recovery:
             if error.status != 404:
                 raise
             return None
-        return self._by_key(self._execution.flat(link.kind, found.body, paths))
+        return self._shown(link.kind, found.body, paths)
 
-    def _by_key(self, there: Flat) -> Flat:
-        """Return what a resource has, with the manager's key in the place of the id."""
+    def _shown(self, kind: Kind, body: Flat, paths: Iterable[str]) -> Flat:
+        """Return what a resource has at these paths, with the manager's key in the place of the id."""
+        there = shown(kind, body, paths, self._profile.group_suffix)
         if there.get(MANAGER) is None:
             return there
         return {**there, MANAGER: self._snapshot.key_of(Kind.USER, str(there[MANAGER]))}
 
     def _compared(self, change: Change) -> list[str]:
-        """Return the paths that tell whether a change was done: what is shown of an invited person's `active` isn't."""
+        """Return the paths that tell whether a change was done; `active` of an invited account does not."""
         invited = change.state is State.PENDING and self._profile.pending_by_endpoint
         return [path for path in change.after if not (invited and path == "active")]
 
     def _reached(self, change: Change, there: Flat) -> bool:
         return all(alike(path, change.after[path], there.get(path)) for path in self._compared(change))
 
-    async def _members_changed(self, change: Change) -> Callable[[], None] | None:
-        link = self._gate.linked(Kind.GROUP, change.key)
-        wanted, adding = self._execution.members_to_change(change), change.action is Action.ADD_MEMBERS
-        try:
-            reached = await self._members.there(link, wanted, adding=adding)
-        except ScimError as error:
-            if error.status != 404:
-                raise
-            reached = None
-        return partial(self._members.acknowledge, change.key, reached, adding=adding) if reached else None
-
 
 class _Passed(Exception):
-    """What is linked now, whatever became of it then."""
+    """The resource of a create is linked now: what became of the create no longer matters."""
 
 
 __all__ = ["Recovery"]

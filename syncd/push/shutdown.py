@@ -1,4 +1,4 @@
-"""Bringing pushes to an end in order: from a signal, or from another thread."""
+"""Shutdown: pushes are ended in order, by a signal or from another thread."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from syncd.push.push import Push
 
 
 class Shutdown:
-    """Requested once, nothing new begins, and what is in flight has some seconds; requested again, it has none.
+    """A request to end pushes. Any thread may make it; each push is covered for as long as it lasts.
 
-    It covers pushes for as long as they last. Any thread may request it.
+    After the first request nothing new begins, and requests in flight have some seconds; after the second, none.
     """
 
     def __init__(self) -> None:
@@ -36,13 +36,13 @@ class Shutdown:
                         loop.call_soon_threadsafe(ending.begin)
 
     def is_requested(self, target: str) -> bool:
-        """Return whether nothing is to begin at a target."""
+        """Return whether nothing new may begin at a target."""
         with self._lock:
             return self._everything or target in self._requested
 
     @contextmanager
     def covering(self, target: str, pushing: Push, seconds: float) -> Iterator[None]:
-        """Cover a push, inside its event loop; `seconds`: how long what is in flight may take."""
+        """Cover a push, inside its event loop; `seconds`: how long requests in flight may take."""
         ending = _Ending(pushing, seconds)
         with self._lock:
             self._pushes[target] = asyncio.get_running_loop(), ending
@@ -57,7 +57,10 @@ class Shutdown:
 
     @contextmanager
     def at_signals(self) -> Iterator[None]:
-        """Request it at SIGTERM and Ctrl-C, inside an event loop of the main thread; others are told by themselves."""
+        """Request it at SIGTERM and Ctrl-C, inside an event loop of the main thread.
+
+        Elsewhere nothing happens: signals go to the main thread, which makes the request.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return

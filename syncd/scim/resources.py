@@ -10,7 +10,7 @@ from copy import deepcopy
 from typing import Final
 
 from syncd.core.drift import alike
-from syncd.core.model import Flat, Json, Kind
+from syncd.core.model import Flat, Json, Kind, is_on
 from syncd.core.schema import ENTERPRISE_SCHEMA, GROUP_SCHEMA, MANAGER, USER_SCHEMA, Path, Type, parse_path, quote
 from syncd.scim.profiles import Removal
 
@@ -97,13 +97,15 @@ def flatten(kind: Kind, body: Mapping[str, Json], paths: Iterable[str]) -> Flat:
     """Read what a resource says at the given paths; a path that it lacks is left out.
 
     Attribute names are taken in any case (RFC 7643 section 2.1). Of a multi-valued attribute read as a whole
-    only the values count: labels that the endpoint adds are its own.
+    only the values count: labels that the endpoint adds are its own. `active` is read as a boolean, however the
+    endpoint says it.
     """
     flat: Flat = {}
     for text in paths:
-        value = _get(body, _path(text, kind))
+        path = _path(text, kind)
+        value = _get(body, path)
         if value is not None:
-            flat[text] = value
+            flat[text] = is_on(value) if path is _ACTIVE else value
     return flat
 
 
@@ -282,18 +284,14 @@ def is_repeatable(operations: Iterable[Mapping[str, Json]]) -> bool:
 def not_taken(kind: Kind, sent: Flat, body: Mapping[str, Json]) -> Flat:
     """Return what a resource, answered as it is now, shows at paths that were sent otherwise (None: nothing).
 
-    `sent` None: was removed. What means the same is no difference (`core/drift.py`); an account that doesn't say
-    whether it is active is (RFC 7643 section 4.1.1), and some say it as text. A password, never
-    returned, is never sent either.
+    `sent` None: was removed. What means the same is no difference (`core/drift.py`). A password, never returned, is
+    never sent either.
     """
     there = flatten(kind, body, sent)
     different: Flat = {}
     for path, value in sent.items():
         shown = there.get(path)
-        if path == "active":
-            if _is_on(shown) is not _is_on(value):
-                different[path] = shown
-        elif not _same(path, value, shown):
+        if not _same(path, value, shown):
             different[path] = shown
     return different
 
@@ -304,10 +302,6 @@ def _same(path: str, value: Json, shown: Json) -> bool:
 
 def _is_nothing(value: Json) -> bool:
     return value is None or value in ("", [])
-
-
-def _is_on(active: Json) -> bool:
-    return str(active).strip().casefold() != "false"
 
 
 __all__ = [

@@ -11,7 +11,7 @@ from typing import Final
 
 from syncd.core.context import GroupSize, Person
 from syncd.core.model import Kind
-from syncd.core.plan import Action, Change
+from syncd.core.plan import Change
 from syncd.core.schema import ENTERPRISE_SCHEMA, MANAGER
 from syncd.store.rows import dumped
 from syncd.store.snapshot import Snapshot
@@ -31,7 +31,7 @@ def people_of(snapshot: Snapshot, changes: Iterable[Change]) -> dict[str, Person
         if len(named) >= DESCRIBED:
             break
         if change.action.about_user:
-            if change.action is not Action.CREATE_USER:
+            if not change.action.creates:
                 named[change.key] = None
             if change.shuts_out:
                 leaving[change.key] = None

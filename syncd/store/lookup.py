@@ -7,8 +7,8 @@ from datetime import datetime
 
 import orjson
 
+from syncd.core.actions import Effect
 from syncd.core.model import Entry, Kind
-from syncd.core.plan import Action
 from syncd.store.holds import Hold, Holds
 from syncd.store.journal import pattern_of
 from syncd.store.snapshot import Snapshot
@@ -61,19 +61,19 @@ def unapproved(holds: Holds, now: datetime) -> list[Hold]:
 def awaited(found: Iterable[Hold], withheld: Iterable[Hold]) -> Mapping[str, Sequence[Hold]]:
     """Return by id what some changes of members still wait for, of what is withheld: who keeps the account keeps the
     groups, and who has none yet, or a group that isn't there, can't be joined."""
-    hindering = {
-        Action.REMOVE_MEMBERS: ((Action.DEACTIVATE_USER, Action.DELETE_USER), (Action.DELETE_GROUP,)),
-        Action.ADD_MEMBERS: ((Action.CREATE_USER, Action.ADOPT_USER), (Action.CREATE_GROUP, Action.ADOPT_GROUP)),
-    }
-    of = {(hold.change.action, hold.change.key): hold for hold in withheld}
+    delaying: dict[tuple[Effect | None, Kind, str], list[Hold]] = {}
+    for hold in withheld:
+        action = hold.change.action
+        delaying.setdefault((action.delays, action.kind, hold.change.key), []).append(hold)
     waiting = {}
     for hold in found:
         change = hold.change
-        people, groups = hindering.get(change.action, ((), ()))
-        hinders = [
-            *((action, key) for action in people for key in change.members),
-            *((action, key) for action in groups for key in (change.key, *change.subgroups)),
+        if not change.action.of_members:
+            continue
+        named = [
+            *((Kind.USER, key) for key in change.members),
+            *((Kind.GROUP, key) for key in (change.key, *change.subgroups)),
         ]
-        if hindered := [of[each] for each in hinders if each in of]:
-            waiting[hold.id] = hindered
+        if delays := [each for one in named for each in delaying.get((change.action.effect, *one), ())]:
+            waiting[hold.id] = delays
     return waiting

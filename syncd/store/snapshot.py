@@ -10,7 +10,7 @@ from typing import Final, Literal
 import orjson
 
 from syncd.core.drift import Drift, DriftClass
-from syncd.core.model import Flat, Json, Kind, Known
+from syncd.core.model import Flat, Json, Kind, Known, is_on
 from syncd.core.plan import timestamp
 from syncd.store.entries import Entries
 from syncd.store.groups import Groups
@@ -208,7 +208,7 @@ class Snapshot(Users, Groups, Entries):
 def _still(row: Flat, expected: Flat) -> bool:
     """Return whether a row has these values; one that doesn't say whether it is active is (RFC 7643 section 4.1.1)."""
     return all(
-        (row.get(path) is not False) is (value is not False) if path == "active" else row.get(path) == value
+        is_on(row.get(path)) is is_on(value) if path == "active" else row.get(path) == value
         for path, value in expected.items()
     )
 

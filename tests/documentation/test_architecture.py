@@ -67,7 +67,7 @@ def test_every_package_has_its_entry() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
-        ("push/        gate.py", "push/        door.py", "door.py"),
+        ("push/        push.py", "push/        door.py", "door.py"),
         ("  observe/ ", "  watching/ ", "syncd/watching/"),
         ("`operations/`", "`counter/`", "counter/"),
         ("| `compare/people.py` ", "| `compare/persons.py` ", "compare/persons.py"),

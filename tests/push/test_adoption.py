@@ -1,4 +1,4 @@
-"""A create that collides with what is there: taken over when it is one, and the same; else left for a person."""
+"""Creates that collide: an account or group is taken over if it is the only match; else a person decides."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_an_account_that_is_linked_to_another_key_stays_theirs(tmp_path: Path) -
         ]
 
 
-def test_what_can_not_be_found_is_said_to_be_hidden(tmp_path: Path) -> None:
+def test_an_account_that_can_not_be_found_is_said_to_be_hidden(tmp_path: Path) -> None:
     with pushing(tmp_path, Endpoint()) as world:
         world.scim.instead("POST", "/Users$", error(409, "the e-mail is in use"))
         assert refused(world) == "the e-mail is in use; but neither externalId nor userName finds it"

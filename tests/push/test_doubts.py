@@ -1,4 +1,4 @@
-"""What the gate doubts: what a 404 is about, what a resource proves that came in this run, what a match may link."""
+"""The gate's doubts: the meaning of a 404, what a resource made in this run proves, what a match may link."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_an_endpoint_that_does_not_say_whether_somebody_is_there_loses_nobody(tm
         assert not is_lost(world, "1")
 
 
-def test_who_is_gone_in_both_answers_is_lost_and_made_anew(tmp_path: Path) -> None:
+def test_an_account_gone_in_both_answers_is_lost_and_made_anew(tmp_path: Path) -> None:
     with pushing(tmp_path, Endpoint()) as world:
         world.hold(person("1"))
         world.settle()
@@ -100,7 +100,7 @@ def emptied(world: Pushing) -> None:
     world.hold(*new, *(person(each.key, boss="b") for each in known))
 
 
-def test_what_came_in_this_run_says_nothing_of_those_who_are_gone(tmp_path: Path) -> None:
+def test_an_account_made_in_this_run_says_nothing_of_lost_ones(tmp_path: Path) -> None:
     with pushing(tmp_path, Endpoint()) as world:
         emptied(world)
         world.concurrency = 1
@@ -190,7 +190,7 @@ def test_a_member_who_is_not_linked_is_not_written_down_with_an_adopted_group(tm
         id_ = world.scim.add_group(displayName="Group a", members=[{"value": "u1"}, {"value": theirs}])
         before = {"displayName": "Group a", "members": ["1", "2"]}
         adopts = Change(Action.ADOPT_GROUP, "a", "Group a", before, {"displayName": "Group a"}, "", resource=id_)
-        # Whoever is 2 was to be taken over by the same plan, and that was left out of it.
+        # The account of 2 was to be taken over by the same plan, and that was left out of it.
         assert results(world.push(plan_of(world, adopts))) == {"adopt_group a": "applied"}
         assert world.snapshot.members("a")[0] == {"1"}
 

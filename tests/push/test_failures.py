@@ -1,4 +1,4 @@
-"""What goes wrong with one resource stops nobody else; what goes wrong with the target stops everything."""
+"""A failure of one resource stops nobody else; a failure of the target stops everything."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_one_person_who_cannot_be_created_stops_nobody_else(tmp_path: Path) -> N
         assert run.error == ""
         assert world.scim.members("Group a") == {"u1"}
         world.scim.held = lambda _: None
-        # What is mended follows by itself: the person, both references and both memberships.
+        # The rest follows by itself once that is mended: the person, both references and both memberships.
         assert set(world.push().results) == {Result.APPLIED}
         assert world.scim.members("Group a") == {"u1", "u2"}
         assert world.scim.members("Group b") == {"u2"}
@@ -202,7 +202,7 @@ def test_a_state_file_that_cannot_be_written_stops_the_push_before_the_next_requ
         world.progress = Failing(lambda: world.state.db.conn.execute("PRAGMA query_only = ON"), after=3)
         with pytest.raises(StateUnwritable, match=r"syncd\.db: attempt to write a readonly database"):
             world.push()
-        # What came of the third could not be written down: nothing went after it.
+        # The outcome of the third could not be written down: nothing was sent after it.
         assert len(world.scim.requests) == 3
         world.state.db.conn.execute("PRAGMA query_only = OFF")
         assert sorted(known.key for known in map(world.snapshot.user, map(str, range(9))) if known) == ["0", "1"]

@@ -1,4 +1,4 @@
-"""What the target no longer has: made anew by the next run; where everything seems gone, the target stops instead."""
+"""Lost resources: the next run makes them anew; where everything seems gone, the target stops instead."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_a_deletion_of_what_is_gone_is_done(tmp_path: Path) -> None:
         assert sorted(world.scim.log()) == ["DELETE /Groups/g2", "DELETE /Users/u1"]
 
 
-def test_what_is_known_to_be_gone_is_not_written_to(tmp_path: Path) -> None:
+def test_a_resource_known_to_be_gone_is_not_written_to(tmp_path: Path) -> None:
     with pushing(tmp_path, Endpoint()) as world:
         world.hold(person("1"), person("2"), person("3", title="Dr"))
         world.groups = [group("a", members=["1"]), group("b")]
@@ -261,13 +261,13 @@ def test_one_that_is_there_and_refuses_settles_it_too_where_it_was_asked_for(tmp
         assert (world.push().error, lost(world)) == ("", set(KEYS) - {"2"})
 
 
-def test_what_was_made_in_this_very_run_says_nothing_of_the_others(tmp_path: Path) -> None:
+def test_a_resource_made_in_this_run_says_nothing_of_the_others(tmp_path: Path) -> None:
     with pushing(tmp_path, Endpoint()) as world:
         settled(world, *KEYS[:6])
         world.groups = [group("a", members=["7", "8"])]
         world.people += [person("7"), person("8", boss="7")]
         world.scim.users.clear()
-        # Who is new comes first by name, gets the manager and is put into a new group: all of that works.
+        # The new person comes first by name, gets the manager and joins a new group: all of that works.
         world.hold(*(person(key, f"z{key}", title="Dr") for key in KEYS[:6]), person("7", "a7"), person("8", "a8"))
         run = world.push()
         assert GONE.search(run.error), run.error

@@ -1,4 +1,4 @@
-"""What an endpoint takes with success and doesn't take over: said, remembered, and not sent again for ever."""
+"""Values that an endpoint answers with success and doesn't take over: said, remembered, and not sent for ever."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_it_is_said_and_nothing_follows_from_it(tmp_path: Path) -> None:
         assert not world.plan().changes
 
 
-def test_who_was_switched_off_and_still_gets_in_is_a_failure(tmp_path: Path) -> None:
+def test_an_account_switched_off_and_still_active_is_a_failure(tmp_path: Path) -> None:
     class Deaf(Endpoint):
         """Answers every PATCH with the account as it was."""
 

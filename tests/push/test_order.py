@@ -1,4 +1,4 @@
-"""What goes before what, and what never goes together."""
+"""Order: what a phase waits for, and requests that are never in flight together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan says what it expects; what no longer holds is refused by itself, and the rest goes on."""
+"""Preconditions: a change that expects what no longer holds is refused by itself, and the rest goes on."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_stale_change_is_refused_and_the_rest_goes_on(
         assert results(run) == expected | {f"{change.value} {key}": "refused"}
 
 
-def test_what_is_no_longer_linked_is_not_written(tmp_path: Path) -> None:
+def test_a_resource_no_longer_linked_is_not_written(tmp_path: Path) -> None:
     with pushing(tmp_path, Endpoint()) as world:
         world.hold(person("1"), person("2"))
         world.groups = [group("a", members=["1"]), group("b", members=["1"])]

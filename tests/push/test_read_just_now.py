@@ -1,4 +1,4 @@
-"""A full resync that is carried out at once: whom it takes over costs a list and what differs, no look at each."""
+"""A full resync that is carried out at once: a takeover costs no second look, only the write of what differs."""
 
 from __future__ import annotations
 

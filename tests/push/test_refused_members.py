@@ -1,4 +1,4 @@
-"""Members whom the endpoint doesn't take: found by halving, named, and the others are in."""
+"""Members that the endpoint refuses: found by halving, and named; the others are added."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class Narrow(Choosy):
         return super().answer(request)
 
 
-def test_what_is_too_large_for_a_request_is_halved_and_no_other_is_as_large_again(tmp_path: Path) -> None:
+def test_a_chunk_too_large_for_a_request_is_halved_and_no_other_is_as_large_again(tmp_path: Path) -> None:
     scim = Narrow()
     with joining(tmp_path, scim, 24, 8, []) as world:
         world.groups.append(group("b", members=keys(8)))
@@ -188,7 +188,7 @@ def test_without_patch_they_are_found_as_well(tmp_path: Path) -> None:
         assert world.snapshot.members("a")[0] == set(keys(8)) - {"06"}
 
 
-def test_what_is_refused_for_good_is_quarantined_without_the_others(tmp_path: Path) -> None:
+def test_a_member_refused_for_good_is_quarantined_without_the_others(tmp_path: Path) -> None:
     scim = Choosy()
     with joining(tmp_path, scim, 8, 8, ["06"]) as world:
         world.push()
@@ -215,7 +215,7 @@ class Pedantic(Endpoint):
 
 
 @pytest.mark.parametrize("gone", [["1"], ["1", "2"]], ids=["one of them", "all of them"])
-def test_who_has_left_a_group_already_keeps_nobody_else_in(tmp_path: Path, gone: list[str]) -> None:
+def test_a_member_gone_from_a_group_already_keeps_nobody_else_in(tmp_path: Path, gone: list[str]) -> None:
     with pushing(tmp_path, scim := Pedantic()) as world:
         world.hold(person("1"), person("2"), person("3"))
         world.groups = [group("a", members=["1", "2", "3"])]

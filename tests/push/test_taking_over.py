@@ -21,9 +21,9 @@ from tests.push.pushing import NAME, PROFILE, Pushing, adoption, detail, plan_of
 from tests.world import WORK_MAIL, group, person, target_rules
 
 MINE = {"userName": "ada@example.com", "externalId": "1", "title": "Dr", "active": True}
-"""What the account is to be."""
+"""The account as it is to be."""
 THEIRS = {"userName": "ada@example.com", "title": "Ms", "active": True}
-"""What it was when a person looked at the plan."""
+"""The account as it was when a person looked at the plan."""
 
 
 def estimated(world: Pushing, plan: Plan) -> int:
@@ -153,7 +153,7 @@ def test_an_endpoint_that_can_not_say_leaves_it_for_the_next_run(tmp_path: Path)
     ],
     ids=["userName in another case", "something of no concern", "on without saying so", "e-mail in another case"],
 )
-def test_what_means_the_same_is_the_same(tmp_path: Path, there: dict[str, Json]) -> None:
+def test_values_that_mean_the_same_are_the_same(tmp_path: Path, there: dict[str, Json]) -> None:
     with pushing(tmp_path, Endpoint()) as world:
         mail = {WORK_MAIL: "ada@example.com"} if "emails" in there else {}
         id_ = world.scim.add_user(**there)
@@ -172,7 +172,7 @@ def linked_to_another_key(world: Pushing) -> str:
 
 
 @pytest.mark.parametrize("happens", [linked_to_the_key, linked_to_another_key])
-def test_what_was_linked_meanwhile_is_not_taken_over(tmp_path: Path, happens: Callable[[Pushing], str]) -> None:
+def test_an_account_linked_meanwhile_is_not_taken_over(tmp_path: Path, happens: Callable[[Pushing], str]) -> None:
     with pushing(tmp_path, Endpoint()) as world:
         id_ = world.scim.add_user(**THEIRS)
         reason = happens(world)
@@ -212,7 +212,7 @@ def hired_again(world: Pushing) -> Plan:
     return world.plan()
 
 
-def test_who_is_hired_again_gets_the_account_with_all_that_is_in_it(tmp_path: Path) -> None:
+def test_a_person_hired_again_gets_the_account_with_all_that_is_in_it(tmp_path: Path) -> None:
     with pushing(tmp_path, Endpoint()) as world:
         plan = hired_again(world)
         with world.state.atomic():

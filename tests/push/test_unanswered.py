@@ -1,4 +1,4 @@
-"""Creates of which nobody knows what came, at endpoints that keep no name unique: what was made once is made once."""
+"""Creates with an unknown outcome, at endpoints that keep no name unique: nothing is made twice."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def test_when_it_was_sent_is_remembered_however_long_it_was_looked_for(tmp_path:
 # -- what was made, and then something failed --------------------------------------------------------
 
 
-def test_who_was_made_and_could_not_be_read_back_is_not_made_again(tmp_path: Path) -> None:
+def test_an_account_made_and_not_read_back_is_not_made_again(tmp_path: Path) -> None:
     rules = target_rules(NAME, profile=PROFILE, verified=["example.com"])
     with pushing(tmp_path, Lenient(), rules) as world:
         world.learnt(patch=True)
@@ -211,7 +211,7 @@ def test_who_was_made_and_could_not_be_read_back_is_not_made_again(tmp_path: Pat
 
 
 @pytest.mark.parametrize("status", [400, 500])
-def test_who_was_found_and_could_not_be_brought_into_line_is_not_made_again(tmp_path: Path, status: int) -> None:
+def test_an_account_found_and_not_brought_into_line_is_not_made_again(tmp_path: Path, status: int) -> None:
     with pushing(tmp_path, Lenient(error(500, "oh"), forgets=("title",))) as world:
         world.learnt(patch=True)
         world.hold(person("1", title="Dr"))
@@ -226,7 +226,26 @@ def test_who_was_found_and_could_not_be_brought_into_line_is_not_made_again(tmp_
         assert world.scim.users["u1"]["title"] == "Dr"
 
 
-def test_who_was_made_and_answered_as_somebody_else_is_found(tmp_path: Path) -> None:
+def test_an_account_that_was_made_on_and_is_protected_meanwhile_is_not_made_again(tmp_path: Path) -> None:
+    class AlwaysOn(Lenient):
+        def _kept(self, body: dict[str, Any]) -> dict[str, Any]:
+            return super()._kept(body) | {"active": True}
+
+    rules = target_rules(NAME, profile=PROFILE, verified=["example.com"])
+    with pushing(tmp_path, AlwaysOn(error(500, "oh")), rules) as world:
+        world.learnt(patch=True)
+        world.hold(person("1", "out@elsewhere.net"))
+        plan = world.plan()
+        world.target = replace(world.target, protect=frozenset({"1"}))
+        why = "protected: the configuration names 1 in `protect`"
+        assert said(world.push(plan)) == [("create_user", "1", "failed", 0, why)]
+        assert world.look() == 0
+        assert world.snapshot.key_of(Kind.USER, "u1") == "1"
+        assert world.scim.posts() == 1
+        assert world.scim.users["u1"]["active"] is True
+
+
+def test_an_account_made_and_answered_as_another_is_found(tmp_path: Path) -> None:
     with pushing(tmp_path, Lenient()) as world:
         world.learnt(patch=True)
         world.concurrency = 1
@@ -259,7 +278,7 @@ def test_an_endpoint_with_marks_or_names_of_its_own_is_believed(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("answer", [Reply(201), Reply(202, {})])
-def test_who_was_made_without_a_word_and_cannot_be_looked_up_is_not_made_again(tmp_path: Path, answer: Reply) -> None:
+def test_an_account_made_without_an_id_and_not_looked_up_is_not_made_again(tmp_path: Path, answer: Reply) -> None:
     with pushing(tmp_path, Lenient(answer)) as world:
         world.scim.looks = always(error(400, "what?"))
         assert results(one_new(world)) == {"create_user 1": "failed"}
@@ -340,7 +359,7 @@ def test_of_two_groups_of_one_name_the_one_that_was_made_just_now_is_it(tmp_path
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
-def test_what_was_not_sent_when_a_target_asks_to_be_left_alone_is_skipped_and_nothing_is_open(
+def test_changes_not_sent_when_a_target_asks_to_be_left_alone_are_skipped_and_not_open(
     tmp_path: Path, concurrency: int
 ) -> None:
     with pushing(tmp_path, Lenient()) as world:
@@ -389,7 +408,7 @@ def test_a_target_that_only_ever_fails_to_write_is_left_alone(tmp_path: Path) ->
         assert world.snapshot.stop is None
 
 
-def test_what_fails_again_and_again_keeps_nothing_else_from_being_done(tmp_path: Path) -> None:
+def test_an_action_that_fails_again_and_again_keeps_no_other_from_being_done(tmp_path: Path) -> None:
     with pushing(tmp_path, Lenient()) as world:
         leavers = [person(f"l{number}") for number in range(3)]
         world.hold(*leavers)

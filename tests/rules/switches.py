@@ -22,7 +22,7 @@ class Rule:
 _POLICY, _ABSENCE = "tests/core/test_policy.py", "tests/compare/test_absence.py"
 _ADOPTION, _CLAIMS = "tests/compare/test_adoption.py", "tests/compare/test_addresses.py"
 _GATE, _LOST, _TAKING_OVER = "tests/push/test_gate.py", "tests/push/test_lost.py", "tests/push/test_taking_over.py"
-_RECOVERY, _PRECONDITIONS = "tests/push/test_recovery.py", "tests/push/test_preconditions.py"
+_RECORDING, _PRECONDITIONS = "tests/push/test_recording.py", "tests/push/test_preconditions.py"
 _READING, _DRIFT = "tests/observe/test_reading.py", "tests/observe/test_drift.py"
 _OF_PROFILES = "tests/observe/test_profiles.py"
 _UNANSWERED = "tests/push/test_unanswered.py"
@@ -154,7 +154,7 @@ RULES: Final = (
     Rule(
         "who keeps the account keeps the groups",
         "core/policy.py",
-        "    staying = {each.change.key: each for each in held if each.change.action in _LEAVING}",
+        "    staying = _delaying(held, Kind.USER, Effect.REMOVE_MEMBERS)",
         "    staying = {}",
         (_POLICY,),
     ),
@@ -188,10 +188,10 @@ RULES: Final = (
     ),
     Rule(
         "an approval is spent",
-        "push/push.py",
+        "push/recording.py",
         "            self._holds.spend(id_)",
         "            pass",
-        (_RECOVERY,),
+        (_RECORDING,),
     ),
     Rule(
         "who is protected is not switched off by a plan",
@@ -201,7 +201,7 @@ RULES: Final = (
         (_POLICY, _ABSENCE),
     ),
     Rule(
-        "who is protected is not switched off by the gate",
+        "a protected account is not switched off by the gate",
         "push/gate.py",
         "        if link.kind is Kind.USER and (reason := self._protected(link.key, link.id)):",
         "        if reason := '':",
@@ -259,7 +259,7 @@ RULES: Final = (
     ),
     # -- made once -------------------------------------------------------------------------------
     Rule(
-        "that nobody answers is no proof that nobody was made",
+        "an endpoint without an answer does not prove that nobody was made",
         "push/collisions.py",
         "        if unclear and not answered:",
         "        if False:",
@@ -273,36 +273,36 @@ RULES: Final = (
         (_UNANSWERED, _CLIENT),
     ),
     Rule(
-        "a list that may lack some is no proof that nobody was made",
-        "push/collisions.py",
+        "a list that may lack some does not prove that nobody was made",
+        "push/listings.py",
         "        return None if self._doubt and not found else found",
         "        return found",
         (_UNANSWERED,),
     ),
     Rule(
-        "a create of which nobody can tell stays open",
+        "a create with an unknown outcome stays open",
         "push/recovery.py",
         '{error}", intent.change.action.creates',
         '{error}", False',
         (_UNANSWERED,),
     ),
     Rule(
-        "a create of which nobody can tell is not sent again",
-        "push/push.py",
+        "a create with an unknown outcome is not sent again",
+        "push/skips.py",
         "        if change.action.creates and (change.action.kind, change.key) in self._unrecovered:",
         "        if False:",
         (_UNANSWERED,),
     ),
     Rule(
-        "what was made is not made again because something failed afterwards",
-        "push/execution.py",
+        "an account that was made is not made again after a later failure",
+        "push/sending.py",
         "        raise OutcomeUnclear(error.status, error.detail, error.scim_type) from None",
         "        raise",
         (_UNANSWERED,),
     ),
     Rule(
         "a target that stops while somebody looks leaves a create open",
-        "push/execution.py",
+        "push/sending.py",
         "            except (ScimError, TargetError) as why:\n                raise error.unseen(why) from None",
         "            except ScimError as why:\n                raise error.unseen(why) from None",
         (_UNANSWERED,),
@@ -315,9 +315,9 @@ RULES: Final = (
         (_UNANSWERED,),
     ),
     Rule(
-        "what fails again and again is left for the next run",
-        "push/push.py",
-        "        if (count := self._in_a_row[change.action]) >= _MOST_IN_A_ROW:",
+        "an action that fails again and again is left for the next run",
+        "push/skips.py",
+        "        if (count := self._streaks.failed_in_a_row(change.action)) >= _MOST_IN_A_ROW:",
         "        if (count := 0):",
         (_UNANSWERED,),
     ),
@@ -372,7 +372,7 @@ RULES: Final = (
         (_CLIENT,),
     ),
     Rule(
-        "what an endpoint answers a create with is not taken from its owner",
+        "an account that answers a create is not taken from its owner",
         "push/gate.py",
         "        if owner != key:\n            raise Taken",
         "        if False:\n            raise Taken",
@@ -423,14 +423,14 @@ RULES: Final = (
     ),
     Rule(
         "a change whose precondition no longer holds is refused",
-        "push/gate.py",
+        "push/refusal.py",
         "        if attributes.get(path) != value:",
         "        if False:",
         (_PRECONDITIONS,),
     ),
     Rule(
         "where everything is gone the target stops",
-        "push/gate.py",
+        "push/presence.py",
         "        if not self._there and len(self._lost) >= _GONE_AFTER:",
         "        if False:",
         (f"{_LOST}::test_five_that_are_gone_and_nothing_else_stop_the_target",),
@@ -440,7 +440,7 @@ RULES: Final = (
         "core/quarantine.py",
         "    return 400 <= status < 500 and status not in _PASSING",
         "    return False",
-        (_RECOVERY,),
+        (_RECORDING,),
     ),
     Rule(
         "a plan that was changed by hand is refused",
@@ -465,9 +465,9 @@ RULES: Final = (
     ),
     Rule(
         "leavers come first",
-        "push/push.py",
-        "groupby(self._in_turn(plan, failures), key=lambda change: change.phase)",
-        "[(0, plan.changes)]",
+        "push/phases.py",
+        "groupby(in_turn(changes, failures), key=lambda change: change.phase)",
+        "[(0, changes)]",
         ("tests/push/test_order.py",),
     ),
     # -- what a profile forbids --------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""With an outcome goes what follows from it, or nothing at all: approvals are spent, what is refused is set aside."""
+"""An outcome is written with its consequences, or not at all: approvals are spent, refused changes quarantined."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from tests.push.pushing import NAME, Pushing, detail, plan_of, pushing, results,
 from tests.world import group, person
 
 REFUSED = 400, 402, 405, 409, 410, 413, 422, 424
-"""What will be answered the same the next time."""
+"""Statuses that the same change will be answered with the next time."""
 PASSING = 404, 408, 412, 425, 429, 500, 502, 503
-"""What says nothing lasting about the change."""
+"""Statuses that say nothing lasting about the change."""
 
 
 def approve(world: Pushing, *changes: Change, lasting: timedelta = timedelta(hours=1)) -> None:
@@ -108,7 +108,7 @@ def test_an_approval_is_kept_for_what_was_not_tried(tmp_path: Path) -> None:
         assert withheld(world) == ["1", "2"]
 
 
-def test_what_nobody_has_approved_stays_withheld_whatever_becomes_of_it(tmp_path: Path) -> None:
+def test_a_hold_without_approval_stays_whatever_the_outcome(tmp_path: Path) -> None:
     with pushing(tmp_path, Endpoint()) as world:
         plan = leaving(world, "1")
         approve(world, *plan.changes, lasting=timedelta(0))
@@ -120,7 +120,7 @@ def test_what_nobody_has_approved_stays_withheld_whatever_becomes_of_it(tmp_path
 
 
 @pytest.mark.parametrize("status", REFUSED)
-def test_what_is_refused_for_good_is_set_aside_and_blocks_nobody(tmp_path: Path, status: int) -> None:
+def test_a_change_refused_for_good_is_quarantined_and_blocks_nobody(tmp_path: Path, status: int) -> None:
     with pushing(tmp_path, Endpoint()) as world:
         world.learnt(patch=True)
         world.hold(person("1"), person("2"))
@@ -138,7 +138,7 @@ def test_what_is_refused_for_good_is_set_aside_and_blocks_nobody(tmp_path: Path,
 
 
 @pytest.mark.parametrize("status", PASSING)
-def test_what_passes_is_not_set_aside(tmp_path: Path, status: int) -> None:
+def test_a_passing_failure_is_not_quarantined(tmp_path: Path, status: int) -> None:
     with pushing(tmp_path, Endpoint()) as world:
         world.learnt(patch=True)
         world.hold(person("1"))
@@ -147,7 +147,7 @@ def test_what_passes_is_not_set_aside(tmp_path: Path, status: int) -> None:
         assert quarantined(world) == []
 
 
-def test_what_is_refused_here_or_skipped_is_not_set_aside(tmp_path: Path) -> None:
+def test_a_change_refused_here_or_skipped_is_not_quarantined(tmp_path: Path) -> None:
     with pushing(tmp_path, Endpoint()) as world:
         world.hold(person("1", boss="2"), person("2"))
         world.groups = [group("a", members=["1"])]
@@ -238,7 +238,7 @@ def test_nothing_is_let_out_of_quarantine_without_the_outcome(tmp_path: Path) ->
         (Quarantine, "succeeded", None),
     ],
 )
-def test_there_is_no_outcome_without_what_follows_from_it(
+def test_an_outcome_is_written_with_its_consequences_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: type, method: str, reply: Reply | None
 ) -> None:
     followed = getattr(kept, method)

@@ -1,0 +1,160 @@
+"""Groups: each change of a group's attributes as requests, and as the row that the snapshot holds afterwards.
+
+Members are changed in `members.py`. Whether a change may be done was decided before; nothing is written down here: the
+row is returned with the outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Set
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+from syncd.core.digest import NO_MEMBERS
+from syncd.core.model import Flat, Kind, KnownGroup
+from syncd.core.plan import Change
+from syncd.errors import OutcomeUnclear, ScimError
+from syncd.push.attributes import merged, still_kept_as
+from syncd.push.collisions import GroupCollisions, is_marked
+from syncd.push.effects import WriteEffect
+from syncd.push.gate import Gate, Link
+from syncd.push.members import Members
+from syncd.push.outcomes import Done, remarks
+from syncd.push.preconditions import linked_group, refuse_linked
+from syncd.push.sending import Sending, There, it_was_made
+from syncd.scim.client import Found
+from syncd.store import Snapshot
+
+_PARTS: Final = ((Kind.USER, "members"), (Kind.GROUP, "groups"))
+
+
+class Groups:
+    """Changes groups at one target."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        snapshot: Snapshot,
+        sending: Sending,
+        collisions: GroupCollisions,
+        members: Members,
+        unmade: Set[str],
+        look_again: Callable[[Change], Awaitable[None]],
+    ) -> None:
+        """`unmade`: keys of the groups whose creation did not succeed in this run, as far as it got.
+
+        `look_again` raises Refusal when what is to be taken over is no longer as the plan has it.
+        """
+        self._gate = gate
+        self._snapshot = snapshot
+        self._sending = sending
+        self._collisions = collisions
+        self._members = members
+        self._unmade = unmade
+        self._look_again = look_again
+        self._found_in: dict[str, list[str]] = {}
+        """Keys of groups not linked yet, each with the adopted groups that it was found in."""
+
+    async def create(self, change: Change) -> Done:
+        """Create a group, unless an earlier run did and the state file that knew of it is gone.
+
+        A group is asked for before it is created: names of groups are not unique (RFC 7643 section 4.2), so nothing but
+        our own externalId keeps the same group from being made twice. A native group of the same name is taken over
+        only where the configuration says so.
+        """
+        refuse_linked(self._snapshot, Kind.GROUP, change.key)
+        remark = "was there already from an earlier run"
+        own = await self._collisions.group_before(change)
+        if own is None:
+            created = await self._sending.create(Kind.GROUP, change.key, change.after, partial(self._find, change))
+            if not isinstance(created, There):
+                return self._acknowledged(change, *created)
+            own = created.link, created.found
+            if not created.collided:
+                remark = "its id was looked up"
+            elif not is_marked(created.found, change):
+                remark = "is managed from now on"
+        link, found = own
+        with it_was_made():
+            effect = await self._sending.bring_into_line(link, found, change.after)
+        return self._acknowledged(change, link, replace(effect, status=effect.status or 200), remark)
+
+    async def _find(self, change: Change, error: ScimError, began: datetime) -> tuple[Link, Found] | None:
+        """Return the group that a create collided with, or may have made. Raises the error where it stays one."""
+        unclear = isinstance(error, OutcomeUnclear)
+        own = await self._collisions.own_group(change, unclear=unclear)
+        if own is None and unclear:
+            return await self._collisions.made_group(change, began)
+        if own is None and error.status == 409:
+            own = await self._collisions.native_group(change, error)
+        if own is None:
+            raise error
+        return own
+
+    def _acknowledged(self, change: Change, link: Link, effect: WriteEffect, remark: str = "") -> Done:
+        made = made_group(change, link.id, effect.kept_as)
+        return Done(effect.status, remarks(remark, effect.ignored(change)), partial(self._snapshot.put_group, made))
+
+    async def adopt(self, change: Change) -> Done:
+        """Take over the group that a full resync found, with the managed members it was found with."""
+        refuse_linked(self._snapshot, Kind.GROUP, change.key)
+        link = self._gate.adopted(change)
+        if change.takes_over:
+            await self._look_again(change)
+        before, after = change.differences
+        owned = {path: value for path, value in change.before.items() if path in change.after and value is not None}
+        effect = WriteEffect(0)
+        if after:
+            has_members = any(change.before.get(part) for _, part in _PARTS)
+            effect = await self._sending.update(link, before, after, owned, has_members=has_members)
+        made = made_group(change, link.id, effect.kept_as)
+        return Done(effect.status, effect.ignored(change), partial(self._acknowledge_adopted, change, made))
+
+    def _acknowledge_adopted(self, change: Change, made: KnownGroup) -> None:
+        """Write an adopted group down with its members; those that are linked later are added to it then."""
+        there = {part: list(change.before.get(part, [])) for _, part in _PARTS}
+        self._snapshot.put_group(made)
+        for parent in self._found_in.pop(change.key, []):
+            self._snapshot.change_members(parent, Kind.GROUP, [change.key])
+        # An account that could not be taken over after all is no managed member; a group's turn may be yet to come.
+        people, groups = (self._snapshot.ids(kind, there[part]) for kind, part in _PARTS)
+        self._snapshot.change_members(change.key, Kind.USER, list(people))
+        self._snapshot.change_members(change.key, Kind.GROUP, list(groups))
+        for key in there["groups"]:
+            if key not in groups:
+                self._found_in.setdefault(key, []).append(change.key)
+
+    async def update(self, change: Change) -> Done:
+        """Change attributes of a linked group."""
+        link, group = linked_group(self._gate, self._snapshot, self._unmade, change)
+        has_members = group.members_digest != NO_MEMBERS
+        effect = await self._sending.update(
+            link, change.before, change.after, group.attributes, has_members=has_members
+        )
+        changed = changed_group(change, group, effect.kept_as)
+        return Done(effect.status, effect.ignored(change), partial(self._snapshot.put_group, changed))
+
+    async def delete(self, change: Change) -> Done:
+        """Delete a linked group, emptied before where the endpoint demands it."""
+        link, group = linked_group(self._gate, self._snapshot, self._unmade, change)
+        await self._members.before_deletion(link, group)
+        effect = await self._sending.delete(link)
+        return Done(effect.status, acknowledge=partial(self._snapshot.forget_group, change.key))
+
+
+def made_group(change: Change, id_: str, kept_as: Flat | None = None) -> KnownGroup:
+    """Return the snapshot's row of a group that was created or taken over, without members."""
+    attributes = merged({}, change.after)
+    return KnownGroup(change.key, id_, change.name, attributes, NO_MEMBERS, kept_as=kept_as or {})
+
+
+def changed_group(change: Change, group: KnownGroup, kept_as: Flat) -> KnownGroup:
+    """Return the snapshot's row of a group once a change of its attributes is done."""
+    return replace(
+        group,
+        name=change.name,
+        attributes=merged(group.attributes, change.after),
+        kept_as=still_kept_as(group.kept_as, change.after, kept_as),
+    )

@@ -1,0 +1,66 @@
+"""Learning: what a push finds out about its endpoint is written down for the next run, and for estimates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from syncd.compare.estimate import asks_first
+from syncd.core.model import Json
+from syncd.errors import ScimError, TargetError
+from syncd.push.presence import Lost
+from syncd.scim.client import Client
+from syncd.scim.discovery import announced
+from syncd.store import Snapshot, StateFile
+
+
+class Learning:
+    """Writes down what one run learns of one target."""
+
+    def __init__(self, state: StateFile, snapshot: Snapshot, client: Client) -> None:
+        self._state = state
+        self._snapshot = snapshot
+        self._client = client
+        self._known_by_put = len(client.by_put)
+
+    async def ask_first(self) -> TargetError | None:
+        """Ask once what the endpoint announces, where the profile leaves something open.
+
+        Returns why the target as a whole can't be asked; None where it can.
+        """
+        if not asks_first(self._client.profile, self._snapshot.discovery):
+            return None
+        try:
+            config = await self._client.service_provider_config()
+        except ScimError:
+            config = None  # many have no such endpoint: try PATCH, and learn from the answer
+        except TargetError as error:
+            return error
+        facts = announced(config).facts({})
+        self._client.learn(patch=facts["patch"], etags=facts["etag"])
+        self._discover(**facts)
+        return None
+
+    def note_puts(self) -> None:
+        """Write down which resources turned out to take no PATCH."""
+        if len(self._client.by_put) > self._known_by_put:
+            self._known_by_put = len(self._client.by_put)
+            self._discover(by_put=sorted(self._client.by_put))
+
+    def note_echoes(self, echoed: bool | None) -> None:
+        """Write down whether the endpoint answers updates with the resource; None: there was no update."""
+        if echoed is not None:
+            self._discover(echoes=echoed)
+
+    def note_lost(self, lost: Iterable[Lost]) -> None:
+        """Write down what is no longer at the target: the next run makes it anew."""
+        if each_lost := list(lost):
+            with self._state.atomic():
+                for each in each_lost:
+                    self._snapshot.lose(each.kind, each.key)
+                self._snapshot.bump()
+
+    def _discover(self, **facts: Json) -> None:
+        discovery = self._snapshot.discovery
+        if any(discovery.get(name) != fact for name, fact in facts.items()):
+            with self._state.atomic():
+                self._snapshot.discover({**discovery, **facts})

@@ -1,0 +1,80 @@
+"""Recording: the intent of each change is on disk before its first request, and its outcome when it is known.
+
+Killed in between, syncd knows what to look at in the next run (`recovery.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+
+from syncd.core.plan import Change, Outcome, Result
+from syncd.core.quarantine import is_permanent
+from syncd.push.outcomes import Done
+from syncd.store import Commits, Journal, Snapshot, StateFile
+
+
+class Recording:
+    """Writes down the intents and outcomes of one run, each outcome with the snapshot's new row."""
+
+    def __init__(
+        self,
+        state: StateFile,
+        snapshot: Snapshot,
+        journal: Journal,
+        commits: Commits,
+        run: int,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._snapshot = snapshot
+        self._journal = journal
+        self._commits = commits
+        self._run = run
+        self._clock = clock
+        self._follow_up = _FollowUp(state, snapshot.name, clock)
+
+    async def intend(self, change: Change) -> int:
+        """Write down that a change is about to be sent; it is on disk then. Returns the intent's id."""
+        return await self._commits.write(partial(self._journal.intend, self._run, change, self._clock()))
+
+    def skipped(self, outcome: Outcome) -> None:
+        """Write down, soon, that a change was not tried."""
+        self._commits.write_soon(partial(self._journal.record, self._run, outcome, self._clock()))
+
+    def ended(self, intent: int, outcome: Outcome, done: Done | None) -> None:
+        """Write down, soon, what came of an intent; `done`: what the snapshot takes over with it."""
+        self._commits.write_soon(partial(self._end, intent, outcome, done))
+
+    async def finish(self) -> None:
+        """Wait until everything is on disk. Raises StateError."""
+        await self._commits.finish()
+
+    def _end(self, intent: int, outcome: Outcome, done: Done | None) -> None:
+        if done is not None and done.acknowledge is not None:
+            done.acknowledge()
+            self._snapshot.bump()
+        self._journal.record(self._run, outcome, self._clock(), intent)
+        self._follow_up.write(outcome)
+
+
+class _FollowUp:
+    """The consequences of an outcome for later runs: a refusal for good is quarantined, an approval is spent."""
+
+    def __init__(self, state: StateFile, target: str, clock: Callable[[], datetime]) -> None:
+        self._holds = state.holds(target)
+        self._quarantine = state.quarantine(target)
+        self._clock = clock
+        self._approved = self._holds.approved(clock())
+        self._quarantined = {each.id for each in self._quarantine.all()}
+
+    def write(self, outcome: Outcome) -> None:
+        """Write them down; an approval is spent on a change that was tried."""
+        change, id_ = outcome.change, outcome.change.id
+        permanent = outcome.result is Result.FAILED and is_permanent(outcome.status) and not outcome.open
+        if permanent:
+            self._quarantine.failed(change, outcome.status, outcome.detail, self._clock())
+        elif outcome.result is Result.APPLIED and id_ in self._quarantined:
+            self._quarantine.succeeded(id_)
+        if id_ in self._approved and (permanent or outcome.result in (Result.APPLIED, Result.REFUSED)):
+            self._holds.spend(id_)

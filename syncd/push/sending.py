@@ -1,0 +1,221 @@
+"""Sending: a write goes through the gate, and an unclear answer is followed by a look before anything is sent again.
+
+#  answer to a write                         -> what follows
+#  success                                      its effect (`effects.py`)
+#  refused (ScimError)                          the change has failed
+#  unclear (OutcomeUnclear), then looked at:
+#      everything is as wanted                  applied
+#      something is left                        what is left is sent again, up to the transport's number of attempts
+#      the look fails                           unclear: the change stays open, and the next run looks
+#  the target as a whole fails (TargetError)    certainly not done; nothing more is sent
+
+A create is looked up, because a second one would make the same person or group twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+from typing import Final, TypeVar
+
+from syncd.core.diff import differing
+from syncd.core.model import Flat, Kind, State
+from syncd.errors import OutcomeUnclear, ScimError, TargetError
+from syncd.push.attributes import shown
+from syncd.push.effects import Answer, Effects, WriteEffect
+from syncd.push.gate import Gate, Link
+from syncd.push.refusal import Refusal
+from syncd.scim.client import Found, Written
+from syncd.scim.profiles import Profile
+
+_LOOKS: Final = 2
+"""Looks for what a create may have made: some endpoints show the state of a moment ago."""
+
+Find = Callable[[ScimError, datetime], Awaitable[tuple[Link, Found] | None]]
+"""Finds what a create collided with, or may have made since a moment. Raises the error where it stays an error; None:
+there is nothing, so the create may be sent again."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class There:
+    """A resource that is linked now, and still to be brought into line: it was there, or its create told no id."""
+
+    link: Link
+    found: Found
+    collided: bool
+    """Whether the create was refused because of it (409)."""
+
+
+class Sending:
+    """Writes to one target, each with its effect."""
+
+    def __init__(self, gate: Gate, effects: Effects, profile: Profile, clock: Callable[[], datetime]) -> None:
+        self._gate = gate
+        self._effects = effects
+        self._profile = profile
+        self._clock = clock
+        self.echoed: bool | None = None
+        """Whether the endpoint answered each update with the resource; None: there was no update."""
+
+    # -- creates -----------------------------------------------------------------------------------
+
+    async def create(self, kind: Kind, key: str, attributes: Flat, find: Find) -> tuple[Link, WriteEffect] | There:
+        """Create a resource once; or return the one that `find` found. Raises ScimError, TargetError."""
+        began = self._clock()
+        for attempt in count(1):
+            try:
+                link, written = await self._gate.create(kind, key, attributes)
+            except ScimError as error:
+                found = await self._found(find, error, began, attempt)
+                if found is not None:
+                    return There(*found, collided=error.status == 409)
+                if attempt >= self._gate.attempts:
+                    raise
+            else:
+                with it_was_made():
+                    return link, await self._effects.of(link, attributes, written)
+        raise AssertionError
+
+    async def _found(self, find: Find, error: ScimError, began: datetime, attempt: int) -> tuple[Link, Found] | None:
+        """Return what a create was refused for, or has made; None: there is nothing. Raises the error where it stays.
+
+        Raises OutcomeUnclear where something may have been made.
+        """
+        if isinstance(error, OutcomeUnclear):
+            return await self._look_for(find, error, began, attempt)
+        if error.status == 409:
+            return await find(error, began)
+        if 200 <= error.status < 300:  # it was made, and the endpoint doesn't tell the id
+            with it_was_made():
+                return await find(error, began)
+        raise error
+
+    async def _look_for(
+        self, find: Find, error: OutcomeUnclear, began: datetime, attempt: int
+    ) -> tuple[Link, Found] | None:
+        """Look for what a create may have made; None: it made nothing. Raises OutcomeUnclear where the look fails."""
+        if error.stop is not None:
+            raise error
+        for _ in range(_LOOKS):
+            await self._gate.back_off(attempt)
+            try:
+                found = await find(error, began)
+            except (ScimError, TargetError) as why:
+                raise error.unseen(why) from None
+            if found is not None:
+                return found
+        return None
+
+    # -- writes to what is linked --------------------------------------------------------------------
+
+    async def update(
+        self, link: Link, before: Flat, after: Flat, owned: Flat, *, has_members: bool = False
+    ) -> WriteEffect:
+        """Change the attributes of `after`; `owned`: all that syncd writes there. Raises what the gate raises.
+
+        `has_members`: of a group, that it is known to have some.
+        """
+
+        async def write(step: tuple[Flat, Flat, Flat]) -> Written:
+            return await self._gate.update(link, *step, has_members=has_members)
+
+        async def look(step: tuple[Flat, Flat, Flat]) -> tuple[Flat, Flat, Flat] | None:
+            there = await self._there(link, {**step[2], **after})
+            left_before, left = differing(there, step[1])
+            return (left_before, left, there) if left else None
+
+        answer = await self._until_clear((before, after, owned), write, look)
+        if isinstance(answer, Written) and answer.status:
+            self.echoed = answer.body is not None and self.echoed is not False
+        return await self._effects.of(link, after, answer)
+
+    async def bring_into_line(
+        self, link: Link, found: Found, attributes: Flat, state: State | None = None
+    ) -> WriteEffect:
+        """Change what differs of a resource that was there already; `active` of an invited account is the endpoint's,
+        where the endpoint keeps invitations itself. Raises what the gate raises.
+        """
+        if state is State.PENDING and self._profile.pending_by_endpoint:
+            attributes = {path: value for path, value in attributes.items() if path != "active"}
+        there = shown(link.kind, found.body, attributes, self._profile.group_suffix)
+        before, after = differing(there, attributes)
+        return await self.update(link, before, after, there)
+
+    async def delete(self, link: Link) -> WriteEffect:
+        """Delete a resource. A deletion is idempotent: the transport sends it again. Raises what the gate raises."""
+        return await self._effects.of(link, {}, await self._gate.delete(link))
+
+    async def change_members(self, link: Link, ids: Sequence[str], *, adding: bool, has_members: bool) -> WriteEffect:
+        """Add or remove members, as many as one request may hold. Raises what the gate raises.
+
+        Where the endpoint shows no members, all are sent again after an unclear answer: adding one twice changes
+        nothing (RFC 7644 section 3.5.2.1), and neither does removing one twice.
+        """
+
+        async def write(ids: Sequence[str]) -> Written:
+            if adding:
+                return await self._gate.add_members(link, ids, has_members=has_members)
+            return await self._gate.remove_members(link, ids)
+
+        async def look(ids: Sequence[str]) -> Sequence[str] | None:
+            there = await self._gate.members_of(link.id)
+            if there is None:
+                return ids
+            return [id_ for id_ in ids if (id_ in there) is not adding] or None
+
+        return await self._effects.of(link, {}, await self._until_clear(ids, write, look))
+
+    async def _until_clear(
+        self, wanted: T, write: Callable[[T], Awaitable[Written]], look: Callable[[T], Awaitable[T | None]]
+    ) -> Answer:
+        """Write what is wanted; after an unclear answer, look, and write what is left of it.
+
+        `look` returns what is left, None where everything is as wanted: the unclear answer is returned then. Raises
+        OutcomeUnclear where the look fails, or too many answers are unclear.
+        """
+        for attempt in count(1):
+            try:
+                return await write(wanted)
+            except OutcomeUnclear as unclear:
+                if attempt >= self._gate.attempts or unclear.stop is not None:
+                    raise
+                await self._gate.back_off(attempt)
+                try:
+                    left = await look(wanted)
+                except (ScimError, TargetError) as why:
+                    raise unclear.unseen(why) from None
+                if left is None:
+                    return unclear
+                wanted = left
+        raise AssertionError
+
+    async def _there(self, link: Link, paths: Iterable[str]) -> Flat:
+        """Return what a linked resource has at these paths. Raises Lost, ScimError."""
+        try:
+            found = await self._gate.read(link.kind, link.id)
+        except ScimError as error:
+            raise await self._gate.lost_or(link, error) from None
+        return shown(link.kind, found.body, paths, self._profile.group_suffix)
+
+
+@contextmanager
+def it_was_made() -> Iterator[None]:
+    """Raise OutcomeUnclear for whatever fails within: something was made, and must not be made again.
+
+    The next run looks.
+    """
+    try:
+        yield
+    except TargetError as stop:
+        raise OutcomeUnclear(stop.status, stop.problem, stop=stop) from None
+    except Refusal as refusal:
+        raise OutcomeUnclear(0, refusal.reason) from None
+    except OutcomeUnclear:
+        raise
+    except ScimError as error:
+        raise OutcomeUnclear(error.status, error.detail, error.scim_type) from None

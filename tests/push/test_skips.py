@@ -1,0 +1,116 @@
+"""Skips: a change is not tried because of what came before it in the run, and its outcome says why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from syncd.core.model import Kind
+from syncd.core.plan import UNRECOVERED, Action, Change, Outcome, Result
+from syncd.errors import TargetFailing, TargetRefused
+from syncd.push.skips import Skips
+
+MOST = 20
+
+
+def change(action: Action, key: str = "1") -> Change:
+    return Change(action, key, key, {}, {}, "")
+
+
+def skips(*outcomes: Outcome) -> Skips:
+    """Return what follows from these outcomes."""
+    made = Skips("target")
+    for outcome in outcomes:
+        made.note(outcome)
+    return made
+
+
+def failures(action: Action, number: int = MOST, *, status: int = 503) -> Iterable[Outcome]:
+    """Yield so many outcomes of different people or groups."""
+    return (Outcome(change(action, f"f{n}"), Result.FAILED, status, "oh") for n in range(number))
+
+
+def said(made: Skips, of: Change) -> str | None:
+    """Return why a change is skipped; None: it is tried."""
+    outcome = made.of(of)
+    assert outcome is None or outcome.result is Result.SKIPPED
+    return outcome.detail if outcome else None
+
+
+@pytest.mark.parametrize("result", [Result.FAILED, Result.SKIPPED, Result.REFUSED])
+def test_a_persons_later_changes_wait_for_the_earlier_one(result: Result) -> None:
+    made = skips(Outcome(change(Action.CREATE_USER), result, 400, "no"))
+    why = "an earlier change of the same person did not succeed"
+    assert said(made, change(Action.UPDATE_USER)) == why
+    assert said(made, change(Action.UPDATE_USER, "2")) is None
+    assert said(made, change(Action.UPDATE_GROUP)) is None, "a group may have a person's key"
+
+
+def test_a_change_that_succeeded_keeps_nothing_waiting() -> None:
+    made = skips(Outcome(change(Action.CREATE_USER), Result.APPLIED, 201))
+    assert said(made, change(Action.UPDATE_USER)) is None
+    assert made.unmade_groups == set()
+
+
+@pytest.mark.parametrize(
+    ("action", "unmade"),
+    [
+        (Action.CREATE_GROUP, {"1"}),
+        (Action.ADOPT_GROUP, {"1"}),
+        (Action.UPDATE_GROUP, set()),
+        (Action.CREATE_USER, set()),
+    ],
+)
+def test_a_group_that_is_not_made_is_known_as_such(action: Action, unmade: set[str]) -> None:
+    assert skips(Outcome(change(action), Result.FAILED, 400, "no")).unmade_groups == unmade
+
+
+def test_creates_that_an_earlier_run_left_open_are_skipped_by_kind_and_key() -> None:
+    made = skips()
+    made.leave_open({(Kind.USER, "1")})
+    assert said(made, change(Action.CREATE_USER)) == UNRECOVERED
+    assert said(made, change(Action.CREATE_GROUP)) is None
+    assert said(made, change(Action.ADOPT_USER)) is None
+    assert said(made, change(Action.CREATE_USER, "2")) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "stops"), [(19, 503, False), (20, 503, True), (20, 0, True), (20, 400, False)]
+)
+def test_a_target_that_never_takes_a_write_stops(number: int, status: int, stops: bool) -> None:
+    made = skips(*failures(Action.CREATE_USER, number, status=status))
+    assert isinstance(made.stopped, TargetFailing) is stops
+    assert (said(made, change(Action.DELETE_GROUP)) is not None) is stops
+
+
+def test_where_something_succeeded_only_the_action_that_fails_is_left_out() -> None:
+    made = skips(Outcome(change(Action.UPDATE_GROUP), Result.APPLIED, 200), *failures(Action.CREATE_USER))
+    assert made.stopped is None
+    assert said(made, change(Action.CREATE_USER)) == "20 like it failed in a row; the last: 503 oh"
+    assert said(made, change(Action.UPDATE_USER)) is None
+
+
+def test_one_that_succeeds_ends_the_streak_and_one_without_a_request_does_not() -> None:
+    begun = [Outcome(change(Action.UPDATE_GROUP), Result.APPLIED, 200), *failures(Action.UPDATE_USER)]
+    asked, unasked = (Outcome(change(Action.UPDATE_USER, "x"), Result.APPLIED, status) for status in (200, 0))
+    assert said(skips(*begun, asked), change(Action.UPDATE_USER)) is None
+    assert said(skips(*begun, unasked), change(Action.UPDATE_USER)) is not None
+
+
+def test_the_first_reason_to_stop_is_the_one_that_is_told() -> None:
+    made = skips()
+    first = TargetRefused("target", "refuses the token")
+    for why in (None, first, TargetFailing("target", "fails")):
+        made.stop(why)
+    assert made.stopped is first
+    assert said(made, change(Action.CREATE_USER)) == "the target stopped: refuses the token"
+
+
+def test_once_told_to_stop_nothing_is_begun_and_failures_are_no_reason_of_the_target() -> None:
+    made = skips()
+    made.drain()
+    for outcome in failures(Action.CREATE_USER):
+        made.note(outcome)
+    assert made.stopped is None
+    assert said(made, change(Action.UPDATE_USER)) == "syncd was told to stop"
