@@ -33,11 +33,12 @@ class Reports:
         self._held[target] = held
         if not self._most or not (run.outcomes or held - before):
             return None
+        content = page(run).encode()
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._folder / f"{target}-{run.number:06}.html"
         draft = path.with_suffix(".draft")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-            file.write(page(run).encode())
+            file.write(content)
         draft.replace(path)
         for old in self._of(target)[: -self._most]:
             old.unlink(missing_ok=True)
