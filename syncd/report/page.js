@@ -319,7 +319,9 @@
   /** Find anew, and keep in the page's address how it was narrowed down: a link to it shows the same. */
   function narrow() {
     clearTimeout(noted);
+    const before = location.hash;
     noted = setTimeout(() => {
+      if (location.hash !== before) return; // a link was followed meanwhile
       const told = new URLSearchParams();
       if (shown.words.length) told.set("search", field.value.trim());
       if (shown.sections.size) told.set("class", [...shown.sections].sort((a, b) => a - b).map((index) => sections[index].code).join(" "));

@@ -195,6 +195,24 @@ def test_a_link_opens_its_change_wherever_it_is(open_report: Opened) -> None:
     expect(page.locator(".pager")).to_contain_text("Page 4 of 4")
 
 
+def test_a_link_that_is_followed_right_after_typing_stays_in_the_address(open_report: Opened) -> None:
+    page = open_report(MANY)
+    page.clock.install()
+    wanted = review(MANY).items[150]
+    page.evaluate(
+        """id => {
+          const field = document.querySelector("input[type=search]");
+          field.value = "nobody at all";
+          field.dispatchEvent(new Event("input"));
+          location.hash = `change-${id}`;
+        }""",
+        wanted.id,
+    )
+    expect(page.locator(f"#change-{wanted.id}")).to_have_attribute("open", "")
+    page.clock.fast_forward(1000)  # the address follows what is typed after a while
+    assert page.evaluate("location.hash") == f"#change-{wanted.id}"
+
+
 def test_the_beginning_of_an_id_is_enough_and_a_filter_is_no_hindrance(open_report: Opened) -> None:
     page = open_report(MANY)
     wanted = review(MANY).items[150]
