@@ -1,8 +1,9 @@
-"""What a process loads stays to its end: the garbage collector is spared it, a fifth of the time of a short command."""
+"""What a process loads: only what it uses, and out of the garbage collector's sight. A quarter of a short command."""
 
 from __future__ import annotations
 
 import gc
+import sys
 from typing import Final
 
 _OBJECTS: Final = 100_000
@@ -10,9 +11,18 @@ _OBJECTS: Final = 100_000
 _USUAL: Final = gc.get_threshold()
 
 
+_UNUSED: Final = ("rich.traceback",)
+"""Modules that a library loads where it finds them. structlog does so for coloured tracebacks; syncd's are plain."""
+
+
 def begin() -> None:
-    """Let garbage wait while modules are loaded; it is collected all the same where `end` is never called."""
+    """Let garbage wait while modules are loaded; it is collected all the same where `end` is never called.
+
+    From here on, no library finds the modules that nothing here uses.
+    """
     gc.set_threshold(_OBJECTS)
+    for name in _UNUSED:
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]
 
 
 def end() -> None:
