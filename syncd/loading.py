@@ -10,9 +10,8 @@ _OBJECTS: Final = 100_000
 """New objects after which it looks for garbage meanwhile: a few times, not hundreds of times."""
 _USUAL: Final = gc.get_threshold()
 
-
-_UNUSED: Final = ("rich.traceback",)
-"""Modules that a library loads where it finds them. structlog does so for coloured tracebacks; syncd's are plain."""
+_UNUSED: Final = ("httpx._main", "rich.traceback")
+"""Modules that libraries load where they find them: httpx for its own command, structlog for coloured tracebacks."""
 
 
 def begin() -> None:
