@@ -1,4 +1,4 @@
-"""What is loaded is spared the garbage collector, and nothing else is."""
+"""What is loaded is spared the garbage collector, and nothing else is. What is not used is not loaded."""
 
 from __future__ import annotations
 
@@ -65,3 +65,14 @@ syncd.cli.main()
 """
     (tmp_path / "syncd.toml").touch()
     assert printed(code).split() == ["False", "True", "True"]
+
+
+def test_a_command_loads_no_library_that_it_does_not_use() -> None:
+    code = """
+import sys
+from syncd import loading
+loading.begin()
+import httpx, structlog, syncd.cycle.jobs
+print([name for name in sys.modules if name.startswith(("pygments", "rich.progress"))])
+"""
+    assert printed(code) == "[]\n"

@@ -22,13 +22,14 @@ SEED = 20261123
 Bear = Callable[[dict[str, Any]], str]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def lucidlink() -> Iterator[Sandbox]:
+    """An endpoint for each test: what all of them left at one would be read whole again and again."""
     with Sandbox("lucidlink", verified_domains=["example.com"]) as sandbox:
         yield sandbox
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def lucid_content() -> Iterator[Sandbox]:
     """Groups carry no mark of ours here, and their names are unique: one that nobody remembers is somebody else's."""
     with Sandbox("lucid-content") as sandbox:

@@ -63,14 +63,22 @@ def _digest() -> str:
 
 
 def python_with_an_old_pip(folder: Path) -> Path:
-    """Write a Python whose virtual environments begin with a pip of before 23.3."""
+    """Write a Python whose virtual environments begin with a pip of before 23.3, and with all else that is its own.
+
+    What such an environment has is installed once and copied into each.
+    """
     [pip] = (locked_wheels() / "old-pip").glob("*.whl")
+    run([PYTHON, "-m", "venv", folder / "pattern"], os.environ)
+    install = ["-m", "pip", "install", "--quiet", "--isolated", "--no-index", "--no-deps", "--force-reinstall"]
+    run([folder / "pattern/bin/python", *install, pip], os.environ)
+    packages = f"lib/python{_VERSION}/site-packages"
     python = folder / "python-with-an-old-pip"
     python.write_text(
         f"""#!/bin/bash
-"{PYTHON}" "$@" || exit
 case "$*" in *--without-pip*) ;; "-m venv "*)
-  "${{@: -1}}/bin/python" -m pip install --quiet --isolated --no-index --no-deps --force-reinstall "{pip}" ;; esac
+  "{PYTHON}" "$@" --without-pip || exit
+  exec cp -r "{folder}/pattern/{packages}/." "${{@: -1}}/{packages}" ;; esac
+exec "{PYTHON}" "$@"
 """
     )
     python.chmod(0o755)

@@ -92,6 +92,29 @@ def test_everybody_may_read_it_and_the_service_need_not_compile_it(folder: Path)
     assert {path.stem for path in package.rglob("*.py")} == {path.name.split(".")[0] for path in package.rglob("*.pyc")}
 
 
+def test_what_a_process_of_syncd_loads_is_compiled(folder: Path) -> None:
+    """All of syncd, and of every library what syncd loads of it: the service could not write it down."""
+    release = inside(folder, "/opt/syncd/bin").parent
+    code = """
+import importlib, pkgutil, sys
+import syncd
+from syncd import loading
+loading.begin()
+for module in pkgutil.walk_packages(syncd.__path__, "syncd."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+for module in list(sys.modules.values()):
+    print(getattr(module, "__file__", None), getattr(module, "__cached__", None), sep="\\t")
+"""
+    environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [str(release / "bin/python"), "-W", "ignore", "-c", code]
+    done = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=True)
+    loaded = [line.split("\t") for line in done.stdout.splitlines()]
+    packages = [(file, compiled) for file, compiled in loaded if f"{release}/lib" in file and file.endswith(".py")]
+    assert len(packages) > 500
+    assert [file for file, compiled in packages if not Path(compiled).is_file()] == []
+
+
 def test_an_upgrade_keeps_what_is_the_administrators_and_the_release_before(folder: Path) -> None:
     (folder / CONFIGURATION).write_text("# mine\n")
     (folder / "etc/syncd/credentials/lucid-token").write_text("s3cret\n")

@@ -75,7 +75,15 @@ def test_the_wheel_has_what_it_needs_and_nothing_else(wheel: Path) -> None:
 
 def test_pip_installs_it_with_the_newest_of_everything_and_the_demo_runs(wheel: Path, tmp_path: Path) -> None:
     run([PYTHON, "-m", "venv", tmp_path / "venv"], os.environ)
-    pip = [tmp_path / "venv/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [
+        tmp_path / "venv/bin/python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-compile",
+        "--disable-pip-version-check",
+    ]
     run([*pip, f"{wheel}[sandbox]"], os.environ)
     assert why_not(tmp_path / "venv", dict(os.environ)) == ""
 

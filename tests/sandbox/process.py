@@ -2,18 +2,76 @@
 
 from __future__ import annotations
 
+import atexit
+import json
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
 
 Json = dict[str, Any]
+
+
+class Process:
+    """A process of `syncd.sandbox`, forked from one that has loaded it: to load it takes most of what a start takes.
+
+    tests/sandbox/test_start.py starts the command itself.
+    """
+
+    def __init__(self, options: Sequence[str]) -> None:
+        reading, writing = os.pipe()
+        self.stdout = open(reading, encoding="utf-8")  # noqa: PTH123, SIM115 - a pipe, closed by `wait`
+        try:
+            self._descriptor = _forked(options, writing)
+        finally:
+            os.close(writing)
+
+    def send_signal(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._descriptor, number)
+
+    def runs(self) -> bool:
+        return not select.select([self._descriptor], [], [], 0)[0]
+
+    def wait(self, seconds: float) -> None:
+        """Wait for its end. Raises TimeoutError."""
+        if not select.select([self._descriptor], [], [], seconds)[0]:
+            raise TimeoutError(f"the sandbox did not end within {seconds} s")
+        os.close(self._descriptor)
+        self.stdout.close()
+
+
+def _forked(options: Sequence[str], stdout: int) -> int:
+    orders = _nursery()
+    socket.send_fds(orders, [json.dumps({"options": options}).encode()], [stdout, 2])
+    _, (process,), _, _ = socket.recv_fds(orders, 1, 1)
+    return process
+
+
+@cache
+def _nursery() -> socket.socket:
+    """Start the process that sandboxes are forked from; it ends with this one."""
+    ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+    command = [sys.executable, "-W", "error", "-m", "tests.sandbox.nursery"]
+    process = subprocess.Popen(command, stdin=theirs.fileno(), cwd=Path(__file__).parents[2])
+    theirs.close()
+
+    def end() -> None:
+        ours.close()
+        process.wait(60)
+
+    atexit.register(end)
+    return ours
 
 
 class Sandbox:
@@ -46,25 +104,16 @@ class Sandbox:
             *(("--faults", str(faults)) if faults else ()),
             *(part for name, answer in (settings or {}).items() for part in ("--set", f"{name}={answer}")),
         ]
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Process | None = None
         self._client: httpx.Client | None = None
 
     # Life
 
     def start(self) -> Self:
         """Start the process and wait for the line that says it listens."""
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                *("-W", "error"),
-                *("-m", "syncd.sandbox", "--profile", self.profile, "--port", str(self.port)),
-                *("--state", str(self.state), *self._options),
-            ],
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=Path(__file__).parents[2],
+        self._process = Process(
+            ["--profile", self.profile, "--port", str(self.port), "--state", str(self.state), *self._options]
         )
-        assert self._process.stdout is not None
         self.greeting = self._process.stdout.readline()
         if not self.greeting.startswith("sandbox: "):
             self._reap()
@@ -75,7 +124,7 @@ class Sandbox:
 
     def stop(self) -> None:
         """End the process as a person would, with SIGTERM."""
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and self._process.runs():
             self._process.send_signal(signal.SIGTERM)
         self._reap()
         if self._folder is not None:
@@ -84,12 +133,12 @@ class Sandbox:
     def kill(self) -> None:
         """End the process with SIGKILL: no chance to finish or to tidy up."""
         assert self._process is not None
-        os.kill(self._process.pid, signal.SIGKILL)
+        self._process.send_signal(signal.SIGKILL)
         self._reap()
 
     def restart(self) -> Self:
         """Start again on the same port and state file, stopping the process if it runs."""
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and self._process.runs():
             self._process.send_signal(signal.SIGTERM)
         self._reap()
         return self.start()
@@ -99,9 +148,7 @@ class Sandbox:
             self._client.close()
             self._client = None
         if self._process is not None:
-            self._process.wait(timeout=60)
-            if self._process.stdout is not None:
-                self._process.stdout.close()
+            self._process.wait(60)
             self._process = None
 
     def __enter__(self) -> Self:
