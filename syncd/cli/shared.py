@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from syncd.cycle.planning import Progress
+    from syncd.cycle.progress import Progress
     from syncd.log import Form
     from syncd.settings.build import Setup
     from syncd.store import StateFile
@@ -125,7 +125,7 @@ def answer(values: Sequence[Any]) -> None:
 def following() -> Progress:
     """Return who follows a cycle: a bar on a terminal, else nobody."""
     from syncd.cli.progress import TerminalProgress
-    from syncd.cycle.planning import Progress
+    from syncd.cycle.progress import Progress
 
     return TerminalProgress() if sys.stderr.isatty() else Progress()
 

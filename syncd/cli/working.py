@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from syncd.core.model import Json
     from syncd.core.plan import Plan, Run
-    from syncd.cycle.planning import Planned
+    from syncd.cycle.planned import Planned
     from syncd.store import StateFile
 
 _full = click.option("--full", is_flag=True, help="Read the target too: what was changed there is shown as drift.")
@@ -381,8 +381,8 @@ def relink(config: Path, target: str | None, output: Path | None, as_json: bool,
 
     Reads the target and writes nothing to it. Exit codes as `plan`.
     """
-    from syncd.cycle.jobs import Job, perform, planned_json
-    from syncd.cycle.planning import Planned
+    from syncd.cycle.jobs import Job, perform
+    from syncd.cycle.planned import Planned
 
     setup = opened(config, log_level)
     job = Job(kind="relink", target=target)
@@ -391,7 +391,7 @@ def relink(config: Path, target: str | None, output: Path | None, as_json: bool,
             shown = daemon.follow(job.model_dump(), progress)
     else:
         with state_of(setup) as state, state.lease("relink"), following() as progress:
-            shown = [planned_json(each) for each in perform(job, setup, state, progress) if isinstance(each, Planned)]
+            shown = [each.to_json() for each in perform(job, setup, state, progress) if isinstance(each, Planned)]
     code = _show_plans([Shown.of_json(each) for each in shown], output, "json" if as_json else "text")
     if code in (CHANGES, HELD):
         is_plan = output is not None and output.suffix.lower() == ".json"
