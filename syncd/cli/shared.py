@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -104,6 +105,13 @@ def state_of(setup: Setup) -> StateFile:
     from syncd.store import StateFile
 
     return StateFile(setup.state)
+
+
+def readable_state_of(setup: Setup) -> AbstractContextManager[StateFile]:
+    """Open the state file for a command that only looks; where it may not be written to, a copy. Raises StateError."""
+    from syncd.store import readable
+
+    return readable(setup.state)
 
 
 def show_lines(lines: Sequence[Text | Table]) -> None:

@@ -24,6 +24,7 @@ from syncd.cli.shared import (
     log_level_option,
     opened,
     pause_sentence,
+    readable_state_of,
     show_lines,
     state_of,
     stop_sentence,
@@ -108,7 +109,9 @@ def plan(
     as_json: bool,
     log_level: str,
 ) -> int:
-    """The dry run: what would be done, and what would be held; nothing is written anywhere.
+    """The dry run: what would be done, and what would be held. Changes neither source nor target nor state file.
+
+    A state file that may only be read is copied to the folder for temporary files ($TMPDIR).
 
     Exit code 0: nothing to do, 2: changes, 3: some are held, 1: a target could not be read (with --full).
     """
@@ -116,7 +119,7 @@ def plan(
 
     form = form_of(form, as_json)
     setup = opened(config, log_level)
-    with state_of(setup) as state, following() as progress:
+    with readable_state_of(setup) as state, following() as progress:
         targets = setup.chosen(target)
         planned = make_plans(setup, state, targets, progress, who, full=full)
         shown = [_shown(each, state, setup.settings.schedule.zone) for each in planned]
@@ -359,7 +362,7 @@ def _made_now(config: Path, log_level: str, old: Mapping[str, Plan]) -> dict[str
             f"{', '.join(people)}: a plan for one person can't be made again from the file",
             hint="make it with `syncd plan --user WHO -o OTHER.json`, and compare the two",
         )
-    with state_of(setup) as state, following() as progress:
+    with readable_state_of(setup) as state, following() as progress:
         planned = make_plans(setup, state, targets, progress, full=full)
     for each in planned:
         if each.failure is not None:
