@@ -195,6 +195,7 @@ def _shown(planned: Planned, state: StateFile, zone: tzinfo) -> Shown:
     """Return a plan with what the state file says beside it."""
     from rich.text import Text
 
+    from syncd.cycle.planned import with_what_is_stored
     from syncd.report.text import visible
 
     name = planned.plan.target
@@ -208,7 +209,8 @@ def _shown(planned: Planned, state: StateFile, zone: tzinfo) -> Shown:
         remarks.append(Text(f"  {visible(stop_sentence(stop.cause, stop.reason, stop.since, zone))}", style="bold red"))
     if paused is not None:
         remarks.append(Text(f"  {visible(pause_sentence(paused.by, paused.since, zone))}", style="bold red"))
-    return Shown(planned.plan, str(planned.failure) if planned.failure else "", remarks)
+    plan = with_what_is_stored(planned.plan, state)
+    return Shown(plan, str(planned.failure) if planned.failure else "", remarks)
 
 
 @click.command(short_help="Carry out a reviewed plan: those changes and no others.")

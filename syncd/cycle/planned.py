@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from syncd.compare.snapshot_updates import SnapshotUpdates
 from syncd.core.model import Json
 from syncd.core.plan import Plan
 from syncd.errors import PlanFileError, TargetError
 from syncd.settings.build import Setup, Target
+from syncd.store import StateFile
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,18 @@ class Planned:
         return self.plan.to_json() | ({"error": str(self.failure)} if self.failure else {})
 
 
+def with_what_is_stored(plan: Plan, state: StateFile) -> Plan:
+    """Return a plan for a person to look at: a held change that no run has stored yet can't be approved yet."""
+    known = state.holds(plan.target).ids() if plan.held else frozenset()
+    return replace(plan, held=tuple(replace(each, stored=each.id in known) for each in plan.held))
+
+
 def saved_plan(setup: Setup, plan: Plan, name: str) -> Planned:
     """Return a reviewed plan, ready to be carried out. Raises PlanFileError when its target is not configured."""
     found = [target for target in setup.targets if target.name == plan.target]
     if not found:
         names = ", ".join(target.name for target in setup.targets)
         raise PlanFileError(f"{name}: made for the target `{plan.target}`, but configured are {names}")
-    return Planned(found[0], plan)
+    # The run that carries a plan out stores what the plan holds.
+    held = tuple(replace(each, stored=True) for each in plan.held)
+    return Planned(found[0], replace(plan, held=held))

@@ -16,7 +16,7 @@ from syncd.core.plan import Result, Run
 from syncd.cycle import clock
 from syncd.cycle.comparing import RESYNC_ONLY
 from syncd.cycle.gating import end_stop, note_stop
-from syncd.cycle.planned import Planned
+from syncd.cycle.planned import Planned, with_what_is_stored
 from syncd.cycle.pushing import Pushed
 from syncd.errors import TargetError
 from syncd.scim.pace import Window
@@ -89,9 +89,8 @@ def end_run(planned: Planned, number: int, pushed: Pushed, started: datetime, se
         state.journal(target).end(
             number, clock.now(), pushed.requests, seconds, problem, retries=waits.retries, waited=waits.seconds
         )
-    return Run(
-        number, planned.plan, started, pushed.outcomes, pushed.requests, seconds, problem, waits.retries, waits.seconds
-    )
+    plan = with_what_is_stored(planned.plan, state)
+    return Run(number, plan, started, pushed.outcomes, pushed.requests, seconds, problem, waits.retries, waits.seconds)
 
 
 def _remember_pace(snapshot: Snapshot, window: Window) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import structlog
 
 from syncd.compare.snapshot_updates import SnapshotUpdates
-from syncd.cycle.planned import Planned
+from syncd.cycle.planned import Planned, with_what_is_stored
 from syncd.cycle.progress import Progress
 from syncd.cycle.recording import remember
 from syncd.cycle.sync import make_plans
@@ -33,4 +33,4 @@ def relink(setup: Setup, state: StateFile, targets: Sequence[Target], progress: 
             remember(replace(planned, snapshot_updates=SnapshotUpdates(), complete=False), state)
             state.snapshot(planned.target.name).set_stop(None)
             log.info("relinked", target=planned.target.name, lost=len(planned.plan.drift))
-    return plans
+    return [replace(planned, plan=with_what_is_stored(planned.plan, state)) for planned in plans]
