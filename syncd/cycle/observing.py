@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Baseline:
-    """What the source is compared with: a target's snapshot and, in a full resync, what was found at the target.
+    """The side that the source is compared with: a target's snapshot and, in a full resync, what the target showed.
 
     Of a full resync the snapshot is the scratch copy. The other fields are those of `Planned` and `Comparison.plan`.
     """

@@ -21,11 +21,11 @@ class Planned:
     plan: Plan
     snapshot_updates: SnapshotUpdates = field(default_factory=SnapshotUpdates)
     mark: bytes | None = None
-    """What stood for the source while the source was read; None where the source changed meanwhile, or has no mark."""
+    """The mark of the source as it was read; None where the source changed meanwhile, or has no mark."""
     complete: bool = False
     """Whether the plan was made just now and of everybody: a change that is not in it need not be done any more."""
     discovered: Mapping[str, Json] | None = None
-    """What reading the target whole taught about the endpoint; None where the target was not read."""
+    """Facts about the endpoint that a full resync learned; None where the target was not read."""
     proven: bool = False
     """Whether reading the target left no doubt about whether each managed resource is there."""
     failure: TargetError | None = None

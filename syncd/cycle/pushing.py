@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Pushed:
-    """What came of a push; as it is by default, nothing was sent."""
+    """The result of a push; by default that of a run which sent nothing."""
 
     failure: TargetError | None = None
     """Why the push ended early."""

@@ -42,7 +42,7 @@ class Subject:
 
 @dataclass
 class Shown:
-    """What the endpoint ever showed: it decides what the endpoint's silence means."""
+    """The things that the endpoint ever showed: they decide what the endpoint's silence means."""
 
     paths: dict[Kind, set[str]]
     """The paths that it showed of any resource, in this reading or an earlier one."""
@@ -56,7 +56,7 @@ class Shown:
 
 @dataclass
 class Reading:
-    """What was found, beside the resources themselves."""
+    """The findings of a reading, beside the resources themselves."""
 
     compared: dict[Kind, frozenset[str]]
     """The paths that syncd writes, and the endpoint shows."""
@@ -72,7 +72,7 @@ class Reading:
     hidden: set[str] = field(default_factory=set)
     """Keys of users whose accounts are off and not listed: groups may not show them either."""
     discovered: dict[str, Json] = field(default_factory=dict)
-    """What is to be remembered of the endpoint."""
+    """Facts about the endpoint that are to be remembered."""
 
     @classmethod
     def begun(cls, subject: Subject) -> Reading:

@@ -23,13 +23,17 @@ _ONLY_READ: Final = "mode=ro&readonly_shm=1"
 
 @contextmanager
 def readable(path: Path) -> Iterator[StateFile]:
-    """Open a state file; where it or its folder may not be written to, open a copy that is gone with the block.
+    """Open a state file to read it; nothing of what is written inside the block need be kept. Raises StateError.
 
-    Raises StateError. What is written to the copy never reaches the file.
+    #  the file          it and its folder may be   -> is opened
+    #  is there          written to                    the file
+    #  is there          read only                     a copy, which is gone with the block
+    #  is not there      written to                    the file, which is made
+    #  is not there      read only                     an empty one, which is gone with the block
     """
     with explained(path):
-        is_file = path.is_file()
-    if not is_file or _may_be_written(path):
+        is_there, is_file = path.exists(), path.is_file()
+    if is_there is not is_file or _may_be_written(path):
         with StateFile(path) as state:
             yield state
         return
@@ -39,22 +43,27 @@ def readable(path: Path) -> Iterator[StateFile]:
         raise _no_copy(path, error.strerror or str(error)) from None
     with folder:
         copy = Path(folder.name) / "syncd.db"
-        _copy(path, copy)
+        if is_file:
+            _copy(path, copy)
         with StateFile(copy, called=path) as state:
             yield state
 
 
 def _may_be_written(path: Path) -> bool:
-    return all(os.access(each, os.W_OK, effective_ids=True) for each in (path, path.parent))
+    """Return whether file and folder may be written to; where one is not there, whether it can be made."""
+    there = path if path.exists() else next(each for each in path.absolute().parents if each.exists())
+    folder = path.parent if there == path else there
+    return not folder.is_dir() or all(os.access(each, os.W_OK, effective_ids=True) for each in (there, folder))
 
 
 def _copy(path: Path, copy: Path) -> None:
     """Copy a state file as it was last committed. Raises StateError.
 
-    #  the log's index   then                            -> the copy is made by
-    #  is there          a process is at work,              SQLite, which asks for no write: the index is read, or made
-    #                    or was killed                      anew in memory (https://sqlite.org/wal.html#readonly)
-    #  is not there      no process has the file open       copying the bytes, of the log too where one is left
+    #  the log's index   so                                    -> the copy is made by
+    #  is there          a process has it open, or was killed     SQLite, which reads the index, or makes one in memory
+    #  is not there      no process has it open                   copying bytes, of the log too where one is left
+
+    The index in memory: https://sqlite.org/wal.html#readonly.
     """
     with explained(path):
         with path.open("rb"):  # SQLite says "unable to open" of whatever keeps it from reading

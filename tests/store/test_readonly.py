@@ -118,10 +118,32 @@ def test_a_file_that_may_not_be_read_is_named_with_whom_to_ask(folder: Path) -> 
     assert "its owner and root may open it" in error.hint
 
 
-def test_no_file_in_a_folder_that_may_not_be_written_to_is_named(folder: Path) -> None:
-    with only_to_be_read(folder):
-        error = refused(folder / "syncd.db")
-    assert (isinstance(error, StateUnwritable), str(folder / "syncd.db") in str(error)) == (True, True)
+@pytest.mark.parametrize("name", ["syncd.db", "state/syncd.db"])
+def test_where_there_is_none_and_none_can_be_made_an_empty_one_is_read(folder: Path, name: str) -> None:
+    with only_to_be_read(folder), readable(folder / name) as state:
+        assert state.targets() == []
+        assert state.snapshot("t").groups() == {}
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["syncd.db", "state/syncd.db"])
+def test_where_there_is_none_and_one_can_be_made_it_is_made(tmp_path: Path, name: str) -> None:
+    with readable(tmp_path / name) as state:
+        assert state.path == tmp_path / name
+    assert (tmp_path / name).is_file()
+
+
+def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert str(tmp_path / "file") in str(refused(tmp_path / "file" / "syncd.db"))
+
+
+def test_a_folder_that_may_not_be_entered_is_named(folder: Path) -> None:
+    (folder / "state").mkdir(mode=0o700)
+    with unprivileged():
+        error = refused(folder / "state" / "syncd.db")
+        assert str(folder / "state" / "syncd.db") in str(error)
+    (folder / "state").rmdir()
 
 
 def test_no_room_for_the_copy_is_said_with_the_folders(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
