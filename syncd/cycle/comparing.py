@@ -83,7 +83,7 @@ def may_have_changed(target: Target, state: StateFile, mark: bytes | None, momen
     return False
 
 
-def planned(
+def plan_of(
     target: Target,
     baseline: Baseline,
     comparison: Comparison,

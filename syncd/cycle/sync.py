@@ -23,7 +23,7 @@ from syncd.compare.comparison import Differences
 from syncd.compare.estimate import read_just_now
 from syncd.core.plan import Run
 from syncd.cycle import clock
-from syncd.cycle.comparing import comparison_of, may_have_changed, planned
+from syncd.cycle.comparing import comparison_of, may_have_changed, plan_of
 from syncd.cycle.gathering import gather
 from syncd.cycle.gating import refusal
 from syncd.cycle.observing import Baseline, observe
@@ -104,7 +104,7 @@ def make_plans(
             if mark is not None and setup.source.mark(setup.wanted) != mark:
                 mark = None  # the source changed while it was pulled
         plans = [
-            planned(
+            plan_of(
                 each,
                 baselines[each.name],
                 comparisons[each.name],
