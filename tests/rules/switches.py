@@ -655,6 +655,20 @@ RULES: Final = (
         "        if newer := set():",
         ("tests/store/test_statefile.py::test_a_file_of_a_newer_version_is_refused_and_left_alone",),
     ),
+    Rule(
+        "a copy of a state file that was written to meanwhile is not believed",
+        "store/readonly.py",
+        '        if _beside(path, "-shm").exists() or _version(path) != before:',
+        "        if False:",
+        ("tests/store/test_readonly.py",),
+    ),
+    Rule(
+        "what no run has stored is not offered for approval",
+        "report/items.py",
+        "if self.can_be_approved and self.stored else",
+        "if self.can_be_approved else",
+        ("tests/report/test_review.py",),
+    ),
     # -- reports: what people call themselves does nothing ---------------------------------------------
     Rule(
         "control and bidirectional characters are shown as escapes",
