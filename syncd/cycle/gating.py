@@ -1,9 +1,11 @@
 """Gate: whether a target may be written to at all; and the stop that keeps it from being written to.
 
-#  stop       why                                     ends
-#  failing    the endpoint failed for too long          with the next run without a failure
-#  refused    the endpoint refused the token            once it takes the token, and the managed resources are there
-#  gone       everything that was managed is gone       by a full resync that leaves no doubt, or by `syncd relink`
+#  stop       the reason                              ends
+#  failing    the endpoint failed for too long          with a run that ends without a failure
+#  refused    the endpoint refused the token            when a probe finds managed resources with the token
+#  gone       everything that was managed is gone       with a full resync that leaves no doubt, or by `syncd relink`
+
+A full resync that leaves no doubt ends a refusal as well. Every other run first probes a target that is stopped.
 """
 
 from __future__ import annotations
