@@ -14,7 +14,8 @@ from syncd.core.digest import NO_MEMBERS
 from syncd.core.drift import Drift, Reactions
 from syncd.core.model import Flat, Kind, Known, KnownGroup, Observed, ObservedGroup, State
 from syncd.core.schema import MANAGER
-from syncd.observe.reading import Paths, Reading, read_target, reconcile
+from syncd.observe.reading import Paths, Reading, read_target
+from syncd.observe.reconciling import reconcile
 from syncd.scim.client import Client
 from syncd.scim.pace import Pace
 from syncd.scim.profiles import Profile

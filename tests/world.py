@@ -39,7 +39,8 @@ from syncd.core.plan import Action, Change, Plan, Result
 from syncd.core.policy import Class, Limit, Policy
 from syncd.core.rules import Rule
 from syncd.core.schema import MANAGER
-from syncd.cycle.planning import Progress, gather
+from syncd.cycle.gathering import gather
+from syncd.cycle.progress import Progress
 from syncd.scim.profiles import Profile
 from syncd.settings import Settings
 from syncd.settings.build import Setup, Target

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from syncd.cli.shared import following, opened, state_of
+from syncd.cli.shared import following, opened, readable_state_of, state_of
 from syncd.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -82,12 +82,11 @@ def _answer_here(setup: Setup, operation: str, arguments: dict[str, Any]) -> Jso
 
     meant = OPERATIONS[operation]
     asked = meant.arguments(**arguments)
-    with state_of(setup) as state:
-        context = OperationContext(setup, state, person(), datetime.now(UTC))
-        if not meant.writes:
-            return meant.answer(context, asked)
-        with state.lease(operation):
-            return meant.answer(context, asked)
+    if not meant.writes:
+        with readable_state_of(setup) as state:
+            return meant.answer(OperationContext(setup, state, person(), datetime.now(UTC)), asked)
+    with state_of(setup) as state, state.lease(operation):
+        return meant.answer(OperationContext(setup, state, person(), datetime.now(UTC)), asked)
 
 
 def runs_of(setup: Setup, job: Job) -> list[Run]:

@@ -20,7 +20,7 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from syncd.core.plan import Outcome
-from syncd.cycle.sync import Progress
+from syncd.cycle.progress import Progress
 
 
 class _Rate(ProgressColumn):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from syncd.cycle.planning import Progress
+    from syncd.cycle.progress import Progress
     from syncd.log import Form
     from syncd.settings.build import Setup
     from syncd.store import StateFile
@@ -106,6 +107,13 @@ def state_of(setup: Setup) -> StateFile:
     return StateFile(setup.state)
 
 
+def readable_state_of(setup: Setup) -> AbstractContextManager[StateFile]:
+    """Open the state file for a command that only looks; where it may not be written to, a copy. Raises StateError."""
+    from syncd.store import readable
+
+    return readable(setup.state)
+
+
 def show_lines(lines: Sequence[Text | Table]) -> None:
     """Print lines, coloured and wrapped on a terminal, as they are elsewhere."""
     from syncd.report.text import render
@@ -125,7 +133,7 @@ def answer(values: Sequence[Any]) -> None:
 def following() -> Progress:
     """Return who follows a cycle: a bar on a terminal, else nobody."""
     from syncd.cli.progress import TerminalProgress
-    from syncd.cycle.planning import Progress
+    from syncd.cycle.progress import Progress
 
     return TerminalProgress() if sys.stderr.isatty() else Progress()
 

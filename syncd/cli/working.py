@@ -24,6 +24,7 @@ from syncd.cli.shared import (
     log_level_option,
     opened,
     pause_sentence,
+    readable_state_of,
     show_lines,
     state_of,
     stop_sentence,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     from syncd.core.model import Json
     from syncd.core.plan import Plan, Run
-    from syncd.cycle.planning import Planned
+    from syncd.cycle.planned import Planned
     from syncd.store import StateFile
 
 _full = click.option("--full", is_flag=True, help="Read the target too: what was changed there is shown as drift.")
@@ -108,7 +109,9 @@ def plan(
     as_json: bool,
     log_level: str,
 ) -> int:
-    """The dry run: what would be done, and what would be held; nothing is written anywhere.
+    """The dry run: what would be done, and what would be held. Changes neither source nor target nor state file.
+
+    A state file that may only be read is copied to the folder for temporary files ($TMPDIR).
 
     Exit code 0: nothing to do, 2: changes, 3: some are held, 1: a target could not be read (with --full).
     """
@@ -116,7 +119,7 @@ def plan(
 
     form = form_of(form, as_json)
     setup = opened(config, log_level)
-    with state_of(setup) as state, following() as progress:
+    with readable_state_of(setup) as state, following() as progress:
         targets = setup.chosen(target)
         planned = make_plans(setup, state, targets, progress, who, full=full)
         shown = [_shown(each, state, setup.settings.schedule.zone) for each in planned]
@@ -192,6 +195,7 @@ def _shown(planned: Planned, state: StateFile, zone: tzinfo) -> Shown:
     """Return a plan with what the state file says beside it."""
     from rich.text import Text
 
+    from syncd.cycle.planned import with_what_is_stored
     from syncd.report.text import visible
 
     name = planned.plan.target
@@ -205,7 +209,8 @@ def _shown(planned: Planned, state: StateFile, zone: tzinfo) -> Shown:
         remarks.append(Text(f"  {visible(stop_sentence(stop.cause, stop.reason, stop.since, zone))}", style="bold red"))
     if paused is not None:
         remarks.append(Text(f"  {visible(pause_sentence(paused.by, paused.since, zone))}", style="bold red"))
-    return Shown(planned.plan, str(planned.failure) if planned.failure else "", remarks)
+    plan = with_what_is_stored(planned.plan, state)
+    return Shown(plan, str(planned.failure) if planned.failure else "", remarks)
 
 
 @click.command(short_help="Carry out a reviewed plan: those changes and no others.")
@@ -359,7 +364,7 @@ def _made_now(config: Path, log_level: str, old: Mapping[str, Plan]) -> dict[str
             f"{', '.join(people)}: a plan for one person can't be made again from the file",
             hint="make it with `syncd plan --user WHO -o OTHER.json`, and compare the two",
         )
-    with state_of(setup) as state, following() as progress:
+    with readable_state_of(setup) as state, following() as progress:
         planned = make_plans(setup, state, targets, progress, full=full)
     for each in planned:
         if each.failure is not None:
@@ -381,8 +386,8 @@ def relink(config: Path, target: str | None, output: Path | None, as_json: bool,
 
     Reads the target and writes nothing to it. Exit codes as `plan`.
     """
-    from syncd.cycle.jobs import Job, perform, planned_json
-    from syncd.cycle.planning import Planned
+    from syncd.cycle.jobs import Job, perform
+    from syncd.cycle.planned import Planned
 
     setup = opened(config, log_level)
     job = Job(kind="relink", target=target)
@@ -391,7 +396,7 @@ def relink(config: Path, target: str | None, output: Path | None, as_json: bool,
             shown = daemon.follow(job.model_dump(), progress)
     else:
         with state_of(setup) as state, state.lease("relink"), following() as progress:
-            shown = [planned_json(each) for each in perform(job, setup, state, progress) if isinstance(each, Planned)]
+            shown = [each.to_json() for each in perform(job, setup, state, progress) if isinstance(each, Planned)]
     code = _show_plans([Shown.of_json(each) for each in shown], output, "json" if as_json else "text")
     if code in (CHANGES, HELD):
         is_plan = output is not None and output.suffix.lower() == ".json"

@@ -169,18 +169,23 @@ class Held:
     change: Change
     limit: str
     reason: str
+    stored: bool = field(default=True, compare=False)
+    """Whether a run has stored it: only then can it be approved or rejected."""
 
     @property
     def id(self) -> str:
         return self.change.id
 
     def to_json(self) -> Json:
-        return {"id": self.id, "change": self.change.to_json(), "limit": self.limit, "reason": self.reason}
+        # Named where it is not stored alone: a plan whose holds are stored is written as it was before.
+        unstored = {} if self.stored else {"stored": False}
+        return {"id": self.id, "change": self.change.to_json(), "limit": self.limit, "reason": self.reason, **unstored}
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
         """Raises KeyError, TypeError or ValueError for what can't be one."""
-        return cls(Change.from_json(data["change"]), _text(data["limit"]), _text(data["reason"]))
+        stored = data.get("stored", True) is not False
+        return cls(Change.from_json(data["change"]), _text(data["limit"]), _text(data["reason"]), stored)
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,5 @@
-"""One cycle from top to bottom: planning, sync, and the jobs that people and the schedule ask for."""
+"""One sync and one full resync. `sync.py` reads from top to bottom; every other module is one of its steps.
+
+Owns the order: recover, observe, gather, plan, gate, push, record. Refuses to know how a source is read, how a
+difference is judged, how a request is sent and who asked: those have packages of their own. The caller holds the lease.
+"""

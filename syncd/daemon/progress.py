@@ -10,7 +10,7 @@ from time import monotonic
 
 from syncd.core.model import Json
 from syncd.core.plan import Outcome
-from syncd.cycle.planning import Progress
+from syncd.cycle.progress import Progress
 from syncd.errors import SyncdError
 from syncd.push.shutdown import Shutdown
 

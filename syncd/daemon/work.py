@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from syncd.core.model import Json
 from syncd.core.plan import Run
-from syncd.cycle.jobs import Job, cycle, perform, planned_json
+from syncd.cycle.jobs import Job, perform
+from syncd.cycle.sync import sync
 from syncd.daemon.progress import CycleProgress, Halted
 from syncd.errors import SourceError, StateError, SyncdError, TargetPaused
 from syncd.operations import demand_not_paused
@@ -50,7 +51,7 @@ def scheduled(
                 target for target in setup.targets if target.name in names and _usable(setup, target, state, result)
             ]
             if targets:
-                cycle(setup, state, targets, progress, shutdown, done, full=full | _empty(state, targets))
+                sync(setup, state, targets, progress, shutdown, done, full=full | _empty(state, targets))
                 result.source = ""
     except Halted:
         result.halted = True
@@ -93,4 +94,4 @@ def asked(
     with StateFile(setup.state) as state:
         done = perform(job, setup, state, progress, shutdown, ended)
     runs = [each for each in done if isinstance(each, Run)]
-    return runs, [each.to_json() if isinstance(each, Run) else planned_json(each) for each in done]
+    return runs, [each.to_json() for each in done]

@@ -1,7 +1,7 @@
 """Why a user or group is in its state: answered from the state file and today's configuration alone.
 
-No network is used, so what is said of the target is what it last acknowledged, and what is said of the source is how
-its entry was last read. Nothing is written.
+Owns the verdict and its parts. Refuses the network: of the target it knows what the target last acknowledged, of the
+source how the entry was last read. Writes nothing.
 """
 
 from __future__ import annotations

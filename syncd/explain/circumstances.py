@@ -1,4 +1,7 @@
-"""What was decided, tried and found about one user or group: holds, quarantine, problems, drift, outcomes, a stop."""
+"""The circumstances of one user or group: holds, quarantine, problems, drift, outcomes, and a stop of the target.
+
+Each is a fact of the state file, a part of the answer, and perhaps the hindrance that keeps a change from being made.
+"""
 
 from __future__ import annotations
 
@@ -35,37 +38,36 @@ def doing(change: Change) -> str:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """Everything about one user or group that is neither its entry nor its account."""
+    """Everything about one user or group that is neither its entry nor its account.
 
-    target: str
+    Each field is one answer of the state file; the verdict weighs them against each other (`hindrance`).
+    """
+
     kind: Kind
     key: str
     now: datetime
     holds: tuple[Hold, ...]
-    """The oldest first; of a person also the membership changes that they are part of."""
+    """Oldest first. A person's holds include the membership changes that name the person."""
     awaited: Mapping[str, Sequence[Hold]]
-    """By a hold's id what has to be released as well, for it only waits for that."""
+    """By a hold's id the holds that it waits for: they have to be released as well."""
     quarantined: tuple[Quarantined, ...]
     last: PastPlan | None
-    """The last run that was about everybody."""
-    problems: tuple[Trouble, ...]
-    """Those of that run."""
+    """The last run that was not limited to one person."""
     drift: tuple[Drift, ...]
-    """What the last full resync found."""
+    """The drift that the last full resync found."""
     outcomes: tuple[PastOutcome, ...]
-    """The newest first."""
+    """Newest first."""
     stop: Stop | None
 
     @classmethod
     def of(cls, state: StateFile, target: str, kind: Kind, key: str, now: datetime) -> Circumstances:
-        """Read them from the state file."""
+        """Read the circumstances from the state file."""
         about_user = kind is Kind.USER
         journal = state.journal(target)
         last, resync = journal.last_plan(), journal.last_plan("resync")
         known = state.holds(target)
         holds = tuple(hold for hold in holds_naming(known, key) if _concerns(hold.change, kind, key))
         return cls(
-            target=target,
             kind=kind,
             key=key,
             now=now,
@@ -75,11 +77,16 @@ class Circumstances:
             else {},
             quarantined=tuple(state.quarantine(target).of(key, about_user)),
             last=last,
-            problems=tuple(each for each in (last.problems if last else ()) if each.key == key and each.kind == kind),
             drift=tuple(each for each in (resync.drift if resync else ()) if each.key == key and each.kind is kind),
             outcomes=tuple(journal.outcomes_of(kind, key, _OUTCOMES_SHOWN)),
             stop=state.snapshot(target).stop,
         )
+
+    @property
+    def problems(self) -> list[Trouble]:
+        """The problems that the last run met in the source."""
+        problems = self.last.problems if self.last else ()
+        return [each for each in problems if each.key == self.key and each.kind == self.kind]
 
     @property
     def own_holds(self) -> list[Hold]:
@@ -87,7 +94,7 @@ class Circumstances:
         return [hold for hold in self.holds if hold.change.key == self.key and not _is_of_members(hold.change)]
 
     def name(self) -> str:
-        """Return what the resource is called where only changes speak of it."""
+        """Return the name of the resource by its changes, for a resource that has neither entry nor account."""
         changes = [
             *(hold.change for hold in self.own_holds),
             *(each.change for each in self.quarantined),
@@ -114,19 +121,19 @@ class Circumstances:
 
     @property
     def failure(self) -> str:
-        """What came of the last attempt, as the rest of a sentence; "" where it went well."""
+        """How the last attempt failed, as the rest of a sentence; "" where it went well."""
         if not self.outcomes or self.outcomes[0].outcome.result is Result.APPLIED:
             return ""
         return _failure(self.outcomes[0])
 
     def hindrance_of(self, hold: Hold) -> str:
-        """Say, as the rest of a sentence, what came of a held change so far."""
+        """Say, as the rest of a sentence, how a held change stands."""
         return _hold(hold, self.now)
 
     # -- parts -----------------------------------------------------------------------------------
 
     def parts(self) -> Iterator[Part]:
-        """Yield what there is to say, in the order in which one asks."""
+        """Yield the parts of the answer, in the order in which one asks."""
         yield from self._stop()
         yield from self._problems()
         yield from self._holds()
@@ -185,7 +192,7 @@ def _concerns(change: Change, kind: Kind, key: str) -> bool:
 
 
 def _hold(hold: Hold, now: datetime) -> str:
-    """Return what keeps a change from being made, as the rest of a sentence."""
+    """Return how a held change stands, as the rest of a sentence."""
     match hold.decision:
         case Decision.REJECTED:
             return f"was rejected by {hold.by}" + (f" on {spoken(hold.decided)}" if hold.decided else "")
@@ -199,7 +206,7 @@ def _hold(hold: Hold, now: datetime) -> str:
 
 
 def _held(hold: Hold, awaited: Sequence[Hold], now: datetime) -> str:
-    """Say in a sentence what is held, since when, and how to release it."""
+    """Say in a sentence which change is held, since when, and how to release it."""
     change = hold.change
     what = f"{hold.id[:_ID_SHOWN]}: {change.action.value} of {change.name}, since {spoken(hold.since)}"
     sentence = f"{what}: {_hold(hold, now)}"

@@ -1,4 +1,7 @@
-"""Why a group is in its state. Its entry isn't kept: what the source says of it is what the last run made of it."""
+"""Why a group is in its state.
+
+A group's entry isn't kept, so the source's word about a group is the last run's.
+"""
 
 from __future__ import annotations
 

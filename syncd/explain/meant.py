@@ -1,4 +1,4 @@
-"""Whom a person means by a key, userName, e-mail or group name, among everybody the state file has heard of."""
+"""The user or group that is meant by a key, userName, e-mail or group name, among all that the state file knows."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def meant(setup: Setup, state: StateFile, target: str, who: str) -> Meant:
 
 
 def _named(setup: Setup, state: StateFile, target: str, who: str) -> dict[Meant, str]:
-    """Return everybody who may be meant, with a name; where a key is exactly that, only those."""
+    """Return everybody who may be meant, with a name; only those with exactly that key, where there are any."""
     found = dict(_known(setup, state, target, who))
     if not found:
         found = dict(_heard_of(setup, state, target, who))
@@ -51,7 +51,7 @@ def _named(setup: Setup, state: StateFile, target: str, who: str) -> dict[Meant,
 
 
 def _known(setup: Setup, state: StateFile, target: str, who: str) -> Iterator[tuple[Meant, str]]:
-    """Yield whom the snapshot, the kept entries and what waits for a decision or another try know by that name."""
+    """Yield everybody of that name in the snapshot, the kept entries, the holds and the quarantine."""
     snapshot = state.snapshot(target)
     folded = who.casefold()
     for known in snapshot.find(who):
@@ -71,7 +71,7 @@ def _known(setup: Setup, state: StateFile, target: str, who: str) -> Iterator[tu
 
 
 def _heard_of(setup: Setup, state: StateFile, target: str, who: str) -> Iterator[tuple[Meant, str]]:
-    """Yield those without an account who were read, tried or refused under that name."""
+    """Yield everybody of that name who has no account: read, tried or refused."""
     journal, users, snapshot = state.journal(target), setup.rules.users, state.snapshot(target)
     # An address nearly always stands in the entry as it is; only where it is put together must all be mapped.
     read = _called(users, unlinked_entries(snapshot, who), who) or _called(users, unlinked_entries(snapshot), who)

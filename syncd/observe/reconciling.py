@@ -5,40 +5,19 @@ What the endpoint doesn't show proves nothing, and is no difference.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass, field, replace
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 
 from syncd.compare.rules import TargetRules
 from syncd.core.drift import Drift, DriftClass, Reaction, group_drift, user_drift
-from syncd.core.model import Json, Kind, Known, KnownGroup, Observed, ObservedGroup, State, is_on
+from syncd.core.model import Kind, Known, KnownGroup, Observed, ObservedGroup, State, is_on
 from syncd.core.schema import MANAGER
+from syncd.observe.model import Reading, count_of, some_of
+from syncd.scim.profiles import Profile
 from syncd.store import Observation, Snapshot
 
-NAMED: Final = 3
-"""So many of those that a doubt is about are named in it."""
-
-
-@dataclass
-class Reading:
-    """What was found, beside the resources themselves."""
-
-    compared: dict[Kind, frozenset[str]]
-    """The paths that syncd writes, and the endpoint shows."""
-    doubts: list[str] = field(default_factory=list)
-    """Why something may not be what it seems, in sentences for a person."""
-    gone: dict[Kind, set[str]] = field(default_factory=lambda: {kind: set() for kind in Kind})
-    """Keys of linked resources that are proven not to be there."""
-    unclear: dict[Kind, set[str]] = field(default_factory=lambda: {kind: set() for kind in Kind})
-    """Keys of linked resources of which the endpoint doesn't say whether they are there."""
-    hidden: set[str] = field(default_factory=set)
-    """Keys of users whose accounts are off and not listed: groups may not show them either."""
-    discovered: dict[str, Json] = field(default_factory=dict)
-    """What is to be remembered of the endpoint."""
-    shows_members: bool = False
-    """Whether any group showed any member."""
-    active_as: set[bool] = field(default_factory=set)
-    """What the endpoint ever said of anybody's being active."""
+Members = tuple[set[str], set[str]]
+"""The keys of the users and of the groups in a group."""
 
 
 def reconcile(
@@ -48,22 +27,14 @@ def reconcile(
 
     The snapshot given (a scratch copy) then says what is there, as far as it is to be put back.
     """
-    drift: list[Drift] = []
     pending: list[tuple[Known, Observed]] = []
-    # Where a manager's account is made again it has another id: references to the former one mean nobody.
-    remade = reading.gone[Kind.USER] if rules.drift.to(DriftClass.USER_DELETED) is Reaction.ENFORCE else set()
-    for batch in snapshot.all_users():
-        seen = observation.users([known.id for known in batch])
-        _name_managers(seen.values(), snapshot, remade)
-        for known in batch:
-            found = seen.get(known.id)
-            if known.lost or (found is None and known.key not in reading.gone[Kind.USER]):
-                continue
-            if found is not None and known.state is State.PENDING and not known.accepted:
-                pending.append((known, found))
-            drift += user_drift(*_comparable(known, found, reading), rules.drift)
+    drift: list[Drift] = []
+    for known, found in _linked_users(rules, reading, snapshot, observation):
+        if found is not None and known.state is State.PENDING and not known.accepted:
+            pending.append((known, found))
+        drift += user_drift(*_comparable(known, found, reading), rules.drift)
     accepted = _accepted(rules, reading, snapshot, pending)
-    drift += _Groups(rules, reading, snapshot, observation).drift()
+    drift += _drift_of_groups(rules, reading, snapshot, observation)
     for each in drift:
         if each.reaction is Reaction.ENFORCE:
             snapshot.observe(each)
@@ -72,41 +43,22 @@ def reconcile(
     return drift, accepted
 
 
-def _comparable(known: Known, found: Observed | None, reading: Reading) -> tuple[Known, Observed | None]:
-    """Return both with what the endpoint shows and the mapping speaks of.
-
-    An `active` that isn't shown is as acknowledged; but where only false is ever said, whoever is on is left out, and
-    that somebody is on again whom we switched off must not be missed.
-    """
-    paths = reading.compared[Kind.USER] | {"active"}
-    compared = {path: value for path, value in known.attributes.items() if path in paths}
-    if found is not None and "active" not in found.attributes:
-        active = reading.active_as == {False} or is_on(known.attributes.get("active"))
-        found = replace(found, attributes={**found.attributes, "active": active})
-    return replace(known, attributes=compared), found
+# -- users -------------------------------------------------------------------------------------------
 
 
-def to_be_shown(members: tuple[set[str], set[str]], reading: Reading) -> tuple[set[str], set[str]]:
-    """Leave out of a group's members those who are gone, and those of whom the endpoint doesn't show as much as that
-    they are there: that their groups don't show them says nothing."""
-    gone, unclear = reading.gone, reading.unclear
-    people = members[0] - gone[Kind.USER] - unclear[Kind.USER] - reading.hidden
-    return people, members[1] - gone[Kind.GROUP] - unclear[Kind.GROUP]
-
-
-def _accepted(
-    rules: TargetRules, reading: Reading, snapshot: Snapshot, pending: Sequence[tuple[Known, Observed]]
-) -> list[str]:
-    """Return who accepted: whom we keep out and who is in; or, where the endpoint shows the pending as inactive, who
-    is shown as active. Where it never showed one so, nothing can be told; nor of one that doesn't say."""
-    if rules.profile.pending_by_endpoint:
-        shown = snapshot.discovery.get("pending_shown") == "inactive"
-        if not shown and any(not found.active for _, found in pending):
-            reading.discovered["pending_shown"] = "inactive"
-            shown = True
-        if not shown:
-            return []
-    return [known.key for known, found in pending if found.attributes.get("active") is True]
+def _linked_users(
+    rules: TargetRules, reading: Reading, snapshot: Snapshot, observation: Observation
+) -> Iterator[tuple[Known, Observed | None]]:
+    """Yield each linked user who was found, or is proven to be gone (None)."""
+    # A manager whose account is made again gets another id: a reference to the former one means nobody.
+    remade = reading.gone[Kind.USER] if rules.drift.to(DriftClass.USER_DELETED) is Reaction.ENFORCE else set()
+    for batch in snapshot.all_users():
+        seen = observation.users([known.id for known in batch])
+        _name_managers(seen.values(), snapshot, remade)
+        for known in batch:
+            found = seen.get(known.id)
+            if not known.lost and (found is not None or known.key in reading.gone[Kind.USER]):
+                yield known, found
 
 
 def _name_managers(seen: Iterable[Observed], snapshot: Snapshot, remade: Set[str]) -> None:
@@ -119,88 +71,116 @@ def _name_managers(seen: Iterable[Observed], snapshot: Snapshot, remade: Set[str
         each.attributes[MANAGER] = id_ if key in remade else key
 
 
-class _Groups:
-    """The groups of a snapshot beside what was found of them."""
+def _comparable(known: Known, found: Observed | None, reading: Reading) -> tuple[Known, Observed | None]:
+    """Return both with the attributes that the endpoint shows and the mapping speaks of.
 
-    def __init__(self, rules: TargetRules, reading: Reading, snapshot: Snapshot, observation: Observation) -> None:
-        self._rules = rules
-        self._profile = rules.profile
-        self._reading = reading
-        self._snapshot = snapshot
-        self._observation = observation
-        self._strange: list[str] = []
-        """Names of groups whose members can't be recognised."""
+    An `active` that isn't shown is as acknowledged. An endpoint that only ever says false is the exception: it leaves
+    `active` out of accounts that are on, and an account that somebody switched on again must not be missed.
+    """
+    paths = reading.compared[Kind.USER] | {"active"}
+    compared = {path: value for path, value in known.attributes.items() if path in paths}
+    if found is not None and "active" not in found.attributes:
+        active = reading.shown.active_as == {False} or is_on(known.attributes.get("active"))
+        found = replace(found, attributes={**found.attributes, "active": active})
+    return replace(known, attributes=compared), found
 
-    def drift(self) -> list[Drift]:
-        """Return all drift; what can't be told is said in the reading's doubts."""
-        drift: list[Drift] = []
-        for known in self._snapshot.groups().values():
-            found = self._observation.groups([known.id]).get(known.id)
-            if known.lost or (found is None and known.key not in self._reading.gone[Kind.GROUP]):
-                continue
-            members = self._still_there(self._snapshot.members(known.key))
-            shown = to_be_shown(members, self._reading)
-            there = None
-            if found is not None:
-                there = self._members(found, known, any(shown))
-                found = self._as_named(found, known)
-            if there is not None:
+
+def _accepted(
+    rules: TargetRules, reading: Reading, snapshot: Snapshot, pending: Sequence[tuple[Known, Observed]]
+) -> list[str]:
+    """Return the keys of the pending users who accepted.
+
+    #  who keeps the pending out          shown as    -> accepted
+    #  syncd                              active         yes
+    #  the endpoint, shows them as off    active         yes
+    #  the endpoint, never showed one so  active         unknown: it shows everybody as active
+    #  any                                not shown      unknown
+    """
+    if rules.profile.pending_by_endpoint:
+        shown = snapshot.discovery.get("pending_shown") == "inactive"
+        if not shown and any(not found.active for _, found in pending):
+            reading.discovered["pending_shown"] = "inactive"
+            shown = True
+        if not shown:
+            return []
+    return [known.key for known, found in pending if found.attributes.get("active") is True]
+
+
+# -- groups ------------------------------------------------------------------------------------------
+
+
+def _drift_of_groups(
+    rules: TargetRules, reading: Reading, snapshot: Snapshot, observation: Observation
+) -> Iterator[Drift]:
+    """Yield the drift of each linked group; groups whose members can't be recognised are a doubt."""
+    compared = reading.compared[Kind.GROUP]
+    unrecognised: list[str] = []
+    for known in snapshot.groups().values():
+        found = observation.groups([known.id]).get(known.id)
+        if known.lost or (found is None and known.key not in reading.gone[Kind.GROUP]):
+            continue
+        members = reading.still_there(snapshot.members(known.key))
+        shown = reading.to_be_shown(members)
+        there = None
+        if found is not None and found.members is not None:
+            linked = _linked(found.members, snapshot)
+            if any(shown) and found.members and not (any(linked) or _observed(found.members, observation)):
+                unrecognised.append(known.name)  # some endpoints show other values than ids
+            else:
+                there = _managed(linked, known, rules.profile, reading, snapshot)
+                # The endpoint need not show all members; those that it need not show are where they were.
                 there = there[0] | (members[0] - shown[0]), there[1] | (members[1] - shown[1])
-            compared = self._reading.compared[Kind.GROUP]
-            attributes = {path: value for path, value in known.attributes.items() if path in compared}
-            drift += group_drift(replace(known, attributes=attributes), members, found, there, self._rules.drift)
-        if self._strange:
-            some = ", ".join(sorted(self._strange)[:NAMED])
-            self._reading.doubts.append(
-                f"{count_of(len(self._strange), Kind.GROUP)} shown with members that are neither users nor groups "
-                f"({some}): the members are left as they are"
-            )
-        return drift
-
-    def _members(self, found: ObservedGroup, known: KnownGroup, expected: bool) -> tuple[set[str], set[str]] | None:
-        """Return the keys of the managed members; None where the endpoint doesn't say who they are.
-
-        Some endpoints show other values than ids: then none of them is a managed one, nor anybody at all.
-        """
-        ids = found.members
-        if ids is None:
-            return None
-        users = self._snapshot.keys_of(Kind.USER, ids)
-        # An id that is a user's is the user: some endpoints give the same to a user and a group.
-        groups = self._snapshot.keys_of(Kind.GROUP, [id_ for id_ in ids if id_ not in users])
-        if ids and expected and not (users or groups or self._observed(ids)):
-            self._strange.append(known.name)
-            return None
-        live = (
-            self._snapshot.ids(kind, list(keys.values())) for kind, keys in ((Kind.USER, users), (Kind.GROUP, groups))
+        attributes = {path: value for path, value in known.attributes.items() if path in compared}
+        yield from group_drift(
+            replace(known, attributes=attributes),
+            members,
+            found and _as_named(found, known, rules.profile),
+            there,
+            rules.drift,
         )
-        people, subgroups = map(set, live)
-        if self._profile.members_read == "filter":  # a filter over users finds no groups
-            subgroups = self._snapshot.members(known.key)[1]
-        return self._still_there((people, subgroups))
-
-    def _observed(self, ids: Sequence[str]) -> bool:
-        return bool(self._observation.users(ids) or self._observation.groups(ids))
-
-    def _still_there(self, members: tuple[set[str], set[str]]) -> tuple[set[str], set[str]]:
-        """Leave out who is gone: that is a drift of its own, and its groups follow from it."""
-        return members[0] - self._reading.gone[Kind.USER], members[1] - self._reading.gone[Kind.GROUP]
-
-    def _as_named(self, found: ObservedGroup, known: KnownGroup) -> ObservedGroup:
-        """Return a group by the name that it was given, where what is shown means the same, or can't be changed.
-
-        The suffix was taken off in reading; the source's own name may end with it.
-        """
-        name = str(known.attributes.get("displayName", known.name))
-        same = found.name + self._profile.group_suffix == name
-        if not self._profile.group_name_case:
-            same = same or found.name.casefold() == name.casefold()
-        return replace(found, name=name) if same or not self._profile.group_rename else found
+    if unrecognised:
+        reading.doubts.append(
+            f"{count_of(len(unrecognised), Kind.GROUP)} shown with members that are neither users nor groups "
+            f"({some_of(unrecognised)}): the members are left as they are"
+        )
 
 
-def count_of(number: int, kind: Kind) -> str:
-    """Return a number with its noun and verb: `1 group is`, `2 users are`."""
-    return f"{number:,} {kind.value} is" if number == 1 else f"{number:,} {kind.value}s are"
+def _linked(ids: Sequence[str], snapshot: Snapshot) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Return by id the keys of the users and of the groups among some members."""
+    users = snapshot.keys_of(Kind.USER, ids)
+    # An id that is a user's is the user: some endpoints give the same to a user and a group.
+    return users, snapshot.keys_of(Kind.GROUP, [id_ for id_ in ids if id_ not in users])
 
 
-__all__ = ["NAMED", "Reading", "count_of", "reconcile", "to_be_shown"]
+def _observed(ids: Sequence[str], observation: Observation) -> bool:
+    return bool(observation.users(ids) or observation.groups(ids))
+
+
+def _managed(
+    linked: tuple[Mapping[str, str], Mapping[str, str]],
+    known: KnownGroup,
+    profile: Profile,
+    reading: Reading,
+    snapshot: Snapshot,
+) -> Members:
+    """Return the keys of the members that are managed and still there."""
+    people = set(snapshot.ids(Kind.USER, list(linked[0].values())))
+    subgroups = set(snapshot.ids(Kind.GROUP, list(linked[1].values())))
+    if profile.members_read == "filter":  # a filter over users finds no groups
+        subgroups = snapshot.members(known.key)[1]
+    return reading.still_there((people, subgroups))
+
+
+def _as_named(found: ObservedGroup, known: KnownGroup, profile: Profile) -> ObservedGroup:
+    """Return a group by the name that it was given, where what is shown means the same, or can't be changed.
+
+    The suffix was taken off in reading; the source's own name may end with it.
+    """
+    name = str(known.attributes.get("displayName", known.name))
+    same = found.name + profile.group_suffix == name
+    if not profile.group_name_case:
+        same = same or found.name.casefold() == name.casefold()
+    return replace(found, name=name) if same or not profile.group_rename else found
+
+
+__all__ = ["reconcile"]

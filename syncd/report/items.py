@@ -15,6 +15,9 @@ from syncd.core.plan import Action
 from syncd.core.policy import NEVER_RELEASED
 from syncd.report.characters import Parts, differing
 
+ONCE_STORED: Final = "once the next run (`syncd sync`) has stored it"
+"""When a held change can be approved that only a plan has met."""
+
 
 class Meaning(StrEnum):
     """What something means to those concerned: one colour each, never without a sign and a word."""
@@ -169,6 +172,8 @@ class Item:
     """The id at the target of what is taken over."""
     limit: str = ""
     """What holds it."""
+    stored: bool = True
+    """Of what is held, whether a run has stored it, so that a person can decide."""
     result: str = ""
     """What came of it: `applied`, `failed`, `refused`, `skipped`; "" where nothing was to."""
     status: int = 0
@@ -192,9 +197,14 @@ class Item:
         return [(word, names) for word, names in ((verb, self.came), ("leaves", self.went)) if names]
 
     @property
+    def can_be_approved(self) -> bool:
+        """Whether an approval releases it; also where no run has stored it yet."""
+        return self.section == "held" and self.limit not in NEVER_RELEASED
+
+    @property
     def command(self) -> str:
-        """What releases it, where anything does: the beginning of its id is enough."""
-        return f"syncd approve {self.id[:12]}" if self.section == "held" and self.limit not in NEVER_RELEASED else ""
+        """The command that releases it, "" where none does or not yet: the beginning of its id is enough."""
+        return f"syncd approve {self.id[:12]}" if self.can_be_approved and self.stored else ""
 
     @property
     def telling(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from syncd.core.model import State
 from syncd.core.plan import LOST, UNRECOVERED, Action, Change, Held, Outcome, Result
 from syncd.core.policy import NEVER_RELEASED
 from syncd.core.quarantine import is_permanent
-from syncd.report.items import Pattern, Row
+from syncd.report.items import ONCE_STORED, Pattern, Row
 from syncd.report.words import counted, label, plain
 
 _ENOUGH_TO_COMPARE: Final = 20
@@ -150,8 +150,10 @@ def while_held(held: Held) -> str:
     """Say how things stay while a change is held."""
     if held.limit in NEVER_RELEASED:
         return f"{_UNDONE[held.change.action]}; not done while that is so, whoever approves it"
-    until = "when its time has come" if held.limit in BY_TIME else "when a person approves it"
-    return f"{_UNDONE[held.change.action]}; done only {until}"
+    if held.limit in BY_TIME:
+        return f"{_UNDONE[held.change.action]}; done only when its time has come"
+    later = "" if held.stored else f", which is possible {ONCE_STORED}"
+    return f"{_UNDONE[held.change.action]}; done only when a person approves it{later}"
 
 
 def after(outcome: Outcome) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
-from syncd.report.items import Item, Review, Row, Section
+from syncd.report.items import ONCE_STORED, Item, Review, Row, Section
 from syncd.report.limits import LIMIT_WORDS, limit_words
 from syncd.report.review import Subject, review
 from syncd.report.words import counted, shortened
@@ -138,6 +138,8 @@ def _item(item: Item) -> Iterator[str]:
         parts.append(f" — *{prose('; '.join(item.telling))}*")
     if item.command:
         parts.append(f" — {code(item.command)}")
+    elif item.can_be_approved:
+        parts.append(f" — can be approved {ONCE_STORED}")
     yield "".join(parts)
     if item.result not in ("", "applied") or item.section == "rejected":
         yield f"  - {prose(item.means)}"

@@ -241,9 +241,10 @@ class _Items:
         """Return what is withheld, under the reason that holds it."""
         cluster = f"held by {visible(held.limit)}: {visible(held.reason)}"
         means = judging.while_held(held)
-        return self._item(
+        item = self._item(
             held.change, section="held", meaning=Meaning.HELD, cluster=cluster, limit=held.limit, means=means
         )
+        return replace(item, stored=held.stored)
 
     def rejected(self, held: Held) -> Item:
         """Return what a person said no to."""

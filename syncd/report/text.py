@@ -16,7 +16,7 @@ from rich.text import Text
 from syncd.core.plan import Held, Plan, Run
 from syncd.report.characters import Parts
 from syncd.report.drifts import drift_details
-from syncd.report.items import Item, Review, Row
+from syncd.report.items import ONCE_STORED, Item, Review, Row
 from syncd.report.review import review, withheld
 from syncd.report.words import counted, label, shortened, value_text, visible
 
@@ -154,9 +154,14 @@ def _change(item: Item) -> Iterator[Text]:
 
 
 def _held(items: Sequence[Item], id_length: int, rest: int | None = None) -> Iterator[Text]:
-    """Yield what is withheld, each reason once and below it whom it concerns, with the id to approve it by."""
+    """Yield what is withheld, each reason once and below it whom it concerns, with the id to approve it by.
+
+    An id that can't be approved yet is not shown: `approve` would refuse it.
+    """
     if items:
         yield Text(f"Held ({len(items):,}):", style="magenta")
+    if any(item.can_be_approved and not item.stored for item in items):
+        yield Text(f"  a change without an id can be approved {ONCE_STORED}", style="magenta")
     clusters: dict[str, list[Item]] = {}
     for item in items:
         clusters.setdefault(item.cluster, []).append(item)
@@ -164,11 +169,13 @@ def _held(items: Sequence[Item], id_length: int, rest: int | None = None) -> Ite
         yield Text(f"  {cluster}", style="magenta")
         shown, others = _cut(some, None if rest is None else rest * _UNUSUAL_PER_REST)
         for item in shown:
-            yield Text(f"  {item.id[:id_length]}").append_text(_line(item))
+            id_ = item.id[:id_length] if item.stored else ""
+            yield Text(f"  {id_:{id_length}}").append_text(_line(item))
             for detail in _details(item):
                 yield Text(" " * (id_length + 2)).append_text(detail)
         if others:
-            yield Text(f"  … and {len(some) - len(shown):,} more ({others}): `syncd holds`", style="dim")
+            where = ": `syncd holds`" if all(item.stored for item in some) else ""
+            yield Text(f"  … and {len(some) - len(shown):,} more ({others}){where}", style="dim")
 
 
 def _rejected(items: Sequence[Item], id_length: int) -> Iterator[Text]:

@@ -12,6 +12,7 @@ from syncd.store.lease import Lease
 from syncd.store.observation import Observation
 from syncd.store.outbox import Outbox, Parcel
 from syncd.store.quarantine import Quarantine, Quarantined
+from syncd.store.readonly import readable
 from syncd.store.snapshot import Pause, Snapshot, Stop
 from syncd.store.statefile import StateFile
 
@@ -35,4 +36,5 @@ __all__ = [
     "Snapshot",
     "StateFile",
     "Stop",
+    "readable",
 ]

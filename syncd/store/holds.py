@@ -133,6 +133,10 @@ class Holds(Rows):
         """Return everything withheld, the oldest first."""
         return self._select("1")
 
+    def ids(self) -> frozenset[str]:
+        """Return the ids of everything withheld."""
+        return frozenset(id_ for (id_,) in self._conn.execute("SELECT id FROM holds WHERE target = ?", [self._target]))
+
     def find(self, text: str) -> list[Hold]:
         """Return what a person means by an id, its first characters (four or more), a limit's name, or `all`."""
         if text == "all":

@@ -39,15 +39,19 @@ class StateFile:
     Raises StateUnwritable, StateNewer or StateCorrupt.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, called: Path | None = None) -> None:
+        """`called`: the file that messages name, where `path` is a copy of it."""
         self.path = path
-        with _explained(path):
+        self._called = called or path
+        with explained(self._called):
             _create(path)
             if not path.is_file():  # a device would be taken for an empty file, and from everybody else
-                raise StateUnwritable(f"{path}: not a file", hint="`state` names a file, which is made where none is")
+                raise StateUnwritable(
+                    f"{self._called}: not a file", hint="`state` names a file, which is made where none is"
+                )
             if 0 < path.stat().st_size < _SMALLEST:
                 # SQLite takes such a file for an empty one, and writes over what is in it.
-                raise StateCorrupt(f"{path}: not readable as a state file (too short)", hint=_REBUILD)
+                raise StateCorrupt(f"{self._called}: not readable as a state file (too short)", hint=_REBUILD)
             conn = sqlite3.connect(path, isolation_level=None, timeout=10)
             try:
                 self.db = Database(conn)
@@ -61,14 +65,16 @@ class StateFile:
         (application,) = conn.execute("PRAGMA application_id").fetchone()
         tables = self.db.table_names()
         if application != APPLICATION_ID and tables:
-            raise StateCorrupt(f"{self.path}: a database of something else", hint="check `state` in the configuration")
+            raise StateCorrupt(
+                f"{self._called}: a database of something else", hint="check `state` in the configuration"
+            )
         known = {migration.name for migration in migrations.pending(self.db)} | {
             migration.name for migration in migrations.applied(self.db)
         }
         mine = {migration.name for migration in migrations._migrations}
         if newer := known - mine:
             raise StateNewer(
-                f"{self.path}: written by a newer syncd (format {max(newer, key=int)}; this one knows {len(mine)})",
+                f"{self._called}: written by a newer syncd (format {max(newer, key=int)}; this one knows {len(mine)})",
                 hint="install that version again, or move the file away",
             )
         _take_from_others(self.path)
@@ -92,14 +98,14 @@ class StateFile:
 
     def check(self) -> None:
         """Look for damage inside. Raises StateCorrupt."""
-        with _explained(self.path):
+        with explained(self._called):
             (answer,) = self.db.conn.execute("PRAGMA quick_check(1)").fetchone()
         if answer != "ok":
-            raise StateCorrupt(f"{self.path}: damaged ({answer})", hint=_REBUILD)
+            raise StateCorrupt(f"{self._called}: damaged ({answer})", hint=_REBUILD)
 
     def explained(self) -> AbstractContextManager[None]:
         """Turn whatever goes wrong with the file inside the block into a StateError that tells what to do."""
-        return _explained(self.path)
+        return explained(self._called)
 
     def lease(self, purpose: str) -> Lease:
         """Return the guard that one process at a time works on this file."""
@@ -109,7 +115,7 @@ class StateFile:
     def atomic(self) -> Iterator[None]:
         """All or nothing of what is written inside is kept. Raises StateError."""
         conn = self.db.conn
-        with _explained(self.path):
+        with explained(self._called):
             if conn.in_transaction:
                 with self.db.atomic():
                     yield
@@ -158,11 +164,11 @@ class StateFile:
 
         On disk, in the system's folder for temporary files. What is written to it never reaches this file.
         """
-        with _explained(self.path):
+        with explained(self._called):
             conn = sqlite3.connect("", isolation_level=None, uri=True)
         try:
-            with _explained(self.path):
-                copy = _Scratch(self.path, Database(conn))
+            with explained(self._called):
+                copy = _Scratch(self, Database(conn))
             yield copy
         finally:
             conn.close()
@@ -179,7 +185,7 @@ class StateFile:
         return row[0] if row else None
 
     def _target(self, name: str) -> int:
-        with _explained(self.path):
+        with explained(self._called):
             found = self.db.conn.execute("SELECT id FROM targets WHERE name = ?", [name]).fetchone()
             if found is None:
                 self.db.table("targets").insert({"name": name, "serial": 0}, ignore=True)
@@ -202,14 +208,14 @@ class StateFile:
 class _Scratch(StateFile):
     """A copy that no other handle can see, and that needs no care: it is made anew for every comparison."""
 
-    def __init__(self, path: Path, db: Database) -> None:
-        self.path = path
+    def __init__(self, original: StateFile, db: Database) -> None:
+        self.path, self._called = original.path, original._called
         self.db = db
         db.conn.execute("PRAGMA synchronous = OFF")
         migrations.apply(db)
         # Equal tables without foreign keys are copied as they lie on disk, row by row not looked at.
         db.conn.execute("PRAGMA foreign_keys = OFF")
-        db.conn.execute("ATTACH ? AS original", [f"{path.absolute().as_uri()}?mode=ro"])
+        db.conn.execute("ATTACH ? AS original", [f"{self.path.absolute().as_uri()}?mode=ro"])
         with db.atomic():
             for table in _COMPARED:
                 db.conn.execute(f"INSERT INTO main.{table} SELECT * FROM original.{table}")
@@ -238,7 +244,7 @@ def _take_from_others(path: Path) -> None:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
     """Turn what SQLite and the operating system say into an error that tells what to do."""
     try:
         yield
@@ -251,7 +257,10 @@ def _explained(path: Path) -> Iterator[None]:
         raise StateUnwritable(f"{path}: {error.strerror}", hint=hint) from None
     except sqlite3.OperationalError as error:
         problem = str(error)
-        hint = "check free space and permissions of its folder; nothing that was acknowledged is lost"
+        hint = (
+            f"check free space and permissions of {path.parent}: SQLite writes a log beside the file; nothing that was "
+            "acknowledged is lost"
+        )
         if "locked" in problem:
             hint = "another program has it open; close that, or wait"
         raise StateUnwritable(f"{path}: {problem}", hint=hint) from None

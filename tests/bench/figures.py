@@ -23,7 +23,8 @@ from syncd import log
 from syncd.core.digest import NO_MEMBERS
 from syncd.core.model import Kind, Known, KnownGroup
 from syncd.core.plan import Action, Plan, Result, Run
-from syncd.cycle.sync import Progress, carry_out, make_plans
+from syncd.cycle.progress import Progress
+from syncd.cycle.sync import carry_out, make_plans
 from syncd.scim.resources import resource as scim_resource
 from syncd.settings.build import Setup, read
 from syncd.store import StateFile

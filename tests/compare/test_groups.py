@@ -13,7 +13,9 @@ from syncd.core.groups import Nesting
 from syncd.core.model import GroupEntry, Kind, Problem
 from syncd.core.plan import Plan, Trouble
 from syncd.core.policy import Class, Limit
-from syncd.cycle.planning import Planned, Progress, make_plans
+from syncd.cycle.planned import Planned
+from syncd.cycle.progress import Progress
+from syncd.cycle.sync import make_plans
 from syncd.errors import SyncdError
 from syncd.scim.profiles import Profile
 from syncd.store import StateFile

@@ -19,7 +19,8 @@ from syncd.core.plan import Estimate, Trouble
 from syncd.core.policy import Class, Limit
 from syncd.core.rules import Rule
 from syncd.core.schema import MANAGER
-from syncd.cycle.planning import Progress, gather
+from syncd.cycle.gathering import gather
+from syncd.cycle.progress import Progress
 from syncd.scim.profiles import Profile
 from syncd.store import StateFile
 from tests.world import (

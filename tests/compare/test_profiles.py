@@ -13,7 +13,8 @@ from syncd.compare.comparison import Comparison
 from syncd.compare.plan import make_plan
 from syncd.core.model import Kind, ObservedGroup
 from syncd.core.plan import Plan, Trouble
-from syncd.cycle.planning import Progress, gather
+from syncd.cycle.gathering import gather
+from syncd.cycle.progress import Progress
 from syncd.scim.profiles import Deletes, Profile
 from syncd.store import StateFile
 from tests.world import NOON, World, brief, group, person, said, target_rules

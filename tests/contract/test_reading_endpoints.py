@@ -13,7 +13,8 @@ import pytest
 
 from syncd import log
 from syncd.core.plan import Plan, Run
-from syncd.cycle.sync import Progress, carry_out, make_plans
+from syncd.cycle.progress import Progress
+from syncd.cycle.sync import carry_out, make_plans
 from syncd.settings.build import read
 from syncd.store import StateFile
 from tests.contract.endpoint_contract import EXTRAS, TOKEN, Endpoint, World, person

@@ -376,6 +376,15 @@ def test_a_moment_is_written_in_utc_to_the_second(moment: datetime) -> None:
     assert timestamp(moment) == "2026-11-22T18:00:00Z"
 
 
+def test_a_held_change_that_no_run_has_stored_says_so_and_is_the_same_change() -> None:
+    held = replace(PLAN.held[0], stored=False)
+    assert held.to_json() == {**PLAN.held[0].to_json(), "stored": False}
+    plan = replace(PLAN, held=(held,))
+    again = Plan.from_json(saved(plan), "plan.json")
+    assert (again.held[0].stored, again.held[0], again.to_json()) == (False, PLAN.held[0], plan.to_json())
+    assert "stored" not in PLAN.held[0].to_json()
+
+
 def test_a_run_as_json_is_its_plan_and_what_came_of_it() -> None:
     outcomes = (Outcome(CREATE, Result.APPLIED, 201), Outcome(REMOVE, Result.FAILED, 500, "no"))
     run = Run(7, PLAN, NOON, outcomes, 3, 0.12345, "the target stopped")

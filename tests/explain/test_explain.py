@@ -166,7 +166,7 @@ def test_somebody_out_of_scope_is_so_because_of_the_scope(case: Case) -> None:
     case.entry("1", department="Contractors")
     assert case.verdict("1") == (
         "Ada Lovelace (1) is not there at lucid: they are out of scope: the source says `department` is"
-        ' "Contractors" (rule: department != "Contractors"), and who is off gets no account.'
+        ' "Contractors" (rule: department != "Contractors"), and a person who is off gets no account.'
     )
 
 
@@ -282,8 +282,8 @@ def test_whom_a_later_reading_no_longer_returned_is_gone(case: Case) -> None:
     assert LEFT in case.verdict("1")
     case.entry("2", at=NOON)
     assert case.verdict("1") == (
-        "Ada Lovelace (1) is not there at lucid: the source no longer had them on 2026-11-22 12:00 UTC, and who is"
-        " off gets no account."
+        "Ada Lovelace (1) is not there at lucid: the source no longer had them on 2026-11-22 12:00 UTC, and a"
+        " person who is off gets no account."
     )
 
 

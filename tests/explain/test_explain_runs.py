@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from syncd.core.plan import Result
-from syncd.cycle.planning import Progress, make_plans
-from syncd.cycle.sync import carry_out
+from syncd.cycle.progress import Progress
+from syncd.cycle.sync import carry_out, make_plans
 from syncd.explain import explain
 from syncd.settings.build import read
 from syncd.store import StateFile

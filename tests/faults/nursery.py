@@ -21,7 +21,9 @@ from typing import Any
 import syncd.scim.wire  # loaded once, not after each fork
 import syncd.settings.build.targets
 from syncd import log
-from syncd.cycle.sync import Progress, carry_out, make_plans, recover, with_recovery_failures
+from syncd.cycle.progress import Progress
+from syncd.cycle.recovering import recover, with_recovery_failures
+from syncd.cycle.sync import carry_out, make_plans
 from syncd.scim.transport import Answer, Transport
 from syncd.store import StateFile
 from tests.scim.asking import IMPATIENT

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from syncd.core.plan import Plan, Run
-from syncd.cycle.sync import Progress, carry_out, make_plans, recover, with_recovery_failures
+from syncd.cycle.progress import Progress
+from syncd.cycle.recovering import recover, with_recovery_failures
+from syncd.cycle.sync import carry_out, make_plans
 from syncd.settings.build import Setup, read
 from syncd.store import StateFile
 from tests.sandbox.process import Sandbox

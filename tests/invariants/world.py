@@ -21,12 +21,15 @@ from typing import Any
 import pytest
 import structlog
 
-import syncd.cycle.planning
-import syncd.cycle.sync
+import syncd.cycle.clock
 import syncd.settings.build.targets
 from syncd.core.plan import Plan, Run
 from syncd.core.policy import NEVER_RELEASED
-from syncd.cycle.sync import Planned, Progress, carry_out, make_plans, recover, relink, with_recovery_failures
+from syncd.cycle.planned import Planned
+from syncd.cycle.progress import Progress
+from syncd.cycle.recovering import recover, with_recovery_failures
+from syncd.cycle.relinking import relink
+from syncd.cycle.sync import carry_out, make_plans
 from syncd.errors import SyncdError, TargetGone
 from syncd.sandbox.requestlog import Entry
 from syncd.sandbox.resources import Document
@@ -270,8 +273,7 @@ class World:
 
     def __enter__(self) -> World:
         self._patch.setenv("INVARIANTS_TOKEN", TOKEN)
-        for module in (syncd.cycle.planning, syncd.cycle.sync):
-            self._patch.setattr(module, "now", lambda: self.now)
+        self._patch.setattr(syncd.cycle.clock, "now", lambda: self.now)
         self._patch.setattr(ssl, "create_default_context", _tls)  # 20 ms each
         self._patch.setattr(Transport, "send", _mortal_send(self.fate))
         self._patch.setattr(StateFile, "atomic", _mortal_atomic(self.fate))

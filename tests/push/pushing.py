@@ -15,7 +15,10 @@ from syncd.compare.rules import TargetRules
 from syncd.core.mapping import MANAGER
 from syncd.core.model import Entry, Flat, State
 from syncd.core.plan import Action, Change, Plan, Result, Run, ordered
-from syncd.cycle.sync import Planned, Progress, carry_out, recover
+from syncd.cycle.planned import Planned
+from syncd.cycle.progress import Progress
+from syncd.cycle.recovering import recover
+from syncd.cycle.sync import carry_out
 from syncd.scim.profiles import Profile
 from syncd.settings.build import Target
 from syncd.store import StateFile

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from syncd.core.plan import Result, Run
-from syncd.cycle.sync import Progress, carry_out, make_plans
+from syncd.cycle.progress import Progress
+from syncd.cycle.sync import carry_out, make_plans
 from syncd.errors import OutcomeUnclear, ScimError
 from syncd.scim.bulk import Bulk
 from syncd.scim.transport import Answer, Transport

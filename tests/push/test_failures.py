@@ -9,7 +9,7 @@ import pytest
 
 from syncd.core.model import State
 from syncd.core.plan import Action, Outcome, Result
-from syncd.cycle.sync import Progress
+from syncd.cycle.progress import Progress
 from syncd.errors import StateUnwritable
 from tests.endpoints import TOKEN, Endpoint, Reply, Request, error
 from tests.push.pushing import detail, pushing, results, said

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from syncd.core.plan import Result
-from syncd.cycle.sync import Progress, make_plans
+from syncd.cycle.progress import Progress
+from syncd.cycle.sync import make_plans
 from syncd.settings.build import read
 from syncd.store import StateFile
 from tests.endpoints import TOKEN, Endpoint, Gate

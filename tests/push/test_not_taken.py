@@ -7,7 +7,8 @@ from pathlib import Path
 
 from syncd.core.model import State
 from syncd.core.plan import Action, Plan, Result
-from syncd.cycle.planning import Progress, make_plans
+from syncd.cycle.progress import Progress
+from syncd.cycle.sync import make_plans
 from tests.endpoints import Endpoint, Reply, Request
 from tests.push.pushing import Pushing, detail, pushing
 from tests.world import person

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from syncd.core.plan import Result
-from syncd.cycle.planning import Progress, make_plans
-from syncd.cycle.sync import carry_out
+from syncd.cycle.progress import Progress
+from syncd.cycle.sync import carry_out, make_plans
 from tests.endpoints import Endpoint
 from tests.push.pushing import pushing
 from tests.world import person

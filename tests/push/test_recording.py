@@ -11,8 +11,8 @@ import pytest
 
 from syncd.core.model import State
 from syncd.core.plan import Action, Change, Held, Plan, Result
-from syncd.cycle.planning import now
-from syncd.cycle.sync import Progress
+from syncd.cycle.clock import now
+from syncd.cycle.progress import Progress
 from syncd.errors import StateError, StateUnwritable
 from syncd.store import Holds
 from syncd.store.quarantine import Quarantine

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from syncd.cycle.sync import Planned, Progress, carry_out
+from syncd.cycle.planned import Planned
+from syncd.cycle.progress import Progress
+from syncd.cycle.sync import carry_out
 from syncd.settings.build import Target
 from syncd.store import Stop
 from tests.endpoints import TOKEN, Endpoint

@@ -14,7 +14,8 @@ from syncd.compare.estimate import estimate
 from syncd.core.model import Kind, State
 from syncd.core.plan import Action, Change, Plan, Result
 from syncd.core.policy import Class, Limit
-from syncd.cycle.planning import Progress, make_plans
+from syncd.cycle.progress import Progress
+from syncd.cycle.sync import make_plans
 from syncd.scim.profiles import Profile
 from tests.endpoints import Endpoint, Json, error
 from tests.push.pushing import NAME, PROFILE, Pushing, adoption, detail, plan_of, pushing, results, said

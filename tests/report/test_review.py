@@ -311,6 +311,20 @@ def test_a_held_change_says_how_things_stay_meanwhile() -> None:
     assert means["remove_members"] == "they keep what the group gives; done only when a person approves it"
 
 
+def test_what_no_run_has_stored_can_be_released_later() -> None:
+    protected = Held(plans.STAY, "protected", "hal@x.org is protected: the owner", stored=False)
+    items = review(replace(plan(), held=(replace(plans.HELD[0], stored=False), protected))).items
+    assert {item.key: (item.command, item.can_be_approved) for item in items} == {
+        "1007": ("", True),
+        "1008": ("", False),
+    }
+    assert items[0].means == (
+        "can still get in; done only when a person approves it, which is possible once the next run (`syncd sync`) has"
+        " stored it"
+    )
+    assert "syncd sync" not in items[1].means
+
+
 def test_what_can_be_released_says_how() -> None:
     protected = Held(plans.STAY, "protected", "hal@x.org is protected: the owner")
     commands = {item.key: item.command for item in review(replace(plan(), held=(*plans.HELD[:1], protected))).items}

@@ -16,7 +16,7 @@ from hypothesis import given
 from rich.text import Text
 
 from syncd.core.drift import Drift, DriftClass
-from syncd.core.plan import Action, Change, Plan
+from syncd.core.plan import Action, Change, Held, Plan
 from syncd.report.text import plan_lines, render, run_lines, value_text, visible
 from tests.report import plans, samples
 
@@ -194,3 +194,19 @@ def test_a_run_that_was_stopped_before_its_first_change_had_something_to_do() ->
     stopped = replace(plans.RUN, outcomes=(), error="the token is refused (401)")
     title, *_ = run_lines(stopped)
     assert ": nothing done, " in title.plain
+
+
+def test_an_id_that_cannot_be_approved_yet_is_not_shown() -> None:
+    later = replace(plans.HELD[0], stored=False)
+    stored = Held(plans.STAY, "deactivate", later.reason)
+    shown = render(plan_lines(replace(_QUIET, kind="sync", held=(later, stored)))).splitlines()
+    heading = shown.index("Held (2):")
+    assert shown[heading + 1] == (
+        "  a change without an id can be approved once the next run (`syncd sync`) has stored it"
+    )
+    assert later.id[:8] not in "\n".join(shown)
+    (line,) = [line for line in shown if later.change.name in line]
+    (other,) = [line for line in shown if stored.change.name in line]
+    assert other.startswith(f"  {stored.id[:8]}  ")
+    assert line.startswith(" " * 12)
+    assert line.index("deactivate_user") == other.index("deactivate_user")

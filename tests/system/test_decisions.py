@@ -287,6 +287,51 @@ def test_releasing_all_brings_nothing_back_that_was_rejected_and_its_id_does(
     assert off(sandbox) == {"1", "2", "3", "4"}
 
 
+# -- what only a plan has met -------------------------------------------------------------------------
+
+
+def test_a_plan_offers_for_approval_only_what_approve_takes(admin: Administrator, sandbox: Sandbox) -> None:
+    later = "can be approved once the next run (`syncd sync`) has stored it"
+    admin.people(staff())
+    admin.syncd("sync")
+    admin.people(staff(*LEAVERS))
+
+    plan = admin.syncd("plan", "--json").json
+    ids = [each["id"] for each in plan["held"]]
+    assert [each["stored"] for each in plan["held"]] == [False] * 4
+    assert admin.syncd("approve", ids[0]).code == 1
+    reports = {form: admin.syncd("plan", "--format", form).out for form in ("text", "markdown", "html")}
+    assert f"Held (4):\n  a change without an id {later}\n" in reports["text"]
+    assert reports["markdown"].count(f" — {later}") == 4
+    assert reports["html"].count("which is possible once the next run (`syncd sync`) has stored it") >= 4
+    for text in reports.values():
+        assert "syncd approve" not in text
+    assert not any(id_[:8] in reports["text"] or id_[:8] in reports["markdown"] for id_ in ids)
+
+    run = admin.syncd("sync")
+    assert (run.code, all(id_[:8] in run.out for id_ in ids), later in run.out) == (3, True, False)
+    again = admin.syncd("plan", "--json").json
+    assert ([each["id"] for each in again["held"]], "stored" in again["held"][0]) == (ids, False)
+    reports = {form: admin.syncd("plan", "--format", form).out for form in ("text", "markdown", "html")}
+    assert all(id_[:8] in reports["text"] for id_ in ids)
+    for form in ("markdown", "html"):
+        assert all(f"syncd approve {id_[:12]}" in reports[form] for id_ in ids)
+    assert not any(later in text for text in reports.values())
+    assert admin.syncd("approve", ids[0]).code == 0
+
+
+def test_a_saved_plan_that_is_applied_stores_what_it_holds(admin: Administrator) -> None:
+    admin.people(staff())
+    admin.syncd("sync")
+    admin.people(staff(*LEAVERS))
+    assert admin.syncd("plan", "-o", "plan.json").code == 3
+    applied = admin.syncd("apply", "plan.json", "--json").json
+    assert [(each["change"]["key"], "stored" in each) for each in applied["held"]] == [
+        (str(key), False) for key in LEAVERS
+    ]
+    assert admin.syncd("approve", applied["held"][0]["id"]).code == 0
+
+
 # -- what can't be meant -----------------------------------------------------------------------------
 
 

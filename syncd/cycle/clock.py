@@ -1,0 +1,10 @@
+"""The time of a cycle: asked for here alone, so that a test can set it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """Return the time, to the microsecond, in UTC."""
+    return datetime.now(UTC)

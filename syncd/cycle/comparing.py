@@ -1,0 +1,115 @@
+"""Plan: one target's comparison is begun with what people decided, and its answer becomes a plan."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from time import monotonic
+from typing import Final
+
+import structlog
+
+from syncd.compare.comparison import Comparison, Differences
+from syncd.compare.decisions import Decisions
+from syncd.compare.plan import make_plan, nothing_to_do, snapshot_updates
+from syncd.compare.snapshot_updates import SnapshotUpdates
+from syncd.core.matching import Doubt
+from syncd.core.model import Kind
+from syncd.cycle.observing import Baseline
+from syncd.cycle.planned import Planned
+from syncd.cycle.progress import Progress
+from syncd.settings.build import Setup, Target
+from syncd.store import Decision, Hold, StateFile
+
+log = structlog.get_logger()
+RESYNC_ONLY: Final = frozenset({"adopt"})
+"""The limits that only a full resync can judge: it alone knows which accounts are at the target."""
+
+
+def comparison_of(
+    setup: Setup, target: Target, state: StateFile, baseline: Baseline, moment: datetime, *, everybody: bool
+) -> Comparison:
+    """Return the comparison of one target. `everybody`: False for one person by name, who is tried at once."""
+    snapshot = state.snapshot(target.name)
+    snapshot.begin_staging()
+    return Comparison(
+        setup.rules,
+        target.rules,
+        baseline.snapshot,
+        moment,
+        decisions=_decisions(state, target.name, moment, read=baseline.observation is not None, everybody=everybody),
+        observation=baseline.observation,
+        remember=snapshot.stage_entries,
+    )
+
+
+def _decisions(state: StateFile, target: str, moment: datetime, *, read: bool, everybody: bool) -> Decisions:
+    """Return what people decided about changes to a target, and which changes are quarantined.
+
+    `read`: the target was read. Where it was not, nobody sees why a full resync held that somebody is created or taken
+    over: such a hold still withholds that.
+    """
+    holds = state.holds(target)
+    known, approvals, rejected = holds.all(), holds.approvals(moment), holds.rejected()
+    unseen = [hold for hold in known if not read and hold.limit in RESYNC_ONLY and hold.change.action.begins]
+    return Decisions(
+        approved=frozenset(approvals),
+        rejected=rejected,
+        quarantined=state.quarantine(target).waiting(moment) if everybody else {},
+        doubted={
+            _subject(hold): Doubt(hold.limit, hold.reason) for hold in unseen if hold.decision is not Decision.REJECTED
+        },
+        declined={
+            _subject(hold): rejected[hold.id]
+            for hold in unseen
+            if hold.decision is Decision.REJECTED and hold.change.action.adopts
+        },
+        undecided=frozenset(hold.change.key for hold in known if hold.change.action.about_user),
+        approvals=approvals,
+    )
+
+
+def _subject(hold: Hold) -> tuple[Kind, str]:
+    return hold.change.action.kind, hold.change.key
+
+
+def may_have_changed(target: Target, state: StateFile, mark: bytes | None, moment: datetime) -> bool:
+    """Return whether source, rules, snapshot or time may ask for a change since everything was last in line."""
+    snapshot, after = state.snapshot(target.name), target.rules.delete_after
+    if mark is None or snapshot.mark != target.rules.plan_mark(mark, snapshot.serial):
+        return True
+    if after is not None and snapshot.deactivated_before(moment - after):
+        return True  # a deletion is due, though nothing changed but the time
+    log.info("source_unchanged", target=target.name)
+    return False
+
+
+def plan_of(
+    target: Target,
+    baseline: Baseline,
+    comparison: Comparison,
+    differences: Differences | None,
+    mark: bytes | None,
+    progress: Progress,
+    *,
+    kind: str,
+    everybody: bool,
+) -> Planned:
+    """Return the plan that follows from the differences. None: nothing was compared, and nothing is to be done."""
+    started = monotonic()
+    if differences is None:
+        plan, updates = nothing_to_do(comparison, kind), SnapshotUpdates(entries=True)
+    else:
+        drift, accepted, doubts = baseline.drift, baseline.accepted, baseline.doubts
+        plan = make_plan(comparison, differences, kind, drift=drift, accepted=accepted, doubts=doubts)
+        updates = snapshot_updates(differences, plan)
+    progress.took("compare", target.name, monotonic() - started)
+    return Planned(
+        target,
+        plan,
+        updates,
+        mark,
+        everybody,
+        baseline.discovered,
+        baseline.proven,
+        baseline.failure,
+    )

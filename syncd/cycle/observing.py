@@ -1,0 +1,106 @@
+"""Observe: in a full resync a target is read whole, and a scratch copy of the snapshot then says what is there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from time import monotonic
+
+import structlog
+
+from syncd.compare.rules import TargetRules
+from syncd.core.drift import Drift, DriftClass, Reaction
+from syncd.core.model import Json, Kind
+from syncd.cycle.progress import Progress
+from syncd.errors import TargetError
+from syncd.observe.reading import Paths, Reading, read_target
+from syncd.observe.reconciling import reconcile
+from syncd.settings.build import Setup, Target
+from syncd.store import Observation, Snapshot, StateFile
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The side that the source is compared with: a target's snapshot and, in a full resync, what the target showed.
+
+    Of a full resync the snapshot is the scratch copy. The other fields are those of `Planned` and `Comparison.plan`.
+    """
+
+    snapshot: Snapshot
+    observation: Observation | None = None
+    drift: Sequence[Drift] = ()
+    accepted: Sequence[str] = ()
+    doubts: Sequence[str] = ()
+    discovered: Mapping[str, Json] | None = None
+    proven: bool = False
+    failure: TargetError | None = None
+
+
+def observe(setup: Setup, target: Target, scratch: StateFile, progress: Progress, *, expect_gone: bool) -> Baseline:
+    """Read one target whole and write what is there into the scratch snapshot.
+
+    A target that can't be read is a `failure` of its own; it stops no other target.
+    """
+    snapshot, observation = scratch.snapshot(target.name), scratch.observation(target.name)
+    rules = _forgetting_what_is_gone(target.rules) if expect_gone else target.rules
+    progress.reading(target.name)
+    started = monotonic()
+    try:
+        with scratch.atomic():
+            reading = asyncio.run(_read(setup, target, snapshot, observation, progress, expect_gone=expect_gone))
+            drift, accepted = reconcile(rules, reading, snapshot, observation)
+            discovered = {**snapshot.discovery, **reading.discovered}
+            snapshot.discover(discovered)
+    except TargetError as error:
+        log.info("target_unreadable", target=target.name, error=error.problem)
+        return Baseline(snapshot, failure=error)
+    seconds = monotonic() - started
+    progress.took("read", target.name, seconds)
+    log.info(
+        "target_read",
+        target=target.name,
+        users=observation.count(Kind.USER),
+        groups=observation.count(Kind.GROUP),
+        drift=len(drift),
+        accepted=len(accepted),
+        doubts=len(reading.doubts),
+        seconds=round(seconds, 3),
+    )
+    proven = not any(reading.unclear.values())
+    return Baseline(snapshot, observation, drift, accepted, reading.doubts, discovered, proven)
+
+
+async def _read(
+    setup: Setup,
+    target: Target,
+    snapshot: Snapshot,
+    observation: Observation,
+    progress: Progress,
+    *,
+    expect_gone: bool,
+) -> Reading:
+    paths = Paths(setup.rules.users.paths, setup.rules.groups.paths)
+    async with target.transport(snapshot.discovery) as transport:
+        client = target.client(transport, snapshot.discovery)
+        try:
+            return await read_target(
+                client,
+                target.rules,
+                paths,
+                snapshot,
+                observation,
+                concurrency=target.concurrency,
+                expect_gone=expect_gone,
+            )
+        finally:
+            waits = transport.pace.waits
+            progress.answered(target.name, transport.answers, waits.retries, waits.seconds)
+
+
+def _forgetting_what_is_gone(rules: TargetRules) -> TargetRules:
+    """Return rules by which a link to a deleted resource is always dropped, also where that is only to be reported."""
+    deleted = dict.fromkeys((DriftClass.USER_DELETED, DriftClass.GROUP_DELETED), Reaction.ENFORCE)
+    return replace(rules, drift=replace(rules.drift, by_class={**rules.drift.by_class, **deleted}))

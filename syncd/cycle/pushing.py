@@ -1,0 +1,102 @@
+"""Push: carry out one plan at its target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+
+import structlog
+
+from syncd.compare.protection import protection
+from syncd.core.plan import Outcome
+from syncd.core.policy import DEFAULT_LIMITS, Class
+from syncd.cycle import clock
+from syncd.cycle.gating import end_stop, is_stopped, probe
+from syncd.cycle.planned import Planned
+from syncd.cycle.progress import Progress
+from syncd.errors import TargetError
+from syncd.push.push import Push, PushRules
+from syncd.push.shutdown import Shutdown
+from syncd.scim.client import Client
+from syncd.scim.pace import Waits, Window
+from syncd.scim.transport import Transport
+from syncd.store import StateFile
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """The result of a push; by default that of a run which sent nothing."""
+
+    failure: TargetError | None = None
+    """Why the push ended early."""
+    outcomes: tuple[Outcome, ...] = ()
+    requests: int = 0
+    waits: Waits = field(default_factory=Waits)
+    window: Window | None = None
+    """How many requests at a time the target bore; None where the target was not connected to."""
+
+
+def connection(planned: Planned, state: StateFile) -> Transport | None:
+    """Return the connection for a push; None where nothing is to be asked or sent.
+
+    Reads the token, and so belongs before anything is recorded. Raises ConfigurationError.
+    """
+    snapshot = state.snapshot(planned.target.name)
+    if planned.plan.changes or is_stopped(planned, snapshot):
+        return planned.target.transport(snapshot.discovery)
+    return None
+
+
+async def push(
+    planned: Planned, run: int, transport: Transport, state: StateFile, progress: Progress, shutdown: Shutdown
+) -> Pushed:
+    """Carry out a plan. A target that is stopped is probed first. Raises StateError."""
+    target, plan, snapshot = planned.target, planned.plan, state.snapshot(planned.target.name)
+    requests = plan.estimate.requests
+    log.info("run_started", target=target.name, run=run, kind=plan.kind, changes=len(plan.changes), requests=requests)
+    progress.pushing(target.name, len(plan.changes))
+    failure: TargetError | None = None
+    outcomes: tuple[Outcome, ...] = ()
+    try:
+        async with transport:
+            client = target.client(transport, snapshot.discovery)
+            stop = snapshot.stop
+            if stop is not None and not planned.proven:
+                await probe(client, snapshot)
+                if stop.cause != "failing":
+                    with state.atomic():
+                        end_stop(snapshot)
+            pushing = _push_of(planned, state, client, progress)
+            with shutdown.covering(target.name, pushing, target.drain):
+                outcomes = await pushing.carry_out(plan, run)
+            failure = pushing.stopped
+    except TargetError as error:
+        failure, outcomes = error, ()
+    waits = transport.pace.waits
+    progress.answered(target.name, transport.answers, waits.retries, waits.seconds)
+    return Pushed(failure, outcomes, transport.requests, waits, transport.pace.window)
+
+
+def _push_of(planned: Planned, state: StateFile, client: Client, progress: Progress) -> Push:
+    target = planned.target
+    rules, snapshot = target.rules, state.snapshot(target.name)
+    takeovers = rules.policy.limits.get(Class.ADOPT, DEFAULT_LIMITS[Class.ADOPT])
+    push_rules = PushRules(
+        profile=rules.profile,
+        concurrency=target.concurrency,
+        takeovers=takeovers.most(sum(snapshot.counts().values())),
+        adopt_groups=rules.adopt_groups,
+        protected=lambda key, id_: protection(rules.protect, snapshot, key, id_, snapshot.user(key)),
+        read_just_now=planned.discovered is not None,
+    )
+    return Push(
+        state,
+        snapshot,
+        state.journal(target.name),
+        client,
+        push_rules,
+        clock=clock.now,
+        on_outcome=partial(progress.outcome, target.name),
+    )
