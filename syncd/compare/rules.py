@@ -1,6 +1,6 @@
 """The synchronization rules of a comparison: how a source's entries are read, and which of them a target gets.
 
-Values alone, made from the configuration by `settings/build.py`. Decisions by these rules are in the steps that
+Values alone, made from the configuration by `settings/build/`. Decisions by these rules are in the steps that
 take them. (`core/rules.py` holds the conditions, in CEL, of which some of these rules consist.)
 """
 

@@ -12,7 +12,7 @@ Path = tuple[str | int, ...]
 
 _KEY: Final = r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|[A-Za-z0-9_-]+)"""
 _KEYS: Final = rf"\s*({_KEY}(?:\s*\.\s*{_KEY})*)\s*"
-_LINE: Final = re.compile(rf"\s*\[\[{_KEYS}\]\]|\s*\[{_KEYS}\]|{_KEYS}=(.*)", re.DOTALL)
+_LINE: Final = rf"(?s)\s*\[\[{_KEYS}\]\]|\s*\[{_KEYS}\]|{_KEYS}=(.*)"
 _ENDS: Final = ("]", "}", '"""', "'''")
 """The marks at the end of a value of several lines."""
 
@@ -44,7 +44,7 @@ def _keys(text: str) -> Iterator[tuple[Path, int]]:
     """The number of the last table of each array."""
     number = 0
     while number < len(lines):
-        match = _LINE.match(lines[number])
+        match = re.match(_LINE, lines[number])
         number += 1
         if match is None:
             continue

@@ -40,7 +40,9 @@ Name = Annotated[str, AfterValidator(some_name)]
 class Section(BaseModel):
     """A table of the configuration. Unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True, defer_build=True
+    )
 
 
 __all__ = ["Duration", "Name", "PositiveDuration", "RuleText", "Section", "between"]

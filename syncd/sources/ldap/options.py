@@ -13,8 +13,6 @@ from pydantic import AfterValidator, Field
 
 from syncd.core.hosts import address, is_loopback
 from syncd.core.model import Source
-from syncd.sources.ldap.filters import FilterFault, check_filter
-from syncd.sources.ldap.names import is_dn
 from syncd.sources.ldap.presets import PRESETS, DirectoryKind
 from syncd.sources.options import Conventions, Options, Reveal
 from syncd.sources.passwords import holds_passwords
@@ -60,13 +58,20 @@ class Layout:
     operational: tuple[str, ...]
 
 
+# What checks is imported where there is something to check: options are imported with every configuration.
+
+
 def _dn(text: str) -> str:
+    from syncd.sources.ldap.names import is_dn
+
     if not is_dn(text):
         raise ValueError(f"`{text}` is not a DN such as dc=example,dc=com")
     return text
 
 
 def _filter(text: str) -> str:
+    from syncd.sources.ldap.filters import FilterFault, check_filter
+
     try:
         check_filter(text)
     except FilterFault as fault:
