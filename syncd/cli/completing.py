@@ -136,9 +136,12 @@ def _counted(count: int) -> str:
 def _reason(hold: dict[str, Any]) -> str:
     import json
 
+    from syncd.core.actions import Action
+    from syncd.core.limits import in_words
+
     change = json.loads(hold["change"]) if isinstance(hold["change"], str) else hold["change"]
     rejected = "rejected; " if hold["decision"] == "rejected" else ""
-    return f"{change['action']} {change['name']}: {rejected}{hold['reason']}"
+    return f"{Action(change['action']).of(change['name'])}: {rejected}{in_words(hold['reason'])}"
 
 
 def runs(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem[str]]:

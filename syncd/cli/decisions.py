@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from syncd.cli.asking import answered, ask
+from syncd.cli.reports import keys_option
 from syncd.cli.shared import (
     answer,
     completed,
@@ -41,8 +42,9 @@ _holds_argument = click.argument(
 @click.command(short_help="What is held, why, and since when.")
 @config_option
 @target_option
+@keys_option
 @json_option
-def holds(config: Path, target: str | None, as_json: bool) -> None:
+def holds(config: Path, target: str | None, keys: bool, as_json: bool) -> None:
     """What is held and why, with what was decided. The first characters of its id say which to approve or reject."""
     from rich.text import Text
 
@@ -59,15 +61,17 @@ def holds(config: Path, target: str | None, as_json: bool) -> None:
         title = Text(visible(name), style="bold")
         counted = decided_sentence(tally(found, datetime.now(UTC)))
         title.append(f": {counted or 'nothing is held'}", style="not bold")
-        show_lines([title, *_lines(found, zone)])
-    if any(hold.decision is None for found in everything.values() for hold in found):
+        show_lines([title, *_lines(found, zone, keys=keys)])
+    undecided = [hold for found in everything.values() for hold in found if hold.decision is None]
+    if undecided:
+        names = ", ".join(sorted({hold.limit for hold in undecided}))
         click.echo(
             "`syncd approve HOLD` releases exactly that, `syncd reject HOLD` drops it until the source changes; "
-            "HOLD: an id, a limit's name, or all"
+            f"HOLD: an id, a limit's name ({names}), or all"
         )
 
 
-def _lines(found: Sequence[Hold], zone: tzinfo) -> Iterator[Text]:
+def _lines(found: Sequence[Hold], zone: tzinfo, *, keys: bool) -> Iterator[Text]:
     """Yield holds as plans show them: each reason once, and below it whom it concerns."""
     from syncd.core.plan import Held
     from syncd.report.text import withheld_lines
@@ -78,7 +82,8 @@ def _lines(found: Sequence[Hold], zone: tzinfo) -> Iterator[Text]:
         )
         for which in (False, True)
     )
-    yield from withheld_lines(held, rejected)
+    approved = {each.id for each in found if _is_approved(each)}
+    yield from withheld_lines(held, rejected, approved=approved, keys=keys)
 
 
 def _circumstances(hold: Hold, zone: tzinfo) -> str:
@@ -171,19 +176,28 @@ def _is_rejected(hold: Hold) -> bool:
     return hold.decision is Decision.REJECTED
 
 
+def _is_approved(hold: Hold) -> bool:
+    """Return whether it was released, and that is still good."""
+    from syncd.store import Decision
+
+    expired = hold.expires is not None and hold.expires <= datetime.now(UTC)
+    return hold.decision is Decision.APPROVED and not expired
+
+
 def _counted(found: Sequence[Hold]) -> str:
     return f"{len(found)} change{'' if len(found) == 1 else 's'}"
 
 
 def _say(target: str, sentence: str, found: Sequence[Hold]) -> None:
     """Print a sentence about some changes, and which those are."""
-    from syncd.report.text import visible
+    from syncd.report.words import key_shown, visible
 
     click.echo(visible(f"{target}: {sentence}"))
     for hold in found[:_LISTED]:
         change = hold.change
-        key = f" ({visible(change.key)})" if change.key != change.name else ""
-        click.echo(f"  {hold.id[:8]}  {change.action.value} {visible(change.name)}{key}: {visible(change.reason)}")
+        shown = key_shown(change.key, change.name, keys=False)
+        name = f"{change.name} ({shown})" if shown else change.name
+        click.echo(f"  {hold.id[:8]}  {visible(change.action.of(name))}: {visible(change.reason)}")
     if len(found) > _LISTED:
         click.echo(f"  and {len(found) - _LISTED} more")
 

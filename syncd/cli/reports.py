@@ -33,6 +33,11 @@ def form_of(form: str, as_json: bool) -> str:
     return "json" if as_json else form
 
 
+def keys_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--keys`."""
+    return click.option("--keys", is_flag=True, help="Show long keys too, such as UUIDs.")(function)
+
+
 def output_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add `-o FILE`, whose ending is checked at once."""
     return click.option(
@@ -68,8 +73,11 @@ def _may_be_replaced(output: Path) -> bool:
     return not start or start.startswith(f'"{COLUMNS[0]}","{COLUMNS[1]}"')
 
 
-def written(form: str, subjects: Sequence[Plan | Run]) -> str:
-    """Return plans or runs as a text of that form; that of the terminal whole, without colours."""
+def written(form: str, subjects: Sequence[Plan | Run], *, keys: bool = False) -> str:
+    """Return plans or runs as a text of that form; that of the terminal whole, without colours.
+
+    `keys`: text and Markdown show long keys too; every other form always does.
+    """
     if form == "json":
         from syncd.core.plan import dump
 
@@ -82,7 +90,7 @@ def written(form: str, subjects: Sequence[Plan | Run]) -> str:
     if form == "markdown":
         from syncd.report.markdown import document
 
-        return document(subjects)
+        return document(subjects, keys=keys)
     if form == "csv":
         from syncd.report import csv
 
@@ -91,14 +99,21 @@ def written(form: str, subjects: Sequence[Plan | Run]) -> str:
     from syncd.report.text import plan_lines, render, run_lines
 
     return render(
-        [line for each in subjects for line in (plan_lines(each) if isinstance(each, Plan) else run_lines(each))]
+        [
+            line
+            for each in subjects
+            for line in (plan_lines(each, keys=keys) if isinstance(each, Plan) else run_lines(each, keys=keys))
+        ]
     )
 
 
-def write(path: Path, subjects: Sequence[Plan | Run]) -> None:
-    """Write plans or runs to a file, whole or not at all, in the form that its ending names. Raises SyncdError."""
+def write(path: Path, subjects: Sequence[Plan | Run], *, keys: bool = False) -> None:
+    """Write plans or runs to a file, whole or not at all, in the form that its ending names; `keys` as of `written`.
+
+    Raises SyncdError.
+    """
     form = _ENDINGS[path.suffix.lower()]
-    text = written(form, subjects)
+    text = written(form, subjects, keys=keys)
     # Spreadsheets take a file without a mark for one in the language of the machine.
     content = text.encode("utf-8-sig" if form == "csv" else "utf-8")
     draft = path.with_name(path.name + ".draft")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from syncd.cli.asking import answered
-from syncd.cli.reports import form_of, format_option, output_option, rest_on_a_terminal, write, written
+from syncd.cli.reports import form_of, format_option, keys_option, output_option, rest_on_a_terminal, write, written
 from syncd.cli.shared import (
     answer,
     completed,
@@ -160,8 +160,7 @@ def _attention(row: dict[str, Any], zone: tzinfo) -> Iterator[Text]:
         long = f" ({days} day{'' if days == 1 else 's'})" if days else ""
         yield line(f"{row['users']['pending']} invited and pending, the longest since {minute(since, zone)}{long}")
     if last := row["last_resync"]:
-        drift = ", ".join(f"{count} {class_}" for class_, count in last["drift"].items())
-        found = f"stopped: {last['error'].splitlines()[0]}" if last["error"] else f"drift: {drift or 'none'}"
+        found = f"stopped: {last['error'].splitlines()[0]}" if last["error"] else f"drift: {_drift(last['drift'])}"
         yield line(f"last full resync {minute(_moment(last['started']), zone)} (run {last['run']}): {found}")
 
 
@@ -175,12 +174,20 @@ def _expiry(day: date) -> str:
     return f"the token expires in {left} day{'' if left == 1 else 's'}, on {day}"
 
 
+def _drift(counts: dict[str, int]) -> str:
+    from syncd.core.drift import DriftClass
+    from syncd.report.drifts import DRIFTS
+
+    return ", ".join(f"{DRIFTS[DriftClass(class_)]} ({count})" for class_, count in counts.items()) or "none"
+
+
 def _quarantined(each: dict[str, Any], zone: tzinfo) -> str:
+    from syncd.core.actions import Action
     from syncd.report.moments import minute
 
     change, again = each["change"], _moment(each["next_try"])
     when = minute(again, zone) if again > datetime.now(UTC) else "in the next run"
-    return f"{change['name']} ({change['action']}: {each['status']}, next try {when})"
+    return f"{Action(change['action']).of(change['name'])} ({each['status']}, next try {when})"
 
 
 def _moment(text: str) -> datetime:
@@ -251,8 +258,9 @@ def runs(count: int, config: Path, target: str | None, as_json: bool) -> None:
 @config_option
 @format_option
 @output_option
+@keys_option
 @json_option
-def show(number: int, config: Path, form: str, output: Path | None, as_json: bool) -> None:
+def show(number: int, config: Path, form: str, output: Path | None, keys: bool, as_json: bool) -> None:
     """One run with its outcomes: what was done, what failed and why, and what it means for the people concerned."""
     from syncd.core.plan import Run
     from syncd.report.text import run_lines
@@ -261,15 +269,15 @@ def show(number: int, config: Path, form: str, output: Path | None, as_json: boo
     found, zone = answered(config, "show", run=number)
     run = Run.from_json(found)
     if output is not None:
-        write(output, [run])
+        write(output, [run], keys=keys)
     if form == "json":
         answer([found])
     elif output is not None:
         click.echo(f"written to {output}")
     elif form == "text":
-        show_lines(list(run_lines(Run.from_json(_in_zone(found, zone)), rest_on_a_terminal())))
+        show_lines(list(run_lines(Run.from_json(_in_zone(found, zone)), rest_on_a_terminal(), keys=keys)))
     else:
-        click.echo(written(form, [run]), nl=False)
+        click.echo(written(form, [run], keys=keys), nl=False)
 
 
 def _in_zone(run: dict[str, Any], zone: tzinfo) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from syncd.cli.asking import daemon_of, runs_of
-from syncd.cli.reports import form_of, format_option, output_option, rest_on_a_terminal, write, written
+from syncd.cli.reports import form_of, format_option, keys_option, output_option, rest_on_a_terminal, write, written
 from syncd.cli.shared import (
     CHANGES,
     ERROR,
@@ -97,6 +97,7 @@ def check(config: Path, target: str | None, notices: bool, as_json: bool) -> int
 @user_option
 @format_option
 @output_option
+@keys_option
 @json_option
 @log_level_option
 def plan(
@@ -106,6 +107,7 @@ def plan(
     who: str | None,
     form: str,
     output: Path | None,
+    keys: bool,
     as_json: bool,
     log_level: str,
 ) -> int:
@@ -123,7 +125,7 @@ def plan(
         targets = setup.chosen(target)
         planned = make_plans(setup, state, targets, progress, who, full=full)
         shown = [_shown(each, state, setup.settings.schedule.zone) for each in planned]
-    return _show_plans(shown, output, form)
+    return _show_plans(shown, output, form, keys=keys)
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ class Shown:
             return ERROR
         return HELD if self.plan.held else CHANGES if self.plan.changes else OK
 
-    def lines(self) -> list[Text]:
+    def lines(self, *, keys: bool = False) -> list[Text]:
         from rich.text import Text
 
         from syncd.report.text import plan_lines, visible
@@ -159,11 +161,11 @@ class Shown:
         if self.failure:
             lines = [visible(line) for line in self.failure.splitlines()]
             return [Text(f"{lines[0]}: nothing is planned", style="bold red"), *map(Text, lines[1:])]
-        return [*plan_lines(self.plan, rest_on_a_terminal()), *self.remarks]
+        return [*plan_lines(self.plan, rest_on_a_terminal(), keys=keys), *self.remarks]
 
 
-def _show_plans(shown: Sequence[Shown], output: Path | None, form: str) -> int:
-    """Print plans, or write them to a file; return the exit code."""
+def _show_plans(shown: Sequence[Shown], output: Path | None, form: str, *, keys: bool = False) -> int:
+    """Print plans, or write them to a file; return the exit code. `keys`: with long keys too."""
     from syncd.report.text import render
 
     usable = [each.plan for each in shown if not each.failure]
@@ -172,16 +174,16 @@ def _show_plans(shown: Sequence[Shown], output: Path | None, form: str) -> int:
     elif output is not None:
         show_lines([line for each in shown for line in each.lines()[:_SUMMARY]])
     elif form == "text":
-        show_lines([line for each in shown for line in each.lines()])
+        show_lines([line for each in shown for line in each.lines(keys=keys)])
     else:
         if usable:
-            click.echo(written(form, usable), nl=False)
+            click.echo(written(form, usable, keys=keys), nl=False)
         for each in shown:
             if each.failure:
                 click.echo(render(each.lines()), nl=False, err=True)
     if output is not None:
         if usable:
-            write(output, usable)
+            write(output, usable, keys=keys)
         if form != "json":
             click.echo(f"written to {output}" if usable else f"{output} was not written")
     return worst([each.code for each in shown])
@@ -333,7 +335,7 @@ def diff(plan_file: Path, other: Path | None, config: Path, form: str, as_json: 
         raise PlanFileError(
             f"{', '.join(sorted(missing))}: in one of the plans alone", hint="compare plans of one kind"
         )
-    found = [difference.compare(plan, new[target]) for target, plan in old.items()]
+    found = [difference.compare(plan, new[target], keys=form == "json") for target, plan in old.items()]
     if form == "json":
         answer([each.to_json() for each in found])
     elif form == "markdown":

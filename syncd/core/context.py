@@ -27,6 +27,8 @@ class LimitUse:
     count: int | None = None
     always: bool = False
     """Every such change waits for a person, however few they are."""
+    base: int | None = None
+    """How many managed ones `percent` begins at; None: a plan that was saved before doesn't say."""
 
     @property
     def exceeded(self) -> bool:
@@ -42,6 +44,7 @@ class LimitUse:
             "percent": self.percent,
             "count": self.count,
             "always": self.always,
+            **({"base": self.base} if self.base is not None else {}),
         }
 
 

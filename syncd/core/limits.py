@@ -1,10 +1,11 @@
-"""The classes of change that are limited: how each is counted, its default limit, and its words. One row per class.
+"""What holds a change: the classes that are limited, one row per class, and the other reasons.
 
 Which change counts for which class is decided in `policy.py`; an action's own class is a column of `actions.py`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -104,4 +105,95 @@ class Class(StrEnum):
 DEFAULT_LIMITS: Final[Mapping[Class, Limit]] = {class_: class_.default for class_ in Class}
 
 
-__all__ = ["DEFAULT_LIMITS", "Class", "Limit", "Row"]
+# -- the other reasons ----------------------------------------------------------------------------
+
+EMPTY_SOURCE: Final = "empty_source"
+PROTECTED: Final = "protected"
+MISSING_GRACE: Final = "missing_grace"
+QUARANTINE: Final = "quarantine"
+
+NEVER_RELEASED: Final = frozenset({EMPTY_SOURCE, PROTECTED})
+"""Reasons that no approval overrides."""
+PASSING: Final = frozenset({MISSING_GRACE, QUARANTINE})
+"""Reasons that end by themselves: nobody has to decide."""
+
+
+#  reason                       -> words
+#  missing_grace                   2 changes wait out the grace
+#  quarantine                      2 changes are in quarantine
+#  empty_source, protected         2 changes are withheld and can't be approved
+#  a class of its own changes      2 deactivations wait for approval
+#  any other                       2 changes wait for approval
+def waiting(reason: str, number: int, *, own: bool = True) -> str:
+    """Say how many changes wait, and for what; `own`: the reason is a class, and counts every one of these changes."""
+    one, several = Class(reason).changes if own and reason in set(Class) else ("change", "changes")
+    is_one = number == 1
+    if reason == MISSING_GRACE:
+        verb = "waits out the grace" if is_one else "wait out the grace"
+    elif reason == QUARANTINE:
+        verb = "is in quarantine" if is_one else "are in quarantine"
+    elif reason in NEVER_RELEASED:
+        verb = f"{'is' if is_one else 'are'} withheld and can't be approved"
+    else:
+        verb = "waits for approval" if is_one else "wait for approval"
+    return f"{number:,} {one if is_one else several} {verb}"
+
+
+def called(reason: str) -> str:
+    """Return a reason as a note in a sentence: "limit for deactivations", "external domain"."""
+    return f"limit for {Class(reason).changes[1]}" if reason in set(Class) else reason.replace("_", " ")
+
+
+# -- a limit that is exceeded ---------------------------------------------------------------------
+
+_ALSO: Final = " or removed from all their groups"
+
+
+def over_limit(class_: Class, affected: int, managed: int, exceeded: str, *, also_losing: bool = False) -> str:
+    """Return the reason of a hold: "41 of 100 people would be deactivated; the limit is 10 %".
+
+    `managed` 0: nobody is managed yet, as in a first adoption. `also_losing`: people who would lose all their groups
+    are counted as well.
+    """
+    share = f" of {managed:,}" if managed else ""
+    return f"{affected:,}{share} {class_.would}{_ALSO if also_losing else ''}; the limit is {exceeded}"
+
+
+_BY_WORDS: Final = {class_.would: class_ for class_ in Class}
+_OVER_LIMIT: Final = re.compile(
+    rf"([\d,]+(?: of [\d,]+)?) ({'|'.join(_BY_WORDS)})({_ALSO})?; the limit is ([\d.e+-]+(?: %)?)"
+)
+
+
+def in_words(reason: str, *, named: bool = True) -> str:
+    """Return the reason of a hold as a report says it: "41 of 100 people is over the limit of 10 % for deactivations".
+
+    `named`: the limit is named; not after a sentence that does so already.
+    """
+
+    def said(found: re.Match[str]) -> str:
+        affected, would, also, exceeded = found.groups()
+        noun = would.partition(" ")[0]
+        losing = " (deactivated or removed from all their groups)" if also else ""
+        limit = f" for {_BY_WORDS[would].changes[1]}" if named else ""
+        return f"{affected} {noun}{losing} is over the limit of {exceeded}{limit}"
+
+    return _OVER_LIMIT.sub(said, reason)
+
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "EMPTY_SOURCE",
+    "MISSING_GRACE",
+    "NEVER_RELEASED",
+    "PASSING",
+    "PROTECTED",
+    "QUARANTINE",
+    "Class",
+    "Limit",
+    "Row",
+    "called",
+    "in_words",
+    "over_limit",
+    "waiting",
+]

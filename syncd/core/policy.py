@@ -14,7 +14,17 @@ from typing import Final
 
 from syncd.core.actions import Effect
 from syncd.core.context import LimitUse
-from syncd.core.limits import DEFAULT_LIMITS, Class, Limit
+from syncd.core.limits import (
+    DEFAULT_LIMITS,
+    EMPTY_SOURCE,
+    MISSING_GRACE,
+    NEVER_RELEASED,
+    PROTECTED,
+    QUARANTINE,
+    Class,
+    Limit,
+    over_limit,
+)
 from syncd.core.matching import Doubt
 from syncd.core.model import Kind, State
 from syncd.core.plan import Change, Held
@@ -67,12 +77,6 @@ class Verdict:
     rejected: list[Held]
     limits: tuple[LimitUse, ...] = ()
     """How far each limit was used, those that nothing counted for among them."""
-
-
-EMPTY_SOURCE: Final = "empty_source"
-PROTECTED: Final = "protected"
-NEVER_RELEASED: Final = frozenset({EMPTY_SOURCE, PROTECTED})
-"""What no approval releases."""
 
 
 #  the action's own limit    and the change                             -> class
@@ -155,9 +159,9 @@ def _doubt(change: Change, policy: Policy, situation: Situation) -> Doubt | None
     if since is not None and situation.now - since < policy.missing_grace:
         until = since + policy.missing_grace
         reason = f"missing from the source since {since:%Y-%m-%d %H:%M} UTC; waits until {until:%Y-%m-%d %H:%M} UTC"
-        return Doubt("missing_grace", reason)
+        return Doubt(MISSING_GRACE, reason)
     if situation.quarantined and (reason := situation.quarantined.get(change.id, "")):
-        return Doubt("quarantine", reason)
+        return Doubt(QUARANTINE, reason)
     class_ = class_of(change)
     if class_ is not None and policy.limits.get(class_, DEFAULT_LIMITS[class_]).always:
         return Doubt(class_.value, f'every such change waits for a person (limits.{class_.value}: hold = "always")')
@@ -196,13 +200,11 @@ def _hold_classes(
         managed = situation.managed_groups if class_.of is Kind.GROUP else situation.managed_users
         limit = policy.limits.get(class_, DEFAULT_LIMITS[class_])
         used = (len(keys), managed, limit.most(managed), limit.percent, limit.count, limit.always)
-        limits.append(LimitUse(class_.value, *used))
+        base = limit.base if limit.percent is not None else None
+        limits.append(LimitUse(class_.value, *used, base=base))
         if exceeded := limit.exceeded(len(keys), managed):
-            sentence = class_.would
-            if class_ is Class.DEACTIVATE and losing:
-                sentence += " or removed from all their groups"
-            share = f" of {managed:,}" if managed else ""  # a first adoption: nobody is managed yet
-            reasons[class_] = f"{len(keys):,}{share} {sentence}; the limit is {exceeded}"
+            also_losing = class_ is Class.DEACTIVATE and bool(losing)
+            reasons[class_] = over_limit(class_, len(keys), managed, exceeded, also_losing=also_losing)
     allowed: list[Change] = []
     held: list[Held] = []
     for change in changes:

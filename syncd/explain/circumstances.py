@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Final
 
 from syncd.core.drift import Drift
+from syncd.core.limits import NEVER_RELEASED, in_words
 from syncd.core.model import Kind
 from syncd.core.plan import Change, Result, Trouble, timestamp
-from syncd.core.policy import NEVER_RELEASED
 from syncd.report.explanation import Part
 from syncd.report.text import drift_details
 from syncd.report.words import END_OF_STOP
@@ -175,7 +175,7 @@ class Circumstances:
     def _outcomes(self) -> Iterator[Part]:
         if self.outcomes:
             sentences = tuple(
-                f"{spoken(each.at)}, run {each.run}: {each.outcome.change.action.value} {_result(each)}"
+                f"{spoken(each.at)}, run {each.run}: {each.outcome.change.action.label} {_result(each)}"
                 for each in self.outcomes
             )
             yield Part("outcomes", "Last outcomes", sentences, {"outcomes": [each.to_json() for each in self.outcomes]})
@@ -200,15 +200,15 @@ def _hold(hold: Hold, now: datetime) -> str:
             until = f" (until {spoken(hold.expires)})" if hold.expires else ""
             return f"was approved by {hold.by}{until}: the next run does it"
         case Decision.APPROVED:
-            return f"is held by {hold.limit} ({hold.reason}); the approval by {hold.by} has expired"
+            return f"is held ({in_words(hold.reason)}); the approval by {hold.by} has expired"
         case _:
-            return f"is held by {hold.limit} ({hold.reason})"
+            return f"is held ({in_words(hold.reason)})"
 
 
 def _held(hold: Hold, awaited: Sequence[Hold], now: datetime) -> str:
     """Say in a sentence which change is held, since when, and how to release it."""
     change = hold.change
-    what = f"{hold.id[:_ID_SHOWN]}: {change.action.value} of {change.name}, since {spoken(hold.since)}"
+    what = f"{hold.id[:_ID_SHOWN]}: {change.action.of(change.name)}, since {spoken(hold.since)}"
     sentence = f"{what}: {_hold(hold, now)}"
     if hold.limit in NEVER_RELEASED:
         return f"{sentence}; no approval releases that"

@@ -131,7 +131,7 @@ def _members(circumstances: Circumstances, snapshot: Snapshot, known: KnownGroup
         )
     facts: dict[str, Json] = {"people": len(people), "groups": len(groups), "pending": len(pending)}
     held = [hold.change for hold in circumstances.holds if hold.change.key == known.key and hold.change.members]
-    sentences += [f"{counted(len(each.members), 'person', 'people')} held: {each.action.value}" for each in held]
+    sentences += [f"{counted(len(each.members), 'person', 'people')} held: {each.action.label}" for each in held]
     return Part("members", "Members", tuple(sentences), facts)
 
 

@@ -9,40 +9,27 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, timedelta
 from typing import Final
 
-from syncd.core.plan import Action, Change, timestamp
+from syncd.core.limits import PASSING, called, waiting
+from syncd.core.plan import Change, timestamp
 from syncd.notify.lasting import MEMORY
 from syncd.notify.notice import Composer, Notice
 from syncd.notify.wording import counted, span_of
-from syncd.operations.status import PASSING
 from syncd.report.moments import day
+from syncd.report.words import key_shown
 from syncd.store import Incident, Incidents
 
 TOKEN: Final = "token"  # noqa: S105
 _SHOWN: Final = 10
-_VERBS: Final = {
-    Action.CREATE_USER: "create",
-    Action.ADOPT_USER: "take over",
-    Action.UPDATE_USER: "change",
-    Action.DEACTIVATE_USER: "deactivate",
-    Action.REACTIVATE_USER: "reactivate",
-    Action.DELETE_USER: "delete",
-    Action.CREATE_GROUP: "create the group",
-    Action.ADOPT_GROUP: "take over the group",
-    Action.UPDATE_GROUP: "change the group",
-    Action.DELETE_GROUP: "delete the group",
-    Action.ADD_MEMBERS: "add members to",
-    Action.REMOVE_MEMBERS: "remove members from",
-}
 
 
 def held_changes(incidents: Incidents, target: str, composer: Composer) -> Iterator[Notice]:
     """Tell of changes that are held and that nobody was told of."""
-    new = incidents.held_anew(target, PASSING, _SHOWN, composer.now, MEMORY)
+    new = incidents.held_anew(target, sorted(PASSING), _SHOWN, composer.now, MEMORY)
     count = sum(new.limits.values())
     if not count:
         return
-    lines = [f"held by {limit}: {number}" for limit, number in new.limits.items()]
-    lines += [f"  {_VERBS[change.action]} {_called(change)}" for change in new.first]
+    lines = [f"{waiting(limit, number, own=False)} ({called(limit)})" for limit, number in new.limits.items()]
+    lines += [f"  {change.action.of(_called(change))}" for change in new.first]
     if count > len(new.first):
         lines.append(f"  and {count - len(new.first)} more")
     lines.append(f"`syncd holds --target {target}` shows them all; `syncd approve` or `syncd reject` decides.")
@@ -98,7 +85,8 @@ def expiring_token(
 
 
 def _called(change: Change) -> str:
-    return change.name if change.name == change.key else f"{change.name} ({change.key})"
+    key = key_shown(change.key, change.name, keys=False)
+    return f"{change.name} ({key})" if key else change.name
 
 
 __all__ = ["TOKEN", "expiring_token", "held_changes", "overdue_invitations"]

@@ -116,7 +116,7 @@ def _meant(
             raise SyncdError(f"nothing that is held is called `{text}`; nothing was done", hint=_there_is(withheld))
         if all(_is_id(text, hold) for hold in found.values()):
             if len(found) > 1:
-                ids = ", ".join(f"{hold.id} ({hold.change.action.value} {hold.change.name})" for hold in found.values())
+                ids = ", ".join(f"{hold.id} ({hold.change.action.of(hold.change.name)})" for hold in found.values())
                 raise SyncdError(f"`{text}` may mean {len(found)}: {ids}; nothing was done", hint="give more of the id")
         elif not rejected_too:
             found = {id_: hold for id_, hold in found.items() if not _is_rejected(hold)}
@@ -142,7 +142,7 @@ def _there_is(withheld: Mapping[str, Sequence[Hold]]) -> str:
     """Return a hint that names some holds and all limits."""
     everything = [hold for found in withheld.values() for hold in found]
     limits = sorted({hold.limit for hold in everything})
-    shown = [f"{hold.id[:8]} ({hold.change.action.value} {visible(hold.change.name)})" for hold in everything]
+    shown = [f"{hold.id[:8]} ({hold.change.action.of(visible(hold.change.name))})" for hold in everything]
     more = f" and {len(shown) - _SUGGESTED} more (`syncd holds`)" if len(shown) > _SUGGESTED else ""
     return (
         f"there is {', '.join(shown[:_SUGGESTED])}{more}; or by a limit's name: {', '.join(limits)}; or {_ALL}\n"

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
 
+from syncd.core.limits import PASSING
 from syncd.core.model import Json
 from syncd.core.plan import timestamp
 from syncd.errors import SyncdError
@@ -16,8 +17,6 @@ from syncd.settings.build import Setup, Target
 from syncd.store import Decision, Hold, Journal, StateFile
 
 _BATCH: Final = 1000
-PASSING: Final = ("missing_grace", "quarantine")
-"""Limits that hold for a time, and then no longer: nobody has to do anything."""
 
 
 def status(setup: Setup, state: StateFile, target: str | None) -> list[Json]:

@@ -1,4 +1,7 @@
-"""Changes as CSV for spreadsheets: a line per attribute or member, every cell a text that no spreadsheet carries out.
+"""Changes as CSV for spreadsheets: a row per change, every cell a text that no spreadsheet carries out.
+
+A row is for reading, sorting and filtering: long values, many attributes and long lists of members are shortened, with
+the number of what is left out. The plan as JSON has all of it.
 
 RFC 4180: CRLF, every cell in quotes. Write it as `ENCODING`: spreadsheets take UTF-8 for what it is by its mark alone.
 """
@@ -10,15 +13,19 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from syncd.core.plan import Action
-from syncd.report.items import SECTION, Item
+from syncd.report.items import SECTION, Item, Row
 from syncd.report.review import Subject, review
+from syncd.report.words import counted, shortened
 
 ENCODING: Final = "utf-8-sig"
 COLUMNS: Final = (
-    "target", "class", "unusual", "action", "kind", "key", "name", "state", "department",
-    "attribute", "before", "after", "reason", "notes", "held by", "result", "status", "said", "means", "id",
+    "target", "class", "unusual", "action", "kind", "name", "key", "state", "department", "changes", "joining",
+    "leaving", "members", "reason", "notes", "held by", "result", "status", "said", "means", "id",
 )  # fmt: skip
+VALUE_SHOWN: Final = 80
+"""Characters of one value in a cell."""
+ATTRIBUTES_SHOWN: Final = 20
+"""Attributes in a cell."""
 _FORMULA: Final = ("=", "+", "-", "@", "|", "%", "＝", "＋", "－", "＠")
 """What a cell begins with that spreadsheets take for a formula or a command."""
 
@@ -32,29 +39,46 @@ def harmless(cell: str) -> str:
 
 
 def rows(subjects: Subject | Sequence[Subject]) -> Iterator[tuple[str, ...]]:
-    """Yield the lines below the headings: what a report shows, in its order."""
+    """Yield the rows below the headings: what a report shows, in its order."""
     for subject in subjects if isinstance(subjects, Sequence) else [subjects]:
         shown = review(subject)
         for item in shown.items:
-            for attribute, before, after in _differences(item):
-                yield tuple(map(harmless, _row(shown.target, item, attribute, before, after)))
+            yield tuple(map(harmless, _row(shown.target, item)))
 
 
-def _differences(item: Item) -> list[tuple[str, str, str]]:
-    found = [(row.label, row.before or "", row.after or "") for row in item.rows]
-    was_there = item.action == Action.ADOPT_GROUP.value
-    found += [("member", who if was_there else "", who) for who in item.came]
-    found += [("member", who, "") for who in item.went]
-    return found or [("", "", "")]
-
-
-def _row(target: str, item: Item, attribute: str, before: str, after: str) -> tuple[str, ...]:
+def _row(target: str, item: Item) -> tuple[str, ...]:
     section = SECTION[item.section]
+    was_there = item.change is not None and item.change.adopts
+    joining, leaving = 0 if was_there else len(item.came), len(item.went)
+    members = "; ".join(f"{verb}: {shortened(names)}" for verb, names in item.people)
     return (
-        target, section.title, "yes" if section.unusual else "", item.action, item.kind, item.key, item.name,
-        item.state, item.department, attribute, before, after, item.reason, "; ".join(item.notes), item.limit,
-        item.result, str(item.status or ""), item.said, item.means, item.id,
+        target, section.title, "yes" if section.unusual else "", item.action, item.kind, item.name, item.key,
+        item.state, item.department, _changes(item.rows), str(joining or ""), str(leaving or ""), members,
+        item.reason, "; ".join(item.notes), item.limit, item.result, str(item.status or ""), item.said, item.means,
+        item.id,
     )  # fmt: skip
+
+
+def _changes(differences: Sequence[Row]) -> str:
+    """Return attributes as one cell: "title: Engineer -> Head of Design; nickName: Ada -> nothing"."""
+    parts = [
+        f"{row.label}: {_cut(row.after)}"
+        if row.before is None
+        else f"{row.label}: {_cut(row.before)} -> {_cut(row.after)}"
+        for row in differences[:ATTRIBUTES_SHOWN]
+    ]
+    if len(differences) > ATTRIBUTES_SHOWN:
+        parts.append(f"and {counted(len(differences) - ATTRIBUTES_SHOWN, 'more attribute', 'more attributes')}")
+    return "; ".join(parts)
+
+
+def _cut(value: str | None) -> str:
+    """Return a value, or its beginning and its length."""
+    if not value:
+        return "nothing" if value is None else "empty"
+    if len(value) <= VALUE_SHOWN:
+        return value
+    return f"{value[:VALUE_SHOWN]}… ({len(value):,} characters)"
 
 
 def document(subjects: Subject | Sequence[Subject]) -> str:
@@ -66,4 +90,4 @@ def document(subjects: Subject | Sequence[Subject]) -> str:
     return file.getvalue()
 
 
-__all__ = ["COLUMNS", "ENCODING", "document", "harmless", "rows"]
+__all__ = ["ATTRIBUTES_SHOWN", "COLUMNS", "ENCODING", "VALUE_SHOWN", "document", "harmless", "rows"]

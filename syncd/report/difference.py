@@ -16,9 +16,10 @@ from rich.text import Text
 
 from syncd.core.context import LimitUse
 from syncd.core.model import Json
-from syncd.core.plan import Action, Plan, timestamp
+from syncd.core.plan import Plan, timestamp
 from syncd.errors import PlanFileError
 from syncd.report.items import Item, Row
+from syncd.report.limits import limit_words, on
 from syncd.report.markdown import code, prose
 from syncd.report.review import review
 from syncd.report.words import counted, listed, visible
@@ -104,14 +105,17 @@ class Difference:
         }
 
 
-def compare(old: Plan, new: Plan) -> Difference:
-    """Return what `new` has otherwise than `old`. Raises PlanFileError when they are for different targets."""
+def compare(old: Plan, new: Plan, *, keys: bool = True) -> Difference:
+    """Return what `new` has otherwise than `old`; `keys` as of `review`.
+
+    Raises PlanFileError when they are for different targets.
+    """
     if old.target != new.target:
         raise PlanFileError(
             f"one plan is for the target `{visible(old.target)}`, the other for `{visible(new.target)}`",
             hint="compare two plans for one target",
         )
-    before, after = _Side(old), _Side(new)
+    before, after = _Side(old, keys=keys), _Side(new, keys=keys)
     same, moved = 0, []
     for id_ in before.items.keys() & after.items.keys():
         if before.status(id_) is after.status(id_):
@@ -145,8 +149,8 @@ def compare(old: Plan, new: Plan) -> Difference:
 class _Side:
     """The items of one plan by id, with what becomes of each and whom it is about."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.items = {item.id: item for item in review(plan).items}
+    def __init__(self, plan: Plan, *, keys: bool) -> None:
+        self.items = {item.id: item for item in review(plan, keys=keys).items}
 
     def status(self, id_: str) -> Status:
         section = self.items[id_].section
@@ -155,11 +159,8 @@ class _Side:
     def about(self, id_: str) -> str:
         """Return what pairs two items: the user or group, and for memberships whether people come or go."""
         item = self.items[id_]
-        sort = item.action if not item.is_change or item.action in _MEMBERSHIPS else "change"
+        sort = item.action if item.change is None or item.change.of_members else "change"
         return f"{sort}\0{item.kind}\0{item.key}\0{'' if item.is_change else item.name}"
-
-
-_MEMBERSHIPS: Final = (Action.ADD_MEMBERS.value, Action.REMOVE_MEMBERS.value)
 
 
 def _limits(old: Plan, new: Plan) -> tuple[tuple[LimitUse, LimitUse], ...]:
@@ -224,9 +225,9 @@ def _words(row: Row) -> str:
 
 
 def _limit(old: LimitUse, new: LimitUse) -> str:
-    most = "no limit" if new.most is None else f"at most {new.most:,}"
+    most = limit_words(new) if new.most is None else f"of at most {new.most:,}"
     over = ", over the limit" if new.exceeded else ""
-    return f"{new.limit}: {old.affected:,} -> {new.affected:,} of {most}{over}"
+    return f"{on(new)}: {old.affected:,} -> {new.affected:,} {most}{over}"
 
 
 def lines(difference: Difference) -> Iterator[Text]:
@@ -241,14 +242,14 @@ def lines(difference: Difference) -> Iterator[Text]:
         for item, said in items:
             if heading == _NEW and _held(item) != why:
                 why = _held(item)
-                yield Text(f"  {why or 'not held'}:", style="magenta" if why else "")
-            line = Text(f"  {item.sign} {item.action:<16} ").append(item.name, style="bold")
-            line.append(f" ({item.key})" if item.key != item.name else "").append(f": {item.reason}")
+                yield Text(f"  {why or 'not held:'}", style="magenta" if why else "")
+            line = Text(f"  {item.sign} {item.words:<16} ").append(item.name, style="bold")
+            line.append(f" ({item.shown_key})" if item.shown_key else "").append(f": {item.reason}")
             yield line
             if said:
                 yield Text(f"        {said}", style="dim")
             if heading != "No longer needed":
-                for row in item.rows if item.action.startswith("update") else ():
+                for row in item.rows if item.is_change and item.compares else ():
                     yield Text(f"        {_words(row)}", style="dim")
     for old, new in difference.limits:
         yield Text(f"  limit {_limit(old, new)}", style="bold magenta" if new.exceeded else "")
@@ -271,10 +272,10 @@ def markdown(difference: Difference) -> str:
             if heading == _NEW and _held(item) != why:
                 why = _held(item)
                 made += [*([""] if made[-1] else []), f"**{prose(why or 'not held')}**", ""]
-            key = f" {code(item.key)}" if item.key and item.key != item.name else ""
+            key = f" {code(item.shown_key)}" if item.shown_key else ""
             name = f" {code(item.name)}" if item.name else ""
             made.append(f"- {item.words}{name}{key}: {prose(item.reason)}{f' — {prose(said)}' if said else ''}")
-            made += [f"  - {prose(_words(row))}" for row in item.rows if item.action.startswith("update")]
+            made += [f"  - {prose(_words(row))}" for row in item.rows if item.is_change and item.compares]
         made.append("")
     made += [f"- limit {prose(_limit(old, new))}" for old, new in difference.limits]
     return "\n".join(made) + "\n"

@@ -10,9 +10,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from syncd.core.actions import Access, Action
 from syncd.core.context import LimitUse
-from syncd.core.plan import Action
-from syncd.core.policy import NEVER_RELEASED
+from syncd.core.limits import NEVER_RELEASED
 from syncd.report.characters import Parts, differing
 
 ONCE_STORED: Final = "once the next run (`syncd sync`) has stored it"
@@ -100,21 +100,12 @@ SECTIONS: Final = (
 """All sections, in the order in which every format shows them."""
 SECTION: Final = {section.code: section for section in SECTIONS}
 
-WORDS: Final = {
-    Action.CREATE_USER: ("+", "create user", Meaning.CREATE),
-    Action.ADOPT_USER: ("&", "adopt user", Meaning.CHANGE),
-    Action.UPDATE_USER: ("~", "update user", Meaning.CHANGE),
-    Action.DEACTIVATE_USER: ("-", "deactivate user", Meaning.DEACTIVATE),
-    Action.REACTIVATE_USER: ("+", "reactivate user", Meaning.CREATE),
-    Action.DELETE_USER: ("x", "delete user", Meaning.DEACTIVATE),
-    Action.CREATE_GROUP: ("+", "create group", Meaning.CREATE),
-    Action.ADOPT_GROUP: ("&", "adopt group", Meaning.CHANGE),
-    Action.UPDATE_GROUP: ("~", "update group", Meaning.CHANGE),
-    Action.DELETE_GROUP: ("x", "delete group", Meaning.DEACTIVATE),
-    Action.ADD_MEMBERS: ("+", "add members", Meaning.CREATE),
-    Action.REMOVE_MEMBERS: ("-", "remove members", Meaning.DEACTIVATE),
+MEANINGS: Final = {
+    Access.GIVES: Meaning.CREATE,
+    Access.KEEPS: Meaning.CHANGE,
+    Access.TAKES: Meaning.DEACTIVATE,
 }
-"""Of each action its sign, its words and its meaning."""
+"""Of an action, by what it does to people's access."""
 
 
 _ACTIONS: Final = frozenset(action.value for action in Action)
@@ -155,6 +146,8 @@ class Item:
     key: str
     name: str
     reason: str
+    shown_key: str = ""
+    """The key where a line for people shows it (`words.key_shown`), else ""."""
     cluster: str = ""
     """Inside a section, the sentence that is said once for all of whom it holds."""
     state: str = ""
@@ -193,7 +186,7 @@ class Item:
     @property
     def people(self) -> list[tuple[str, tuple[str, ...]]]:
         """Who joins, leaves, or (of a group that is taken over) is there, each with the verb."""
-        verb = "is in it" if self.action == Action.ADOPT_GROUP.value else "joins"
+        verb = "is in it" if self.change is not None and self.change.adopts else "joins"
         return [(word, names) for word, names in ((verb, self.came), ("leaves", self.went)) if names]
 
     @property
@@ -214,6 +207,17 @@ class Item:
     @property
     def is_change(self) -> bool:
         return self.action in _ACTIONS
+
+    @property
+    def change(self) -> Action | None:
+        """The action of a change; None for anything else."""
+        return Action(self.action) if self.action in _ACTIONS else None
+
+    @property
+    def compares(self) -> bool:
+        """Whether its rows are worth a line each: not of what is made, switched off or deleted as a whole."""
+        action = self.change
+        return action is None or action.adopts or (action.alters and not action.ends)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from syncd.core.context import Context
+from syncd.core.limits import NEVER_RELEASED, PASSING
 from syncd.core.model import State
 from syncd.core.plan import LOST, UNRECOVERED, Action, Change, Held, Outcome, Result
-from syncd.core.policy import NEVER_RELEASED
 from syncd.core.quarantine import is_permanent
 from syncd.report.items import ONCE_STORED, Pattern, Row
 from syncd.report.words import counted, label, plain
@@ -17,7 +17,6 @@ from syncd.report.words import counted, label, plain
 _ENOUGH_TO_COMPARE: Final = 20
 """From this many changes on, one that is unlike them stands out."""
 _RARE_PERCENT: Final = 1
-_ALTERING: Final = (Action.UPDATE_USER, Action.REACTIVATE_USER)
 _LOGIN: Final = ("userName", "emails")
 
 
@@ -38,13 +37,13 @@ def renames(change: Change) -> bool:
 
 def empties(change: Change, context: Context) -> str:
     """Say how many of its members a group loses, where that is most of them; else ""."""
-    size = context.groups.get(change.key)
+    size = None if change.action.about_user else context.groups.get(change.key)
     if size is None or not size.members:
         return ""
-    if change.action is Action.DELETE_GROUP:
+    if change.action.deletes:
         return f"it has {counted(size.members, 'member', 'members')}"
     going = len(change.members) + len(change.subgroups)
-    if change.action is not Action.REMOVE_MEMBERS or 2 * going <= size.members:
+    if not change.action.removes or 2 * going <= size.members:
         return ""
     return f"{going:,} of {counted(size.members, 'member', 'members')} go"
 
@@ -60,7 +59,7 @@ def empties(change: Change, context: Context) -> str:
 #  anything else                                by its action
 def section_of(change: Change, context: Context, odd: Sequence[str]) -> str:
     """Return the code of the section in which a change belongs that neither is held nor went wrong."""
-    if change.action in (Action.DELETE_USER, Action.DELETE_GROUP):
+    if change.action.deletes:
         return "deleted"
     if shuts_out(change):
         return "deactivated"
@@ -74,23 +73,18 @@ def section_of(change: Change, context: Context, odd: Sequence[str]) -> str:
         return "invited"
     if odd:
         return "odd"
-    match change.action:
-        case Action.CREATE_USER:
-            return "created"
-        case Action.REACTIVATE_USER:
-            return "reactivated"
-        case Action.UPDATE_USER | Action.ADOPT_USER | Action.DEACTIVATE_USER:
-            return "changed"
-        case Action.ADD_MEMBERS | Action.REMOVE_MEMBERS:
-            return "members"
-        case _:
-            return "groups"
+    action = change.action
+    if not action.about_user:
+        return "members" if action.of_members else "groups"
+    if action.creates:
+        return "created"
+    return "reactivated" if action.arrives and action.alters else "changed"
 
 
 def notes(change: Change, context: Context, odd: Sequence[str]) -> tuple[str, ...]:
     """Return everything that is unusual about a change, in words."""
     found = [
-        "deleted" if change.action is Action.DELETE_USER else "",
+        "deleted" if change.action.about_user and change.action.deletes else "",
         "loses access" if shuts_out(change) else "",
         empties(change, context),
         "taken over" if change.takes_over else "",
@@ -103,57 +97,24 @@ def notes(change: Change, context: Context, odd: Sequence[str]) -> tuple[str, ..
 
 # -- what follows for those concerned -----------------------------------------------------------------
 
-_UNDONE: Final = {
-    Action.CREATE_USER: "has no account yet, and can't get in",
-    Action.ADOPT_USER: "keeps the account as it was, not managed by syncd",
-    Action.UPDATE_USER: "can work as before; the target shows the old values",
-    Action.DEACTIVATE_USER: "can still get in",
-    Action.REACTIVATE_USER: "still can't get in",
-    Action.DELETE_USER: "the account is still there, as it was",
-    Action.CREATE_GROUP: "the group isn't there, and nobody has what it gives",
-    Action.ADOPT_GROUP: "the group stays as it was, not managed by syncd",
-    Action.UPDATE_GROUP: "the group is called as before; who is in it doesn't change",
-    Action.DELETE_GROUP: "the group is still there, with whoever is in it",
-    Action.ADD_MEMBERS: "they don't have yet what the group gives",
-    Action.REMOVE_MEMBERS: "they keep what the group gives",
-}
-_DONE: Final = {
-    Action.CREATE_USER: "gets an account",
-    Action.ADOPT_USER: "keeps the account; from now on the source decides about it",
-    Action.UPDATE_USER: "keeps access",
-    Action.DEACTIVATE_USER: "loses access; what the account owns stays",
-    Action.REACTIVATE_USER: "gets in again, with what was there before",
-    Action.DELETE_USER: "the account is deleted: that can't be undone",
-    Action.CREATE_GROUP: "the group is made",
-    Action.ADOPT_GROUP: "from now on the source decides about the group",
-    Action.UPDATE_GROUP: "who is in it doesn't change",
-    Action.DELETE_GROUP: "whoever has something through the group loses it",
-    Action.ADD_MEMBERS: "they get what the group gives",
-    Action.REMOVE_MEMBERS: "they lose what the group gives",
-}
-
 
 def consequence(change: Change) -> str:
     """Say what a change does to those concerned."""
-    if change.state is State.PENDING and change.action is Action.CREATE_USER:
+    if change.state is State.PENDING and change.action.creates:
         return "gets an invitation; no access until it is accepted"
-    if change.action is Action.ADOPT_USER and shuts_out(change):
-        return _DONE[Action.DEACTIVATE_USER]
-    return _DONE[change.action]
-
-
-BY_TIME: Final = frozenset({"missing_grace", "quarantine"})
-"""What holds a change for a while only: it needs nobody's decision."""
+    if change.action.adopts and shuts_out(change):
+        return Action.DEACTIVATE_USER.words.done
+    return change.action.words.done
 
 
 def while_held(held: Held) -> str:
     """Say how things stay while a change is held."""
     if held.limit in NEVER_RELEASED:
-        return f"{_UNDONE[held.change.action]}; not done while that is so, whoever approves it"
-    if held.limit in BY_TIME:
-        return f"{_UNDONE[held.change.action]}; done only when its time has come"
+        return f"{held.change.action.words.undone}; not done while that is so, whoever approves it"
+    if held.limit in PASSING:
+        return f"{held.change.action.words.undone}; done only when its time has come"
     later = "" if held.stored else f", which is possible {ONCE_STORED}"
-    return f"{_UNDONE[held.change.action]}; done only when a person approves it{later}"
+    return f"{held.change.action.words.undone}; done only when a person approves it{later}"
 
 
 def after(outcome: Outcome) -> str:
@@ -164,13 +125,13 @@ def after(outcome: Outcome) -> str:
     if result is Result.REFUSED:  # how things stand is what the plan didn't know
         return "nothing was done, for it is no longer as the plan expected; the next plan looks anew"
     if outcome.open or outcome.detail == UNRECOVERED:
-        return f"perhaps: {_UNDONE[change.action]}; the next run looks whether it was done, before it tries again"
+        return f"perhaps: {change.action.words.undone}; the next run looks whether it was done, before it tries again"
     if outcome.detail == LOST:
         return "the account was deleted there" if change.action.about_user else "the group was deleted there"
     again = "the next run tries again"
     if result is Result.FAILED and is_permanent(outcome.status):
         again = "quarantined: tried again ever more rarely, until it or the source changes"
-    return f"{_UNDONE[change.action]}; {again}"
+    return f"{change.action.words.undone}; {again}"
 
 
 # -- what many have in common, and who is unlike them -------------------------------------------------
@@ -234,4 +195,4 @@ class Newcomers:
 
 def is_altering(change: Change) -> bool:
     """Return whether it is one of those whose values can be compared with each other's."""
-    return change.action in _ALTERING
+    return change.action.about_user and change.action.alters and not change.action.ends

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Final
 
 from syncd.report.items import ONCE_STORED, Item, Review, Row, Section
-from syncd.report.limits import LIMIT_WORDS, limit_words
+from syncd.report.limits import limit_words, on
 from syncd.report.review import Subject, review
 from syncd.report.words import counted, shortened
 
@@ -40,9 +40,9 @@ def prose(text: str) -> str:
     return _LINKS.sub(r"\g<0><!-- -->", _CALLS.sub(r"\1<!-- -->", _PUNCTUATION.sub(r"\\\1", text)))
 
 
-def document(subjects: Subject | Sequence[Subject]) -> str:
-    """Return one document about a plan or run, or about those of several targets."""
-    reviews = [review(each) for each in (subjects if isinstance(subjects, Sequence) else [subjects])]
+def document(subjects: Subject | Sequence[Subject], *, keys: bool = False) -> str:
+    """Return one document about a plan or run, or about those of several targets; `keys` as of `review`."""
+    reviews = [review(each, keys=keys) for each in (subjects if isinstance(subjects, Sequence) else [subjects])]
     return "\n".join(line for each in reviews for line in _lines(each))
 
 
@@ -100,7 +100,7 @@ def _pictures(shown: Review) -> Iterator[str]:
 def _limits(shown: Review) -> Iterator[str]:
     rows = [
         [
-            LIMIT_WORDS.get(use.limit, prose(use.limit)),
+            prose(on(use)),
             f"{use.affected:,}",
             prose(limit_words(use)),
             "**over the limit**" if use.exceeded else "",
@@ -128,7 +128,7 @@ def _section(section: Section, items: Sequence[Item], *, heading: bool = True) -
 
 def _item(item: Item) -> Iterator[str]:
     name = f" {code(item.name)}" if item.name else ""
-    key = f" {code(item.key)}" if item.key and item.key != item.name else ""
+    key = f" {code(item.shown_key)}" if item.shown_key else ""
     parts = [f"- {item.words}{name}{key}: {prose(item.reason)}"]
     if item.result:
         status = f" {item.status}" if item.status else ""
@@ -143,7 +143,7 @@ def _item(item: Item) -> Iterator[str]:
     yield "".join(parts)
     if item.result not in ("", "applied") or item.section == "rejected":
         yield f"  - {prose(item.means)}"
-    if item.action != "create_user" and item.action != "deactivate_user":
+    if item.compares:
         for row in item.rows:
             yield f"  - {_difference(row)}"
     for verb, people in item.people:

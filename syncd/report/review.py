@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
 from syncd.core.digest import fingerprint
 from syncd.core.drift import Drift, DriftClass, Reaction
+from syncd.core.limits import NEVER_RELEASED, PASSING, in_words, waiting
 from syncd.core.model import Evidence, Flat, Json, Kind
 from syncd.core.plan import Action, Change, Held, Outcome, Plan, Result, Run, Trouble
-from syncd.core.policy import NEVER_RELEASED
+from syncd.core.policy import class_of
 from syncd.core.schema import ENTERPRISE_SCHEMA, MANAGER
 from syncd.report import judging
 from syncd.report.drifts import DRIFTS, drift_details
-from syncd.report.items import SECTIONS, WORDS, Item, Meaning, Picture, Review, Row, Tally
-from syncd.report.words import counted, duration, label, listed, plain, visible
+from syncd.report.items import MEANINGS, SECTIONS, Item, Meaning, Picture, Review, Row, Tally
+from syncd.report.words import counted, duration, key_shown, label, listed, plain, visible
 
 Subject = Plan | Run
 _DEPARTMENT: Final = f"{ENTERPRISE_SCHEMA}:department"
@@ -34,11 +35,14 @@ _ENOUGH_FOR_PATTERNS: Final = 5
 _GRAVITY: Final = (Result.FAILED, Result.REFUSED, Result.SKIPPED)
 
 
-def review(subject: Subject) -> Review:
-    """Return what is to be shown of a plan, or of a run with what came of it."""
+def review(subject: Subject, *, keys: bool = True) -> Review:
+    """Return what is to be shown of a plan, or of a run with what came of it.
+
+    `keys`: every key is shown beside its name; else only short ones (`words.key_shown`).
+    """
     run = subject if isinstance(subject, Run) else None
     plan = subject.plan if isinstance(subject, Run) else subject
-    made = _Items(plan, run)
+    made = _Items(plan, run, keys=keys)
     items = made.all()
     place = {id(item): index for index, item in enumerate(items)}
     execution = [place[id(item)] for item in made.executed]
@@ -65,22 +69,30 @@ def review(subject: Subject) -> Review:
     )
 
 
-def withheld(held: Sequence[Held], rejected: Sequence[Held]) -> tuple[Item, ...]:
-    """Return items of what is withheld and what was rejected, away from any plan."""
-    made = _Items(Plan("", "", _NEVER, 0, (), tuple(held), tuple(rejected)), None)
+def withheld(
+    held: Sequence[Held], rejected: Sequence[Held], *, approved: Collection[str] = (), keys: bool = True
+) -> tuple[Item, ...]:
+    """Return items of what is withheld and what was rejected, away from any plan.
+
+    `approved`: ids of changes that wait for nothing but the next run. `keys` as of `review`.
+    """
+    plan = Plan("", "", _NEVER, 0, (), tuple(held), tuple(rejected))
+    made = _Items(plan, None, keys=keys, approved=approved)
     return (*sorted(map(made.held, held), key=_urgency), *map(made.rejected, rejected))
 
 
 def _urgency(held: Item) -> int:
     """Return where an item stands among those held: first what a person decides, last what comes by itself."""
-    return 2 if held.limit in judging.BY_TIME else int(held.limit in NEVER_RELEASED)
+    return 2 if held.limit in PASSING else int(held.limit in NEVER_RELEASED)
 
 
 class _Items:
     """Makes the items of one plan or run."""
 
-    def __init__(self, plan: Plan, run: Run | None) -> None:
-        self._plan, self._run = plan, run
+    def __init__(self, plan: Plan, run: Run | None, *, keys: bool, approved: Collection[str] = ()) -> None:
+        self._plan, self._run, self._keys = plan, run, keys
+        self._approved = approved
+        self._clusters = _together(plan.held, approved)
         self._context = plan.context
         self.executed: list[Item] = []
         self.unreached = 0
@@ -93,14 +105,14 @@ class _Items:
                 self._names.setdefault(change.key, change.name)
                 continue
             self._group_names.setdefault(change.key, change.name)
-            if change.action in (Action.ADD_MEMBERS, Action.REMOVE_MEMBERS):
+            if change.action.of_members:
                 for key in change.members:
                     self._groups_of.setdefault(key, []).append(change.name)
         altering = [self._rows(change) for change in plan.changes if judging.is_altering(change)]
         self.altering = len(altering)
         self.patterns = judging.patterns(altering)
         self._patterns = {(each.label, each.verb): each for each in self.patterns}
-        self._newcomers = judging.Newcomers([change for change in plan.changes if change.action is Action.CREATE_USER])
+        self._newcomers = judging.Newcomers([change for change in plan.changes if _is_newcomer(change)])
 
     def all(self) -> tuple[Item, ...]:
         """Return every item, sections in order, inside one as things are executed."""
@@ -136,7 +148,7 @@ class _Items:
             yield replace(self._outcome(outcome), by_stop=by_stop)
 
     def _odd(self, change: Change, rows: Sequence[Row]) -> list[str]:
-        if change.action is Action.CREATE_USER:
+        if _is_newcomer(change):
             return self._newcomers.lacking(change)
         return judging.odd_alterations(rows, self._patterns) if judging.is_altering(change) else []
 
@@ -157,30 +169,30 @@ class _Items:
     ) -> Item:
         rows = self._rows(change)
         odd = self._odd(change, rows) if planned else []
-        sign, words, own = WORDS[change.action]
-        people = change.action in (Action.ADD_MEMBERS, Action.REMOVE_MEMBERS)
-        who = self._members(change.after or change.before) if people else ()
-        if change.action is Action.ADOPT_GROUP:
-            who = self._members(change.before)
-        person = self._context.people.get(change.key) if change.action.about_user else None
+        action = change.action
+        # A group that is taken over shows who is in it: `before` holds the members it was found with.
+        members = change.before if action.adopts else (change.after or change.before) if action.of_members else {}
+        who = () if action.about_user else self._members(members)
+        person = self._context.people.get(change.key) if action.about_user else None
         department = change.after.get(_DEPARTMENT) or change.before.get(_DEPARTMENT)
         if department is None and person is not None:
             department = person.department
         groups = (
             (*self._groups_of.get(change.key, ()), *(person.groups if person else ()))
-            if change.action.about_user
+            if action.about_user
             else (change.name,)
         )
         return Item(
             id=change.id,
             section=section or judging.section_of(change, self._context, odd),
-            meaning=meaning or own,
-            sign=sign,
-            action=change.action.value,
-            words=words,
-            kind=change.action.kind.value,
+            meaning=meaning or MEANINGS[action.access],
+            sign=action.sign,
+            action=action.value,
+            words=action.label,
+            kind=action.kind.value,
             key=visible(change.key),
             name=visible(change.name),
+            shown_key=self._shown_key(change.key, change.name),
             reason=visible(change.reason),
             cluster=cluster,
             state=change.state.value if change.state else "",
@@ -189,8 +201,8 @@ class _Items:
             # What wasn't done is told by what it means: it must not read as if it were.
             notes=() if section == "undone" else judging.notes(change, self._context, odd),
             rows=rows,
-            came=who if change.action is not Action.REMOVE_MEMBERS else (),
-            went=who if change.action is Action.REMOVE_MEMBERS else (),
+            came=() if action.removes else who,
+            went=who if action.removes else (),
             resource=visible(change.resource),
             limit=visible(limit),
             result=outcome.result.value if outcome else "",
@@ -201,7 +213,7 @@ class _Items:
 
     def _rows(self, change: Change) -> tuple[Row, ...]:
         """Return what differs, as a table has it; the account that somebody is taken over with isn't among it."""
-        if change.action in (Action.ADD_MEMBERS, Action.REMOVE_MEMBERS):
+        if change.action.of_members:
             return ()
         before, after = change.differences
         return tuple(
@@ -218,9 +230,13 @@ class _Items:
         return plain(value)
 
     def _who(self, key: str) -> str:
-        """Return a person by name and key."""
-        name = self._names.get(key)
-        return f"{visible(name)} ({visible(key)})" if name and name != key else visible(key)
+        """Return a person by name, and by key where that is shown."""
+        name = self._names.get(key) or key
+        shown = self._shown_key(key, name)
+        return f"{visible(name)} ({shown})" if shown else visible(name)
+
+    def _shown_key(self, key: str, name: str) -> str:
+        return visible(key_shown(key, name, keys=self._keys))
 
     def _members(self, flat: Flat) -> tuple[str, ...]:
         groups = flat.get("groups", ())
@@ -239,7 +255,7 @@ class _Items:
 
     def held(self, held: Held) -> Item:
         """Return what is withheld, under the reason that holds it."""
-        cluster = f"held by {visible(held.limit)}: {visible(held.reason)}"
+        cluster = self._clusters[held.limit, held.reason, held.id in self._approved]
         means = judging.while_held(held)
         item = self._item(
             held.change, section="held", meaning=Meaning.HELD, cluster=cluster, limit=held.limit, means=means
@@ -265,8 +281,9 @@ class _Items:
             kind=drift.kind.value,
             key=visible(drift.key),
             name=visible(drift.name),
+            shown_key=self._shown_key(drift.key, drift.name),
             reason=f"{_drifted(drift)}; {what}",
-            cluster=f"{drift.class_.value}, {what}",
+            cluster=f"{DRIFTS[drift.class_]}, {what}",
             groups=(visible(drift.name),) if drift.kind is Kind.GROUP else (),
             rows=self._drifted_rows(drift),
             columns=("as syncd left it", "found at the target"),
@@ -297,6 +314,7 @@ class _Items:
             kind=visible(problem.kind),
             key=visible(problem.key),
             name=visible(problem.where),
+            shown_key=self._shown_key(problem.key, problem.where),
             reason=visible(problem.problem),
             cluster="doubts about what the target shows: nothing follows from them"
             if at_target
@@ -315,12 +333,41 @@ class _Items:
             kind="user",
             key=visible(key),
             name=name,
+            shown_key=self._shown_key(key, self._names.get(key, key)),
             reason="the target shows the invitation as accepted",
             means="gets in from now on",
         )
 
 
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _is_newcomer(change: Change) -> bool:
+    return change.action.creates and change.action.about_user
+
+
+def _together(held: Iterable[Held], approved: Collection[str]) -> dict[tuple[str, str, bool], str]:
+    """Return by limit, reason and whether it was released the sentence that is said once for all these changes."""
+    together: dict[tuple[str, str, bool], list[Held]] = {}
+    for each in held:
+        together.setdefault((each.limit, each.reason, each.id in approved), []).append(each)
+    return {
+        (limit, reason, is_approved): visible(_cluster(limit, reason, some, is_approved=is_approved))
+        for (limit, reason, is_approved), some in together.items()
+    }
+
+
+def _cluster(limit: str, reason: str, held: Sequence[Held], *, is_approved: bool) -> str:
+    number = len(held)
+    if is_approved:
+        return (
+            f"{counted(number, 'approved change waits', 'approved changes wait')} for the next run: {in_words(reason)}."
+        )
+    if reason.startswith("waits "):  # with another change that is held
+        waits = reason.removeprefix("waits ")
+        return f"{counted(number, 'change waits', 'changes wait')} {in_words(waits)}."
+    own = all(class_of(each.change) == limit for each in held)
+    return f"{waiting(limit, number, own=own)}: {in_words(reason, named=not own)}."
 
 
 def is_the_stop_itself(outcome: Outcome, run: Run) -> bool:
@@ -369,7 +416,7 @@ def _doubt(plan: Plan, run: Run | None) -> str:
 
 def _counts(plan: Plan) -> tuple[Tally, ...]:
     counts = Counter(change.action for change in plan.changes)
-    found = [Tally(action.value, WORDS[action][1], counts[action], WORDS[action][2]) for action in Action]
+    found = [Tally(action.value, action.label, counts[action], MEANINGS[action.access]) for action in Action]
     found.append(Tally("held", "held", len(plan.held), Meaning.HELD))
     found.append(Tally("rejected", "rejected", len(plan.rejected), Meaning.QUIET))
     found.append(Tally("drift", "drifted", len(plan.drift), Meaning.TROUBLE))
@@ -448,16 +495,11 @@ def _pictures(plan: Plan, items: Iterable[Item]) -> tuple[Picture, ...]:
     return tuple(pictures)
 
 
-_COMING: Final = frozenset(
-    {Action.CREATE_USER, Action.ADOPT_USER, Action.REACTIVATE_USER, Action.CREATE_GROUP, Action.ADOPT_GROUP}
-)
-
-
 def _state(item: Item) -> str:
     """Return as what an item counts in a picture; "" for what isn't done."""
     if item.section == "rejected":
         return ""
-    coming = item.action in _COMING
+    coming = item.change is not None and item.change.arrives
     if item.section == "undone":
         return "missing" if coming else "undone"
     if item.section == "held":
@@ -465,22 +507,6 @@ def _state(item: Item) -> str:
     if item.section in ("deactivated", "deleted"):
         return "deactivated"
     return "created" if coming else "changed"
-
-
-_PHRASES: Final = (
-    (Action.CREATE_USER, "person", "people", "gets an account", "get an account"),
-    (Action.REACTIVATE_USER, "person", "people", "gets in again", "get in again"),
-    (Action.ADOPT_USER, "account", "accounts", "is linked or taken over", "are linked or taken over"),
-    (Action.UPDATE_USER, "person", "people", "is changed", "are changed"),
-    (Action.DEACTIVATE_USER, "person", "people", "loses access", "lose access"),
-    (Action.DELETE_USER, "account", "accounts", "is deleted", "are deleted"),
-    (Action.CREATE_GROUP, "group", "groups", "is made", "are made"),
-    (Action.ADOPT_GROUP, "group", "groups", "is linked or taken over", "are linked or taken over"),
-    (Action.UPDATE_GROUP, "group", "groups", "is renamed", "are renamed"),
-    (Action.DELETE_GROUP, "group", "groups", "is deleted", "are deleted"),
-    (Action.ADD_MEMBERS, "group", "groups", "gets members", "get members"),
-    (Action.REMOVE_MEMBERS, "group", "groups", "loses members", "lose members"),
-)
 
 
 def _phrases(items: Iterable[Item], *, would: bool = False) -> str:
@@ -493,10 +519,11 @@ def _phrases(items: Iterable[Item], *, would: bool = False) -> str:
     new = keys.get(Action.CREATE_USER, set()) | keys.get(Action.ADOPT_USER, set())
     counts[Action.UPDATE_USER.value] = len(keys.get(Action.UPDATE_USER, set()) - new)
     parts = []
-    for action, one, several, does, do in _PHRASES:
+    for action in Action:
         if number := counts[action.value]:
+            does, do = action.words.happens
             verb = f"would {re.sub('^are ', 'be ', do)}" if would else does if number == 1 else do
-            parts.append(f"{counted(number, one, several)} {verb}")
+            parts.append(f"{counted(number, *action.words.subject)} {verb}")
     return listed(parts)
 
 

@@ -6,17 +6,19 @@ Text from the source is hostile: `visible` has made escapes of what could move t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from syncd.core.actions import Action
 from syncd.core.plan import Held, Plan, Run
 from syncd.report.characters import Parts
 from syncd.report.drifts import drift_details
 from syncd.report.items import ONCE_STORED, Item, Review, Row
+from syncd.report.limits import on
 from syncd.report.review import review, withheld
 from syncd.report.words import counted, label, shortened, value_text, visible
 
@@ -40,10 +42,10 @@ _PATTERNS_SHOWN: Final = 5
 
 def _line(item: Item, since: str = "") -> Text:
     line = Text("  ")
-    line.append(f"{item.sign} {item.action:<16}", style=_STYLES[item.sign])
+    line.append(f"{item.sign} {item.words:<16}", style=_STYLES[item.sign])
     line.append(f" {item.name}", style="bold")
-    if item.key != item.name:
-        line.append(f" ({item.key})", style="dim")
+    if item.shown_key:
+        line.append(f" ({item.shown_key})", style="dim")
     if item.state == "pending":
         line.append(" pending", style="yellow")
     if "taken over" in item.notes:
@@ -60,18 +62,19 @@ _SAID_ALREADY: Final = ("pending", "taken over", "loses access", "signs in other
 
 def _details(item: Item) -> Iterator[Text]:
     """Yield what a reviewer needs beyond the first line: differences, whose account, or who comes and goes."""
-    if item.action in ("add_members", "remove_members"):
-        yield _detail(shortened(item.came or item.went))
+    action = item.change
+    if action is None:
         return
-    if item.action in ("adopt_user", "adopt_group"):
+    if action.of_members:
+        yield _detail(shortened(item.came or item.went))
+    if action.adopts:
         noun = "account" if item.kind == "user" else "group"
         with_ = f" with the members {shortened(item.came)}" if item.came else ""
         nothing = "" if item.rows else ", which is as it should be: nothing is sent"
         yield _detail(f"the {noun} {item.resource} at the target{with_}{nothing}")
-    elif item.action not in ("update_user", "update_group", "reactivate_user"):
-        return
-    for row in item.rows:
-        yield _difference(row)
+    if item.compares:
+        for row in item.rows:
+            yield _difference(row)
 
 
 def _difference(row: Row, begin: str | None = None) -> Text:
@@ -103,8 +106,8 @@ def _cut(items: Sequence[Item], most: int | None) -> tuple[Sequence[Item], str]:
     """Return as many items as are to be shown, and what the others are."""
     if most is None or len(items) <= most:
         return items, ""
-    counts = Counter(item.words for item in items[most:])
-    return items[:most], ", ".join(f"{count:,} {words}" for words, count in counts.most_common())
+    counts = Counter(item.change for item in items[most:] if item.change is not None)
+    return items[:most], ", ".join(action.counted(count) for action, count in counts.most_common())
 
 
 def _changes(shown: Review, rest: int | None) -> Iterator[Text]:
@@ -197,8 +200,8 @@ def _drift(items: Sequence[Item]) -> Iterator[Text]:
             class_, what = cluster.split(", ")
             yield Text(f"  {class_} ({sizes[cluster]}), {what}:", style="cyan")
         line = Text(f"    {item.kind} ").append(item.name, style="bold")
-        if item.key != item.name:
-            line.append(f" ({item.key})", style="dim")
+        if item.shown_key:
+            line.append(f" ({item.shown_key})", style="dim")
         yield line
         for detail in item.told:
             yield _detail(detail)
@@ -215,7 +218,7 @@ def _problems(items: Sequence[Item]) -> Iterator[Text]:
             yield Text(f"{title} ({len(some)}), {what}:", style="yellow")
         for item in some:
             line = Text("  ! ", style="yellow")
-            yield line.append(": ".join(part for part in (item.name, item.key, item.reason) if part))
+            yield line.append(": ".join(part for part in (item.name, item.shown_key, item.reason) if part))
 
 
 def _id_length(items: Iterable[Item]) -> int:
@@ -233,7 +236,7 @@ def _apart(shown: Review) -> Iterator[Text]:
     yield from _drift(sections.get("drift", []))
     yield from _problems(sections.get("problems", []))
     if accepted := sections.get("accepted"):
-        names = [item.name if item.name == item.key else f"{item.name} ({item.key})" for item in accepted]
+        names = [f"{item.name} ({item.shown_key})" if item.shown_key else item.name for item in accepted]
         yield Text(f"Accepted the invitation ({len(names)}): {shortened(names)}", style="green")
     rejected = sections.get("rejected", [])
     yield from _rejected(rejected, _id_length([*sections.get("held", []), *rejected]))
@@ -247,9 +250,9 @@ def _first(shown: Review, rest: int | None) -> Iterator[Text]:
     if used := [use for use in shown.limits if use.affected and use.most is not None]:
         line = Text("  limits: ", style="dim")
         for index, use in enumerate(used):
-            line.append(", " if index else "")
+            line.append("; " if index else "")
             style = "not dim bold magenta" if use.exceeded else ""
-            line.append(f"{use.limit} {use.affected:,} of at most {use.most:,}", style=style)
+            line.append(f"{on(use)}: {use.affected:,} of at most {use.most:,}", style=style)
         yield line
     sections = {section.code: items for section, items in shown.sections()}
     held, rejected = sections.get("held", []), sections.get("rejected", [])
@@ -267,13 +270,16 @@ def _sentence(plan: Plan, shown: Review) -> str:
     also = _also(plan)
     if not plan.changes:
         return f"nothing to do{also}"
-    counts = [f"{each.count:,} {each.code}" for each in shown.counts if each.is_action]
+    counts = [Action(each.code).counted(each.count) for each in shown.counts if each.is_action]
     return f"{', '.join(counts)}{also}; {shown.effort}"
 
 
-def plan_lines(plan: Plan, rest: int | None = None) -> Iterator[Text]:
-    """Yield a plan line by line; `rest`: at most so many of what isn't unusual, the others counted."""
-    shown = review(plan)
+def plan_lines(plan: Plan, rest: int | None = None, *, keys: bool = False) -> Iterator[Text]:
+    """Yield a plan line by line.
+
+    `rest`: at most so many of what isn't unusual, the others counted. `keys`: long keys as well (`words.key_shown`).
+    """
+    shown = review(plan, keys=keys)
     title = Text(shown.target, style="bold")
     title.append(f" ({shown.kind}, {plan.created:%Y-%m-%d %H:%M:%S} UTC): {_sentence(plan, shown)}", style="not bold")
     yield title
@@ -289,17 +295,22 @@ def _where_all_is(shown: Review, rest: int | None) -> Iterator[Text]:
         yield Text("  all of it, to search and to filter: `-o FILE.html`", style="dim")
 
 
-def withheld_lines(held: Sequence[Held], rejected: Sequence[Held]) -> Iterator[Text]:
-    """Yield what is withheld and what was rejected, as plans show them."""
-    items = withheld(held, rejected)
+def withheld_lines(
+    held: Sequence[Held], rejected: Sequence[Held], *, approved: Collection[str] = (), keys: bool = False
+) -> Iterator[Text]:
+    """Yield what is withheld and what was rejected, as plans show them; `approved`: ids of what was released."""
+    items = withheld(held, rejected, approved=approved, keys=keys)
     id_length = _id_length(items)
     yield from _held([item for item in items if item.section == "held"], id_length)
     yield from _rejected([item for item in items if item.section == "rejected"], id_length)
 
 
-def run_lines(run: Run, rest: int | None = None) -> Iterator[Text]:
-    """Yield a run line by line: what was not done first, then why it ended, then the rest; `rest` as of a plan."""
-    shown = review(run)
+def run_lines(run: Run, rest: int | None = None, *, keys: bool = False) -> Iterator[Text]:
+    """Yield a run line by line: what was not done first, then why it ended, then the rest.
+
+    `rest`, `keys`: as of a plan.
+    """
+    shown = review(run, keys=keys)
     counts = ", ".join(f"{each.count:,} {_VERBS.get(each.code, each.words)}" for each in shown.results)
     counts = counts or ("nothing done" if run.error else "nothing to do")
     title = Text(shown.target, style="bold")

@@ -78,6 +78,25 @@ def counted(number: int, one: str, several: str) -> str:
     return f"{number:,} {one if number == 1 else several}"
 
 
+KEY_SHOWN: Final = 12
+"""Characters of a key that people know: an employee's number, not a UUID."""
+
+
+def key_shown(key: str, name: str, *, keys: bool) -> str:
+    """Return a key where a line for people shows it, else "".
+
+    #  key                           name      `keys`   -> shown
+    #  the name itself               any       any         no: it would stand twice
+    #  any                           none      any         yes: nothing else says who is meant
+    #  up to 12 characters           any       any         yes
+    #  longer, such as a UUID        any       no          no
+    #  longer, such as a UUID        any       yes         yes
+    """
+    if key == name:
+        return ""
+    return key if keys or not name or len(key) <= KEY_SHOWN else ""
+
+
 def listed(parts: list[str]) -> str:
     """Return parts as a sentence lists them: "a, b and c"."""
     return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))

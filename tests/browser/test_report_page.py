@@ -88,7 +88,7 @@ def test_the_unusual_comes_first_under_headings_of_its_own(open_report: Opened) 
         "Invited 1",
     ]
     expect(page.locator("#list .cluster").first).to_have_text(
-        "held by deactivate: 7 of 2480 people would be deactivated; the limit is 5"
+        "7 deactivations wait for approval: 7 of 2480 people is over the limit of 5."
     )
     shown(page, "313 in all")
 

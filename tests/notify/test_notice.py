@@ -22,7 +22,7 @@ NOTICE = Notice.of(
     "changes_held",
     "lucid",
     "lucid: 2 changes are held",
-    ["held by deactivate: 2", "  deactivate Ada (1)"],
+    ["2 changes wait for approval (limit for deactivations)", "  deactivate Ada (1)"],
     {"count": 2},
     NOON,
     "id1.example.com",
@@ -52,7 +52,8 @@ def text_of(message: EmailMessage) -> str:
 
 def test_a_webhook_is_sent_text_for_people_and_facts_for_programs() -> None:
     assert webhook_body(NOTICE) == {
-        "text": "lucid: 2 changes are held\nheld by deactivate: 2\n  deactivate Ada (1)",
+        "text": "lucid: 2 changes are held\n2 changes wait for approval (limit for deactivations)\n"
+        "  deactivate Ada (1)",
         "event": "changes_held",
         "target": "lucid",
         "id": NOTICE.id,
@@ -116,7 +117,7 @@ def test_an_email_says_the_same() -> None:
     }
     assert text_of(message) == (
         "lucid: 2 changes are held\n\n"
-        "held by deactivate: 2\n  deactivate Ada (1)\n\n"
+        "2 changes wait for approval (limit for deactivations)\n  deactivate Ada (1)\n\n"
         "-- \nsyncd at id1.example.com, 2026-11-22 12:00:00 UTC\n"
     )
 
@@ -191,7 +192,7 @@ def test_several_notices_in_one_lose_nothing() -> None:
     assert both.title == "2 notices in one: there were more than may be sent in an hour"
     assert both.lines == (
         "2026-11-22 12:00:00 UTC  lucid: 2 changes are held",
-        "    held by deactivate: 2",
+        "    2 changes wait for approval (limit for deactivations)",
         "      deactivate Ada (1)",
         "2026-11-22 12:00:00 UTC  the source can't be read",
         "    no answer",

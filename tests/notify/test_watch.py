@@ -268,7 +268,7 @@ def test_many_held_changes_are_one_notice(house: House) -> None:
     assert notice.kind == "changes_held"
     assert notice.title == "lucid: 41 changes are held, and wait for somebody to decide"
     assert notice.lines == (
-        "held by deactivate: 41",
+        "41 changes wait for approval (limit for deactivations)",
         *(f"  deactivate p{number}@example.com ({number:02})" for number in range(10)),
         "  and 31 more",
         "`syncd holds --target lucid` shows them all; `syncd approve` or `syncd reject` decides.",
@@ -286,7 +286,7 @@ def test_a_hold_is_told_of_once(house: House) -> None:
     house.hold(a, b, c)
     (notice,) = house.told()
     assert [each["key"] for each in notice.facts["first"]] == ["c"]
-    assert notice.lines[:2] == ("held by deactivate: 1", "  deactivate uc (c)")
+    assert notice.lines[:2] == ("1 change waits for approval (limit for deactivations)", "  deactivate uc (c)")
 
 
 def test_a_hold_that_comes_and_goes_is_told_of_once_a_day_at_most(house: House) -> None:

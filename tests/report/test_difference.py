@@ -55,7 +55,7 @@ def test_what_holds_many_is_said_once() -> None:
     found = compare(OLD, replace(OLD, changes=(*OLD.changes, plans.INVITE), held=held))
     text = [line.plain for line in lines(found)]
     assert [line.strip() for line in text if "held" in line or "two of three" in line] == [
-        "held by deactivate: two of three:",
+        "2 deactivations wait for approval: two of three.",
         "not held:",
     ]
     assert markdown(found).count("two of three") == 1
@@ -111,7 +111,9 @@ def test_limits_that_are_used_otherwise_are_told() -> None:
         return replace(OLD, context=Context(2, (LimitUse("deactivate", affected, 100, 10, 10),)))
 
     found = compare(with_use(3), with_use(12))
-    assert [line.plain for line in lines(found)][-1] == "  limit deactivate: 3 -> 12 of at most 10, over the limit"
+    assert [line.plain for line in lines(found)][
+        -1
+    ] == "  limit people deactivated: 3 -> 12 of at most 10, over the limit"
     assert compare(with_use(3), with_use(3)).limits == ()
 
 

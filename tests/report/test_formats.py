@@ -165,15 +165,36 @@ def test_what_could_be_a_formula_gets_an_apostrophe(cell: str, harmless: str) ->
     assert as_csv.harmless(cell) == harmless
 
 
-def test_csv_has_a_line_per_attribute_and_per_member() -> None:
+def test_csv_has_a_row_per_change() -> None:
     found = [line for line in lines(as_csv.document(plans.PLAN)) if line["name"] in ("fay.new@x.org", "Sales")]
-    told = [(line["action"], line["attribute"], line["before"], line["after"]) for line in found]
-    assert told[:3] == [
-        ("remove_members", "member", "gil@x.org (1007)", ""),
-        ("update_user", "userName", "fay@x.org", "fay.new@x.org"),
-        ("update_user", plans.WORK_MAIL, "fay@x.org", "fay.new@x.org"),
+    told = [(line["action"], line["changes"], line["joining"], line["leaving"], line["members"]) for line in found]
+    assert told[:2] == [
+        ("remove_members", "", "", "1", "leaves: gil@x.org (1007)"),
+        (
+            "update_user",
+            f"userName: fay@x.org -> fay.new@x.org; {plans.WORK_MAIL}: fay@x.org -> fay.new@x.org",
+            "",
+            "",
+            "",
+        ),
     ]
-    assert sum(each[0] == "add_members" for each in told) == 11
+    (added,) = [each for each in told if each[0] == "add_members"]
+    assert added[1:4] == ("", "11", "")
+    assert added[4].startswith("joins: ")
+    assert added[4].endswith(" and 3 more")
+    assert len(lines(as_csv.document(plans.PLAN))) == len(review(plans.PLAN).items)
+
+
+def test_csv_shortens_what_is_long_and_says_so() -> None:
+    values = {f"a{number:02}": "x" for number in range(25)} | {"a00": "x" * 200}
+    change = replace(plans.CREATE, after=values)
+    (line,) = lines(
+        as_csv.document(
+            replace(plans.PLAN, changes=(change,), held=(), rejected=(), drift=(), problems=(), accepted=())
+        )
+    )
+    assert line["changes"].startswith(f"a00: {'x' * 80}… (200 characters); a01: x; ")
+    assert line["changes"].endswith("; a19: x; and 5 more attributes")
 
 
 @given(plans.plans)

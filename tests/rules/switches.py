@@ -129,6 +129,13 @@ RULES: Final = (
         "",
         (f"{_LOOKUP}::test_without_the_witnesses_nothing_is_proven",),
     ),
+    Rule(
+        "an account that is shown as off is off, in whichever form an endpoint says so",
+        "core/model.py",
+        "    return str(active).strip().casefold() not in _OFF",
+        "    return True",
+        ("tests/core/test_model.py",),
+    ),
     # -- limits, and what people decide ----------------------------------------------------------
     Rule(
         "a class over its limit is held",

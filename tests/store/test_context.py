@@ -98,7 +98,7 @@ def test_limits_say_how_far_they_were_used_when_something_is_held_for_them() -> 
     given = policy.Situation(NOON, 100, 7)
     verdict = policy.decide([leave(str(n)) for n in range(12)], policy.Policy(), given)
     assert len(verdict.held) == 12
-    assert verdict.limits[0] == LimitUse("deactivate", 12, 100, 10, 10, 50)
+    assert verdict.limits[0] == LimitUse("deactivate", 12, 100, 10, 10, 50, base=20)
     assert [use.limit for use in verdict.limits] == [
         "deactivate",
         "delete",

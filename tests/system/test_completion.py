@@ -187,7 +187,7 @@ def test_what_can_still_be_decided_is_offered_by_limit_all_and_id(folder: Path) 
 
 def test_shells_that_show_help_show_the_reason_on_one_line(folder: Path) -> None:
     config = {"SYNCD_CONFIG": "syncd.toml"}
-    meaning = "deactivate_user b@example.com: rejected; 3 of 24 people: [31mwould be deactivated"
+    meaning = "deactivate b@example.com: rejected; 3 of 24 people: [31mwould be deactivated"
     zsh = asked(folder, "zsh", "approve ", **config).splitlines()
     assert zsh[:6] == ["plain", "delete", "1 change held", "plain", "all", "everything that is held: 1 change"]
     assert zsh[6:9] == ["plain", short(B), meaning]

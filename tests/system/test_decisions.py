@@ -59,14 +59,14 @@ def test_what_is_held_is_listed_with_ids_reason_and_since_when(held: Administrat
     text = held.syncd("holds")
     assert text.code == 0
     assert "sandbox: 4 held until a person decides" in text.out
-    assert "held by deactivate: 4 of 30 people would be deactivated; the limit is 10 % (since 20" in text.out
+    assert "4 deactivations wait for approval: 4 of 30 people is over the limit of 10 % (since 20" in text.out
     assert "`syncd approve HOLD`" in text.out
 
     data = held.syncd("holds", "--json").json
     assert data["target"] == "sandbox"
     assert [hold["change"]["key"] for hold in data["holds"]] == ["1", "2", "3", "4"]
     for hold in data["holds"]:
-        assert f"{hold['id'][:8]}  - deactivate_user" in text.out
+        assert f"{hold['id'][:8]}  - deactivate user" in text.out
         assert (hold["limit"], hold["decision"], hold["by"], hold["expires"]) == ("deactivate", None, "", None)
     assert sandbox.requests() == []
 
@@ -94,7 +94,7 @@ def test_an_approval_releases_exactly_that_change_once(held: Administrator, sand
     approved = held.syncd("approve", id_of(held, 2)[:6])
     assert approved.code == 0, approved.err
     assert "sandbox: 1 change approved by " in approved.out
-    assert "deactivate_user p2@example.com (2)" in approved.out
+    assert "deactivate p2@example.com (2)" in approved.out
     assert "the next run does it; `syncd sync` to do it now" in approved.out
     assert sandbox.requests() == []
     assert "1 approved and not done yet" in held.syncd("holds").out
@@ -140,7 +140,7 @@ def test_what_hangs_on_something_still_held_says_so_when_it_is_approved(held: Ad
     alone = held.syncd("approve", removal)
     assert alone.code == 0, alone.err
     assert f"sandbox: {removal[:8]} waits until this is approved as well\n" in alone.out
-    assert f"  {id_of(held, 1)[:8]}  deactivate_user p1@example.com (1)" in alone.out
+    assert f"  {id_of(held, 1)[:8]}  deactivate p1@example.com (1)" in alone.out
     assert f"  {id_of(held, 3)[:8]}" not in alone.out
     assert "the next run does it" not in alone.out
     assert held.syncd("sync").code == 3
@@ -341,7 +341,7 @@ def test_an_unknown_hold_is_an_error_that_says_what_there_is_and_nothing_is_done
         done = held.syncd(command, known, unknown)
         assert done.code == 1
         assert f"nothing that is held is called `{unknown}`; nothing was done" in done.err
-        assert f"there is {known[:8]} (deactivate_user p1@example.com)" in done.err
+        assert f"there is {known[:8]} (deactivate p1@example.com)" in done.err
         assert "or by a limit's name: deactivate; or all" in done.err
     assert {hold["decision"] for hold in held.syncd("holds", "--json").json["holds"]} == {None}
 

@@ -67,7 +67,7 @@ def test_what_was_changed_at_the_target_is_shown_and_put_back(admin: Administrat
     status = admin.syncd("status", "--json").json["last_resync"]
     assert status["drift"] == {"user_activation": 1, "user_attributes": 1}
     assert status["run"] == admin.syncd("runs", "1", "--json").json[0]["run"]
-    assert "drift: 1 user_activation, 1 user_attributes" in admin.syncd("status").out
+    assert "drift: accounts switched on or off (1), people's attributes edited (1)" in admin.syncd("status").out
     again = admin.syncd("sync", "--full", "--json")
     assert (again.code, again.json["drift"], again.json["outcomes"]) == (0, [], [])
 
@@ -200,7 +200,7 @@ def test_what_keeps_failing_is_shown_and_tried_at_once_for_who_is_asked_for(
     assert admin.syncd("sync").code == 4
     (poison,) = admin.syncd("status", "--json").json["quarantined"]
     assert (poison["change"]["name"], poison["status"], poison["failures"]) == ("p2@example.com", 400, 1)
-    assert "1 quarantined: p2@example.com (create_user: 400, next try 20" in admin.syncd("status").out
+    assert "1 quarantined: create p2@example.com (400, next try 20" in admin.syncd("status").out
     sandbox.faults()
     sandbox.clear_requests()
     assert admin.syncd("sync").code == 3

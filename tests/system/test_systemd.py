@@ -117,7 +117,7 @@ def test_it_starts_syncs_and_is_ready(machine: Machine) -> None:
     # As root, before the service ever ran: what it leaves must be the service's.
     assert "target endpoint: ok" in machine.run("CREDENTIALS_DIRECTORY=/etc/syncd/credentials syncd check").stdout
     assert (
-        "20 create_user" in machine.run("CREDENTIALS_DIRECTORY=/etc/syncd/credentials syncd plan", check=False).stdout
+        "create 20 users" in machine.run("CREDENTIALS_DIRECTORY=/etc/syncd/credentials syncd plan", check=False).stdout
     )
     machine.run("systemctl enable --now syncd")
     shown = machine.show("ActiveState", "SubState", "User", "WatchdogUSec")
