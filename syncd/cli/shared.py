@@ -118,9 +118,13 @@ def show_lines(lines: Sequence[Text | Table]) -> None:
     """Print lines, coloured and wrapped on a terminal, as they are elsewhere."""
     from syncd.report.text import render
 
-    terminal = sys.stdout.isatty()
-    width = os.get_terminal_size().columns if terminal else 0
-    click.echo(render(lines, width=width, color=terminal and not os.environ.get("NO_COLOR")), nl=False)
+    color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    click.echo(render(lines, width=terminal_width(), color=color), nl=False)
+
+
+def terminal_width() -> int:
+    """Return how many columns stdout has; 0 where it is no terminal, and lines are as long as they are."""
+    return os.get_terminal_size().columns if sys.stdout.isatty() else 0
 
 
 def answer(values: Sequence[Any]) -> None:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -292,7 +293,8 @@ def plan_lines(plan: Plan, rest: int | None = None, *, keys: bool = False) -> It
 def _where_all_is(shown: Review, rest: int | None) -> Iterator[Text]:
     ordinary = sum(len(items) for section, items in shown.sections() if not section.unusual)
     if rest is not None and ordinary > rest:
-        yield Text("  all of it, to search and to filter: `-o FILE.html`", style="dim")
+        command = "" if shown.run is None else f"syncd show {shown.run} "
+        yield Text(f"  all of it, to search and to filter: `{command}-o FILE.html`", style="dim")
 
 
 def withheld_lines(
@@ -339,6 +341,25 @@ def table(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
     for row in rows:
         made.add_row(*(Text(visible(str(cell))) for cell in row))
     return made
+
+
+def table_or_lines(headings: Sequence[str], rows: Iterable[Iterable[object]], width: int) -> Iterator[Text | Table]:
+    """Yield a table where it fits into `width` columns (0: it does), else a line for each row: no word is broken.
+
+    The first cell of a row names it; in a line, each other one that isn't empty follows as "active 20".
+    """
+    cells = [[visible(str(cell)) for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(headings, *cells, strict=True)]
+    if not width or sum(widths) + _BETWEEN * (len(widths) - 1) <= width:
+        yield table(headings, cells)
+        return
+    for name, *others in cells:
+        said = ", ".join(f"{heading} {cell}" for heading, cell in zip(headings[1:], others, strict=True) if cell)
+        yield Text(f"{headings[0]} {name}: ", style="bold").append(said, style="not bold")
+
+
+_BETWEEN: Final = 2
+"""Columns between two cells of a table."""
 
 
 def render(lines: Iterable[Text | Table], *, width: int = 0, color: bool = False) -> str:
