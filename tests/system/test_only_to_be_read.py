@@ -23,7 +23,7 @@ try:
     syncd.cli.cli.main(["plan", "--full", "-o", os.environ["SYNCD__STATE"] + ".html"], standalone_mode=False)
 except SystemExit:
     pass
-import syncd.cli.asking, syncd.operations, syncd.report.explanation, syncd.store.readonly
+import _strptime, syncd.cli.asking, syncd.operations, syncd.report.explanation, syncd.store.readonly
 os.environ["SYNCD__STATE"] = state
 sys.stdout.write(chr(0))
 if os.geteuid() == 0:
