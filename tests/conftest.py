@@ -30,7 +30,7 @@ def _keep_files_in_memory() -> None:
         os.environ["TMPDIR"] = tempfile.tempdir = str(memory)
 
 
-_ROOM_BYTES = 1 << 30
+_ROOM_BYTES = 4 << 30
 _keep_files_in_memory()
 
 # How long an example takes, or to make one, says how busy the machine is, and nothing of the code.

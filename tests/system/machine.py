@@ -190,7 +190,7 @@ def _base(system: System) -> Path:
         with tempfile.TemporaryDirectory(prefix="syncd-keyring-") as folder:
             keyring = [f"--keyring={_keyring(system, Path(folder))}"] if system.keyring else []
             options = ["--quiet", "--mode=root", "--variant=minbase", f"--components={system.components}", *keyring]
-            mirror = os.environ.get("SYNCD_TEST_MIRROR", system.mirror)
+            mirror = system.mirror if system.keyring else os.environ.get("SYNCD_TEST_MIRROR", system.mirror)
             _run(["mmdebstrap", *options, f"--include={_PACKAGES}", system.suite, str(draft), mirror])
 
     return made_once(system.name, make)
