@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import click
+import pytest
 
 from syncd.cli import cli
 
@@ -25,6 +26,20 @@ def test_every_command_is_in_the_readme_and_every_one_in_the_readme_exists() -> 
     named = set(re.findall(r"`syncd ([a-z]+)", (ROOT / "README.md").read_text(encoding="utf-8")))
     context = click.Context(cli)
     assert named == set(cli.list_commands(context))
+
+
+@pytest.mark.parametrize("option", ["--config", "--target", "--json"])
+def test_the_readme_says_which_commands_lack_a_common_option(option: str) -> None:
+    (row,) = re.findall(
+        rf"^\| .*`{option}\b.*\| .* \| (.*) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M
+    )
+    lacking = {
+        name
+        for name in cli.list_commands(click.Context(cli))
+        for command in [cli.get_command(click.Context(cli), name)]
+        if command is not None and not any(option in parameter.opts for parameter in command.params)
+    }
+    assert set(re.findall(r"`([a-z]+)`", row)) == lacking
 
 
 def test_every_page_that_is_linked_is_there() -> None:
