@@ -1,4 +1,4 @@
-"""What each form of the page does, and the sentence that says what came of it."""
+"""The action of each form of the page, and the sentence that reports the result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Fields = dict[str, str]
 
 
 class Actions:
-    """The forms' actions, each from its fields to a sentence; `support`: past the locks. They raise Refused."""
+    """The forms' actions, each from fields to a sentence; `support` bypasses the locks. Actions raise Refused."""
 
     def __init__(self, people: People, log: RequestLog, faults: Faults, *, support: bool) -> None:
         self.people = people
@@ -139,4 +139,4 @@ ACTIONS: dict[str, Callable[[Actions, Fields], str]] = {
         Actions.switch_support,
     )
 }
-"""What a form may ask for, by name; nothing else of the class can be called."""
+"""The actions that a form may request, by name. No other method can be called."""

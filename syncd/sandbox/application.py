@@ -1,4 +1,4 @@
-"""Put one sandbox together: state, profile, SCIM endpoints, people's side, log and faults."""
+"""Assemble one sandbox: state, profile, SCIM endpoints, people's side, log and faults."""
 
 from __future__ import annotations
 
@@ -75,6 +75,6 @@ def handler(profile: Profile) -> SandboxHandler:
 
 
 def generic_storage(database: Database) -> SandboxStorage:
-    """Return the storage of profile generic, for whoever wants to use it without HTTP."""
+    """Return the storage of profile generic, for use without HTTP."""
     (profile,) = profiles_of(Resources(database), SandboxOptions()).values()
     return handler(profile).storage

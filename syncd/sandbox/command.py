@@ -1,4 +1,4 @@
-"""The command `syncd sandbox`, which `python -m syncd.sandbox` is too. Loads no SCIM library by being imported."""
+"""The command `syncd sandbox`, also run by `python -m syncd.sandbox`. Importing this module loads no SCIM library."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Give the application a handle on its connection, so that a fault can cut it.
 
-ASGI has no message for that: what an application doesn't answer, the server answers with 500.
+ASGI has no message for a reset: the server answers 500 where the application sends no response.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 KEY = "connection"
-"""Where the handle is found in the ASGI scope's `state`."""
+"""The key of the handle in the ASGI scope's `state`."""
 
 
 class Connection:
@@ -23,7 +23,7 @@ class Connection:
         self._transport = transport
 
     def reset(self) -> None:
-        """Cut the connection with RST: what has not arrived yet never will."""
+        """Cut the connection with RST, which discards data that has not arrived yet."""
         connected: socket.socket | None = self._transport.get_extra_info("socket")
         if connected is not None:
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

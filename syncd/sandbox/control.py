@@ -49,7 +49,7 @@ def control_routes(log: RequestLog, faults: Faults) -> list[BaseRoute]:
 
 
 def _given(body: bytes) -> list[AnyFault]:
-    """Return the rules in a request's body: a list, or a single one. Raises ConfigurationError."""
+    """Return the rules in a request's body: a list, or a single rule. Raises ConfigurationError."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -1,6 +1,7 @@
-"""The cursors that pages of a list are named by: opaque text that says after which resource a page begins.
+"""The cursors of list pages: opaque text that encodes after which resource a page begins.
 
-They hold "+", "/", "=" and ":", as AWS's do: a client that doesn't percent-encode a cursor sends another one.
+Cursors contain "+", "/", "=" and ":", as AWS's cursors do. A client that doesn't percent-encode a cursor sends a
+different cursor.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def sealed(seq: int, type_: str) -> str:
 def opened(cursor: str, type_: str) -> int:
     """Return after which resource a page begins; an empty cursor is the first page (RFC 9865 section 2).
 
-    Raises InvalidCursorException for one that was never given, or for resources of another type.
+    Raises InvalidCursorException for a cursor that was never issued, or a cursor of another resource type.
     """
     if not cursor:
         return 0

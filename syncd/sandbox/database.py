@@ -1,4 +1,4 @@
-"""The sandbox's only door to SQLite: the file, its tables and its transactions.
+"""The sandbox's only access to SQLite: the file, its tables and its transactions.
 
 A commit per request in WAL mode with synchronous NORMAL: a killed process loses nothing that was answered, and
 the file always opens consistently. Writes are serialised, because one connection carries them all.
@@ -102,11 +102,11 @@ class Database:
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """The connection to use: that of the state, or of a snapshot where one is looked at."""
+        """The connection to use: the connection of the state, or of a snapshot inside `seen_from`."""
         return _SEEN_FROM.get() or self._connection
 
     def snapshot(self) -> sqlite3.Connection:
-        """Return a connection that goes on seeing the state of this moment; closing it is the caller's."""
+        """Return a connection that keeps seeing the current state; the caller closes the connection."""
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         self._set_up(connection)
         connection.execute("BEGIN")
@@ -115,7 +115,7 @@ class Database:
 
     @contextmanager
     def seen_from(self, connection: sqlite3.Connection) -> Iterator[None]:
-        """Let everything that this task reads inside come from a snapshot."""
+        """Let all reads of this task in the block use a snapshot."""
         token = _SEEN_FROM.set(connection)
         try:
             yield
@@ -123,7 +123,7 @@ class Database:
             _SEEN_FROM.reset(token)
 
     def _check(self) -> bool:
-        """Return whether the file is new; refuse one that isn't ours, before anything in it is changed."""
+        """Return whether the file is new; refuse a file of another program before any change of the file."""
         if self._connection.execute("SELECT 1 FROM sqlite_schema").fetchone() is None:
             return True
         (found,) = self._connection.execute("PRAGMA application_id").fetchone()
@@ -143,7 +143,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Commit everything done inside, or nothing of it. Nested ones join the outermost."""
+        """Commit all changes of the block, or none. Nested transactions join the outermost transaction."""
         with self._lock:
             if self._depth or _SEEN_FROM.get():
                 yield self.connection
@@ -161,7 +161,7 @@ class Database:
                 self._depth = 0
 
     def setting(self, name: str, default: str = "") -> str:
-        """Return what was stored under a name, or the default."""
+        """Return the value stored under a name, or the default."""
         row = self.connection.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
         return default if row is None else str(row["value"])
 

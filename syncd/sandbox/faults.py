@@ -1,6 +1,6 @@
-"""Which requests go wrong, and how: rules read from JSON, and the count of what they matched.
+"""Fault rules: which requests fail and how, read from JSON, with the count of matched requests.
 
-Owns the rules' vocabulary and their selection. Does nothing to a request itself: see `interference`.
+Owns the vocabulary and the selection of rules. Does nothing to a request itself: see `interference`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
 
 
 class Rule(BaseModel):
-    """Which requests a fault meets. Of those that match, it meets all, unless a selection is given."""
+    """The requests that a fault affects: all matching requests, unless the rule has a selection."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,7 +37,7 @@ class Rule(BaseModel):
     probability: Annotated[float, Field(ge=0, le=1)] | None = None
     seed: int = 0
     times: Positive | None = None
-    """Meet no more than this many requests."""
+    """Affect at most this many requests."""
 
     _seen: int = PrivateAttr(0)
     _met: int = PrivateAttr(0)
@@ -47,7 +47,7 @@ class Rule(BaseModel):
         self._random = random.Random(self.seed)  # noqa: S311 - reproducible on purpose
 
     def concerns(self, method: str, path: str, text: str) -> bool:
-        """Whether a request is of the kind that this rule is about, selection aside."""
+        """Whether a request matches this rule, apart from the selection."""
         methods = [self.method] if isinstance(self.method, str) else self.method
         return (
             any(each == "*" or each.upper() == method for each in methods)
@@ -56,7 +56,7 @@ class Rule(BaseModel):
         )
 
     def meets(self, method: str, path: str, text: str) -> bool:
-        """Whether the fault happens to this request; counts it."""
+        """Count this request, and return whether the fault affects the request."""
         if not self.concerns(method, path, text):
             return False
         self._seen += 1
@@ -75,38 +75,38 @@ class Rule(BaseModel):
         )
 
     def report(self) -> dict[str, Any]:
-        """Return the rule as it was given, and how many requests it saw and met."""
+        """Return the rule as given, with the numbers of matched and affected requests."""
         return {**self.model_dump(exclude_unset=True, by_alias=True), "seen": self._seen, "met": self._met}
 
 
 class Delay(Rule):
-    """The answer comes late."""
+    """The response is delayed."""
 
     fault: Literal["delay"]
     milliseconds: Milliseconds
     applied: bool = False
-    """True: the change takes effect first, and then the answer is late."""
+    """True: the change takes effect before the delay."""
 
 
 class Status(Rule):
-    """The answer is an error."""
+    """The response is an error."""
 
     fault: Literal["status"]
     status: Annotated[int, Field(ge=400, le=599)]
     retry_after: Annotated[float, Field(ge=0)] | None = None
-    """Seconds; None: no such header."""
+    """Seconds; None: no Retry-After header."""
     retry_after_form: Literal["seconds", "date"] = "seconds"
     body: Literal["scim", "html", "empty"] = "scim"
     applied: bool = False
-    """True: the change took effect all the same."""
+    """True: the change took effect despite the error."""
 
 
 class Reset(Rule):
-    """The connection is cut instead of an answer."""
+    """The connection is reset instead of a response."""
 
     fault: Literal["reset"]
     applied: bool = False
-    """True: after the change took effect."""
+    """True: the reset comes after the change took effect."""
 
 
 class Truncated(Rule):
@@ -116,7 +116,7 @@ class Truncated(Rule):
 
 
 class NotJson(Rule):
-    """The body is a page of HTML, with the status that the answer would have had."""
+    """The body is a page of HTML, with the status of the original response."""
 
     fault: Literal["not_json"]
 
@@ -130,26 +130,26 @@ class Empty(Rule):
 
 
 class RepeatedRow(Rule):
-    """A list's page ends with its first resource again."""
+    """A page of a list repeats the page's first resource at the end."""
 
     fault: Literal["repeated_row"]
 
 
 class OmittedRow(Rule):
-    """A list's page lacks its last resource, which no other page has."""
+    """A page of a list lacks the page's last resource, which is on no other page."""
 
     fault: Literal["omitted_row"]
 
 
 class PageCap(Rule):
-    """A list's pages are smaller than asked."""
+    """The pages of a list are smaller than requested."""
 
     fault: Literal["page_cap"]
     size: Positive
 
 
 class Stale(Rule):
-    """What is read stays for a while what it was before a write: replicas that lag."""
+    """Reads return the state before a write for a while, as lagging replicas do."""
 
     fault: Literal["stale"]
     milliseconds: Milliseconds
@@ -206,5 +206,5 @@ class Faults:
         self.rules = rules
 
     def met(self, method: str, path: str, text: str) -> list[AnyFault]:
-        """Return the faults that happen to a request, in the order of the rules, and count them."""
+        """Return the faults that affect a request, in the order of the rules, and count these faults."""
         return [rule for rule in self.rules if rule.meets(method, path, text)]

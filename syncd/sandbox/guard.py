@@ -1,4 +1,4 @@
-"""Keep other web sites' hands off the people's side, which asks for no password because it is on loopback.
+"""Protect the people's side from other web sites: the people's side is on loopback and has no password.
 
 A page that a person has open elsewhere can make their browser send requests here. Refused: requests that name
 another host than this one (DNS rebinding), and those that another site's page sends (cross-site requests).
@@ -20,7 +20,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PEOPLES_SIDE = ("/admin/", "/ui/")
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - what a person may have asked for
+EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - addresses that a person may have configured
 
 
 class Guard:

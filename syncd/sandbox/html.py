@@ -1,4 +1,4 @@
-"""The templates of the sandbox's pages. Text comes from anybody who writes to the sandbox, and is hostile.
+"""The templates of the sandbox's pages. Text comes from any client of the sandbox, and is hostile.
 
 Jinja2 escapes all values. In the finished page, control characters and characters that turn the direction of text
 around are replaced by U+FFFD: a browser would act on them instead of showing them.
@@ -20,14 +20,14 @@ _HOSTILE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u20
 
 
 def render(template: str, **values: Any) -> str:
-    """Return the page that a template makes of values."""
+    """Return a template rendered with values."""
     page = environment().get_template(template).render(**values)
     return _HOSTILE.sub("\N{REPLACEMENT CHARACTER}", page)
 
 
 @cache
 def environment() -> Environment:
-    """Return the templates with what they call. Jinja2 is imported here: a sandbox that nobody looks at needs none."""
+    """Return the templates with their functions. Jinja2 is imported here: a sandbox without page views needs none."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     made = Environment(

@@ -1,7 +1,7 @@
-"""Stand before the SCIM endpoints: write down every request, and make go wrong what the rules say.
+"""Wrap the SCIM endpoints: log every request, and inject the faults of the rules.
 
-Owns what a fault does to a request and its answer. An observer's request (a header says so) passes unseen: whoever
-checks a result must neither change the counts nor meet the faults.
+Owns the effect of a fault on a request and its response. A request with the observer header is neither logged nor
+faulted: a check of a result must neither change the counts nor trigger a fault.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 
 @dataclass(slots=True)
 class Answer:
-    """A whole answer, held back until it is known what becomes of it."""
+    """A complete response, held back until its faults are applied."""
 
     status: int = 500
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
@@ -67,7 +67,7 @@ class Answer:
             self.body += message.get("body", b"")
 
     def replace_body(self, body: bytes, content_type: bytes | None = None) -> None:
-        """Put another body in, with a length that is true of it."""
+        """Replace the body and its Content-Length."""
         dropped = {b"content-length"} | ({b"content-type"} if content_type else set())
         self.headers = [(name, value) for name, value in self.headers if name.lower() not in dropped]
         if content_type:
@@ -76,17 +76,17 @@ class Answer:
         self.body = body
 
     async def deliver(self, send: Send) -> None:
-        """Send it after all."""
+        """Send the held response."""
         await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
         await send({"type": "http.response.body", "body": self.body})
 
 
 class Cut(Exception):
-    """The connection is to be cut instead of an answer."""
+    """The connection is to be reset instead of a response."""
 
 
 class Interference:
-    """The SCIM application, with its log and its faults; `wording` is how the service words an error."""
+    """The SCIM application with its log and its faults; `wording` puts an error into the service's words."""
 
     def __init__(self, app: App, database: Database, log: RequestLog, faults: Faults, wording: Wording) -> None:
         self.app = app
@@ -109,7 +109,7 @@ class Interference:
         entry = self.log.begin(method, path, dict(parse_qsl(query, keep_blank_values=True)), body, agent)
         status = 0
         try:
-            # Requests are served one by one; let those that came together be seen together.
+            # Requests are served one by one. Yield first, so that the log counts concurrent requests as in flight.
             await asyncio.sleep(0)
             answer = await self._answer(scope, body, entry)
             status = answer.status
@@ -122,7 +122,7 @@ class Interference:
             self.log.end(entry, status, began)
 
     async def _answer(self, scope: Scope, body: bytes, entry: Entry) -> Answer:
-        """Return what becomes of a request. Raises Cut."""
+        """Return the response to a request after its faults. Raises Cut."""
         text = scope["query_string"].decode("latin-1") + body.decode(errors="replace")
         faults = self.faults.met(entry.method, entry.path, text)
         entry.faults = [fault.fault for fault in faults]
@@ -143,7 +143,7 @@ class Interference:
         return answer
 
     def _view(self, entry: Entry, faults: list[AnyFault]) -> Any:
-        """Return the context in which a request sees the state: for a read, perhaps an older one."""
+        """Return the context that selects the state for a request: a stale read sees an older state."""
         if entry.method == "GET":
             stale = any(isinstance(fault, Stale) for fault in faults)
             return self.staleness.reading(stale=stale)
@@ -168,7 +168,7 @@ def _replay(body: bytes) -> Receive:
 
 
 async def _before(fault: AnyFault) -> None:
-    """Do what happens before the request takes effect. Raises Cut."""
+    """Apply a fault before the request takes effect. Raises Cut."""
     if isinstance(fault, Delay) and not fault.applied:
         await asyncio.sleep(fault.milliseconds / 1000)
     if isinstance(fault, Reset) and not fault.applied:
@@ -176,7 +176,7 @@ async def _before(fault: AnyFault) -> None:
 
 
 async def _after(fault: AnyFault, answer: Answer, wording: Wording) -> Answer:
-    """Do what happens after the request took effect, to its answer. Raises Cut."""
+    """Apply a fault to the response, after the request took effect. Raises Cut."""
     if isinstance(fault, Delay) and fault.applied:
         await asyncio.sleep(fault.milliseconds / 1000)
     elif isinstance(fault, Reset):
@@ -198,7 +198,7 @@ async def _after(fault: AnyFault, answer: Answer, wording: Wording) -> Answer:
 
 
 def _error(fault: Status, wording: Wording) -> Answer:
-    """Return the error that a rule asks for."""
+    """Return the error response of a rule."""
     answer = Answer(fault.status)
     if fault.body == "scim":
         detail = "A fault of the sandbox, on demand"
@@ -221,7 +221,7 @@ def _retry_after(fault: Status) -> str:
 
 
 def _capped(query: bytes, size: int) -> bytes:
-    """Return a query string that asks for no more than `size` resources."""
+    """Return a query string that requests at most `size` resources."""
     parameters = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
     asked = parameters.get("count", "")
     if not (asked.lstrip("-").isdigit() and int(asked) <= size):
@@ -230,7 +230,7 @@ def _capped(query: bytes, size: int) -> bytes:
 
 
 def _change_rows(answer: Answer, fault: RepeatedRow | OmittedRow) -> None:
-    """Repeat or omit a row of a list, so that its counts are no longer true."""
+    """Repeat or omit a row of a list, so that the list's counts are wrong."""
     try:
         page = orjson.loads(answer.body)
         rows = page["Resources"]

@@ -1,7 +1,7 @@
-"""Read the membership changes out of a PATCH of a group, so that nobody has to load ten thousand members.
+"""Extract the membership changes from a PATCH of a group, so that a change doesn't load ten thousand members.
 
 Recognises the forms that RFC 7644 section 3.5.2 gives for `members` as a whole and for one member by its value.
-Whatever else touches members is left to scim2-models, which knows every form and refuses the wrong ones.
+Every other operation on members is left to scim2-models, which knows all forms and refuses invalid forms.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class MemberChange:
 
 @dataclass(frozen=True, slots=True)
 class GroupPatch:
-    """A PATCH of a group, taken apart: the members, and the body of whatever else it changes (None: nothing)."""
+    """A PATCH of a group in two parts: the membership changes, and a body with all other changes (None: no others)."""
 
     members: list[MemberChange]
     rest: bytes | None
@@ -64,11 +64,11 @@ def take_apart(body: bytes, *, value_list_removes: bool = False) -> GroupPatch |
 
 
 class _Unrecognised(Exception):
-    """An operation on members in a form that is not read here."""
+    """An operation on members in a form that this module doesn't read."""
 
 
 def _read(operation: dict[str, Any], value_list_removes: bool) -> tuple[MemberChange | None, Any]:
-    """Return what one operation does to members, and what remains of it."""
+    """Return an operation's change of members, and the rest of the operation."""
     op = operation["op"].lower()
     path = operation.get("path")
     if not path:

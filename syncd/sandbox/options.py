@@ -1,4 +1,4 @@
-"""What a sandbox is started with. Importing this costs nothing: no SCIM library is loaded."""
+"""The options of a sandbox. Importing this module loads no SCIM library."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ class SandboxOptions:
     """How to start one sandbox; every field has a usable default."""
 
     profile: str = "generic"
-    """Which service it behaves like: a name in `syncd.sandbox.profiles.PROFILES`."""
+    """The service to imitate: a name in `syncd.sandbox.profiles.PROFILES`."""
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
-    """0 picks a free one; the line printed at the start says which."""
+    """0 picks a free port; the line printed at the start names the port."""
     state: Path | None = None
-    """The SQLite file. None: a temporary one, gone when the sandbox stops."""
+    """The SQLite file. None: a temporary file, removed when the sandbox stops."""
     tokens: tuple[str, ...] = (DEFAULT_TOKEN,)
     """Bearer tokens. Where a profile has two integrations, the second token selects the other one."""
     verified_domains: tuple[str, ...] = ()
-    """Domains of the SSO configuration, `*.example.com` for subdomains; nobody is external when empty."""
+    """Domains of the SSO configuration, `*.example.com` for subdomains. Without domains, no user is external."""
     faults: Path | None = None
-    """JSON file with the faults to begin with."""
+    """JSON file with the initial faults."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    """Answers to what a profile's documents leave open: option name to choice."""
+    """Options for behaviour that a profile's documents leave open: option name to choice."""

@@ -1,6 +1,6 @@
-"""The web page over the people's side: what each form does, and where it leads.
+"""The web page over the people's side: its views, and the action and redirect of each form.
 
-Server-rendered. Every form is a POST that is answered with a redirect, so that reloading never repeats anything.
+Server-rendered. Every form is a POST that is answered with a redirect, so that a reload never repeats an action.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Page:
             Route("/ui/script.js", self.static),
         ]
 
-    # Seeing
+    # Views
 
     async def members(self, request: Request) -> Response:
         """Show a tab of members."""
@@ -79,7 +79,7 @@ class Page:
         return _html(views.account(self._frame(request), self.tokens))
 
     async def pulse(self, request: Request) -> Response:
-        """Say whether there is something new to see."""
+        """Report whether the shown data has changed."""
         return JSONResponse({"pulse": self._pulse()}, headers={"Cache-Control": "no-store"})
 
     async def static(self, request: Request) -> Response:
@@ -99,15 +99,15 @@ class Page:
         )
 
     def _pulse(self) -> str:
-        """Return something that changes whenever a page may look different."""
+        """Return a token that changes whenever a page may have changed."""
         changes = self.people.resources.database.connection.total_changes
         flying = self.log.in_flight
         return f"{changes}-{self.log.counts.total()}-{flying}-{id(self.faults.rules)}"
 
-    # Doing
+    # Actions
 
     async def act(self, request: Request) -> Response:
-        """Do what a form asks for and go back to where it was, with a note of what came of it."""
+        """Carry out a form's action and redirect to the form's page, with a note of the result."""
         fields = dict(parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True))
         support = request.cookies.get(SUPPORT) == "on"
         action = ACTIONS.get(request.path_params["action"])
@@ -129,7 +129,7 @@ class Page:
         return response
 
     def _back(self, path: str, note: Note) -> str:
-        """Return where a form leads: a path of this page, with the key of the note to show there."""
+        """Return the redirect path of a form, with the key of the note to show."""
         parts = urlsplit(path)
         if parts.scheme or parts.netloc or not parts.path.startswith("/") or parts.path.startswith("//"):
             return "/"

@@ -1,7 +1,7 @@
-"""The people's side of an account: its members and groups as administrators see them, and what they may do there.
+"""The people's side of an account: members and groups as administrators see them, and administrators' actions.
 
-Owns the locks: what SCIM manages is changed in the identity provider alone, unless the change is made as if by
-support, which is how drift is rehearsed. Knows nothing of HTTP.
+Owns the locks: resources that SCIM manages change in the identity provider alone. A change with support's rights
+bypasses the locks, which rehearses drift. Knows nothing of HTTP.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from syncd.sandbox.resources import GROUP, USER, Document, Linked, Query, Resour
 
 PERMISSIONS = ("", "View", "Edit", "Admin")
 SCIM_ATTRIBUTES = {"userName", "displayName", "title", "active", "externalId"}
-"""What an administrator could change of a user, if it weren't locked."""
+"""The attributes of a user that an administrator can change unless they are locked."""
 
 
 class Tab(StrEnum):
@@ -36,11 +36,11 @@ IN_TAB = {
 
 
 class Refused(Exception):
-    """What somebody wants to do is not allowed or not possible; `str()` of it says why."""
+    """An action is not allowed or not possible; `str()` of the error gives the reason."""
 
 
 class Locked(Refused):
-    """SCIM manages it."""
+    """SCIM manages the resource."""
 
 
 class NotThere(Refused):
@@ -49,7 +49,7 @@ class NotThere(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some members of a tab, and how many there are in all."""
+    """Some members of a tab, and the number of all members."""
 
     total: int
     documents: list[Document]
@@ -63,14 +63,14 @@ def tab_of(user: Document) -> Tab:
 
 
 class People:
-    """What administrators of the account can see and do."""
+    """The views and actions of the account's administrators."""
 
     def __init__(self, resources: Resources, profiles: dict[str, Profile]) -> None:
         self.resources = resources
         self.profiles = {profile.space: profile for profile in profiles.values()}
         self.profile = next(iter(profiles.values()))
 
-    # Seeing
+    # Views
 
     def users(self, tab: Tab | None = None, text: str = "", offset: int = 0, limit: int | None = None) -> Page:
         """Return the members of a tab (None: of all) whose name or e-mail contains a text."""
@@ -141,7 +141,7 @@ class People:
             ],
         }
 
-    # Doing, to users
+    # Actions on users
 
     def invite(self, email: str, name: str = "") -> Document:
         """Create a native user with an invitation. Raises Refused."""
@@ -172,7 +172,7 @@ class People:
         return self.resources.update(user)
 
     def change_user(self, id_: str, changes: dict[str, Any], *, force: bool = False) -> Document:
-        """Change a user's permission, ownership or attributes. Raises Refused; Locked for what SCIM manages."""
+        """Change a user's permission, ownership or attributes. Raises Refused; Locked for managed attributes."""
         user = self.user(id_)
         unknown = changes.keys() - SCIM_ATTRIBUTES - {"permission", "owner"}
         if unknown:
@@ -206,7 +206,7 @@ class People:
         self._check_lock(user, "deleted", force=force)
         self.resources.delete(user)
 
-    # Doing, to groups
+    # Actions on groups
 
     def create_group(self, name: str, kind: str = "") -> Document:
         """Create a native group. Raises Refused."""
@@ -252,10 +252,10 @@ class People:
                 self.resources.touch(group)
         return group
 
-    # Doing, to the account
+    # Actions on the account
 
     def remove_sso(self) -> None:
-        """Remove the SSO integration, with what follows from it. Raises Refused."""
+        """Remove the SSO integration, with all consequences. Raises Refused."""
         self._check_sso(present=True)
         self.profile.remove_sso()
 
@@ -265,11 +265,11 @@ class People:
         self.profile.set_up_sso()
 
     def elsewhere(self) -> list[str] | None:
-        """Return the e-mail addresses of users of other accounts; None where there is no such thing."""
+        """Return the e-mail addresses of users of other accounts; None where the service has no other accounts."""
         return sorted(self.profile.elsewhere()) if isinstance(self.profile, Lucid) else None
 
     def set_elsewhere(self, emails: list[str]) -> None:
-        """Say which e-mail addresses are users of other accounts. Raises Refused."""
+        """Set the e-mail addresses of users of other accounts. Raises Refused."""
         if not isinstance(self.profile, Lucid):
             raise Refused(f"profile {self.profile.name} knows no other accounts")
         self.profile.set_elsewhere({comparable(email) for email in emails})
@@ -302,7 +302,7 @@ class People:
 
 
 def display_name(user: Document) -> str:
-    """Return what people call a user: their display name, their name, or nothing."""
+    """Return a user's name for people: the display name, the name, or an empty text."""
     attributes = user.attributes
     name = attributes.get("name") or {}
     parts = (name.get("givenName"), name.get("familyName"))

@@ -1,4 +1,4 @@
-"""The people's side as JSON under /admin: what the page shows and does, for scripts and tests."""
+"""The people's side as JSON under /admin: the views and actions of the page, for scripts and tests."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def people_routes(people: People) -> list[BaseRoute]:
 
 
 def _answering(endpoint: Endpoint) -> Endpoint:
-    """Say what is refused as JSON with its reason: 404, 400, or 409 where a lock refuses it."""
+    """Answer a refused request with the reason as JSON: 404, 400, or 409 for a lock."""
 
     async def answer(request: Request) -> Response:
         try:
@@ -140,7 +140,7 @@ def _answering(endpoint: Endpoint) -> Endpoint:
 
 
 async def _body(request: Request, known: set[str] | None = None) -> dict[str, Any]:
-    """Return a request's JSON object. Raises Refused if it is none, or has keys that mean nothing."""
+    """Return a request's JSON object. Raises Refused if the body is no object, or has unknown keys."""
     try:
         body = orjson.loads(await request.body())
     except orjson.JSONDecodeError as error:
@@ -153,5 +153,5 @@ async def _body(request: Request, known: set[str] | None = None) -> dict[str, An
 
 
 def _forced(request: Request) -> bool:
-    """Whether the change is made as if by support, past the locks."""
+    """Whether the change is made with support's rights, which bypass the locks."""
     return BOOLEANS.get(request.query_params.get("force", "0").lower(), False)

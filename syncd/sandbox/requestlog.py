@@ -1,6 +1,6 @@
-"""What the SCIM side was asked: every request with its body, its answer's status, its time and its company.
+"""The request log of the SCIM side: every request with its body, response status, time and concurrency.
 
-Kept in memory: it is how a test or a person proves what was sent, not part of the state.
+The log is kept in memory and is not part of the state. Tests and people use the log to prove which requests were sent.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import orjson
 from syncd.sandbox.resources import now
 
 KEPT = 20_000
-"""Requests; the counts go on."""
+"""The number of requests that the log keeps. The counters also include older requests."""
 BODY_LIMIT_BYTES = 256 * 1024
 
 
@@ -32,9 +32,9 @@ class Entry:
     agent: str
     started: str
     in_flight: int
-    """How many requests were in flight when this one came, itself included."""
+    """The number of requests in flight when this request arrived, this request included."""
     in_flight_here: int
-    """How many of them were for this very path: more than 1 of a resource's own path is a client's mistake."""
+    """The number of requests in flight for the same path. More than 1 for a resource's own path is a client error."""
     status: int | None = None
     milliseconds: float | None = None
     faults: list[str] = field(default_factory=list)
@@ -52,18 +52,18 @@ class RequestLog:
         self._flying: Counter[str] = Counter()
 
     def clear(self) -> None:
-        """Forget every request; those in flight finish unseen."""
+        """Forget every request. Requests in flight finish without an entry."""
         self.entries: deque[Entry] = deque(maxlen=KEPT)
         self.counts: Counter[str] = Counter()
         self.most_in_flight = 0
 
     @property
     def in_flight(self) -> int:
-        """How many requests are being answered now."""
+        """The number of requests in flight."""
         return self._flying.total()
 
     def begin(self, method: str, path: str, query: dict[str, str], body: bytes, agent: str) -> Entry:
-        """Note a request that has come in."""
+        """Record a new request."""
         self._flying[path] += 1
         self.counts[method] += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
@@ -82,7 +82,7 @@ class RequestLog:
         return entry
 
     def end(self, entry: Entry, status: int, began: float) -> None:
-        """Note a request's answer; `began` is what `time.perf_counter` said when it came."""
+        """Record the response to a request; `began` is the value of `time.perf_counter` when the request arrived."""
         self._flying[entry.path] -= 1
         if not self._flying[entry.path]:
             del self._flying[entry.path]
@@ -107,7 +107,7 @@ class RequestLog:
 
 
 def _readable(body: bytes) -> Any:
-    """Return a body as JSON if it is JSON, without the password in it; as text otherwise."""
+    """Return a JSON body as parsed JSON without passwords, and any other body as text."""
     if not body:
         return None
     if len(body) > BODY_LIMIT_BYTES:

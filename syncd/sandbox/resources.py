@@ -1,7 +1,7 @@
 """Users and groups as JSON documents in SQLite: identity, uniqueness, versions, membership.
 
 Owns every statement that reads or writes a resource. Knows nothing of HTTP, tokens, or how a profile presents
-what is stored. Members are rows of their own and the `groups` of a user are derived from them, so that a change
+stored resources. Members are rows of their own and the `groups` of a user are derived from them, so that a change
 of one member costs the same in a group of ten and of ten thousand.
 """
 
@@ -76,10 +76,10 @@ class Document:
     password: bool = False
     permission: str = ""
     new_password: str | None = None
-    """The one that this change sets: looked at, never stored."""
+    """The password that this change sets: the password is checked and never stored."""
 
     def set_password(self, password: str | None) -> None:
-        """Note that there is a password from now on; None: this change sets none."""
+        """Record that the user has a password. None: this change sets no password."""
         self.new_password = password
         self.password = self.password or bool(password)
 
@@ -90,17 +90,17 @@ class Document:
 
     @property
     def active(self) -> bool:
-        """Whether the account is on: it is unless `active` says false."""
+        """Whether the account is active. An absent `active` counts as true."""
         return self.attributes.get("active") is not False
 
     @property
     def etag(self) -> str:
-        """The version as an entity tag: weak, for what is derived doesn't count (RFC 7644 section 3.14)."""
+        """The version as a weak entity tag: derived attributes don't change the version (RFC 7644 section 3.14)."""
         return f'W/"{self.version}"'
 
     @property
     def emails(self) -> list[str]:
-        """Every e-mail address, as it compares."""
+        """Every e-mail address, in the form in which addresses are compared."""
         entries = self.attributes.get("emails") or []
         return [comparable(entry["value"]) for entry in entries if entry.get("value")]
 
@@ -182,7 +182,7 @@ class Resources:
         return groups
 
     def with_email(self, address: str) -> list[Document]:
-        """Return the users that have an e-mail address, whatever its case."""
+        """Return the users that have an e-mail address, in any case."""
         return self.find(Query("seq IN (SELECT resource FROM email WHERE address = ?)", [comparable(address)]))
 
     # Writing
@@ -218,7 +218,7 @@ class Resources:
         return document
 
     def delete(self, document: Document) -> None:
-        """Remove a resource; it leaves every group, and whoever it managed has no manager."""
+        """Remove a resource, its memberships, and every `manager` reference to the resource."""
         with self.database.transaction() as connection:
             connection.execute("DELETE FROM resource WHERE seq = ?", (document.seq,))
             for report in self.find(self._reports(document.id)):
@@ -226,7 +226,7 @@ class Resources:
                 self.update(report)
 
     def set_members(self, group: Document, ids: Iterable[str]) -> bool:
-        """Make these the members of a group; return whether that changed anything. Raises UnknownMember."""
+        """Replace the members of a group; return whether the members changed. Raises UnknownMember."""
         wanted = list(dict.fromkeys(ids))
         with self.database.transaction():
             present = {member.id for member in self.members(group)}
@@ -235,18 +235,18 @@ class Resources:
         return bool(added or gone)
 
     def add_members(self, group: Document, ids: Iterable[str]) -> bool:
-        """Add members; return whether there was a new one. Raises UnknownMember; then nothing is added."""
+        """Add members; return whether any member is new. Raises UnknownMember, and then adds no member."""
         return self._insert_members(group, list(dict.fromkeys(ids))) > 0
 
     def remove_members(self, group: Document, ids: Iterable[str] | None) -> bool:
-        """Remove these members (None: all); return whether one was there."""
+        """Remove these members (None: all); return whether any member was removed."""
         with self.database.transaction() as connection:
             if ids is not None:
                 return self._remove_members(group, list(ids)) > 0
             return connection.execute("DELETE FROM member WHERE container = ?", (group.seq,)).rowcount > 0
 
     def touch(self, document: Document) -> None:
-        """Give a resource a new version, because something about it changed that is stored elsewhere."""
+        """Give a resource a new version, because a part of the resource in another table has changed."""
         document.version += 1
         document.modified = now()
         with self.database.transaction() as connection:
@@ -285,7 +285,7 @@ class Resources:
         return cursor.rowcount
 
     def _check_name(self, document: Document) -> None:
-        """userName is unique in the whole service, whatever its case (RFC 7643 section 4.1.1)."""
+        """userName is unique in the whole service, in any case (RFC 7643 section 4.1.1)."""
         if document.type != USER:
             return
         holder = self._one(

@@ -1,7 +1,7 @@
 """The SCIM side over HTTP: scim2-server's service and handler, answering from stored JSON.
 
-scim2-server routes, validates, applies PATCH and PUT, plans bulk requests and words the errors. What is done here
-is what its objects are too slow for (answers, and members of large groups), and what a profile does otherwise.
+scim2-server routes, validates, applies PATCH and PUT, plans bulk requests and words the errors. This module handles
+responses and members of large groups, for which scim2-server's objects are too slow, and a profile's deviations.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Parameters = ResponseParameters[Any] | SearchRequest[Any] | None
 
 
 class SandboxHandler(ScimHandler):
-    """One integration's requests, from routing to the answer's JSON."""
+    """One integration's requests, from routing to the JSON of the response."""
 
     storage: SandboxStorage
 
@@ -49,7 +49,7 @@ class SandboxHandler(ScimHandler):
         self.profile: Profile = storage.profile
 
     def handle(self, request: ScimRequest) -> ScimResponse:
-        """Serve a request, unless its endpoint is one that this service does not have."""
+        """Serve a request, unless this service lacks the endpoint."""
         parts = request.path.strip("/").split("/")
         named = {parts[0], ".search"} & set(parts)
         if not all(self.profile.has_endpoint(name) for name in named):
@@ -78,7 +78,7 @@ class SandboxHandler(ScimHandler):
             return self._answer(request, document, HTTPStatus.OK, parameters)
 
     def replace(self, request: ScimRequest) -> ScimResponse:
-        """Replace a resource (RFC 7644 section 3.5.1). One that changes nothing keeps its version."""
+        """Replace a resource (RFC 7644 section 3.5.1). A request without effect keeps the version."""
         with self.service.provider:
             target, resource_type = self._target(request, Operation.replace)
             parameters = self.service.read_response_parameters(resource_type, request.query)
@@ -94,7 +94,7 @@ class SandboxHandler(ScimHandler):
             return self._answer(request, document, HTTPStatus.OK, parameters)
 
     def patch(self, request: ScimRequest) -> ScimResponse:
-        """Modify a resource (RFC 7644 section 3.5.2). One that changes nothing keeps its version."""
+        """Modify a resource (RFC 7644 section 3.5.2). A request without effect keeps the version."""
         with self.service.provider:
             target, resource_type = self._target(request, Operation.patch)
             parameters = self.service.read_response_parameters(resource_type, request.query)
@@ -128,7 +128,7 @@ class SandboxHandler(ScimHandler):
     # Steps
 
     def _check_body(self, request: ScimRequest, resource_type: ResourceType) -> None:
-        """Refuse a resource that doesn't say what it is: `schemas` is required (RFC 7643 section 3)."""
+        """Refuse a resource without `schemas`, which is required (RFC 7643 section 3)."""
         try:
             body = orjson.loads(request.body)
         except orjson.JSONDecodeError:
@@ -152,7 +152,7 @@ class SandboxHandler(ScimHandler):
         return types, self.service.authorized_types(request, target, types)
 
     def _patched(self, request: ScimRequest, resource_type: ResourceType, id_: str | None) -> Document:
-        """Apply a PATCH; of a group, the members without loading them where the request allows it."""
+        """Apply a PATCH. Changes of members don't load the members of a group where the request allows it."""
         body = self.profile.read_patch(str(resource_type.name), request.body)
         parts = self._group_patch(request, body) if resource_type.name == GROUP else None
         patch_op = None
@@ -214,7 +214,7 @@ class SandboxHandler(ScimHandler):
     def _page(
         self, request: ScimRequest, types: list[ResourceType], search_request: SearchRequest[Any], cursor: str
     ) -> ScimResponse:
-        """Answer with the page that begins at a cursor; the last one names no other (RFC 9865 section 2)."""
+        """Answer with the page at a cursor; the last page names no next cursor (RFC 9865 section 2)."""
         (type_,) = (str(each.name) for each in types)
         with self.storage.operation():
             left, documents = self.storage.page(types, search_request, after=opened(cursor, type_))
@@ -225,7 +225,7 @@ class SandboxHandler(ScimHandler):
         return ScimResponse(HTTPStatus.OK, body)
 
     def _bodies(self, request: ScimRequest, documents: list[Document], parameters: Parameters) -> list[Json]:
-        """Return what is shown of each document: all of it, or what `parameters` select."""
+        """Return the shown body of each document: all attributes, or the attributes that `parameters` select."""
         wanted = _names(parameters.attributes) if parameters else None
         unwanted = _names(parameters.excluded_attributes) if parameters else None
         if wanted:
@@ -252,8 +252,8 @@ class ScimApplication(ASGIApplication):
     def __init__(self, handlers: dict[str, SandboxHandler]) -> None:
         self.handlers = handlers
         first = next(iter(handlers.values()))
-        # The asynchronous handler that scim2-server makes of the storage is never called: requests are served
-        # one after the other, which is what makes a read and the write that follows from it one step.
+        # The asynchronous handler that scim2-server makes of the storage is never called. Requests are served
+        # one by one, so that a read and the write that depends on the read are one step.
         super().__init__(cast(Any, first.storage), first.service.provider, first.service)
 
     async def read_request(self, scope: Scope, receive: Receive) -> ScimRequest:

@@ -1,7 +1,7 @@
 """Turn a SCIM filter into a condition that SQLite answers from an index, as far as one can.
 
-A condition never leaves out a resource that the filter keeps. Where it may keep more, it says so, and whoever asks
-evaluates the filter on what it kept. Refuses to know about paging, sorting or presentation.
+A condition never leaves out a resource that the filter keeps. A condition that may keep more is not `exact`, and
+the caller evaluates the filter on the results. Refuses to know about paging, sorting or presentation.
 """
 
 from __future__ import annotations
@@ -53,17 +53,17 @@ INDEXED: dict[tuple[str, str], tuple[str, Callable[[str], str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What SQLite can answer of a filter."""
+    """The part of a filter that SQLite can answer."""
 
     query: Query
     exact: bool
-    """Whether every resource it keeps is one that the filter keeps."""
+    """Whether the filter keeps every resource that the condition keeps."""
 
 
 def condition(node: FilterNode, type_: str, unindexed: frozenset[str] = frozenset()) -> Condition:
     """Return the narrowest indexed condition for a filter on one resource type.
 
-    `unindexed` names attributes (lower case) that a profile shows otherwise than they are stored.
+    `unindexed`: attributes (lower case) whose shown form differs from the stored form.
     """
     anything = Condition(Query(), exact=False)
     if isinstance(node, Comparison):
@@ -100,7 +100,7 @@ def _lifted(outer: AttrPath, node: FilterNode) -> FilterNode:
 
 
 class _Names(FilterVisitor[None]):
-    """Collect the attributes that a filter speaks of."""
+    """Collect the attributes that a filter names."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
@@ -123,7 +123,7 @@ class _Names(FilterVisitor[None]):
 
 
 def names(node: FilterNode) -> set[str]:
-    """Return the attributes that a filter speaks of, in lower case, without sub-attributes."""
+    """Return the attributes that a filter names, in lower case, without sub-attributes."""
     visitor = _Names()
     visitor.visit(node)
     return visitor.names

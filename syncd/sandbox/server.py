@@ -1,6 +1,6 @@
-"""Start a sandbox: the SCIM libraries are loaded here, and nowhere before.
+"""Start a sandbox. This module is the first to load the SCIM libraries.
 
-Owns the process's side of it: the socket, the temporary state, the line that says where it listens.
+Owns the process: the socket, the temporary state, and the line with the sandbox's address.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _run(app: Starlette, listening: socket.socket, options: SandboxOptions) -> N
 
 
 def greeting(options: SandboxOptions, listening: socket.socket) -> str:
-    """Return the line that says where the sandbox is and which tokens it takes."""
+    """Return the line with the sandbox's address and tokens."""
     from syncd.sandbox.profiles import integrations
 
     host, port = listening.getsockname()[:2]
@@ -105,7 +105,7 @@ def _listen(options: SandboxOptions) -> socket.socket:
 
 
 def _require_libraries() -> None:
-    """Say how to install the sandbox's libraries if they are not there."""
+    """Raise SandboxUnavailable with installation instructions if a library of the sandbox is missing."""
     try:
         import scim2_server
         import starlette

@@ -1,6 +1,6 @@
-"""Let reads see the state as it was a while ago, as replicas that lag do: SQLite's snapshots, held open.
+"""Let reads see an older state, as lagging replicas do: SQLite's snapshots, held open.
 
-Owns the snapshots and how long each is held. About right is right enough: a write becomes visible up to a
+Owns the snapshots and how long each is held. The lag is approximate: a write becomes visible up to a
 twentieth of the lag early, so that a thousand writes a second don't hold a thousand connections open.
 """
 
@@ -34,7 +34,7 @@ class Staleness:
 
     @contextmanager
     def writing(self, lag_milliseconds: int) -> Iterator[None]:
-        """Hold the state as it is before the write inside, for as long as reads shall see it."""
+        """Hold the state before the write in the block, for as long as reads shall see that state."""
         self._drop_old()
         lag = lag_milliseconds / 1000
         at = time.monotonic()
@@ -44,7 +44,7 @@ class Staleness:
 
     @contextmanager
     def reading(self, *, stale: bool) -> Iterator[None]:
-        """Let the read inside see the oldest state that is still held, if it shall."""
+        """Let the read in the block see the oldest held state if `stale`."""
         self._drop_old()
         if not (stale and self.snapshots):
             yield

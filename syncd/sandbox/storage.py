@@ -1,7 +1,7 @@
 """scim2-server's storage interface over the sandbox's resources, seen through a profile.
 
-Owns the way between stored JSON and scim2-models' objects, and the searches. What a resource may become is the
-profile's to decide; how it is stored, the resources'.
+Owns the conversion between stored JSON and scim2-models' objects, and the searches. The profile decides which changes
+of a resource are valid. `resources` decides how a resource is stored.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from syncd.sandbox.search import condition, names
 Model = Resource[Any]
 
 FURTHEST = 2**62
-"""As far as SQLite counts; further away there is nothing either."""
+"""A limit for offsets, within SQLite's integers. No resource is beyond this limit."""
 
 
 class SandboxStorage(ScimStorage):
@@ -59,7 +59,7 @@ class SandboxStorage(ScimStorage):
 
     @contextmanager
     def operation(self) -> Iterator[None]:
-        """Enclose one SCIM operation in one transaction, and say conflicts as SCIM says them."""
+        """Run one SCIM operation in one transaction, and raise conflicts as SCIM errors."""
         with _as_scim(), self.resources.database.transaction():
             yield
 
@@ -110,7 +110,7 @@ class SandboxStorage(ScimStorage):
         return found[0]
 
     def create_document(self, resource_type: ResourceType, resource: Model) -> Document:
-        """Store what a creation request says and return what became of it."""
+        """Store the resource of a creation request and return the stored document."""
         attributes, members, password = _attributes(resource)
         with self.operation():
             document = Document(str(resource_type.name), attributes)
@@ -126,7 +126,7 @@ class SandboxStorage(ScimStorage):
         *,
         members: bool = True,
     ) -> Document:
-        """Store a resource's whole new state; `members` False: it was read without them and they stay."""
+        """Store a resource's whole new state; without `members`, the members stay unchanged."""
         with self.operation():
             before = self.document(resource_type, resource.id)
             _check_version(before, expected_version)
@@ -138,7 +138,7 @@ class SandboxStorage(ScimStorage):
             return self.profile.update(document, before, (ids or []) if is_group and members else None)
 
     def _check_manager(self, document: Document, before: Document | None) -> None:
-        """Refuse a manager who is nobody, where the profile does: the source's key would be a client's mistake."""
+        """Refuse a manager that is no user's id, where the profile checks managers: a client may send a source key."""
         manager = _manager(document) if self.profile.checks_managers() else None
         if manager is None or (before is not None and _manager(before) == manager):
             return
@@ -152,8 +152,8 @@ class SandboxStorage(ScimStorage):
     ) -> list[tuple[Document, Json]]:
         """Return each document with its JSON as the service shows it.
 
-        With `base_url`, references are URLs and `meta.location` is there; without, they are relative to the root.
-        `without`: derived attributes (`members`, `groups`) that nobody will look at.
+        With `base_url`, references are URLs and `meta.location` is set. Without `base_url`, references are relative.
+        `without`: derived attributes (`members`, `groups`) that the caller doesn't need.
         """
         users = [document for document in documents if document.type == USER]
         groups = {} if "groups" in without else self.resources.groups_of(users)
@@ -165,7 +165,7 @@ class SandboxStorage(ScimStorage):
         return bodies
 
     def _whole(self, document: Document, base_url: str | None, groups: list[Linked], *, members: bool) -> Json:
-        """Return a document's JSON as it is stored, with what is derived."""
+        """Return a document's stored JSON, with the derived attributes."""
         fields = self.profile.reference_fields
         body = {"schemas": document.attributes["schemas"], "id": document.id, **document.attributes}
         if document.type == USER:
@@ -177,7 +177,7 @@ class SandboxStorage(ScimStorage):
         return body
 
     def _shown(self, groups: list[Linked]) -> list[Linked]:
-        """Return the groups of a user that this integration shows, under the names that it shows."""
+        """Return the groups of a user that this integration shows, under their shown names."""
         return [self._renamed(group) for group in groups if self.profile.shows_group(group)]
 
     def _shown_members(self, group: Document) -> list[Linked]:
@@ -187,7 +187,7 @@ class SandboxStorage(ScimStorage):
         return replace(group, name=self.profile.group_name(group.name, managed=group.managed))
 
     def selected(self, document: Document, body: Json, parameters: Any) -> Json:
-        """Return what `attributes` and `excludedAttributes` select of a body (RFC 7644 section 3.9)."""
+        """Return the part of a body that `attributes` and `excludedAttributes` select (RFC 7644 section 3.9)."""
         context = Context.RESOURCE_QUERY_RESPONSE
         dumped: Json = self._model_of(document, body).model_dump(scim_ctx=context, response_parameters=parameters)
         return dumped
@@ -212,9 +212,9 @@ class SandboxStorage(ScimStorage):
     def page(
         self, resource_types: list[ResourceType], search_request: SearchRequest[Any], *, after: int = 0
     ) -> tuple[int, list[Document]]:
-        """Return how many resources match, and those of the page that is asked for.
+        """Return the number of matching resources, and the resources of the requested page.
 
-        `after`: the `seq` of a resource; it and all that were created before it are left out.
+        `after`: the `seq` of a resource. This resource and all resources created earlier are left out.
         """
         types = list(dict.fromkeys(str(resource_type.name) for resource_type in resource_types))
         start = search_request.start_index_0 or 0
@@ -246,7 +246,7 @@ class SandboxStorage(ScimStorage):
         return len(pairs), [document for document, _ in pairs[start:stop]]
 
     def _query(self, types: list[str], scim_filter: ScimFilter[Any] | None) -> tuple[Query, bool]:
-        """Return the narrowest query that leaves out nothing, and whether it also keeps nothing too much."""
+        """Return the narrowest query that finds every match, and whether the query finds matches only."""
         parts: list[Query] = []
         exact = True
         for type_ in types:
@@ -261,7 +261,7 @@ class SandboxStorage(ScimStorage):
         return Query(where, [parameter for part in parts for parameter in part.parameters]), exact
 
     def _bound(self, scim_filter: ScimFilter[Any], types: list[str]) -> ScimFilter[Any]:
-        """Return a filter that can be evaluated: one that came without a model is bound to those searched."""
+        """Return a filter that can be evaluated: a filter without a model is bound to the searched models."""
         if scim_filter.models:
             return scim_filter
         models: Any = [self.provider.model_for(type_) for type_ in types]
@@ -274,7 +274,7 @@ class SandboxStorage(ScimStorage):
 
 @contextmanager
 def _as_scim() -> Iterator[None]:
-    """Say what the resources refuse as SCIM errors (RFC 7644 section 3.12)."""
+    """Raise the errors of `resources` as SCIM errors (RFC 7644 section 3.12)."""
     try:
         yield
     except Taken as error:
@@ -286,7 +286,7 @@ def _as_scim() -> Iterator[None]:
 
 
 def _attributes(resource: Model) -> tuple[Json, list[str] | None, str | None]:
-    """Return a model's stored attributes, its members' ids (None: not said) and the password that it sets."""
+    """Return a model's stored attributes, its members' ids (None: not given) and the new password."""
     dumped = resource.model_dump()
     members = dumped.get("members")
     attributes = {name: value for name, value in dumped.items() if name not in DERIVED}
@@ -313,7 +313,7 @@ def _url(base_url: str | None, type_: str, id_: str) -> str:
 
 
 def _reference(linked: Linked, base_url: str | None, fields: tuple[str, ...], label: str = "") -> Json:
-    """Return a reference to a resource; `label` is its `type`, which for a member is the resource's own."""
+    """Return a reference to a resource; `label` is the reference's `type`, for a member the resource type."""
     url = _url(base_url, linked.type, linked.id)
     every = {"value": linked.id, "$ref": url, "display": linked.name, "type": label or linked.type}
     return {name: every[name] for name in fields}

@@ -22,7 +22,7 @@ PAGES = {"/": "Members", "/ui/groups": "Groups", "/ui/requests": "Requests", "/u
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What came of the last action."""
+    """The result of the last action."""
 
     message: str
     refused: bool = False
@@ -30,12 +30,12 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What every page has around its content."""
+    """The frame around the content of every page."""
 
     people: People
     path: str
     here: str
-    """The path with its query: where a form leads back to."""
+    """The path with its query, to which a form returns."""
     scim_url: str
     support: bool
     pulse: str
@@ -65,7 +65,7 @@ class Member:
     called: str
     """The display name; "" where the user has none."""
     groups: list[str]
-    """The names of the first groups, and how many more there are."""
+    """The names of the first groups, and the number of further groups."""
     badges: list[str]
     is_pending: bool
 
@@ -119,7 +119,7 @@ class Group:
 
     document: Document
     name: str
-    """As people see it: with the suffix that some services add."""
+    """The name that people see, with the suffix that some services add."""
     count: int
     members: list[Linked]
     """The first of its members."""
@@ -160,7 +160,7 @@ def requests(frame: Frame, log: RequestLog, faults: Faults) -> str:
 
 
 def account(frame: Frame, tokens: Mapping[str, str]) -> str:
-    """Return what the account is, and how it was started."""
+    """Return the properties of the account, and the options of the start."""
     people = frame.people
     choices = [
         (choice.question, f"{name}={profile.settings[name]}", _others(choice, profile.settings[name]))

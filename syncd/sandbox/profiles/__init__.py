@@ -1,4 +1,4 @@
-"""Every profile by its name. A new one: one file, one line here, its tests."""
+"""Every profile by its name. A new profile needs one file, one line here, and tests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["PROFILES", "Choice", "Profile", "integrations", "profiles_of"]
 
 
 def integrations(options: SandboxOptions) -> dict[str, str]:
-    """Return the token of each integration by its name, the asked-for one first.
+    """Return the token of each integration by its name, the requested integration first.
 
     Raises ConfigurationError for an unknown profile and for two integrations with one token.
     """
@@ -40,7 +40,7 @@ def integrations(options: SandboxOptions) -> dict[str, str]:
 
 
 def profiles_of(resources: Resources, options: SandboxOptions) -> dict[str, Profile]:
-    """Return the profile objects of a sandbox by name, the asked-for one first. Raises ConfigurationError."""
+    """Return the profile objects of a sandbox by name, the requested profile first. Raises ConfigurationError."""
     names = integrations(options)
     given = _settings([PROFILES[name] for name in names], options)
     return {name: PROFILES[name](resources, options, _answers(PROFILES[name], given)) for name in names}
@@ -55,7 +55,7 @@ def _profile(name: str) -> type[Profile]:
 
 
 def _settings(profiles: list[type[Profile]], options: SandboxOptions) -> dict[str, str]:
-    """Return the given answers to open questions. Raises ConfigurationError for one that there can't be."""
+    """Return the given options. Raises ConfigurationError for an unknown option or value."""
     choices = {name: choice for profile in profiles for name, choice in profile.choices.items()}
     faults = []
     for name, answer in options.settings.items():
@@ -72,5 +72,5 @@ def _settings(profiles: list[type[Profile]], options: SandboxOptions) -> dict[st
 
 
 def _answers(profile: type[Profile], given: dict[str, str]) -> dict[str, str]:
-    """Return the answer to every open question of a profile, those given before the defaults."""
+    """Return every option of a profile. Given values take precedence over defaults."""
     return {name: given.get(name, choice.answers[0]) for name, choice in profile.choices.items()}

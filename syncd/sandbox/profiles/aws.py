@@ -2,8 +2,8 @@
 
 Each rule follows a sentence of "IAM Identity Center SCIM Implementation" (docs.aws.amazon.com/singlesignon/latest/
 developerguide: creategroup, createuser, limitations, listgroups, listusers, patchgroup, patchuser, putuser,
-supported-apis), and the wording of errors follows answers that users of other clients reported. Where neither says
-anything, an option of the profile holds the answers there may be. What a PATCH may ask for is in `aws_patch`.
+supported-apis), and the wording of errors follows answers that users of other clients reported. Where both are
+silent, an option of the profile lists the possible behaviours. The rules for PATCH are in `aws_patch`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PAGE = 100
 DUPLICATE = "Refused to create a new, duplicate resource."
 UNSUPPORTED = {"ims", "photos", "x509Certificates", "entitlements", "password"}
 SINGLE = ("emails", "addresses", "phoneNumbers")
-"""Multi-valued attributes of which a user has one value at most."""
+"""Multi-valued attributes of which a user has at most one value."""
 
 FILTERS: dict[str, dict[str, str]] = {
     USER: {
@@ -50,7 +50,7 @@ FILTERS: dict[str, dict[str, str]] = {
         "members.value": "members.value",
     },
 }
-"""What a filter may compare, and how the RFC names it."""
+"""The attributes that a filter may compare, with their names in the RFC."""
 
 TOGETHER = ({"id", f"{ENTERPRISE}:manager.value"}, {"id", "members.value"})
 """The only two comparisons that may be joined by `and`."""
@@ -85,10 +85,10 @@ class AwsIdentityCenter(Profile):
         ),
     }
 
-    # What it announces
+    # Announcements
 
     def policy(self) -> ScimPolicy:
-        """Removing members by a list of values is the form that AWS takes."""
+        """Tolerate the removal of members by a value list, the form that AWS accepts."""
         refused = self.settings["unsupported"] == "refused"
         return ScimPolicy(
             unknown=ScimPolicy.Unknown.forbid if refused else ScimPolicy.Unknown.ignore,
@@ -96,7 +96,7 @@ class AwsIdentityCenter(Profile):
         )
 
     def config(self) -> Json:
-        """Return the ServiceProviderConfig, which does not speak of cursors."""
+        """Return the ServiceProviderConfig, which does not announce cursors."""
         return {
             **super().config(),
             "documentationUri": "https://docs.aws.amazon.com/singlesignon/latest/developerguide/what-is-scim.html",
@@ -108,7 +108,7 @@ class AwsIdentityCenter(Profile):
         }
 
     def schemas(self) -> list[Json]:
-        """Return the schemas without what AWS doesn't support."""
+        """Return the schemas without the attributes that AWS doesn't support."""
         schemas = super().schemas()
         for schema in schemas:
             schema["attributes"] = [each for each in schema["attributes"] if each["name"] not in UNSUPPORTED]
@@ -118,10 +118,10 @@ class AwsIdentityCenter(Profile):
                     attribute["subAttributes"] = [sub for sub in subs if sub["name"] != "display"]
         return schemas
 
-    # What it shows
+    # Presentation
 
     def shows_group(self, group: Linked) -> bool:
-        """A user's groups are not shown: only a filter tells who is in a group."""
+        """A user's groups are not shown: only a filter finds the members of a group."""
         return False
 
     def show(self, document: Document, body: Json) -> None:
@@ -132,7 +132,7 @@ class AwsIdentityCenter(Profile):
             body["meta"].pop(name, None)
 
     def total(self, matching: int, returned: int) -> int:
-        """Whether totalResults counts what is not on the page is not documented."""
+        """Whether totalResults counts resources beyond the page is not documented."""
         return matching if self.settings["total-results"] == "all" else returned
 
     def error(self, body: Json) -> Json:
@@ -146,15 +146,15 @@ class AwsIdentityCenter(Profile):
             "timeStamp": datetime.now(UTC).isoformat(" ", "milliseconds").removesuffix("+00:00"),
         }
 
-    # What it reads
+    # Requests
 
     def check_method(self, type_: str, method: str) -> None:
-        """There is no PutGroup."""
+        """Refuse PUT of a group: AWS has no PutGroup."""
         if type_ == GROUP and method == "PUT":
             raise no_method(self.settings["put-group"], method, ("GET", "PATCH", "DELETE"))
 
     def check_body(self, type_: str, body: Json) -> None:
-        """The groups of a user can't be given with it."""
+        """Refuse a user with `groups`: a user can't be sent with memberships."""
         if type_ == USER and any(name.lower() == "groups" for name in body):
             raise InvalidValueException(detail="groups can't be specified with a user")
 
@@ -176,7 +176,7 @@ class AwsIdentityCenter(Profile):
         return " and ".join(f"{name} eq {value}" for name, value in found.items())
 
     def _comparisons(self, type_: str, text: str) -> dict[str, str]:
-        """Return what a filter compares, as the RFC names it, with the values as they are quoted."""
+        """Return the attributes that a filter compares, by their RFC names, with the values as quoted."""
         names = {name.lower(): standard for name, standard in FILTERS[type_].items()}
         found: dict[str, str] = {}
         at = 0
@@ -193,10 +193,10 @@ class AwsIdentityCenter(Profile):
         raise InvalidFilterException(detail=f'a filter is written as NAME eq "VALUE", with a NAME out of {known}')
 
     def read_patch(self, type_: str, body: bytes) -> bytes:
-        """Check what AWS's PatchUser and PatchGroup refuse."""
+        """Refuse operations that AWS's PatchUser and PatchGroup refuse."""
         return read_operations(type_, body, member_paths=self.settings["member-paths"] == "accepted")
 
-    # What it does
+    # Changes
 
     def new_id(self, type_: str) -> str:
         """An id is the number of the identity store and a UUID."""
@@ -209,7 +209,7 @@ class AwsIdentityCenter(Profile):
         return super().create(document, members)
 
     def check(self, document: Document, before: Document | None) -> None:
-        """Check what AWS requires of a user or a group, and that names and externalIds are nobody else's."""
+        """Check AWS's requirements on a user or a group, and that names and externalIds are unique."""
         if document.type == USER:
             _check_user(document.attributes)
         elif not document.name:
@@ -231,7 +231,7 @@ class AwsIdentityCenter(Profile):
 
 
 def _check_user(attributes: Json) -> None:
-    """Raise InvalidValueException unless a user has what is required, and one address of a kind, the primary one."""
+    """Raise InvalidValueException for a missing attribute, a second value, or an e-mail that is not primary."""
     name = attributes.get("name") or {}
     required = {
         "userName": attributes.get("userName"),

@@ -1,6 +1,6 @@
-"""What AWS IAM Identity Center takes of a PATCH: PatchUser and PatchGroup, before anything is changed.
+"""The PATCH operations that AWS IAM Identity Center accepts: PatchUser and PatchGroup, checked before any change.
 
-Refuses by InvalidValueException, which is 400. A body that is no PATCH at all is left to scim2-models.
+A refusal is an InvalidValueException, which is 400. A body that is no PATCH is left to scim2-models.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ ALLOWED = {
     GROUP: {"displayname", "members", "externalid"},
 }
 ONCE = {"username", "active"}
-"""Attributes of users that one operation of a request may change, and none remove."""
+"""Attributes of users that one operation of a request may change, and that no operation may remove."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation; `attribute` is what it modifies, in lower case, and `sent` what goes on to be applied."""
+    """One operation. `attribute`: the modified attribute, in lower case. `sent`: the operation to apply."""
 
     op: str
     path: str
@@ -45,7 +45,7 @@ class Operation:
 def read_operations(type_: str, body: bytes, *, member_paths: bool) -> bytes:
     """Return a PATCH body without the `id` that AWS's own examples repeat in values.
 
-    `member_paths`: whether `members[value eq "…"]` is taken. Raises InvalidValueException or InvalidPathException.
+    `member_paths`: whether `members[value eq "…"]` is accepted. Raises InvalidValueException or InvalidPathException.
     """
     try:
         message = orjson.loads(body)
@@ -65,7 +65,7 @@ def read_operations(type_: str, body: bytes, *, member_paths: bool) -> bytes:
 
 
 def _operation(sent: dict[str, Any]) -> Operation:
-    """Read an operation. One without a path has its only attribute's value. Raises InvalidValueException."""
+    """Read an operation. Without a path, the value is that of the only attribute. Raises InvalidValueException."""
     op, path, value = sent["op"].lower(), sent.get("path") or "", sent.get("value")
     if path:
         return Operation(op, path, _attribute(path), value, sent)
@@ -78,7 +78,7 @@ def _operation(sent: dict[str, Any]) -> Operation:
 
 
 def _attribute(path: str) -> str:
-    """Return which attribute a path leads to, in lower case; the enterprise extension is one."""
+    """Return the attribute that a path names, in lower case; the enterprise extension counts as an attribute."""
     name = path.lower()
     if name.startswith(ENTERPRISE.lower()):
         return "enterprise"

@@ -1,6 +1,6 @@
-"""How a kind of service behaves: the questions that the sandbox asks of a profile, with the RFCs' answers.
+"""The behaviour of one kind of service: the methods of a profile, with the RFCs' behaviour as the default.
 
-A profile is data plus overridden answers. It never speaks HTTP and never writes SQL of its own.
+A profile is data plus overridden methods. A profile never handles HTTP and never runs SQL of its own.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ Json = dict[str, Any]
 
 @lru_cache
 def _model(schema: str, *, extends: bool) -> type[Resource[Any] | Extension]:
-    """Return the model of a schema in JSON: one for all accounts, for to build it takes longer than all else."""
+    """Return the cached model of a JSON schema: building a model is the slowest step of a start."""
     kind = Extension if extends else Resource
     return kind.from_schema(Schema.model_validate_json(schema))
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A point that a service's documents leave open, with the answers there may be, the first the default."""
+    """A behaviour that a service's documents leave open, with its possible values. The first value is the default."""
 
     question: str
     answers: tuple[str, ...]
     free: bool = False
-    """Whether any other text is an answer too."""
+    """Whether any other text is a value too."""
 
 
 class Profile:
-    """RFC 7643 and 7644 to the letter; what a service does otherwise, its profile overrides."""
+    """RFC 7643 and 7644 to the letter. The profile of a service overrides the deviations of the service."""
 
     name: ClassVar[str]
     title: ClassVar[str]
@@ -59,7 +59,7 @@ class Profile:
     siblings: ClassVar[tuple[str, ...]] = ()
     """Profiles of the other integrations of the same account, each with a token of its own."""
     space: ClassVar[str] = ""
-    """What kind of groups this integration sees, where a service has more than one."""
+    """The kind of groups that this integration sees, where a service has several kinds."""
     endpoints: ClassVar[frozenset[str]] = frozenset(
         {"Users", "Groups", "ServiceProviderConfig", "Schemas", "ResourceTypes", "Bulk", "Me", ".search", ""}
     )
@@ -67,23 +67,23 @@ class Profile:
         "members": ("value", "$ref", "type"),
         "groups": ("value", "$ref", "type", "display"),
     }
-    """What is shown of a reference to another resource."""
+    """The sub-attributes shown of a reference to another resource."""
     config_needs_token: ClassVar[bool] = False
     unindexed: ClassVar[frozenset[str]] = frozenset()
-    """Attributes (lower case) that are shown or compared otherwise than they are stored: no index finds them."""
+    """Attributes (lower case) whose shown or compared form differs from the stored form: no index applies."""
     most_filtered: ClassVar[int | None] = None
     """A filtered list holds no more than this many resources in all."""
     ignored_parameters: ClassVar[frozenset[str]] = frozenset()
-    """Parameters of queries that have no effect."""
+    """Query parameters without effect."""
     cursors: ClassVar[bool] = False
     """Whether the parameter `cursor` turns a list into pages that each name the next (RFC 9865)."""
     value_list_removes: ClassVar[bool] = False
     patch_answers_with_body: ClassVar[frozenset[str]] = frozenset()
-    """The types whose PATCH is answered with 200 and the resource; of the others with 204."""
+    """The types whose PATCH returns 200 and the resource. PATCH of the other types returns 204."""
     locates: ClassVar[bool] = True
-    """Whether answers carry a Location."""
+    """Whether responses have a Location header."""
     locks: ClassVar[bool] = True
-    """Whether people are kept from changing what SCIM manages."""
+    """Whether people can't change resources that SCIM manages."""
     has_sso: ClassVar[bool] = False
     """Whether the account has an SSO integration that a person can remove and set up again."""
 
@@ -92,18 +92,18 @@ class Profile:
         self.options = options
         self.settings = settings
 
-    # What it announces
+    # Announcements
 
     def has_endpoint(self, name: str) -> bool:
-        """Whether there is anything at this first (or, for `.search`, last) part of a path."""
+        """Whether this first (or, for `.search`, last) part of a path names an endpoint."""
         return name in self.endpoints
 
     def accepts_token(self) -> bool:
-        """Whether this integration's token is good now."""
+        """Whether this integration's token is valid now."""
         return True
 
     def policy(self) -> ScimPolicy:
-        """Return what it tolerates in requests."""
+        """Return the deviations that this service tolerates in requests."""
         return ScimPolicy()
 
     def config(self) -> Json:
@@ -128,7 +128,7 @@ class Profile:
         }
 
     def schemas(self) -> list[Json]:
-        """Return the schemas: the RFC's, where what the sandbox derives from ids is readOnly."""
+        """Return the RFC's schemas, in which attributes that the sandbox derives from ids are readOnly."""
         schemas: list[Json] = load_json_resource("default-schemas.json")
         for schema in schemas:
             for attribute in schema["attributes"]:
@@ -143,7 +143,7 @@ class Profile:
         return types
 
     def provider(self) -> ScimProvider:
-        """Return all of it as scim2-server wants it."""
+        """Return the announcements in scim2-server's form."""
         types = [ResourceType.model_validate(type_) for type_ in self.resource_types()]
         extensions = {each.schema_ for type_ in types for each in type_.schema_extensions or []}
         return ScimProvider(
@@ -153,7 +153,7 @@ class Profile:
             policy=self.policy(),
         )
 
-    # What it shows
+    # Presentation
 
     def addressable(self, type_: str) -> Query:
         """Return which resources of a type a request may name by id."""
@@ -162,7 +162,7 @@ class Profile:
         return Query("type = 'Group' AND space = ? AND NOT archived", [self.space])
 
     def readable(self, type_: str) -> Query:
-        """Return which of them a GET by id finds."""
+        """Return which resources of a type a GET by id finds."""
         return self.addressable(type_)
 
     def listed(self, type_: str, *, filtered: bool) -> Query:
@@ -185,20 +185,20 @@ class Profile:
         return returned
 
     def total(self, matching: int, returned: int) -> int:
-        """Return `totalResults` (RFC 7644 section 3.4.2: how many match, on whatever page they are)."""
+        """Return `totalResults` (RFC 7644 section 3.4.2: the number of matches on all pages)."""
         return matching
 
     def error(self, body: Json) -> Json:
         """Return an error as this service words it (RFC 7644 section 3.12)."""
         return body
 
-    # What it reads
+    # Requests
 
     def check_method(self, type_: str, method: str) -> None:
         """Raise a SCIMException for a method that this service doesn't have for a type."""
 
     def check_body(self, type_: str, body: Json) -> None:
-        """Raise a SCIMException for a resource, as it was sent, that this service refuses."""
+        """Raise a SCIMException for a resource that this service refuses; `body` is the resource as sent."""
 
     def read_query(self, query: dict[str, str]) -> dict[str, str]:
         """Return a list's parameters as the RFC would write them. Raises SCIMException."""
@@ -215,14 +215,14 @@ class Profile:
         """Return a PATCH body as the RFC would write it. Raises SCIMException."""
         return body
 
-    # What it does
+    # Changes
 
     def new_id(self, type_: str) -> str:
-        """Return the id of a new resource; empty for a random one."""
+        """Return the id of a new resource; an empty text requests a random id."""
         return ""
 
     def create(self, document: Document, members: list[str] | None) -> Document:
-        """Store a new resource, or whatever this service makes of the request."""
+        """Store a new resource. A service may adopt or restore an existing resource instead."""
         self.check(document, None)
         document.id = self.new_id(document.type)
         document.space = self.space if document.type == GROUP else ""
@@ -232,7 +232,7 @@ class Profile:
         return document
 
     def update(self, document: Document, before: Document, members: list[str] | None) -> Document:
-        """Store a resource's new state; `members` None leaves them alone. Whatever SCIM writes, it manages."""
+        """Store a resource's new state; `members` None keeps the members. SCIM manages all that SCIM writes."""
         self.check(document, before)
         document.managed = True
         document = self.resources.update(document)
@@ -245,7 +245,7 @@ class Profile:
         self.resources.delete(document)
 
     def change_members(self, group: Document, changes: list[MemberChange]) -> bool:
-        """Apply membership changes in order and return whether any of them changed something."""
+        """Apply membership changes in order and return whether the members changed."""
         changed = False
         for change in changes:
             ids = change.ids or []
@@ -260,16 +260,16 @@ class Profile:
         return changed
 
     def check(self, document: Document, before: Document | None) -> None:
-        """Raise a SCIMException for a state that this service refuses; `before` None: it is new."""
+        """Raise a SCIMException for a state that this service refuses; `before` None: the resource is new."""
 
     def checks_managers(self) -> bool:
-        """Whether a manager has to be the id of a user; RFC 7643 section 4.3 only recommends it."""
+        """Whether a manager has to be the id of a user, which RFC 7643 section 4.3 only recommends."""
         return False
 
     def check_members(self, group: Document, ids: list[str]) -> None:
         """Raise a SCIMException for new members that this service refuses."""
 
-    # What people see and do
+    # The people's side
 
     def people_group_name(self, name: str, *, managed: bool) -> str:
         """Return a group's name as people see it."""
@@ -288,15 +288,15 @@ class Profile:
 
 
 DERIVED = {("members", "display"), ("manager", "$ref")}
-"""Attribute and sub-attribute that follow from the id beside them: taken from nobody, shown where a profile does."""
+"""Attributes and sub-attributes derived from the id beside them: read-only, and shown by some profiles."""
 
 
 NO_METHOD = ("501", "405")
-"""How an endpoint may say that it lacks a method: Not Implemented (RFC 7644 section 3.12), or Method Not Allowed."""
+"""The errors for a missing method: Not Implemented (RFC 7644 section 3.12), or Method Not Allowed."""
 
 
 def no_method(answer: str, method: str, allowed: tuple[str, ...]) -> SCIMException:
-    """Return the error that says so; `allowed`: the methods that it does have."""
+    """Return the error for a missing method; `allowed`: the methods of the endpoint."""
     detail = f"{method} is not supported here"
     if answer == "405":
         return MethodNotAllowedException(detail=detail, allowed=allowed)

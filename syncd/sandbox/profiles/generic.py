@@ -9,7 +9,7 @@ from syncd.sandbox.profiles.base import Choice, Profile
 
 
 class Generic(Profile):
-    """The RFCs' answers, and none of anybody's own."""
+    """The behaviour of the RFCs, without deviations."""
 
     name: ClassVar[str] = "generic"
     title: ClassVar[str] = "SCIM 2.0 service provider"

@@ -1,7 +1,7 @@
-"""What Lucid's two integrations have in common: one account, its users, and the API's own ways.
+"""The behaviour that Lucid's two integrations share: one account, its users, and the API's deviations.
 
-Each rule follows a sentence of Lucid's SCIM API reference (developer.lucid.co/reference/overview-scim); where that
-says nothing, an option of the profile holds the answers there may be.
+Each rule follows a sentence of Lucid's SCIM API reference (developer.lucid.co/reference/overview-scim). Where the
+reference is silent, an option of the profile lists the possible behaviours.
 """
 
 from __future__ import annotations
@@ -88,10 +88,10 @@ class Lucid(Profile):
     patch_answers_with_body: ClassVar[frozenset[str]] = frozenset({USER, GROUP})
     locks: ClassVar[bool] = False
 
-    # What it announces
+    # Announcements
 
     def policy(self) -> ScimPolicy:
-        """Removing members by a list of values is the form that Lucid documents."""
+        """Tolerate the removal of members by a value list, the form that Lucid documents."""
         refused = self.settings["unsupported"] == "refused"
         return ScimPolicy(
             unknown=ScimPolicy.Unknown.forbid if refused else ScimPolicy.Unknown.ignore,
@@ -120,7 +120,7 @@ class Lucid(Profile):
                     attribute["caseExact"] = attribute["name"] == "displayName"
         return schemas
 
-    # What it shows
+    # Presentation
 
     def readable(self, type_: str) -> Query:
         """Whether a deactivated user is found by id is not documented."""
@@ -138,7 +138,7 @@ class Lucid(Profile):
         """itemsPerPage is the maximum number of results and reflects the count that was sent."""
         return returned if asked is None else asked
 
-    # What it reads
+    # Requests
 
     def read_filter(self, type_: str, text: str) -> str:
         """Accept values without quotation marks, and `email` and `workemail` for `emails.value`."""
@@ -172,7 +172,7 @@ class Lucid(Profile):
         core = f"urn:ietf:params:scim:schemas:core:2.0:{type_}"
         return orjson.dumps({**message, "schemas": [PATCH_OP]}) if message.get("schemas") == [core] else body
 
-    # What it does
+    # Changes
 
     def new_id(self, type_: str) -> str:
         """An id has the form lucid-1234 for a user and lucid-group-1234 for a group."""
@@ -186,7 +186,7 @@ class Lucid(Profile):
         return True
 
     def check(self, document: Document, before: Document | None) -> None:
-        """Check what Lucid requires of a user or a group."""
+        """Check Lucid's requirements on a user or a group."""
         if document.type == USER:
             self._check_user(document)
         else:
@@ -244,11 +244,11 @@ class Lucid(Profile):
         return set(json.loads(self.resources.database.setting("elsewhere", "[]")))
 
     def set_elsewhere(self, addresses: set[str]) -> None:
-        """Say which e-mail addresses belong to users of other Lucid accounts."""
+        """Set the e-mail addresses that belong to users of other Lucid accounts."""
         self.resources.database.set_setting("elsewhere", json.dumps(sorted(addresses)))
 
     def invite(self, document: Document) -> Document:
-        """Inviting somebody by hand brings them over from their other account."""
+        """An invitation by hand moves a user from another account to this account."""
         self.set_elsewhere(self.elsewhere().difference(document.emails))
         return super().invite(document)
 

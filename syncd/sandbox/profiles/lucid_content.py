@@ -14,7 +14,7 @@ from syncd.sandbox.resources import GROUP, USER, Document
 
 
 class LucidContent(Lucid):
-    """Teams: users only, archived instead of deleted, restored when one of the same name is created."""
+    """Teams: users only, archived instead of deleted, restored when a team of the same name is created."""
 
     name: ClassVar[str] = "lucid-content"
     title: ClassVar[str] = "Lucid, content access"

@@ -1,7 +1,7 @@
 """Profile `lucidlink`: users keyed by e-mail, pending outside the verified domains, groups marked ` (SCIM)`.
 
 Each rule follows a sentence of "Understanding SCIM Integration in LucidLink" (support.lucidlink.com, article
-38861860730637); where that says nothing, an option of the profile holds the answers there may be.
+38861860730637). Where the article is silent, an option of the profile lists the possible behaviours.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ class LucidLink(Profile):
         "discovery": Choice("Are there discovery endpoints?", ("offered", "absent")),
     }
 
-    # What it announces
+    # Announcements
 
     def has_endpoint(self, name: str) -> bool:
-        """No document speaks of discovery endpoints."""
+        """Discovery endpoints are not documented."""
         absent = name in DISCOVERY and self.settings["discovery"] == "absent"
         return super().has_endpoint(name) and not absent
 
     def accepts_token(self) -> bool:
-        """SCIM is an extension of the SSO integration: without that, there is no SCIM."""
+        """SCIM is an extension of the SSO integration: SCIM requires SSO."""
         return self.sso()
 
     def config(self) -> Json:
@@ -53,7 +53,7 @@ class LucidLink(Profile):
         bulk = {"supported": False, "maxOperations": 0, "maxPayloadSize": 0}
         return {**super().config(), "bulk": bulk, "sort": {"supported": False}}
 
-    # What it shows
+    # Presentation
 
     def addressable(self, type_: str) -> Query:
         """Whether the API shows native users and groups is not documented."""
@@ -65,17 +65,17 @@ class LucidLink(Profile):
         return group.managed or self.settings["natives-in-api"] == "shown"
 
     def group_name(self, name: str, *, managed: bool) -> str:
-        """A pushed group carries the suffix; whether the API shows that is not documented."""
+        """A pushed group has the suffix; whether the API shows the suffix is not documented."""
         return name + SUFFIX if managed and self.settings["suffix-in-api"] == "yes" else name
 
     def show(self, document: Document, body: Json) -> None:
-        """What `active` shows while a user is pending is not documented."""
+        """The value of `active` for a pending user is not documented."""
         if document.type == GROUP:
             body["displayName"] = self.group_name(document.name, managed=document.managed)
         elif not document.accepted and self.settings["active-while-pending"] == "false":
             body["active"] = False
 
-    # What it does
+    # Changes
 
     def create(self, document: Document, members: list[str] | None) -> Document:
         """A user becomes SCIM managed when their e-mail matches; a group is created with the suffix."""
@@ -92,14 +92,14 @@ class LucidLink(Profile):
         return super().create(document, members)
 
     def _adopt(self, native: Document, wanted: Document) -> Document:
-        """Make a native user SCIM managed: the same id, with every permission and group they have."""
+        """Make a native user SCIM managed: the user keeps the id, every permission and every group."""
         before = self.resources.get(native.id)
         native.attributes = wanted.attributes
         native.password |= wanted.password
         return self.update(native, before or native, None)
 
     def update(self, document: Document, before: Document, members: list[str] | None) -> Document:
-        """Store a new state; a native group is nobody's but the workspace's."""
+        """Store a new state; refuse a native group, which belongs to the workspace alone."""
         if document.type == GROUP:
             self._refuse_native(before)
             if self.settings["suffix-in-api"] == "yes":
@@ -112,7 +112,7 @@ class LucidLink(Profile):
         return super().change_members(group, changes)
 
     def delete(self, document: Document) -> None:
-        """What a DELETE does to a user, and to the Owner, is not documented."""
+        """The effect of a DELETE on a user, and on the Owner, is not documented."""
         if document.type == GROUP:
             self._refuse_native(document)
         elif document.owner and self.settings["owner"] == "refused":
@@ -144,7 +144,7 @@ class LucidLink(Profile):
     # Domains and SSO
 
     def external(self, address: str) -> bool:
-        """Whether an address is outside the verified SSO domains; with none verified, nobody is."""
+        """Whether an address is outside the verified SSO domains; without verified domains, no address is outside."""
         domain = address.rpartition("@")[2].lower()
         verified = [each.lower() for each in self.options.verified_domains]
         return bool(verified) and not any(fnmatchcase(domain, each) for each in verified)
@@ -175,7 +175,7 @@ class LucidLink(Profile):
                 self.resources.update(user)
 
     def set_up_sso(self) -> None:
-        """Set up the SSO integration and SCIM again, with the token that was."""
+        """Set up the SSO integration and SCIM again, with the previous token."""
         self.resources.database.set_setting("sso", "on")
 
 

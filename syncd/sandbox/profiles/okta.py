@@ -18,7 +18,7 @@ FILTERS = {USER: ("userName", "externalId", "id"), GROUP: ("displayName",)}
 
 
 class OktaStyle(Profile):
-    """PUT and no PATCH: whoever changes a member sends the whole group."""
+    """PUT and no PATCH: a change of one member sends the whole group."""
 
     name: ClassVar[str] = "okta-style"
     title: ClassVar[str] = "SCIM 2.0 service provider without PATCH"
@@ -33,12 +33,12 @@ class OktaStyle(Profile):
         return {**super().config(), "patch": {"supported": False}, "bulk": bulk}
 
     def check_method(self, type_: str, method: str) -> None:
-        """There is no PATCH."""
+        """Refuse PATCH."""
         if method == "PATCH":
             raise no_method(self.settings["patch"], method, ("GET", "PUT", "DELETE"))
 
     def check_filter(self, type_: str, node: FilterNode) -> None:
-        """A filter is one comparison by eq."""
+        """Accept one comparison by eq only."""
         known = {name.lower() for name in FILTERS[type_]}
         if (
             not isinstance(node, Comparison)
