@@ -1,7 +1,7 @@
-"""Which characters of two texts differ: what a reader's eye should be drawn to.
+"""Find the characters in which two texts differ, for highlighting.
 
-A character is what a reader takes for one: a letter with its accents, an emoji with its modifiers, a flag. The time is
-bounded: long texts that differ in many places are marked as one difference between what they begin and end with.
+A character is a user-perceived character: a letter with its accents, an emoji with its modifiers, a flag. The
+time is bounded: long texts that differ in many places are marked as one difference between a common beginning and end.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from functools import lru_cache
 from typing import Final
 
 Parts = tuple[str, ...]
-"""A text cut where it begins or ceases to differ: the same, differing, the same, … and joined the text again."""
+"""A text cut where a difference begins or ends: equal, differing, equal, …; the joined parts are the text."""
 
 _MOST_PAIRS: Final = 20_000
-"""Pairs of characters that are compared at most: two texts of 140 each."""
+"""The most pairs of characters to compare: two texts of 140 characters each."""
 _LEAST_ALIKE: Final = 0.4
-"""Texts less alike than that are two texts: marking what they share by chance would say nothing."""
+"""Texts with less similarity are marked as wholly different: the shared characters are accidental."""
 _LEAST_SHARED: Final = 2
-"""Between two differences, so many shared characters or fewer are marked along: nobody reads confetti."""
+"""So many or fewer shared characters between two differences are marked too: small fragments are hard to read."""
 _JOINER: Final = "\u200d"
 
 
@@ -49,7 +49,7 @@ def clusters(text: str) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def differing(before: str, after: str) -> tuple[Parts, Parts]:
-    """Return both texts cut into parts, by turns the same as and other than in the other text; the first is the same.
+    """Return both texts in parts that are in turn equal to and different from the other text; the first is equal.
 
     `differing("gray", "grey") == (("gr", "a", "y"), ("gr", "e", "y"))`. Parts at either end may be empty.
     """
@@ -68,7 +68,7 @@ def differing(before: str, after: str) -> tuple[Parts, Parts]:
 
 
 def _shared(old: Sequence[str], new: Sequence[str]) -> int:
-    """Return how many characters both begin with."""
+    """Return the length of the common beginning."""
     for index, (a, b) in enumerate(zip(old, new, strict=False)):
         if a != b:
             return index
@@ -76,7 +76,7 @@ def _shared(old: Sequence[str], new: Sequence[str]) -> int:
 
 
 def _matches(old: list[str], new: list[str]) -> list[tuple[int, int, int]]:
-    """Return what two texts share between their differences: (index, index, length), none where that takes too long."""
+    """Return the common parts of two texts: (index, index, length), none where the search takes too long."""
     if not old or not new or len(old) * len(new) > _MOST_PAIRS:
         return []
     blocks = SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks()
@@ -84,7 +84,7 @@ def _matches(old: list[str], new: list[str]) -> list[tuple[int, int, int]]:
 
 
 def _cut(text: list[str], same: list[tuple[int, int]]) -> Parts:
-    """Return a text in parts, by turns the same and differing, given where it is the same."""
+    """Return a text in parts that are in turn equal and differing; `same` holds the equal ranges."""
     parts: list[str] = []
     at = 0
     for index, (start, size) in enumerate(same):

@@ -1,9 +1,9 @@
-"""Changes as CSV for spreadsheets: a row per change, every cell a text that no spreadsheet carries out.
+"""Changes as CSV for spreadsheets: a row per change, every cell a text that no spreadsheet executes.
 
 A row is for reading, sorting and filtering: long values, many attributes and long lists of members are shortened, with
-the number of what is left out. The plan as JSON has all of it.
+the number of omitted parts. The plan as JSON is complete.
 
-RFC 4180: CRLF, every cell in quotes. Write it as `ENCODING`: spreadsheets take UTF-8 for what it is by its mark alone.
+RFC 4180: CRLF, every cell in quotes. Write text as `ENCODING`: spreadsheets recognise UTF-8 by the byte order mark.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ VALUE_SHOWN: Final = 80
 ATTRIBUTES_SHOWN: Final = 20
 """Attributes in a cell."""
 _FORMULA: Final = ("=", "+", "-", "@", "|", "%", "＝", "＋", "－", "＠")
-"""What a cell begins with that spreadsheets take for a formula or a command."""
+"""The first characters by which spreadsheets recognise a formula or a command."""
 
 
 def harmless(cell: str) -> str:
-    """Return a cell that a spreadsheet shows and doesn't carry out: an apostrophe before what could be a formula.
+    """Return a cell that a spreadsheet shows and doesn't execute: an apostrophe precedes a possible formula.
 
     Tabs and line breaks, which would begin another cell, are escapes already (`visible`).
     """
@@ -39,7 +39,7 @@ def harmless(cell: str) -> str:
 
 
 def rows(subjects: Subject | Sequence[Subject]) -> Iterator[tuple[str, ...]]:
-    """Yield the rows below the headings: what a report shows, in its order."""
+    """Yield the rows below the headings: the items of a report, in the order of the report."""
     for subject in subjects if isinstance(subjects, Sequence) else [subjects]:
         shown = review(subject)
         for item in shown.items:

@@ -1,7 +1,7 @@
-"""What has changed between two plans for one target: is what a person reviewed still what would be done?
+"""The difference between two plans for one target: would the later plan still do the reviewed changes?
 
-By change, not by line: one that is in both is the same (a change's id stands for all of it); one about the same user or
-group, doing another thing, is told as a pair. That something is held now that wasn't, or the other way round, counts.
+Plans are compared by change, not by line. A change with the same id in both plans is the same change. Two different
+changes of the same user or group are reported as a pair. A change that is held in one plan only is reported too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from syncd.report.words import counted, listed, visible
 
 
 class Status(StrEnum):
-    """What becomes of a change in one plan."""
+    """The status of a change in one plan."""
 
     PLANNED = "planned"
     HELD = "held"
@@ -35,7 +35,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A change that is in both plans, and is treated otherwise now."""
+    """A change that is in both plans, and has another status now."""
 
     item: Item
     before: Status
@@ -44,7 +44,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Altered:
-    """What was planned for one user or group, and what is instead."""
+    """The change planned for one user or group before, and the change planned instead."""
 
     before: Item
     after: Item
@@ -52,29 +52,29 @@ class Altered:
 
 @dataclass(frozen=True)
 class Difference:
-    """Between a reviewed plan and a later one."""
+    """The difference between a reviewed plan and a later plan."""
 
     target: str
     old: datetime
     new: datetime
     same: int
     added: tuple[Item, ...]
-    """Planned, held or rejected now, and nothing of the sort before."""
+    """Changes that are planned, held or rejected now, and have no counterpart before."""
     dropped: tuple[Item, ...]
     altered: tuple[Altered, ...]
     moved: tuple[Moved, ...]
     limits: tuple[tuple[LimitUse, LimitUse], ...]
-    """Limits that are used otherwise: before and now."""
+    """Limits with a different use: before and now."""
     requests: tuple[int, int]
 
     @property
     def is_none(self) -> bool:
-        """Whether what would be done, held and reported is what was reviewed."""
+        """Whether the later plan does, holds and reports the same as the reviewed plan."""
         return not (self.added or self.dropped or self.altered or self.moved)
 
     @property
     def sentence(self) -> str:
-        """Say it in a sentence."""
+        """Return the difference in a sentence."""
         if self.is_none:
             return f"Nothing has changed since the review: {counted(self.same, 'item is', 'items are')} the same."
         numbers = (
@@ -106,9 +106,9 @@ class Difference:
 
 
 def compare(old: Plan, new: Plan, *, keys: bool = True) -> Difference:
-    """Return what `new` has otherwise than `old`; `keys` as of `review`.
+    """Return the difference of `new` from `old`; `keys` as for `review`.
 
-    Raises PlanFileError when they are for different targets.
+    Raises PlanFileError for plans of different targets.
     """
     if old.target != new.target:
         raise PlanFileError(
@@ -147,7 +147,7 @@ def compare(old: Plan, new: Plan, *, keys: bool = True) -> Difference:
 
 
 class _Side:
-    """The items of one plan by id, with what becomes of each and whom it is about."""
+    """The items of one plan by id, with the status and the subject of each item."""
 
     def __init__(self, plan: Plan, *, keys: bool) -> None:
         self.items = {item.id: item for item in review(plan, keys=keys).items}
@@ -157,7 +157,7 @@ class _Side:
         return Status(section) if section in (Status.HELD, Status.REJECTED) else Status.PLANNED
 
     def about(self, id_: str) -> str:
-        """Return what pairs two items: the user or group, and for memberships whether people come or go."""
+        """Return the key that pairs two items: the user or group, and for memberships whether members join or leave."""
         item = self.items[id_]
         sort = item.action if item.change is None or item.change.of_members else "change"
         return f"{sort}\0{item.kind}\0{item.key}\0{'' if item.is_change else item.name}"
@@ -190,7 +190,7 @@ _NEW: Final = "New since the review"
 
 
 def _sections(difference: Difference) -> Iterator[tuple[str, list[tuple[Item, str]]]]:
-    """Yield headings with their items, and what is to be said of each besides."""
+    """Yield headings with their items, and a note for each item."""
     yield _NEW, [(item, "") for item in difference.added]
     yield "No longer needed", [(item, "") for item in difference.dropped]
     yield "Otherwise than reviewed", [(each.after, _instead(each)) for each in difference.altered]
@@ -205,7 +205,7 @@ def _held(item: Item) -> str:
 
 
 def _instead(each: Altered) -> str:
-    """Say what was planned before, as far as it is something else."""
+    """Return the difference from the change planned before, in words."""
     if each.before.action != each.after.action:
         return f"was {each.before.words}"
     if each.before.section != each.after.section and "held" in (each.before.section, each.after.section):
@@ -231,7 +231,7 @@ def _limit(old: LimitUse, new: LimitUse) -> str:
 
 
 def lines(difference: Difference) -> Iterator[Text]:
-    """Yield it line by line, for a terminal."""
+    """Yield the difference line by line, for a terminal."""
     title = Text(difference.target, style="bold")
     title.append(f" ({difference.old:%Y-%m-%d %H:%M} UTC -> {difference.new:%Y-%m-%d %H:%M} UTC): ", style="not bold")
     yield title.append(difference.sentence, style="green not bold" if difference.is_none else "yellow not bold")
@@ -256,7 +256,7 @@ def lines(difference: Difference) -> Iterator[Text]:
 
 
 def markdown(difference: Difference) -> str:
-    """Return it as Markdown."""
+    """Return the difference as Markdown."""
     made = [
         f"## Since the review: {code(difference.target)}",
         "",

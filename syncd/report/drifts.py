@@ -1,4 +1,4 @@
-"""One drift in words: what was found, and what comes of it."""
+"""One drift in words: the finding, and its consequence."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _keys(flat: Flat) -> Sequence[str]:
 
 
 def drift_details(drift: Drift, members: Callable[[Flat], Sequence[str]] = _keys) -> Iterator[str]:
-    """Yield one drift's differences, escaped: what was found, and what comes of it; `members` says who they are."""
+    """Yield one drift's differences, escaped: the finding, and its consequence; `members` names the members."""
     enforced = drift.reaction is Reaction.ENFORCE
     match drift.class_:
         case DriftClass.USER_DELETED | DriftClass.GROUP_DELETED:

@@ -1,4 +1,4 @@
-"""Why one user or group is in its state: a verdict in a sentence, then what it rests on, part by part."""
+"""The reasons for the state of one user or group: a verdict in a sentence, then its grounds, part by part."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from syncd.report.text import visible
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One side of the matter, in sentences for people and as facts for programs."""
+    """One part of the grounds, in sentences for people and as facts for programs."""
 
     name: str
     """The key in JSON."""
@@ -26,7 +26,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What is known of one user or group at one target."""
+    """The explanation of one user or group at one target."""
 
     target: str
     kind: Kind
@@ -50,7 +50,7 @@ class Explanation:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Json]) -> Explanation:
-        """Read what `to_json` gave."""
+        """Read the output of `to_json`."""
         parts = [
             Part(name, part["heading"], tuple(part["sentences"]), part)
             for name, part in data.items()
@@ -59,7 +59,7 @@ class Explanation:
         return cls(data["target"], Kind(data["kind"]), data["key"], data["name"], data["verdict"], tuple(parts))
 
     def lines(self, zone: tzinfo = UTC) -> Iterator[Text]:
-        """Yield it line by line, everything from outside escaped; moments in sentences are shown in `zone`."""
+        """Yield the explanation line by line, text from outside escaped; moments in sentences are shown in `zone`."""
         yield Text(visible(localized(self.verdict, zone)), style="bold")
         for part in self.parts:
             yield Text(visible(part.heading), style="cyan")

@@ -1,4 +1,4 @@
-"""A plan or run as one HTML page that needs nothing beside it; with several of them, one page about all.
+"""A plan or run, or several of them, as one self-contained HTML page.
 
 The markup is in `templates/`. Jinja2 escapes all values there but the page's own style and script. The policy in
 `templates/page.html` lets no other style or script take effect, and nothing be fetched.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _LINE_ENDS: Final = {"\u2028": "\\u2028", "\u2029": "\\u2029"}
-"""JSON leaves them as they are, and older scripts end a line there."""
+"""Characters that JSON doesn't escape, and at which older JavaScript ends a line."""
 
 
 def page(subjects: Subject | Sequence[Subject]) -> str:
@@ -52,7 +52,7 @@ def page(subjects: Subject | Sequence[Subject]) -> str:
 
 @cache
 def environment() -> Environment:
-    """Return the templates with what they call. Jinja2 is imported here: most commands make no page."""
+    """Return the templates with their functions. Jinja2 is imported here: most commands make no page."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     made = Environment(

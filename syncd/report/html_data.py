@@ -22,7 +22,7 @@ def typographic(sign: str) -> str:
 
 
 def anchors_of(reviews: Iterable[Review]) -> list[list[str]]:
-    """Return the anchor of each item of each review: `change-ID`, numbered where an earlier review has the same."""
+    """Return the anchor of each item of each review: `change-ID`, numbered if an earlier review has that anchor."""
     taken: dict[str, int] = {}
     anchors = []
     for each in reviews:

@@ -37,7 +37,7 @@ class Bar:
     drawn: float
     """The width without the gap behind it."""
     border: float | None
-    """Where the border between the managed and those who come to them is drawn, before the first of the latter."""
+    """The position of the border between the managed and the new, before the first bar of the new."""
 
     @property
     def sign(self) -> str:
@@ -45,7 +45,7 @@ class Bar:
 
 
 def bars(picture: Picture) -> list[Bar]:
-    """Return everybody managed, by what happens to each, and behind them those who come to them."""
+    """Return the bars of the managed, by their state, followed by the bars of the new."""
     tallies = [*picture.inside, Tally("same", "not touched", picture.untouched, Meaning.QUIET), *picture.outside]
     shown = [each for each in tallies if each.count]
     found, start = [], 0.0
@@ -57,7 +57,7 @@ def bars(picture: Picture) -> list[Bar]:
 
 
 def _widths(counts: Sequence[int]) -> list[float]:
-    """Share the width by counts; no part is narrower than can be seen."""
+    """Share the width by counts; no part is too narrow to be visible."""
     total = sum(counts)
     if not total:
         return []
@@ -75,7 +75,7 @@ def used_percent(use: LimitUse) -> float:
 
 
 def shown_patterns(patterns: Sequence[Pattern]) -> list[Pattern]:
-    """Return the first patterns, and all rare ones, as far as a reader looks."""
+    """Return the first patterns and all rare patterns, up to a readable number."""
     found = [each for index, each in enumerate(patterns) if index < _PATTERNS_SHOWN or each.rare]
     return found[: 3 * _PATTERNS_SHOWN]
 

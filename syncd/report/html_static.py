@@ -14,7 +14,7 @@ _MOST_ITEMS: Final = 100
 """The changes shown of each unusual section of a target; the script shows all."""
 
 Anchored = tuple[str, Item]
-"""An item behind its anchor."""
+"""An item, preceded by its anchor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +25,17 @@ class SectionPart:
     count: int
     """All items of the section."""
     clusters: list[tuple[str, list[Anchored]]]
-    """Items below the sentence that holds for them; "" where there is none."""
+    """Items below their shared sentence; "" for items without a shared sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What the page shows of one target."""
+    """The static part of the page for one target."""
 
     where: str
-    """The target's name behind " at "; "" on a page about one target."""
+    """The target's name after " at "; "" on a page about one target."""
     missing: str
-    """How many changes are not shown, in words."""
+    """The number of changes that are not shown, in words."""
     sections: list[SectionPart]
 
 

@@ -1,6 +1,6 @@
-"""What a report is made of: items in sections, with everything about them in words. Values only; `review` makes them.
+"""The parts of a report: items in sections, with every fact in words. Values only; `review` makes the items.
 
-Every text in them has been through `visible`: a format escapes what its own syntax needs, and nothing else.
+Every text in an item has been through `visible`: a format escapes only for its own syntax.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from syncd.core.limits import NEVER_RELEASED
 from syncd.report.characters import Parts, differing
 
 ONCE_STORED: Final = "once the next run (`syncd sync`) has stored it"
-"""When a held change can be approved that only a plan has met."""
+"""When a held change that only a plan has found can be approved."""
 
 
 class Meaning(StrEnum):
-    """What something means to those concerned: one colour each, never without a sign and a word."""
+    """The meaning of a change for the people concerned: one colour each, always with a sign and a word."""
 
     CREATE = "create"
     CHANGE = "change"
@@ -32,16 +32,16 @@ class Meaning(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Items of one sort, under one heading. `unusual`: what a reader should look at first."""
+    """Items of one kind, under one heading. `unusual`: a section that a reader should look at first."""
 
     code: str
     title: str
     why: str
-    """In a sentence, why it is worth a look, or what it is."""
+    """In a sentence, why the section is worth a look, or the content of the section."""
     meaning: Meaning
     unusual: bool = True
     note: str = ""
-    """What is unusual about all of them, and needs no saying of each."""
+    """The unusual aspect that all items share and no item repeats."""
 
 
 SECTIONS: Final = (
@@ -105,7 +105,7 @@ MEANINGS: Final = {
     Access.KEEPS: Meaning.CHANGE,
     Access.TAKES: Meaning.DEACTIVATE,
 }
-"""Of an action, by what it does to people's access."""
+"""The meaning of each action, by its effect on people's access."""
 
 
 _ACTIONS: Final = frozenset(action.value for action in Action)
@@ -113,7 +113,7 @@ _ACTIONS: Final = frozenset(action.value for action in Action)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One attribute before and after; None: nothing there."""
+    """One attribute before and after; None: no value."""
 
     label: str
     before: str | None
@@ -121,7 +121,7 @@ class Row:
 
     @property
     def parts(self) -> tuple[Parts, Parts]:
-        """Both values in parts, by turns the same and differing; one that is not there has none."""
+        """Both values in parts that are in turn equal and differing; an absent value has no parts."""
         if self.before is None or self.after is None:
             return ((self.before,) if self.before is not None else ()), (
                 (self.after,) if self.after is not None else ()
@@ -134,7 +134,7 @@ class Item:
     """One thing in a report: a change (to be done, held, rejected, or with its outcome), a drift, a problem."""
 
     id: str
-    """Hexadecimal; of a change the change's own."""
+    """Hexadecimal; for a change, the id of the change."""
     section: str
     meaning: Meaning
     sign: str
@@ -142,42 +142,42 @@ class Item:
     """The word for programs: an action, a class of drift, `problem`, `accepted`."""
     words: str
     kind: str
-    """`user` or `group`; of a problem whatever it is about."""
+    """`user` or `group`; for a problem, the kind of its subject."""
     key: str
     name: str
     reason: str
     shown_key: str = ""
-    """The key where a line for people shows it (`words.key_shown`), else ""."""
+    """The key where a line for people shows the key (`words.key_shown`), else ""."""
     cluster: str = ""
-    """Inside a section, the sentence that is said once for all of whom it holds."""
+    """The sentence that a section shows once for all items that share the sentence."""
     state: str = ""
     department: str = ""
     groups: tuple[str, ...] = ()
-    """Names of groups that it has to do with."""
+    """Names of groups that the item concerns."""
     notes: tuple[str, ...] = ()
-    """Why it is worth a look, in words."""
+    """Why the item is worth a look, in words."""
     rows: tuple[Row, ...] = ()
     columns: tuple[str, str] = ("before", "after")
     came: tuple[str, ...] = ()
     went: tuple[str, ...] = ()
-    """Who joins and who leaves, by name and key."""
+    """The members that join and that leave, by name and key."""
     resource: str = ""
-    """The id at the target of what is taken over."""
+    """The id at the target of an account or group that is taken over."""
     limit: str = ""
-    """What holds it."""
+    """The limit that holds the change."""
     stored: bool = True
-    """Of what is held, whether a run has stored it, so that a person can decide."""
+    """For a held change, whether a run has stored the hold, so that a person can decide."""
     result: str = ""
-    """What came of it: `applied`, `failed`, `refused`, `skipped`; "" where nothing was to."""
+    """The result: `applied`, `failed`, `refused`, `skipped`; "" where no result is due."""
     status: int = 0
     said: str = ""
-    """The endpoint's own words, or why it wasn't tried."""
+    """The endpoint's own words, or the reason why the change was not tried."""
     means: str = ""
-    """What follows for those concerned."""
+    """The consequences for the people concerned."""
     told: tuple[str, ...] = ()
-    """Of a drift its differences, in sentences."""
+    """The differences of a drift, in sentences."""
     by_stop: bool = False
-    """Whether it wasn't done only because the target stopped: one incident, told once."""
+    """Whether the change was skipped only because the target stopped: one incident, reported once."""
 
     @property
     def unusual(self) -> bool:
@@ -185,23 +185,23 @@ class Item:
 
     @property
     def people(self) -> list[tuple[str, tuple[str, ...]]]:
-        """Who joins, leaves, or (of a group that is taken over) is there, each with the verb."""
+        """The members that join, leave, or (in a group that is taken over) are present, each with the verb."""
         verb = "is in it" if self.change is not None and self.change.adopts else "joins"
         return [(word, names) for word, names in ((verb, self.came), ("leaves", self.went)) if names]
 
     @property
     def can_be_approved(self) -> bool:
-        """Whether an approval releases it; also where no run has stored it yet."""
+        """Whether an approval releases the change; also where no run has stored the hold yet."""
         return self.section == "held" and self.limit not in NEVER_RELEASED
 
     @property
     def command(self) -> str:
-        """The command that releases it, "" where none does or not yet: the beginning of its id is enough."""
+        """The command that releases the change, "" without such a command; the beginning of the id is enough."""
         return f"syncd approve {self.id[:12]}" if self.can_be_approved and self.stored else ""
 
     @property
     def telling(self) -> tuple[str, ...]:
-        """Its notes without what its section says already."""
+        """The notes of the item without the note of its section."""
         return tuple(note for note in self.notes if note != SECTION[self.section].note)
 
     @property
@@ -215,14 +215,14 @@ class Item:
 
     @property
     def compares(self) -> bool:
-        """Whether its rows are worth a line each: not of what is made, switched off or deleted as a whole."""
+        """Whether each row is worth a line: not for a creation, deactivation or deletion as a whole."""
         action = self.change
         return action is None or action.adopts or (action.alters and not action.ends)
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many of what: `code` of the section or state that they belong to."""
+    """A count of items; `code`: the section or state of the items."""
 
     code: str
     words: str
@@ -236,11 +236,11 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """People, or groups, by what happens to each: `inside` are parts of the managed, `outside` come to them."""
+    """People, or groups, by their state: `inside` are parts of the managed, `outside` are new."""
 
     noun: str
     managed: int | None
-    """None: a plan that was saved before doesn't say."""
+    """None: a plan saved by an older version lacks the number."""
     inside: tuple[Tally, ...]
     outside: tuple[Tally, ...]
 
@@ -255,7 +255,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """What many changes have in common. `example`: the commonest values, `example_count` times."""
+    """A property that many changes share. `example`: the commonest values, `example_count` times."""
 
     label: str
     verb: str
@@ -276,16 +276,16 @@ class Review:
     run: int | None
     serial: int
     said: tuple[tuple[str, Meaning], ...]
-    """What will happen, or did, sentence by sentence, each with what it means."""
+    """The planned changes or outcomes, sentence by sentence, each with its meaning."""
     effort: str
-    """Requests and time: estimated of a plan, counted of a run."""
+    """Requests and time: estimated for a plan, counted for a run."""
     error: tuple[str, ...]
     """Why a run was cut short, line by line."""
     unreached: int
-    """Changes that weren't done because of that alone."""
+    """Changes that were skipped only because the run was cut short."""
     evidence: str
     doubt: str
-    """Why nobody counts as gone; "" where somebody may."""
+    """Why no person counts as missing; "" where a person may."""
     counts: tuple[Tally, ...]
     """Changes by action, what is held, rejected, drifted."""
     results: tuple[Tally, ...]
@@ -298,7 +298,7 @@ class Review:
 
     @property
     def title(self) -> str:
-        """What it is: "Plan", "Run 7"."""
+        """The kind and number: "Plan", "Run 7"."""
         return "Plan" if self.run is None else f"Run {self.run}"
 
     @property

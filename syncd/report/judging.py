@@ -1,4 +1,4 @@
-"""What is unusual about a change and why, in which section it belongs, and what follows for those concerned. Pure."""
+"""Classify changes: the unusual aspects, the section, and the consequences for the people concerned. Pure."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from syncd.report.items import ONCE_STORED, Pattern, Row
 from syncd.report.words import counted, label, plain
 
 _ENOUGH_TO_COMPARE: Final = 20
-"""From this many changes on, one that is unlike them stands out."""
+"""From this many changes on, a change unlike the others is unusual."""
 _RARE_PERCENT: Final = 1
 _LOGIN: Final = ("userName", "emails")
 
 
 def shuts_out(change: Change) -> bool:
-    """Return whether somebody who could get in can't any more; not whether somebody new can't yet."""
+    """Return whether a person with access loses access; a new person without access doesn't count."""
     if change.action is Action.DEACTIVATE_USER:
         return True
     return change.before.get("active") is True and change.after.get("active") is False
 
 
 def renames(change: Change) -> bool:
-    """Return whether somebody will sign in with another name or address."""
+    """Return whether a person will sign in with another name or address."""
     return change.action.about_user and any(
         path.startswith(_LOGIN) and path in change.before and change.before[path] is not None
         for path in change.differences[1]
@@ -36,7 +36,7 @@ def renames(change: Change) -> bool:
 
 
 def empties(change: Change, context: Context) -> str:
-    """Say how many of its members a group loses, where that is most of them; else ""."""
+    """Return in words how many members a group loses, if the group loses most members; else ""."""
     size = None if change.action.about_user else context.groups.get(change.key)
     if size is None or not size.members:
         return ""
@@ -48,17 +48,17 @@ def empties(change: Change, context: Context) -> str:
     return f"{going:,} of {counted(size.members, 'member', 'members')} go"
 
 
-#  what is done                              -> section, the first that fits
+#  change                                    -> section, the first that fits
 #  delete a user or a group                     deleted
-#  somebody can't get in any more               deactivated
+#  a person loses access                        deactivated
 #  a group loses more than half                 emptied
-#  an account or group that wasn't ours         adopted
+#  an account or group not managed before       adopted
 #  another userName or e-mail                   renamed
 #  becomes pending                              invited
 #  unlike nearly all others                     odd
 #  anything else                                by its action
 def section_of(change: Change, context: Context, odd: Sequence[str]) -> str:
-    """Return the code of the section in which a change belongs that neither is held nor went wrong."""
+    """Return the code of the section of a change that is neither held nor failed."""
     if change.action.deletes:
         return "deleted"
     if shuts_out(change):
@@ -82,7 +82,7 @@ def section_of(change: Change, context: Context, odd: Sequence[str]) -> str:
 
 
 def notes(change: Change, context: Context, odd: Sequence[str]) -> tuple[str, ...]:
-    """Return everything that is unusual about a change, in words."""
+    """Return all unusual aspects of a change, in words."""
     found = [
         "deleted" if change.action.about_user and change.action.deletes else "",
         "loses access" if shuts_out(change) else "",
@@ -95,11 +95,11 @@ def notes(change: Change, context: Context, odd: Sequence[str]) -> tuple[str, ..
     return tuple(filter(None, found))
 
 
-# -- what follows for those concerned -----------------------------------------------------------------
+# -- consequences for the people concerned ------------------------------------------------------------
 
 
 def consequence(change: Change) -> str:
-    """Say what a change does to those concerned."""
+    """Return the consequence of a change for the people concerned."""
     if change.state is State.PENDING and change.action.creates:
         return "gets an invitation; no access until it is accepted"
     if change.action.adopts and shuts_out(change):
@@ -108,7 +108,7 @@ def consequence(change: Change) -> str:
 
 
 def while_held(held: Held) -> str:
-    """Say how things stay while a change is held."""
+    """Return the state that lasts while a change is held."""
     if held.limit in NEVER_RELEASED:
         return f"{held.change.action.words.undone}; not done while that is so, whoever approves it"
     if held.limit in PASSING:
@@ -118,11 +118,11 @@ def while_held(held: Held) -> str:
 
 
 def after(outcome: Outcome) -> str:
-    """Say what an outcome means for those concerned."""
+    """Return the consequence of an outcome for the people concerned."""
     change, result = outcome.change, outcome.result
     if result is Result.APPLIED:
         return consequence(change)
-    if result is Result.REFUSED:  # how things stand is what the plan didn't know
+    if result is Result.REFUSED:  # the state at the target differs from the plan
         return "nothing was done, for it is no longer as the plan expected; the next plan looks anew"
     if outcome.open or outcome.detail == UNRECOVERED:
         return f"perhaps: {change.action.words.undone}; the next run looks whether it was done, before it tries again"
@@ -134,7 +134,7 @@ def after(outcome: Outcome) -> str:
     return f"{change.action.words.undone}; {again}"
 
 
-# -- what many have in common, and who is unlike them -------------------------------------------------
+# -- patterns, and changes unlike the patterns -------------------------------------------------------
 
 
 def _verb(row: Row) -> str:
@@ -142,7 +142,7 @@ def _verb(row: Row) -> str:
 
 
 def patterns(rows: Iterable[Sequence[Row]]) -> tuple[Pattern, ...]:
-    """Return what altering changes have in common, the commonest first; `rows` of each."""
+    """Return the patterns of altering changes, the commonest first; `rows` of each change."""
     counts: Counter[tuple[str, str]] = Counter()
     examples: dict[tuple[str, str], Counter[Row]] = {}
     changes = 0
@@ -163,7 +163,7 @@ def _rare_up_to(changes: int) -> int:
 
 
 def odd_alterations(rows: Sequence[Row], found: Mapping[tuple[str, str], Pattern]) -> list[str]:
-    """Say what an altering change does that hardly any other does; `found`: all patterns."""
+    """Return the rare parts of an altering change, in words; `found`: all patterns."""
     said = []
     for row in rows:
         pattern = found[row.label, _verb(row)]
@@ -175,7 +175,7 @@ def odd_alterations(rows: Sequence[Row], found: Mapping[tuple[str, str], Pattern
 
 
 class Newcomers:
-    """What new people have that nearly all of them have: who lacks it stands out."""
+    """The attributes that nearly all new people have: a person without such an attribute is unusual."""
 
     def __init__(self, creations: Sequence[Change]) -> None:
         self._total = len(creations)
@@ -184,7 +184,7 @@ class Newcomers:
             self._has.update(path for path, value in change.after.items() if plain(value))
 
     def lacking(self, change: Change) -> list[str]:
-        """Say what somebody new lacks."""
+        """Return the common attributes that a new person lacks, in words."""
         rare = _rare_up_to(self._total)
         return [
             f"no {label(path)}, which {having:,} of {self._total:,} new people have"
@@ -194,5 +194,5 @@ class Newcomers:
 
 
 def is_altering(change: Change) -> bool:
-    """Return whether it is one of those whose values can be compared with each other's."""
+    """Return whether a change is altering: values of altering changes can be compared with each other."""
     return change.action.about_user and change.action.alters and not change.action.ends

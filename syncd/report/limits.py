@@ -1,4 +1,4 @@
-"""Limits in words: what each is on, how many it lets through, and why so many."""
+"""Limits in words: the subject of each limit, the number that the limit lets through, and the reason."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LIMIT_WORDS: Final = {class_.value: class_.on for class_ in Class}
 
 
 def on(use: LimitUse) -> str:
-    """Return what a limit is on; one that this version doesn't know by its name."""
+    """Return the subject of a limit; for a limit that this version doesn't know, its name."""
     return LIMIT_WORDS.get(use.limit, use.limit.replace("_", " "))
 
 
@@ -23,7 +23,7 @@ def on(use: LimitUse) -> str:
 #  no       10        any         10         10 (10 % of 100)
 #  no       any       any         50         50
 def limit_words(use: LimitUse) -> str:
-    """Say how many a limit lets through, and why so many."""
+    """Return the number that a limit lets through, and the reason."""
     if use.always:
         return "every one is held"
     later = ""

@@ -1,6 +1,6 @@
-"""Plans and runs as Markdown, for a pull request or a ticket: what is unusual, and the rest, folded where it is long.
+"""Plans and runs as Markdown, for a pull request or a ticket: unusual changes, and the rest, folded if long.
 
-Text from outside stands in code spans, where no format reads anything into it, or is escaped character by character.
+Text from outside is in code spans, which contain no markup, or is escaped character by character.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from syncd.report.review import Subject, review
 from syncd.report.words import counted, shortened
 
 FOLDED_FROM: Final = 200
-"""From this many changes on, what isn't unusual is folded."""
+"""From this many changes on, usual changes are folded."""
 _PUNCTUATION: Final = re.compile(r"([\\`*_\[\]<>#|~&$])")
 _CALLS: Final = re.compile(r"(?<![\w@#])(@|\\#)(?=\w)")
-"""What would call somebody, or point at another ticket."""
+"""Text that would mention a person, or refer to another ticket."""
 _LINKS: Final = re.compile(r"(:)(?=//)|(www)(?=\.)", re.IGNORECASE)
-"""What would become a link by itself."""
+"""Text that would become a link without markup."""
 _TICKS: Final = re.compile(r"`+")
 
 
 def code(text: str) -> str:
-    """Return text as a code span that ends where it should, in a table as well."""
+    """Return text as a code span that the text can't end, also in a table."""
     if not text:
         return "*empty*"
     longest = max((len(run) for run in _TICKS.findall(text)), default=0)
@@ -36,7 +36,7 @@ def code(text: str) -> str:
 
 
 def prose(text: str) -> str:
-    """Return text that means itself: no markup, nobody called, no ticket pointed at."""
+    """Return text as literal text: no markup, no mention, no reference to a ticket."""
     return _LINKS.sub(r"\g<0><!-- -->", _CALLS.sub(r"\1<!-- -->", _PUNCTUATION.sub(r"\\\1", text)))
 
 

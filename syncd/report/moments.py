@@ -1,6 +1,6 @@
 """Moments as people read them: in the zone of `[schedule] timezone`, with its abbreviation. JSON keeps UTC.
 
-Sentences that are kept (in plans and in the state file) name moments in UTC, whatever zone is configured later;
+Stored sentences (in plans and in the state file) name moments in UTC, because the configured zone may change;
 `localized` shows such a sentence in a zone.
 """
 
@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, tzinfo
 from typing import Final
 
 _KEPT: Final = re.compile(r"\b(\d{4}-\d\d-\d\d \d\d:\d\d) UTC\b")
-"""A moment in a sentence that is kept."""
+"""A moment in a stored sentence."""
 
 
 def minute(moment: datetime, zone: tzinfo) -> str:
@@ -25,7 +25,7 @@ def second(moment: datetime, zone: tzinfo) -> str:
 
 
 def time_of_day(moment: datetime, zone: tzinfo, now: datetime) -> str:
-    """Return a moment to the second, without its day where that is today: `13:00:00 CET`."""
+    """Return a moment to the second, without the day if the day is today: `13:00:00 CET`."""
     local = moment.astimezone(zone)
     return f"{local:%H:%M:%S %Z}" if local.date() == now.astimezone(zone).date() else second(moment, zone)
 
@@ -36,13 +36,13 @@ def day(moment: datetime, zone: tzinfo) -> date:
 
 
 def localized(sentence: str, zone: tzinfo) -> str:
-    """Return a sentence that was kept with its moments in a zone."""
+    """Return a stored sentence with its moments in a zone."""
 
     def local(found: re.Match[str]) -> str:
         try:
             moment = datetime.strptime(found[1], "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
             return minute(moment, zone)
-        except (ValueError, OverflowError):  # no such day, or one beyond the calendar: somebody else's text
+        except (ValueError, OverflowError):  # no such day, or a day beyond the calendar: text from outside
             return found[0]
 
     return _KEPT.sub(local, sentence)

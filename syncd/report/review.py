@@ -1,4 +1,4 @@
-"""From a plan or run to what every format shows: one order, one set of words, one idea of what is unusual. Pure."""
+"""Turn a plan or run into a review for every format: one order, one set of words, one definition of unusual. Pure."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _RESULTS: Final = {
     Result.SKIPPED: ("skipped", Meaning.TROUBLE),
 }
 _ENOUGH_FOR_PATTERNS: Final = 5
-"""Fewer changes are read as quickly as what they have in common."""
+"""The least number of changes for patterns: fewer changes are read as quickly as their patterns."""
 _GRAVITY: Final = (Result.FAILED, Result.REFUSED, Result.SKIPPED)
 
 
 def review(subject: Subject, *, keys: bool = True) -> Review:
-    """Return what is to be shown of a plan, or of a run with what came of it.
+    """Return the review of a plan, or of a run with its outcomes.
 
-    `keys`: every key is shown beside its name; else only short ones (`words.key_shown`).
+    `keys`: every key is shown beside its name; else only short keys (`words.key_shown`).
     """
     run = subject if isinstance(subject, Run) else None
     plan = subject.plan if isinstance(subject, Run) else subject
@@ -72,7 +72,7 @@ def review(subject: Subject, *, keys: bool = True) -> Review:
 def withheld(
     held: Sequence[Held], rejected: Sequence[Held], *, approved: Collection[str] = (), keys: bool = True
 ) -> tuple[Item, ...]:
-    """Return items of what is withheld and what was rejected, away from any plan.
+    """Return items of withheld and rejected changes, independent of a plan.
 
     `approved`: ids of changes that wait for nothing but the next run. `keys` as of `review`.
     """
@@ -82,7 +82,7 @@ def withheld(
 
 
 def _urgency(held: Item) -> int:
-    """Return where an item stands among those held: first what a person decides, last what comes by itself."""
+    """Return the rank of a held item: first changes that a person decides, last changes that need no decision."""
     return 2 if held.limit in PASSING else int(held.limit in NEVER_RELEASED)
 
 
@@ -115,7 +115,7 @@ class _Items:
         self._newcomers = judging.Newcomers([change for change in plan.changes if _is_newcomer(change)])
 
     def all(self) -> tuple[Item, ...]:
-        """Return every item, sections in order, inside one as things are executed."""
+        """Return every item in the order of sections, and inside a section in the order of execution."""
         plan = self._plan
         items = list(self._changes())
         self.executed = list(items)
@@ -140,7 +140,7 @@ class _Items:
         outcomes = {outcome.change.id: outcome for outcome in self._run.outcomes}
         split = [outcome for outcome in self._run.outcomes if outcome.change.id not in planned]
         gravity = {result: index for index, result in enumerate(_GRAVITY)}
-        # A change of which nothing is known wasn't reached: nothing that was planned is left out.
+        # A change without an outcome was not reached. No planned change is left out.
         known = [outcomes.get(change.id) or Outcome(change, Result.SKIPPED) for change in self._plan.changes]
         for outcome in sorted((*known, *split), key=lambda each: gravity.get(each.result, -1)):
             by_stop = is_the_stop_itself(outcome, self._run)
@@ -170,7 +170,7 @@ class _Items:
         rows = self._rows(change)
         odd = self._odd(change, rows) if planned else []
         action = change.action
-        # A group that is taken over shows who is in it: `before` holds the members it was found with.
+        # A group that is taken over shows its members: `before` holds the members found at the target.
         members = change.before if action.adopts else (change.after or change.before) if action.of_members else {}
         who = () if action.about_user else self._members(members)
         person = self._context.people.get(change.key) if action.about_user else None
@@ -198,7 +198,7 @@ class _Items:
             state=change.state.value if change.state else "",
             department=plain(department),
             groups=tuple(dict.fromkeys(map(visible, groups))),
-            # What wasn't done is told by what it means: it must not read as if it were.
+            # A change that was not applied is told by its consequence: the text must not read as if applied.
             notes=() if section == "undone" else judging.notes(change, self._context, odd),
             rows=rows,
             came=() if action.removes else who,
@@ -212,7 +212,7 @@ class _Items:
         )
 
     def _rows(self, change: Change) -> tuple[Row, ...]:
-        """Return what differs, as a table has it; the account that somebody is taken over with isn't among it."""
+        """Return the differences as rows of a table, without the id of an account that is taken over."""
         if change.action.of_members:
             return ()
         before, after = change.differences
@@ -230,7 +230,7 @@ class _Items:
         return plain(value)
 
     def _who(self, key: str) -> str:
-        """Return a person by name, and by key where that is shown."""
+        """Return a person by name, and by key where keys are shown."""
         name = self._names.get(key) or key
         shown = self._shown_key(key, name)
         return f"{visible(name)} ({shown})" if shown else visible(name)
@@ -251,10 +251,10 @@ class _Items:
         cluster = {Result.FAILED: "failed", Result.REFUSED: "refused", Result.SKIPPED: "not tried"}[outcome.result]
         return self._item(outcome.change, section="undone", cluster=cluster, outcome=outcome, means=means)
 
-    # -- what is no change that runs -----------------------------------------------------------------
+    # -- holds, rejections, drift, problems -----------------------------------------------------------
 
     def held(self, held: Held) -> Item:
-        """Return what is withheld, under the reason that holds it."""
+        """Return the item of a withheld change, under the reason of the hold."""
         cluster = self._clusters[held.limit, held.reason, held.id in self._approved]
         means = judging.while_held(held)
         item = self._item(
@@ -263,7 +263,7 @@ class _Items:
         return replace(item, stored=held.stored)
 
     def rejected(self, held: Held) -> Item:
-        """Return what a person said no to."""
+        """Return the item of a change that a person rejected."""
         return self._item(
             held.change, section="rejected", meaning=Meaning.QUIET, limit=held.limit, means=visible(held.reason)
         )
@@ -347,7 +347,7 @@ def _is_newcomer(change: Change) -> bool:
 
 
 def _together(held: Iterable[Held], approved: Collection[str]) -> dict[tuple[str, str, bool], str]:
-    """Return by limit, reason and whether it was released the sentence that is said once for all these changes."""
+    """Return the sentence shared by held changes of one limit, reason and release, by these three."""
     together: dict[tuple[str, str, bool], list[Held]] = {}
     for each in held:
         together.setdefault((each.limit, each.reason, each.id in approved), []).append(each)
@@ -363,7 +363,7 @@ def _cluster(limit: str, reason: str, held: Sequence[Held], *, is_approved: bool
         return (
             f"{counted(number, 'approved change waits', 'approved changes wait')} for the next run: {in_words(reason)}."
         )
-    if reason.startswith("waits "):  # with another change that is held
+    if reason.startswith("waits "):  # the reason refers to another held change
         waits = reason.removeprefix("waits ")
         return f"{counted(number, 'change waits', 'changes wait')} {in_words(waits)}."
     own = all(class_of(each.change) == limit for each in held)
@@ -371,7 +371,7 @@ def _cluster(limit: str, reason: str, held: Sequence[Held], *, is_approved: bool
 
 
 def is_the_stop_itself(outcome: Outcome, run: Run) -> bool:
-    """Return whether an outcome says only that the target stopped: one incident, told once."""
+    """Return whether an outcome reports only that the target stopped: one incident, reported once."""
     if not run.error or outcome.result is Result.APPLIED:
         return False
     return outcome.result is Result.SKIPPED or (bool(outcome.detail) and outcome.detail in run.error)
@@ -449,7 +449,7 @@ def _effort(plan: Plan, run: Run | None) -> str:
     return ", ".join(parts)
 
 
-#  Whom a picture counts once, however many items speak of them: the first section that fits.
+#  The state under which a picture counts a person or group, once for all its items: the first that fits.
 _STATES: Final = (
     ("held", "held", Meaning.HELD),
     ("undone", "not done", Meaning.TROUBLE),
@@ -459,7 +459,7 @@ _STATES: Final = (
 
 
 def _pictures(plan: Plan, items: Iterable[Item]) -> tuple[Picture, ...]:
-    """Return people and groups, by what happens to each."""
+    """Return people and groups, by their state."""
     found: dict[str, dict[str, set[str]]] = {"user": {}, "group": {}}
     for item in items:
         if item.is_change and (state := _state(item)):
@@ -474,7 +474,7 @@ def _pictures(plan: Plan, items: Iterable[Item]) -> tuple[Picture, ...]:
         states = found[kind]
         if not states and not managed[kind]:
             continue
-        # Who is new, or was switched off, isn't among the managed; neither is who waits to become one.
+        # New and deactivated people are not among the managed, nor are people whose creation waits.
         new = states.get("created", set())
         waiting = states.get("waiting", set()) - new
         missing = states.get("missing", set()) - new - waiting
@@ -496,7 +496,7 @@ def _pictures(plan: Plan, items: Iterable[Item]) -> tuple[Picture, ...]:
 
 
 def _state(item: Item) -> str:
-    """Return as what an item counts in a picture; "" for what isn't done."""
+    """Return the state under which a picture counts an item; "" for an item that isn't carried out."""
     if item.section == "rejected":
         return ""
     coming = item.change is not None and item.change.arrives
@@ -510,7 +510,7 @@ def _state(item: Item) -> str:
 
 
 def _phrases(items: Iterable[Item], *, would: bool = False) -> str:
-    """Say what happens, or would; whoever is new is told once, whatever else is written of them."""
+    """Return the changes in words; a new person is counted once, despite any further changes."""
     counts: Counter[str] = Counter()
     keys: dict[str, set[str]] = {}
     for item in items:
@@ -528,7 +528,7 @@ def _phrases(items: Iterable[Item], *, would: bool = False) -> str:
 
 
 def _waiting(held: Sequence[Item]) -> Iterator[tuple[str, Meaning]]:
-    """Say what is held: what a person decides, what nobody can release, and what comes by itself."""
+    """Yield the holds in words: holds that a person decides, that nobody can release, and that end by themselves."""
     for urgency, one, several, meaning in (
         (0, "change waits for a decision", "changes wait for a decision", Meaning.HELD),
         (1, "change is withheld and can't be approved", "changes are withheld and can't be approved", Meaning.QUIET),
@@ -539,7 +539,7 @@ def _waiting(held: Sequence[Item]) -> Iterator[tuple[str, Meaning]]:
 
 
 def _said(items: Sequence[Item], run: Run | None, unreached: int) -> tuple[tuple[str, Meaning], ...]:
-    """Say what will happen, or what did, sentence by sentence."""
+    """Return the planned changes or the outcomes, sentence by sentence."""
     sections = Counter(item.section for item in items)
     tried = [item for item in items if item.is_change and item.section not in ("held", "rejected")]
     done = [item for item in tried if item.section != "undone"]
@@ -555,7 +555,7 @@ def _said(items: Sequence[Item], run: Run | None, unreached: int) -> tuple[tuple
     if phrases := _phrases(done):
         said.append((f"{phrases}.", Meaning.QUIET))
     elif not tried:
-        # "Nothing to do" would be an all-clear, which nobody should read above what waits for them.
+        # "Nothing to do" would be an all-clear, which must not stand above changes that wait for a decision.
         said.append(("Nothing is done now." if waiting else "Nothing to do.", Meaning.QUIET))
     said += waiting
     others = (

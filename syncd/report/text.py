@@ -1,6 +1,6 @@
-"""Plans and runs as text for a terminal: what is unusual first, a line per change, the rest counted where it is long.
+"""Plans and runs as text for a terminal: unusual changes first, a line per change, a long rest as a number.
 
-Text from the source is hostile: `visible` has made escapes of what could move the cursor before any of it gets here.
+Text from the source is hostile: `visible` has already escaped all characters that could move the cursor.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from syncd.report.review import review, withheld
 from syncd.report.words import counted, label, shortened, value_text, visible
 
 REST_ON_A_TERMINAL: Final = 40
-"""Lines of what isn't unusual, on a terminal; what is beyond them is counted."""
+"""Lines for usual changes on a terminal. Further changes are counted."""
 _UNUSUAL_PER_REST: Final = 5
-"""How many times as many unusual ones of one section are shown."""
+"""The limit for unusual changes of one section, as a multiple of the limit for usual changes."""
 _WITH_HEADINGS: Final = 20
-"""From this many changes on, those of one sort get a heading."""
+"""From this many changes on, changes of one kind get a heading."""
 _STYLES: Final = {"+": "green", "&": "yellow", "~": "cyan", "-": "red", "x": "bold red"}
 _ID_SHOWN: Final = 8
-"""Characters of a change's id: enough to type, longer only where two would look the same."""
+"""Characters of a change's id: enough to type, longer only where two ids would look the same."""
 _VERBS: Final = {"failed": "FAILED", "skipped": "skipped", "refused": "refused"}
 _APART: Final = ("held", "drift", "problems", "accepted", "rejected")
 _HANGING: Final = 8
@@ -62,7 +62,7 @@ _SAID_ALREADY: Final = ("pending", "taken over", "loses access", "signs in other
 
 
 def _details(item: Item) -> Iterator[Text]:
-    """Yield what a reviewer needs beyond the first line: differences, whose account, or who comes and goes."""
+    """Yield the details below the first line: differences, the account, or members that join and leave."""
     action = item.change
     if action is None:
         return
@@ -104,7 +104,7 @@ def _detail(text: str) -> Text:
 
 
 def _cut(items: Sequence[Item], most: int | None) -> tuple[Sequence[Item], str]:
-    """Return as many items as are to be shown, and what the others are."""
+    """Return the items to show, and a summary of the others."""
     if most is None or len(items) <= most:
         return items, ""
     counts = Counter(item.change for item in items[most:] if item.change is not None)
@@ -112,7 +112,7 @@ def _cut(items: Sequence[Item], most: int | None) -> tuple[Sequence[Item], str]:
 
 
 def _changes(shown: Review, rest: int | None) -> Iterator[Text]:
-    """Yield the changes of the plan, or what came of them: the unusual first, with headings where they are many."""
+    """Yield the changes of a plan or their outcomes: unusual changes first, with headings for many changes."""
     sections = [(section, items) for section, items in shown.sections() if section.code not in _APART]
     many = sum(len(items) for _, items in sections) >= _WITH_HEADINGS
     ordinary = [len(items) for section, items in sections if not section.unusual]
@@ -134,7 +134,7 @@ def _changes(shown: Review, rest: int | None) -> Iterator[Text]:
 
 
 def _patterns(shown: Review) -> Iterator[Text]:
-    """Yield what many of the changed people have in common."""
+    """Yield the patterns of the changed people."""
     for each in shown.patterns[:_PATTERNS_SHOWN]:
         line = _detail(f"{each.count:,} × {each.label} {each.verb}")
         if each.example_count > 1:
@@ -158,9 +158,9 @@ def _change(item: Item) -> Iterator[Text]:
 
 
 def _held(items: Sequence[Item], id_length: int, rest: int | None = None) -> Iterator[Text]:
-    """Yield what is withheld, each reason once and below it whom it concerns, with the id to approve it by.
+    """Yield the withheld changes: each reason once, followed by its changes with the ids for `approve`.
 
-    An id that can't be approved yet is not shown: `approve` would refuse it.
+    An id that can't be approved yet is not shown: `approve` would refuse the id.
     """
     if items:
         yield Text(f"Held ({len(items):,}):", style="magenta")
@@ -190,7 +190,7 @@ def _rejected(items: Sequence[Item], id_length: int) -> Iterator[Text]:
 
 
 def _drift(items: Sequence[Item]) -> Iterator[Text]:
-    """Yield what was changed at the target, by class, with what was found and what is put back."""
+    """Yield the drift, by class, with each finding and its correction."""
     if items:
         yield Text(f"Drift ({len(items)}), changed at the target and not by syncd:", style="cyan")
     sizes = Counter(item.cluster for item in items)
@@ -223,7 +223,7 @@ def _problems(items: Sequence[Item]) -> Iterator[Text]:
 
 
 def _id_length(items: Iterable[Item]) -> int:
-    """Return how many characters of their ids tell all these changes apart."""
+    """Return the number of id characters that distinguish all these changes."""
     ids = {item.id for item in items}
     length = _ID_SHOWN
     while len({id_[:length] for id_ in ids}) < len(ids):
@@ -232,7 +232,7 @@ def _id_length(items: Iterable[Item]) -> int:
 
 
 def _apart(shown: Review) -> Iterator[Text]:
-    """Yield what is no change that runs, but what is withheld: drift, problems, acceptances, and what was rejected."""
+    """Yield the items that are neither running nor withheld changes: drift, problems, acceptances, rejections."""
     sections = {section.code: items for section, items in shown.sections()}
     yield from _drift(sections.get("drift", []))
     yield from _problems(sections.get("problems", []))
@@ -244,7 +244,7 @@ def _apart(shown: Review) -> Iterator[Text]:
 
 
 def _first(shown: Review, rest: int | None) -> Iterator[Text]:
-    """Yield what a plan rests on, how far limits were used, and what is withheld."""
+    """Yield the evidence of a plan, the use of limits, and the withheld changes."""
     if shown.evidence:
         line = Text(f"  {shown.evidence}", style="dim")
         yield line.append(f"; {shown.doubt}", style="yellow") if shown.doubt else line
@@ -261,13 +261,13 @@ def _first(shown: Review, rest: int | None) -> Iterator[Text]:
 
 
 def _also(plan: Plan, separator: str = "; ") -> str:
-    """Return the counts of what is not a change."""
+    """Return the counts of items that are not changes."""
     parts = (plan.held, "held"), (plan.rejected, "rejected"), (plan.drift, "drifted")
     return "".join(f"{separator}{len(what):,} {word}" for what, word in parts if what)
 
 
 def _sentence(plan: Plan, shown: Review) -> str:
-    """Count what will happen, by action."""
+    """Return the number of changes by action, in a sentence."""
     also = _also(plan)
     if not plan.changes:
         return f"nothing to do{also}"
@@ -278,7 +278,7 @@ def _sentence(plan: Plan, shown: Review) -> str:
 def plan_lines(plan: Plan, rest: int | None = None, *, keys: bool = False) -> Iterator[Text]:
     """Yield a plan line by line.
 
-    `rest`: at most so many of what isn't unusual, the others counted. `keys`: long keys as well (`words.key_shown`).
+    `rest`: at most so many usual changes, the others counted. `keys`: long keys as well (`words.key_shown`).
     """
     shown = review(plan, keys=keys)
     title = Text(shown.target, style="bold")
@@ -300,7 +300,7 @@ def _where_all_is(shown: Review, rest: int | None) -> Iterator[Text]:
 def withheld_lines(
     held: Sequence[Held], rejected: Sequence[Held], *, approved: Collection[str] = (), keys: bool = False
 ) -> Iterator[Text]:
-    """Yield what is withheld and what was rejected, as plans show them; `approved`: ids of what was released."""
+    """Yield withheld and rejected changes, as plans show them; `approved`: ids of released changes."""
     items = withheld(held, rejected, approved=approved, keys=keys)
     id_length = _id_length(items)
     yield from _held([item for item in items if item.section == "held"], id_length)
@@ -308,9 +308,9 @@ def withheld_lines(
 
 
 def run_lines(run: Run, rest: int | None = None, *, keys: bool = False) -> Iterator[Text]:
-    """Yield a run line by line: what was not done first, then why it ended, then the rest.
+    """Yield a run line by line: changes that were not applied, then the reason for the run's end, then the rest.
 
-    `rest`, `keys`: as of a plan.
+    `rest`, `keys`: as for a plan.
     """
     shown = review(run, keys=keys)
     counts = ", ".join(f"{each.count:,} {_VERBS.get(each.code, each.words)}" for each in shown.results)
@@ -365,7 +365,7 @@ _BETWEEN: Final = 2
 def render(lines: Iterable[Text | Table], *, width: int = 0, color: bool = False) -> str:
     """Return lines as one text, with terminal colours or without. `width` 0: lines are as long as they are.
 
-    Where there is a width, what doesn't fit goes on below, further in than it began.
+    With a width, a line that doesn't fit continues on the next line, with a deeper indent.
     """
     console = Console(
         width=width or 10_000,
@@ -387,7 +387,7 @@ def render(lines: Iterable[Text | Table], *, width: int = 0, color: bool = False
 
 
 def _wrapped(line: Text, console: Console, width: int) -> Iterator[Text]:
-    """Yield a line in parts that fit; all but the first are indented by as much again as the line is."""
+    """Yield a line in parts that fit; all parts but the first have twice the indent of the line."""
     indent = len(line.plain) - len(line.plain.lstrip(" "))
     hanging = " " * min(indent + _HANGING, width // 2)
     first, *more = line.wrap(console, width)

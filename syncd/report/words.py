@@ -1,8 +1,7 @@
-"""How values from anywhere are said to a person, in every format: escaped once, here.
+"""Values in words for people, in every format: text is escaped once, here.
 
-Text from the source is hostile: control, format and bidirectional characters are shown as escapes, so that nobody's
-display name can move the cursor, turn a line around, or look like another. What a format has to escape besides is its
-own affair.
+Text from the source is hostile: control, format and bidirectional characters are shown as escapes, so that no
+display name can move the cursor, reverse a line, or look like another name. Each format escapes its own syntax.
 """
 
 from __future__ import annotations
@@ -19,20 +18,20 @@ END_OF_STOP: Final = {
     "refused": "nothing is sent until it takes the token again, which every run tries",
     "failing": "the next run that has something to send tries again",
 }
-"""By why a target is left alone, what brings it back."""
+"""The event that resumes a stopped target, by the cause of the stop."""
 
 
 _MARK: Final = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
 _DECEIVING: Final = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\uffa0]"  # letters and marks that nobody sees
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\uffa0]"  # invisible letters and marks
     "|(?<![#*0-9\u00a9\u00ae\u203c-\u3299\U0001f000-\U0001faff])[\ufe00-\ufe0f]"  # a variant, of no symbol
     f"|(?<={_MARK * 4}){_MARK}"  # accents that would pile up over the lines above
 )
-"""Characters that are called printable, and would hide, or hide something else."""
+"""Characters that Python calls printable, but that are invisible or hide other characters."""
 
 
 def visible(text: str) -> str:
-    """Return text in which whatever can't be seen, or turns or covers others, is an escape such as `\\u202e`."""
+    """Return text in which invisible, direction-changing and covering characters are escapes such as `\\u202e`."""
     if text.isprintable():
         return text if text.isascii() else _DECEIVING.sub(lambda found: _escape(found[0]), text)
     shown = (char if char == " " or unicodedata.category(char)[0] not in "CZ" else _escape(char) for char in text)
@@ -44,7 +43,7 @@ def _escape(char: str) -> str:
 
 
 def plain(value: Json) -> str:
-    """Return a JSON value as a table shows it: text without quotes; of a list's objects their values."""
+    """Return a JSON value as a table shows it: text without quotes, and objects of a list as their values."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -55,7 +54,7 @@ def plain(value: Json) -> str:
 
 
 def value_text(value: Json) -> str:
-    """Return a JSON value as a line of text shows it: text in quotes, and "nothing" where there is none."""
+    """Return a JSON value as a line of text shows it: text in quotes, and "nothing" for an absent value."""
     if value is None:
         return "nothing"
     if isinstance(value, str):
@@ -86,8 +85,8 @@ def key_shown(key: str, name: str, *, keys: bool) -> str:
     """Return a key where a line for people shows it, else "".
 
     #  key                           name      `keys`   -> shown
-    #  the name itself               any       any         no: it would stand twice
-    #  any                           none      any         yes: nothing else says who is meant
+    #  the name itself               any       any         no: the name would be repeated
+    #  any                           none      any         yes: the key is the only name
     #  up to 12 characters           any       any         yes
     #  longer, such as a UUID        any       no          no
     #  longer, such as a UUID        any       yes         yes
@@ -106,13 +105,13 @@ NAMES_SHOWN: Final = 8
 
 
 def shortened(names: Sequence[str]) -> str:
-    """Return the first names of many, and how many more there are."""
+    """Return the first of many names, and the number of further names."""
     more = f" and {len(names) - NAMES_SHOWN:,} more" if len(names) > NAMES_SHOWN else ""
     return ", ".join(names[:NAMES_SHOWN]) + more
 
 
 def duration(seconds: float) -> str:
-    """Return a time as a person says it: "under a second", "42 s", "3 min", "2 h 5 min"."""
+    """Return a duration in words: "under a second", "42 s", "3 min", "2 h 5 min"."""
     if seconds < 1:
         return "under a second"
     if seconds < 120:
