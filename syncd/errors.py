@@ -1,19 +1,19 @@
-"""Every error that a user of syncd can meet. Each is a situation, with its facts as fields and what to do.
+"""Every error that a user of syncd can meet. Each error is a situation, with its facts as fields and a hint.
 
 SyncdError                      exit code
 ├── ConfigurationError            1   the configuration is wrong; every fault of it at once
 ├── SourceError                   1   the source could not be read
 │   ├── SourceUnreachable             no server answered, or the file is not there
 │   ├── SourceRefused                 credentials, certificate or permission
-│   ├── SourceMismatch                it lacks a column or attribute that the configuration names
-│   └── SourceIncomplete              it was read in part: a partial directory must never be compared
+│   ├── SourceMismatch                a column or attribute that the configuration names is missing
+│   └── SourceIncomplete              read in part: a partial directory must never be compared
 ├── TargetError                   1   the target as a whole
 │   ├── TargetUnreachable             no answer
-│   ├── TargetFailing                 it keeps failing, or asks to be left alone for long
+│   ├── TargetFailing                 keeps failing, or asks for a long pause
 │   ├── TargetRefused                 401, 403: the token is not (or no longer) accepted
-│   ├── TargetPaused                  a person has paused it
+│   ├── TargetPaused                  paused by a person
 │   ├── TargetGone                    everything managed is gone at once: SSO or SCIM was removed there
-│   ├── TargetRedirected              it sends us to another host, where the token must not go
+│   ├── TargetRedirected              redirects to another host, which must not get the token
 │   └── TargetUnusable                answers, but not as a SCIM service provider
 ├── StateError                    1   the state file
 │   ├── StateNewer                    written by a newer syncd
@@ -23,7 +23,7 @@ SyncdError                      exit code
 ├── DaemonError                   1   the daemon can't be asked, or can't listen
 └── LeaseHeld                     5   another process works on this state file
 
-ScimError is none of these: it is what a target answered to one request about one resource,
+ScimError is none of these: a ScimError is a target's response to one request about one resource,
 and concerns that resource alone.
 """
 
@@ -34,7 +34,7 @@ from typing import ClassVar
 
 
 class SyncdError(Exception):
-    """A situation that a person has to know about. `str()` of it is one or more lines meant for them."""
+    """A situation that a person has to know about. `str()` of the error is one or more lines for that person."""
 
     exit_code: ClassVar[int] = 1
 
@@ -49,19 +49,19 @@ class SyncdError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong in a configuration: the key (`source.users`), and what to do about it."""
+    """One fault of a configuration: the key (`source.users`), and the problem with its remedy."""
 
     key: str
     problem: str
     line: int | None = None
-    """Where in the file, if that is known."""
+    """The line in the file, if known."""
 
     def __str__(self) -> str:
         return f"{self.key}: {self.problem}" if self.key else self.problem
 
 
 class ConfigurationError(SyncdError):
-    """The configuration is refused whole; `faults` holds everything that is wrong with it."""
+    """The configuration is refused as a whole; `faults` holds every fault of the configuration."""
 
     def __init__(self, file: str, faults: list[Fault]) -> None:
         self.file = file
@@ -85,7 +85,7 @@ class SourceUnreachable(SourceError):
 
 
 class SourceRefused(SourceError):
-    """The source refuses us, or we refuse it: password, certificate, file permission."""
+    """The source refuses syncd, or syncd refuses the source: password, certificate, file permission."""
 
 
 class SourceMismatch(SourceError):
@@ -93,7 +93,7 @@ class SourceMismatch(SourceError):
 
 
 class SourceIncomplete(SourceError):
-    """The source was read in part: it must not be compared, for what is absent may only be unread."""
+    """The source was read in part and must not be compared: an absent entry may only be unread."""
 
 
 class TargetError(SyncdError):
@@ -111,7 +111,7 @@ class TargetUnreachable(TargetError):
 
 
 class TargetFailing(TargetError):
-    """The target has kept failing for longer than anybody should wait, or asks to be left alone for so long."""
+    """The target keeps failing for too long, or asks for a pause that is too long."""
 
 
 class TargetRefused(TargetError):
@@ -119,19 +119,19 @@ class TargetRefused(TargetError):
 
 
 class TargetGone(TargetError):
-    """Nothing of what is managed is at the target any more: one incident, not as many deletions."""
+    """No managed resource is at the target any more: one incident, not many deletions."""
 
 
 class TargetPaused(TargetError):
-    """A person said that nothing is to be sent to the target."""
+    """A person has paused the target."""
 
 
 class TargetRedirected(TargetError):
-    """The target redirects to another origin; following would hand the token to it."""
+    """The target redirects to another origin; following the redirect would send the token to that origin."""
 
 
 class TargetUnusable(TargetError):
-    """Something answers at that address, but it doesn't speak SCIM."""
+    """The server at the address answers, but not as a SCIM service provider."""
 
 
 class StateError(SyncdError):
@@ -165,9 +165,9 @@ class LeaseHeld(SyncdError):
 
 
 class ScimError(Exception):
-    """What a target answered to one request: RFC 7644 section 3.12, as far as the endpoint keeps to it.
+    """A target's response to one request: RFC 7644 section 3.12, as far as the endpoint follows the RFC.
 
-    `status` is the HTTP status (0: no answer came, or it was not sent).
+    `status` is the HTTP status (0: no response came, or the request was not sent).
     """
 
     def __init__(self, status: int, detail: str, scim_type: str = "") -> None:
@@ -178,10 +178,10 @@ class ScimError(Exception):
 
 
 class OutcomeUnclear(ScimError):
-    """A request that may or may not have taken effect, and must not be sent again before somebody has looked.
+    """A request that may have taken effect, and must not be sent again before the target has been read.
 
-    `stop`: why nobody can look now, where that is the target's as a whole. A TargetError by itself says that what was
-    asked for was certainly not done.
+    `stop`: the error of the target as a whole that prevents this read now. A TargetError alone means that the request
+    certainly took no effect.
     """
 
     def __init__(self, status: int, detail: str, scim_type: str = "", *, stop: TargetError | None = None) -> None:
@@ -189,7 +189,7 @@ class OutcomeUnclear(ScimError):
         self.stop = stop
 
     def unseen(self, why: ScimError | TargetError) -> OutcomeUnclear:
-        """Return it with what kept whoever looked from seeing."""
+        """Return this error with the error that prevented the read."""
         stop = why if isinstance(why, TargetError) else None
         problem = why.problem if isinstance(why, TargetError) else str(why)
         return OutcomeUnclear(self.status, f"{self.detail}; looking for it: {problem}", self.scim_type, stop=stop)

@@ -1,7 +1,7 @@
 """Logs: one line for each event on stderr, constant names, facts as keys, no attribute values at info level.
 
-What comes from outside can't forge a line or a colour, and no secret is in it. Libraries that log by Python's own means
-are heard from `warning` on, in the same form.
+Text from outside can't forge a line or a colour, and secrets are redacted. Records of Python's `logging` are shown from
+`warning` on, in the same form.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Form = Literal["auto", "console", "journal", "logfmt", "json"]
 _PRIORITIES: Final = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
 """Levels as sd-daemon(3) numbers them."""
 _UNFIT: Final = re.compile(r'[\s="]')
-"""What can't stand in a key of logfmt."""
+"""Characters that a key of logfmt can't contain."""
 _Event = MutableMapping[str, Any]
 
 
@@ -33,7 +33,7 @@ def configure(level: str, form: Form = "auto") -> None:
     """Send events of `level` and above to stderr.
 
     `auto`: for people on a terminal, coloured unless $NO_COLOR is set; for the journal with a priority and without a
-    time, for it has its own; logfmt elsewhere.
+    time, because the journal adds the time; logfmt elsewhere.
     """
     chosen = _suiting(sys.stderr) if form == "auto" else form
     shared: list[Any] = [
@@ -69,7 +69,7 @@ def _suiting(stream: TextIO) -> Form:
 
 
 def _is_journal(stream: TextIO) -> bool:
-    """Return whether a stream is what systemd connected to the journal ($JOURNAL_STREAM, systemd.exec(5))."""
+    """Return whether systemd connected a stream to the journal ($JOURNAL_STREAM, systemd.exec(5))."""
     try:
         status = os.fstat(stream.fileno())
     except (OSError, ValueError):
@@ -92,7 +92,7 @@ _logfmt_of_journal = structlog.processors.LogfmtRenderer(key_order=["event"], bo
 
 
 def _for_people(coloured: bool) -> Any:
-    """Return what renders with a traceback below, indented: what an error says can't look like the next event."""
+    """Return a renderer that indents the traceback below an event: error text can't look like the next event."""
     console = structlog.dev.ConsoleRenderer(colors=coloured, exception_formatter=structlog.dev.plain_traceback)
 
     def render(logger: Any, method: str, event: _Event) -> str:
@@ -104,7 +104,7 @@ def _for_people(coloured: bool) -> Any:
 
 
 def _for_the_journal(logger: Any, method: str, event: _Event) -> str:
-    """Render `<6>event=…`: the journal takes the priority off, and knows the time and who it was."""
+    """Render `<6>event=…`: the journal strips the priority, and adds the time and the process."""
     priority = _PRIORITIES.get(str(event.pop("level", "info")), 6)
     return f"<{priority}>{_logfmt_of_journal(logger, method, event)}"
 
@@ -114,7 +114,7 @@ def _dumped(event: Mapping[str, Any], **_: Any) -> str:
 
 
 def _with_traceback(logger: Any, method: str, event: _Event) -> _Event:
-    """Put a traceback into the event as one text, without anybody's variables."""
+    """Put a traceback into the event as one text, without values of variables."""
     found = event.pop("exc_info", None)
     if isinstance(found, BaseException):
         found = (type(found), found, found.__traceback__)
@@ -131,9 +131,9 @@ def _without_secrets(logger: Any, method: str, event: _Event) -> _Event:
 
 
 def _harmless(logger: Any, method: str, event: _Event) -> _Event:
-    """Make control characters and those that turn the direction of writing visible, in keys and values."""
+    """Escape control characters and characters that change the text direction, in keys and values."""
     shown = {_UNFIT.sub("_", _shown(str(key))): _harmless_value(value) for key, value in event.items()}
-    shown["event"] = str(shown.get("event", "")).replace("\n", "\\n")  # a terminal gets it as it is
+    shown["event"] = str(shown.get("event", "")).replace("\n", "\\n")  # the terminal form doesn't escape the event
     return shown
 
 

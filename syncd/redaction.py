@@ -1,7 +1,7 @@
-"""What was read as a secret is never shown: every form in which it travels is replaced in whatever is about to be.
+"""Redaction of secrets: every form of a registered secret is replaced in a text before the text is shown.
 
-The last line of defence, behind not handing secrets to what prints. Secrets of less than four characters can't be told
-from other text, and are not looked for.
+Redaction is the last line of defence: code that prints should not receive secrets at all. Secrets of less than four
+characters can't be distinguished from other text and are not redacted.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from urllib.parse import quote, quote_plus
 _INSTEAD: Final = "(secret)"
 _lock = threading.Lock()
 _forms: dict[str, None] = {}
-"""Every text that is looked for; the longest first, for one may be part of another."""
+"""Every text to redact, the longest first, because one text may be part of another."""
 
 
 def learn(secret: str) -> None:
-    """Know a secret from here on, in every form in which others may repeat it."""
+    """Register a secret, in every form in which other systems may repeat the secret."""
     if len(secret) < SHORTEST:
         return
     forms = set(secret_forms(secret))
@@ -33,7 +33,7 @@ def learn(secret: str) -> None:
 
 
 def redact(text: str) -> str:
-    """Return a text without any secret that was learnt."""
+    """Return a text with every registered secret redacted."""
     with _lock:
         found = [form for form in _forms if form in text]
     for form in found:
@@ -42,7 +42,7 @@ def redact(text: str) -> str:
 
 
 def redacted(value: Any) -> Any:
-    """Return a value of JSON's kinds, or anything else as text where that holds a secret, without any secret."""
+    """Return a JSON value with its secrets redacted; any other value with a secret becomes redacted text."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, dict):
@@ -58,15 +58,15 @@ def redacted(value: Any) -> Any:
 # -- the forms of a secret: in an address, in JSON, in HTML, in a header ---------------------------
 
 SHORTEST: Final = 4
-"""What has fewer characters can't be told from other text."""
+"""A text with fewer characters can't be distinguished from other text."""
 _SHORTEST_PART: Final = 8
-"""Characters of base64 that are no accident."""
+"""The number of base64 characters that don't match by accident."""
 _DEEPEST: Final = 3
-"""So often is JSON put into JSON as text, by gateways that pass on what they were answered."""
+"""The depth of JSON nested in JSON as text, by gateways that pass responses on."""
 
 
 def secret_forms(secret: str) -> list[str]:
-    """Return the texts that give a secret away, itself among them, the longest first: one may be part of another."""
+    """Return the texts that reveal a secret, also the secret, the longest first: one text may be part of another."""
     if len(secret) < SHORTEST:
         return [secret]
     quoted = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
@@ -83,12 +83,12 @@ def secret_forms(secret: str) -> list[str]:
 
 
 def _inside_base64(content: bytes) -> set[str]:
-    """Return what is the same in base64 whatever stands before and after, such as `user:` of RFC 7617."""
+    """Return the base64 texts that don't depend on the text before and after, such as `user:` of RFC 7617."""
     found = set()
     for before, shared in ((0, 0), (1, 2), (2, 3)):
         padded = bytes(before) + content
         for encode in (b64encode, urlsafe_b64encode):
-            # The last character holds bits of what follows, unless three bytes are full.
+            # The last character holds bits of the following text, unless three bytes are full.
             text = encode(padded).decode().rstrip("=")[shared : None if len(padded) % 3 == 0 else -1]
             if len(text) >= _SHORTEST_PART:
                 found.add(text)

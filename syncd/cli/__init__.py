@@ -1,4 +1,4 @@
-"""The command line. Every command imports what it needs when it runs: `syncd --help` must be quick.
+"""The command line. Every command imports what it needs when it runs: `syncd --help` must start quickly.
 
 Results go to stdout, logs and progress to stderr; an error is a sentence, never a traceback.
 """
@@ -21,7 +21,7 @@ from syncd.sandbox.command import sandbox
 
 
 class Commands(click.Group):
-    """The commands in the order in which one meets them, not of the alphabet.
+    """The commands in the order of first use, not of the alphabet.
 
     An option of the command may also stand before its name: `syncd -c FILE check`.
     """
@@ -106,7 +106,7 @@ def main() -> NoReturn:
 
 
 def _refuse_bytes(arguments: Sequence[str]) -> None:
-    """Refuse what is no text: it names nobody, and could neither be asked for nor printed. Raises UsageError."""
+    """Refuse arguments that are not text: such an argument matches nobody and can't be printed. Raises UsageError."""
     for number, argument in enumerate(arguments, start=1):
         try:
             argument.encode()

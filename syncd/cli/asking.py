@@ -1,4 +1,4 @@
-"""Who answers a command: the daemon that works on the state file, or, where none does, the state file itself."""
+"""The answer to a command: from the daemon that works on the state file, or, without a daemon, from the state file."""
 
 from __future__ import annotations
 
@@ -25,15 +25,17 @@ if TYPE_CHECKING:
 
 
 def daemon_of(setup: Setup) -> Daemon | None:
-    """Return the daemon that works on the configured state file, None where none does. Raises DaemonError."""
+    """Return the daemon that works on the configured state file, None without a daemon. Raises DaemonError."""
     from syncd.daemon.client import find
 
     return find(setup.sockets, setup.state)
 
 
 def reached(config: Path) -> tuple[Daemon | None, Setup | None]:
-    """Return the daemon, and what is configured. A configuration that became unusable keeps nobody from asking the
-    daemon that was started with it. Raises ConfigurationError, DaemonError."""
+    """Return the daemon and the setup. With a configuration that became unusable, the running daemon still answers.
+
+    Raises ConfigurationError, DaemonError.
+    """
     try:
         setup = opened(config)
     except ConfigurationError:
@@ -55,8 +57,7 @@ def ask(config: Path, operation: str, **arguments: Any) -> Json:
 def answered(config: Path, operation: str, **arguments: Any) -> tuple[Json, tzinfo]:
     """Return the answer to an operation, and the zone in which its times are shown. Raises SyncdError.
 
-    The zone is the configured one; where the configuration has become unusable, that of the daemon that was started
-    with it.
+    The zone is the configured zone. With a configuration that became unusable, the zone is that of the running daemon.
     """
     daemon, setup = reached(config)
     if daemon is not None:
@@ -70,7 +71,7 @@ def _zone_of(daemon: Daemon) -> tzinfo:
     from datetime import UTC
     from zoneinfo import ZoneInfo
 
-    name = daemon.about().get("timezone", "UTC")  # a daemon of an older version doesn't say it
+    name = daemon.about().get("timezone", "UTC")  # a daemon of an older version doesn't report the zone
     return UTC if name == "UTC" else ZoneInfo(name)
 
 
@@ -90,10 +91,10 @@ def _answer_here(setup: Setup, operation: str, arguments: dict[str, Any]) -> Jso
 
 
 def runs_of(setup: Setup, job: Job) -> list[Run]:
-    """Have a job done, and follow it to its end. Raises SyncdError."""
+    """Run a job, and follow the job to its end. Raises SyncdError."""
     from syncd.core.plan import Run
 
-    job.targets(setup)  # what is unknown is said before anybody is asked
+    job.targets(setup)  # an unknown target is an error before any daemon is asked
     if daemon := daemon_of(setup):
         with _left_to_the_daemon(), following() as progress:
             return [Run.from_json(each) for each in daemon.follow(job.model_dump(), progress, _behind())]
@@ -105,7 +106,7 @@ def runs_of(setup: Setup, job: Job) -> list[Run]:
 
 @contextmanager
 def _left_to_the_daemon() -> Iterator[None]:
-    """Tell who leaves with Ctrl-C that what was asked for is done all the same."""
+    """Tell a person who leaves with Ctrl-C that the daemon still carries out the job."""
     try:
         yield
     except KeyboardInterrupt:
@@ -114,7 +115,7 @@ def _left_to_the_daemon() -> Iterator[None]:
 
 
 def person() -> str:
-    """Return the login name of whoever runs this: of the person behind sudo, else of the process."""
+    """Return the login name of the person who runs the command: the person behind sudo, else the process's user."""
     user = os.getuid()
     if behind := _behind():
         return behind

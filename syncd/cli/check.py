@@ -1,4 +1,4 @@
-"""`syncd check`: reach everything the configuration names, and say what each can do. Writes to neither side."""
+"""`syncd check`: reach everything the configuration names, and report its capabilities. Writes to neither side."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from syncd.settings.build import Setup, Target
 from syncd.store import StateFile
 
 _NOT_SERVED: Final = (ScimError, TargetRefused, TargetUnusable)
-"""How endpoints say that they don't have something optional, once users were listed: 404, 403 or a web page."""
+"""Responses for a missing optional endpoint, after users were listed: 404, 403 or a web page."""
 _LOOKED_AT: Final = 20
-"""Groups to look at for members."""
+"""The number of groups whose members are read."""
 
 
 @dataclass
 class Finding:
-    """What was found at one end: facts by label, and the error where there is one."""
+    """The findings at one end: facts by label, and the error if any."""
 
     what: str
     facts: dict[str, str] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Finding:
 
 
 def check_all(setup: Setup, state: StateFile, targets: Sequence[Target]) -> list[Finding]:
-    """Check the state file, the source and every target; one that fails doesn't keep the others from being checked."""
+    """Check the state file, the source and every target; a failure doesn't prevent the other checks."""
     return [_state(state), _source(setup), *(asyncio.run(_target(target, state)) for target in targets)]
 
 
@@ -67,7 +67,7 @@ def refused(error: SyncdError) -> dict[str, list[dict[str, Json]]]:
 
 
 def check_notices(setup: Setup) -> list[Finding]:
-    """Send a test notice by every way that is configured."""
+    """Send a test notice by every configured channel."""
     from syncd.notify.channels import channels
     from syncd.notify.sender import send_test
 
@@ -148,14 +148,14 @@ def _profile(target: Target) -> str:
 
 
 def _updates(profile: Profile, said: Announcement) -> str:
-    """Say how changes are written; what the endpoint announces counts where the profile doesn't know."""
+    """Return how changes are written; the endpoint's announcement counts where the profile is silent."""
     if profile.patch is not None:
         return "PATCH" if profile.patch else "reading, merging and PUT (as the profile says)"
     return "PATCH" if said.patch is not False else "reading, merging and PUT (it announces no PATCH)"
 
 
 async def _members(target: Target, client: Client) -> str:
-    """Say whether a group's members can be read: where they can't, a full resync says nothing about them."""
+    """Return whether a group's members can be read: unreadable members are left out of a full resync's findings."""
     match target.rules.profile.members_read:
         case "nothing":
             return "are never shown: a full resync leaves them as they are"
@@ -176,7 +176,7 @@ async def _members(target: Target, client: Client) -> str:
 
 
 async def _own_account(client: Client) -> str:
-    """Say whom the token belongs to (RFC 7644 section 3.11): that account is never switched off."""
+    """Name the token's own account (RFC 7644 section 3.11), which is never deactivated."""
     try:
         me = (await client.transport.send("GET", "Me")).body
     except _NOT_SERVED:
@@ -189,7 +189,7 @@ async def _own_account(client: Client) -> str:
 
 
 def _say_whom_it_concerns(target: Target, state: StateFile, finding: Finding) -> None:
-    """Say who is verified and who is protected, and which entries of `protect` mean nobody."""
+    """Report verified and protected people, and the entries of `protect` that match nobody."""
     domains = target.rules.selection.domains.patterns
     finding.facts["verified"] = ", ".join(domains) or "no domains are listed: nobody is external"
     if not target.rules.protect:
@@ -197,7 +197,7 @@ def _say_whom_it_concerns(target: Target, state: StateFile, finding: Finding) ->
     snapshot = state.snapshot(target.name)
     unknown = {who for who in target.rules.protect if not snapshot.find(who)}
     for batch in snapshot.all_users() if unknown else ():
-        unknown.difference_update(user.key.casefold() for user in batch)  # `find` wants a key as it is
+        unknown.difference_update(user.key.casefold() for user in batch)  # `find` needs the exact case of a key
     if not any(snapshot.counts().values()):
         finding.facts["protected"] = f"{len(target.rules.protect)} named; nobody is managed yet"
     elif unknown:

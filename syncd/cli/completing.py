@@ -1,7 +1,7 @@
-"""Completion for bash, zsh and fish: the scripts, and the answers to what the scripts ask while somebody types.
+"""Completion for bash, zsh and fish: the scripts, and the answers to the scripts' requests during typing.
 
 Reads the configuration and the state file, or asks the daemon. Writes nothing, takes no lease, and gives no answer
-where any of that fails: an error message would end up in the middle of the line that is being typed.
+where reading fails: an error message would appear in the middle of the line that is being typed.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _BREAKS: Final = frozenset("=:@")
 
 
 def answer_shell(cli: Command, instruction: str) -> int:
-    """Print what can stand at the cursor, and return the exit code. `instruction`: `bash_complete`, for instance."""
+    """Print the completions at the cursor, and return the exit code. `instruction`: `bash_complete`, for instance."""
     for shell in (_Bash, _Zsh, _Fish):
         add_completion_class(shell)
     with suppress(Exception), _deadline(_PATIENCE):
@@ -71,7 +71,7 @@ def script(cli: Command, shell: str) -> str:
 
 @contextmanager
 def _deadline(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in the block when it takes too long, whatever it waits for."""
+    """Raise TimeoutError in the block when the block takes too long."""
 
     def expired(*_: object) -> None:
         raise TimeoutError
@@ -91,7 +91,7 @@ def targets(context: Context, parameter: Parameter, incomplete: str) -> list[Com
 
 
 def holds(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem[str]]:
-    """Return what `approve` and `reject` take: limits, `all`, and ids; not what was decided that way already."""
+    """Return the arguments of `approve` and `reject`: limits, `all`, and ids, without holds decided that way."""
     approving = context.info_name == "approve"
     chosen = context.params.get("target")
     at = _configured(context)
@@ -101,7 +101,7 @@ def holds(context: Context, parameter: Parameter, incomplete: str) -> list[Compl
         if not (approving and hold["limit"] in NEVER_RELEASED)
         and not _decided(hold, "approved" if approving else "rejected")
     ]
-    named = [hold for hold in undone if hold["decision"] != "rejected"]  # a rejected one is released by its id alone
+    named = [hold for hold in undone if hold["decision"] != "rejected"]  # a rejected change is released by its id alone
     meanings = {name: f"{_counted(count)} held" for name, count in Counter(hold["limit"] for hold in named).items()}
     if named:
         meanings["all"] = f"everything that is held: {_counted(len(named))}"
@@ -158,7 +158,7 @@ def runs(context: Context, parameter: Parameter, incomplete: str) -> list[Comple
 
 
 def _fits(value: str, incomplete: str) -> bool:
-    """Return whether a value continues what was typed; what has control characters can't be typed."""
+    """Return whether a value continues the typed text; a value with control characters can't be typed."""
     return value.startswith(incomplete) and value.isprintable()
 
 
@@ -167,7 +167,7 @@ def _fits(value: str, incomplete: str) -> bool:
 
 @dataclass(frozen=True)
 class _Configured:
-    """What completion needs of the configuration."""
+    """The part of the configuration that completion needs."""
 
     targets: Sequence[str]
     state: Path
@@ -177,12 +177,13 @@ class _Configured:
 def _configured(context: Context) -> _Configured:
     """Read the configuration that the line, the environment or the default names.
 
-    It is not validated: that takes longer than somebody waits for a key. Raises what reading raises.
+    The configuration is not validated: validation takes longer than a person waits for a completion. Raises the
+    errors of reading.
     """
     import tomllib
 
     file = Path(os.path.expandvars(context.params["config"])).expanduser()
-    if not file.is_file():  # reading a pipe would take from whom it is meant for
+    if not file.is_file():  # reading a pipe would take data from the intended reader
         raise FileNotFoundError(file)
     data = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     names: dict[str, Any] = {
@@ -201,7 +202,7 @@ def _configured(context: Context) -> _Configured:
 
 
 def _held(at: _Configured, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return what is withheld from some targets, the oldest first; `change` may still be JSON's text."""
+    """Return the changes withheld from some targets, the oldest first; `change` may still be JSON's text."""
     query = (
         "SELECT name AS target, holds.id, change, limit_name AS 'limit', reason, decision, expires"
         " FROM holds JOIN targets ON targets.id = holds.target ORDER BY since, holds.rowid"
@@ -246,10 +247,10 @@ def _selected(state: Path, query: str, *parameters: int) -> list[dict[str, Any]]
 
     if not state.is_file():
         raise FileNotFoundError(state)
-    with state.open("rb"):  # SQLite says "unable to open" of everything
+    with state.open("rb"):  # SQLite reports any failure as "unable to open"
         pass
     log = state.with_name(f"{state.name}-wal")
-    # Nobody is at work on a file without a log, and SQLite would make a log for it. Else the log's index is read as it
+    # No process works on a file without a log, and SQLite would create a log. Otherwise the log's index is read as it
     # is, or made in memory (readonly_shm; https://sqlite.org/wal.html#readonly).
     how = "mode=ro&readonly_shm=1" if log.exists() and log.stat().st_size else "immutable=1"
     with closing(sqlite3.connect(f"{state.absolute().as_uri()}?{how}", uri=True, timeout=0.5)) as connection:
@@ -261,7 +262,7 @@ def _selected(state: Path, query: str, *parameters: int) -> list[dict[str, Any]]
 
 
 def _one_line(item: CompletionItem[str]) -> CompletionItem[str]:
-    """Return an item whose help can't be taken for anything else: one line, without control characters."""
+    """Return an item whose help is one line without control characters, which shells can't misread."""
     text = "".join(character if character.isprintable() else " " for character in item.help or "")
     return CompletionItem(item.value, item.type, " ".join(text.split()) or None)
 
@@ -288,16 +289,16 @@ complete -o nosort -F %(complete_func)s syncd
 """
 
     def source(self) -> str:
-        """Return the script. The version of the bash that is here says nothing about the one that sources it."""
+        """Return the script. The local bash's version is not checked: another bash may source the script."""
         return self.source_template % self.source_vars()
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        """Put together again what bash takes apart: `--target=x` comes as three words."""
+        """Join the words that bash splits: `--target=x` arrives as three words."""
         line, position = os.environ["COMP_WORDS"], int(os.environ["COMP_CWORD"])
         parts = line.split("\n") if "\n" in line else split_arg_string(line)
         parts = [*parts, ""][1 : position + 1]
         words = [""]
-        kept = ""  # of the last word: what bash does not replace
+        kept = ""  # the part of the last word that bash does not replace
         after_break = True
         for part in parts:
             is_break = bool(part) and set(part) <= _BREAKS
@@ -311,7 +312,7 @@ complete -o nosort -F %(complete_func)s syncd
         return split_arg_string(" ".join(before)), "".join(split_arg_string(last))
 
     def format_completion(self, item: CompletionItem[str]) -> str:
-        """Leave away what bash takes for a word of its own, and keeps."""
+        """Omit the part that bash regards as a separate word, and keeps."""
         return f"{item.type},{item.value.removeprefix(self._kept)}"
 
 

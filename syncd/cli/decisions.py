@@ -1,6 +1,6 @@
-"""Commands by which a person decides: what is held, releasing it, dropping it, and who has accepted an invitation.
+"""Commands for decisions of a person: list, release and drop held changes, record accepted invitations, pause targets.
 
-A decision is about what was shown, is written down with who made it, and is carried out by the next run.
+A decision applies to the changes shown, is recorded with the person's name, and is carried out by the next run.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def holds(config: Path, target: str | None, keys: bool, as_json: bool) -> None:
 
 
 def _lines(found: Sequence[Hold], zone: tzinfo, *, keys: bool) -> Iterator[Text]:
-    """Yield holds as plans show them: each reason once, and below it whom it concerns."""
+    """Yield holds as plans show them: each reason once, followed by the changes under that reason."""
     from syncd.core.plan import Held
     from syncd.report.text import withheld_lines
 
@@ -87,7 +87,7 @@ def _lines(found: Sequence[Hold], zone: tzinfo, *, keys: bool) -> Iterator[Text]
 
 
 def _circumstances(hold: Hold, zone: tzinfo) -> str:
-    """Return why something is held, since when, and what was decided."""
+    """Return why a change is held, since when, and the decision."""
     from syncd.report.moments import localized, minute
 
     reason = localized(hold.reason, zone)
@@ -140,7 +140,7 @@ def approve(wanted: tuple[str, ...], config: Path, target: str | None, as_json: 
 
 
 def _what_does_it(approved: Sequence[Hold]) -> str:
-    """Say which run carries out what was released: only a full resync sees whose account may be taken over."""
+    """Name the run that carries out released changes: only a full resync sees accounts that may be taken over."""
     from syncd.core.matching import ADOPT
 
     if any(hold.limit == ADOPT and hold.change.resource for hold in approved):
@@ -177,7 +177,7 @@ def _is_rejected(hold: Hold) -> bool:
 
 
 def _is_approved(hold: Hold) -> bool:
-    """Return whether it was released, and that is still good."""
+    """Return whether a change was approved, and the approval is still valid."""
     from syncd.store import Decision
 
     expired = hold.expires is not None and hold.expires <= datetime.now(UTC)
@@ -189,7 +189,7 @@ def _counted(found: Sequence[Hold]) -> str:
 
 
 def _say(target: str, sentence: str, found: Sequence[Hold]) -> None:
-    """Print a sentence about some changes, and which those are."""
+    """Print a sentence about some changes, and a list of the changes."""
     from syncd.report.words import key_shown, visible
 
     click.echo(visible(f"{target}: {sentence}"))
@@ -227,7 +227,7 @@ def accept(who: str, config: Path, target: str | None, as_json: bool) -> None:
     click.echo("the next run makes the account active; `syncd sync` to do it now")
 
 
-# -- leaving targets alone ---------------------------------------------------------------------------
+# -- pausing targets --------------------------------------------------------------------------------
 
 
 @click.command(short_help="Send nothing to a target, or to any, until `resume`.")

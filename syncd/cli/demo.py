@@ -1,7 +1,7 @@
 """`syncd demo`: the main job from beginning to end on this machine, with the real commands.
 
 Starts a sandbox as a process of its own, works in a folder of its own, and checks each step's exit code
-against what it should be.
+against the expected code.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ _LEAVERS: Final = 9
 
 @dataclass
 class Demo:
-    """One showing, and where it works."""
+    """One run of the demo, and its folder."""
 
     folder: Path
     environment: dict[str, str]
     pause: bool
     page: str
-    """What the people at the other end see; their API is below it."""
+    """The URL of the people's side of the sandbox; the people's API is below this URL."""
     report: Path
-    """Where the plan of the bad export is kept as a page."""
+    """The path of the page with the plan of the bad export."""
 
     def say(self, text: str) -> None:
         click.echo("\n" + click.style(text, bold=True))
@@ -77,7 +77,7 @@ class Demo:
         return json.loads(done.stdout)
 
     def at_the_target(self, method: str, path: str, body: Any = None) -> Any:
-        """Do something as support at the other end, which is how drift comes about; returns what it answers."""
+        """Make a change as support at the target, which causes drift; returns the response."""
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(f"{self.page}admin/{path}", data, method=method)  # noqa: S310  # loopback
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -100,7 +100,7 @@ class Demo:
 
 
 def run(*, pause: bool, keep: Path | None) -> None:
-    """Show everything. Raises SyncdError at the first step that doesn't go as it should."""
+    """Run every step. Raises SyncdError at the first step with an unexpected result."""
     with ExitStack() as stack:
         if keep is not None:
             keep.mkdir(parents=True, exist_ok=True)
@@ -129,7 +129,7 @@ def run(*, pause: bool, keep: Path | None) -> None:
 
 
 def _report(keep: Path | None) -> Path:
-    """Return where a report is to be that outlives the demo."""
+    """Return the path of a report that outlives the demo."""
     if keep is not None:
         return keep.resolve() / "plan.html"
     return Path(tempfile.mkdtemp(prefix="syncd-report-")) / "plan.html"
@@ -212,7 +212,7 @@ def _show(demo: Demo, address: str) -> None:
 
 
 def _changes(demo: Demo) -> Iterator[str]:
-    """Change a few things in the files, and say which."""
+    """Change a few values in the files, and yield a sentence per change."""
     changed: list[str] = []
 
     def people(rows: list[Row]) -> list[Row]:
@@ -271,7 +271,7 @@ def _back_but(rows: list[Row], leaver: str) -> list[Row]:
 
 
 def _drift(demo: Demo) -> Iterator[str]:
-    """Change a few things at the target, and say which."""
+    """Change a few values at the target, and yield a sentence per change."""
     group = demo.at_the_target("GET", "groups")[0]
     member = next(each for each in group["members"] if each["type"] == "User")
     demo.at_the_target("DELETE", f"groups/{group['id']}/members/{member['id']}?force=1")

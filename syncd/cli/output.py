@@ -1,4 +1,4 @@
-"""Where answers go. That they can't be written, or nobody reads them to the end, keeps no command from its own end."""
+"""The output of commands. A failed write, or a reader that stops early, doesn't stop a command."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 class Output(io.FileIO):
-    """A stream that goes nowhere from when it can't be written any more."""
+    """A stream that discards its data after the first failed write."""
 
     failure: OSError | None = None
-    """Why that is; None also where its reader has read enough: `syncd sync | head -1`."""
+    """The reason for the failed write; None also where the reader has read enough: `syncd sync | head -1`."""
 
     def write(self, data: Buffer) -> int:
-        """Write some of it, and say how much."""
+        """Write a part of the data, and return the size of the part."""
         try:
             return super().write(data) or 0
         except BrokenPipeError:
@@ -30,8 +30,8 @@ class Output(io.FileIO):
 
 
 def prepare() -> Output:
-    """Make standard input, output and error usable, also where they are closed. Returns where answers go."""
-    # Else the state file could be opened as number 1 or 2, and be written over by whatever prints.
+    """Make standard input, output and error usable, also where they are closed. Returns the output."""
+    # Otherwise the state file could be opened as descriptor 1 or 2, and be overwritten by printed text.
     while (free := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(free)

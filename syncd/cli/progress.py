@@ -24,7 +24,7 @@ from syncd.cycle.progress import Progress
 
 
 class _Rate(ProgressColumn):
-    """How many changes a second."""
+    """The number of changes per second."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:.0f}/s" if task.speed and task.total else "", style="progress.data.speed")

@@ -1,4 +1,4 @@
-"""Plans and runs in the form that is asked for: on the terminal, or into a file whose ending says which."""
+"""Plans and runs in the requested form: on the terminal, or in a file whose ending names the form."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _checked(context: click.Context, parameter: click.Parameter, output: Path | 
 
 
 def _may_be_replaced(output: Path) -> bool:
-    """Return whether a CSV file is a report, or none yet: what people are read from has the same ending."""
+    """Return whether a CSV file is a report, empty or absent: a source file with people has the same ending."""
     from syncd.report.csv import COLUMNS
 
     try:
@@ -68,15 +68,15 @@ def _may_be_replaced(output: Path) -> bool:
             start = file.readline()
     except UnicodeDecodeError:
         return False
-    except OSError:  # not there; or writing says what is wrong with it
+    except OSError:  # absent; or writing reports the error
         return True
     return not start or start.startswith(f'"{COLUMNS[0]}","{COLUMNS[1]}"')
 
 
 def written(form: str, subjects: Sequence[Plan | Run], *, keys: bool = False) -> str:
-    """Return plans or runs as a text of that form; that of the terminal whole, without colours.
+    """Return plans or runs as a text of that form; the terminal's form is complete and without colours.
 
-    `keys`: text and Markdown show long keys too; every other form always does.
+    `keys`: text and Markdown show long keys too; every other form always shows long keys.
     """
     if form == "json":
         from syncd.core.plan import dump
@@ -114,7 +114,7 @@ def write(path: Path, subjects: Sequence[Plan | Run], *, keys: bool = False) -> 
     """
     form = _ENDINGS[path.suffix.lower()]
     text = written(form, subjects, keys=keys)
-    # Spreadsheets take a file without a mark for one in the language of the machine.
+    # Spreadsheets read a file without a byte order mark in the machine's local encoding.
     content = text.encode("utf-8-sig" if form == "csv" else "utf-8")
     draft = path.with_name(path.name + ".draft")
     try:
@@ -127,7 +127,7 @@ def write(path: Path, subjects: Sequence[Plan | Run], *, keys: bool = False) -> 
 
 
 def rest_on_a_terminal() -> int | None:
-    """Return how much of what is not unusual a terminal is shown; None: whoever redirects it wants all of it."""
+    """Return how many usual changes a terminal shows; None: redirected output is complete."""
     from syncd.report.text import REST_ON_A_TERMINAL
 
     return REST_ON_A_TERMINAL if sys.stdout.isatty() else None

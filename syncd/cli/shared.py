@@ -1,4 +1,4 @@
-"""What the commands have in common: exit codes, options, opening what is configured, printing answers."""
+"""Functions that the commands share: exit codes, options, opening the configuration, printing answers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _WORST_FIRST: Final = (ERROR, FAILED, HELD, CHANGES)
 
 
 def worst(codes: Sequence[int]) -> int:
-    """Return the exit code that counts when several apply: 1, then 4, then 3, then 2."""
+    """Return the exit code that takes precedence when several apply: 1, then 4, then 3, then 2."""
     return next((code for code in _WORST_FIRST if code in codes), OK)
 
 
@@ -53,7 +53,7 @@ def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def completed(what: Literal["targets", "holds", "runs"]) -> Callable[..., list[CompletionItem[str]]]:
-    """Return what completes a value in a shell: that function of `syncd.cli.completing`, imported when a shell asks."""
+    """Return a completion callback for a shell: a function of `syncd.cli.completing`, imported on demand."""
 
     def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
         from syncd.cli import completing
@@ -108,7 +108,7 @@ def state_of(setup: Setup) -> StateFile:
 
 
 def readable_state_of(setup: Setup) -> AbstractContextManager[StateFile]:
-    """Open the state file for a command that only looks; where it may not be written to, a copy. Raises StateError."""
+    """Open the state file for a read-only command, or a copy if the file is not writable. Raises StateError."""
     from syncd.store import readable
 
     return readable(setup.state)
@@ -135,7 +135,7 @@ def answer(values: Sequence[Any]) -> None:
 
 
 def following() -> Progress:
-    """Return who follows a cycle: a bar on a terminal, else nobody."""
+    """Return the progress of a cycle: shown as a bar on a terminal, else not shown."""
     from syncd.cli.progress import TerminalProgress
     from syncd.cycle.progress import Progress
 
@@ -143,7 +143,7 @@ def following() -> Progress:
 
 
 def stop_sentence(cause: str, reason: str, since: datetime, zone: tzinfo) -> str:
-    """Say since when and why a target is left alone, and what brings it back."""
+    """Return since when and why a target is stopped, and the event that resumes the target."""
     from syncd.report.moments import minute
     from syncd.report.words import END_OF_STOP
 
@@ -151,14 +151,14 @@ def stop_sentence(cause: str, reason: str, since: datetime, zone: tzinfo) -> str
 
 
 def pause_sentence(by: str, since: datetime, zone: tzinfo) -> str:
-    """Say who wants a target left alone, and what ends that."""
+    """Return who paused a target, and the command that ends the pause."""
     from syncd.report.moments import minute
 
     return f"paused since {minute(since, zone)} by {by}: nothing is sent until `syncd resume`"
 
 
 def decided_sentence(counts: Mapping[str, int]) -> str:
-    """Say such a count; "" where there is nothing."""
+    """Return held changes in words, counted by decision; "" without any."""
     words = {
         "waiting": "held until a person decides",
         "passing": "held for a time",

@@ -1,4 +1,4 @@
-"""What `syncd init` writes: a commented configuration and sample files, ready to be tried against the sandbox."""
+"""The files of `syncd init`: a commented configuration and sample files, ready for a trial with the sandbox."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SAMPLES = ("syncd.toml", "people.csv", "groups.csv", "members.csv")
 
 
 def write(directory: Path) -> Iterator[tuple[Path, bool]]:
-    """Write each sample that is not there yet; yields its path and whether it was written. Raises SyncdError."""
+    """Write each sample that doesn't exist yet; yields the path and whether the file is new. Raises SyncdError."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for name in SAMPLES:

@@ -1,4 +1,4 @@
-"""Commands that say where things stand, from the state file alone: no network is used."""
+"""Commands that report the status from the state file alone: no network is used."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def show(number: int, config: Path, form: str, output: Path | None, keys: bool, 
 
 
 def _in_zone(run: dict[str, Any], zone: tzinfo) -> dict[str, Any]:
-    """Return a run whose reasons name their moments in a zone; they are kept in UTC."""
+    """Return a run whose reasons name moments in a zone; stored reasons name moments in UTC."""
     from syncd.report.moments import localized
 
     def shown(each: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""The status in words: the answer of `operations` in, lines for people out. Each fact stands once.
+"""The status in words: the answer of `operations` in, lines for people out. Each fact is shown once.
 
-Counts come first, then what the daemon does, then for each target a line for everything that somebody should know.
+Counts come first, then the activity of the daemon, then for each target a line per notable fact.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from syncd.report.text import table_or_lines, visible
 
 _FEW: Final = 3
 _NEAR: Final = 30
-"""Days before its end from which on a token is worth a line."""
+"""Days before a token's expiry from which on the status names the token."""
 _INCIDENTS: Final = {"source": "the source can't be read", "fault": "runs fail"}
 _HEADINGS: Final = ("target", "active", "pending", "deactivated", "groups", "memberships")
 
@@ -38,13 +38,13 @@ def _counts(rows: Sequence[dict[str, Any]], width: int) -> Iterator[Text | Table
 
 
 def results_sentence(run: dict[str, Any]) -> str:
-    """Count what came of a run's changes."""
+    """Return the number of a run's changes by outcome."""
     counts = ", ".join(f"{count} {result}" for result, count in run["results"].items())
     return counts or ("nothing done" if run["error"] else "nothing to do")
 
 
 def _daemon(about: dict[str, Any], zone: tzinfo) -> Iterator[Text]:
-    """Yield what is to be said of the daemon itself."""
+    """Yield the lines about the daemon itself."""
     yield Text(f"the daemon runs since {minute(_moment(about['since']), zone)} (process {about['pid']})")
     if about["refused"]:
         problem = visible(_on_one_line(about["refused"]))
@@ -52,7 +52,7 @@ def _daemon(about: dict[str, Any], zone: tzinfo) -> Iterator[Text]:
 
 
 class _Target:
-    """The lines about one target; a reason that was told is not told again in another line."""
+    """The lines about one target; a reason is shown in one line only."""
 
     def __init__(self, row: dict[str, Any], zone: tzinfo) -> None:
         self._row = row
@@ -60,7 +60,7 @@ class _Target:
         self._told: list[str] = []
 
     def lines(self) -> Iterator[Text]:
-        """Yield them: what goes on and comes next, what is wrong, what waits for somebody, what was done last."""
+        """Yield the lines: current activity, next run, errors, changes that wait for a person, last run."""
         yield from self._now()
         yield from self._wrong()
         yield from self._waiting()
@@ -71,7 +71,7 @@ class _Target:
         return Text(f"{visible(self._row['target'])}: ", style="bold").append(shown, style=style or "not bold")
 
     def _is_news(self, reason: str) -> bool:
-        """Return whether a reason was not told yet; from now on it was."""
+        """Return whether a reason was not shown yet, and mark the reason as shown."""
         reason = _on_one_line(reason).removeprefix(f"{self._row['target']}: ")
         if any(reason in told or told in reason for told in self._told):
             return False
@@ -89,7 +89,7 @@ class _Target:
             yield self._line(", ".join(coming) or "no run is scheduled")
 
     def _going_on(self, running: dict[str, Any]) -> str:
-        """Say how far a run is."""
+        """Return the progress of a run."""
         if running["phase"] == "pushing":
             left = running["seconds_left"]
             rest = f", about {left // 60 + 1} min left" if left is not None else ""
@@ -163,13 +163,13 @@ class _Target:
         return f"run {run['run']}, {started}: {results_sentence(run)}{held}{problems}{error}"
 
     def _because(self, error: str) -> str:
-        """Return the first line of an error, or where it stands already."""
+        """Return the first line of an error, or a reference to the line that shows the error already."""
         first = error.splitlines()[0]
         return f": {first}" if self._is_news(first) else " (see above)"
 
 
 def _expiry(day: date) -> str:
-    """Say when a token expires, where that is near enough to matter."""
+    """Return the expiry of a token in words, if the expiry is near."""
     left = (day - datetime.now(UTC).date()).days
     if left > _NEAR:
         return ""

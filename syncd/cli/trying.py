@@ -1,4 +1,4 @@
-"""Commands to begin with, and to try things out."""
+"""Commands for first steps and for trials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that look at source and targets, plan and push."""
+"""Commands that read source and targets, plan and push."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def plan(
 
 @dataclass(frozen=True)
 class Shown:
-    """A plan, with what else is to be said of it."""
+    """A plan, with its notes."""
 
     plan: Plan
     failure: str = ""
@@ -144,7 +144,7 @@ class Shown:
         return cls(Plan.trusted(data), data.get("error", ""))
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON; one that failed says why, and is none that `apply` takes."""
+        """Return the plan as JSON; a failed plan names the reason, and `apply` refuses a failed plan."""
         return self.plan.to_json() | ({"error": self.failure} if self.failure else {})
 
     @property
@@ -190,11 +190,11 @@ def _show_plans(shown: Sequence[Shown], output: Path | None, form: str, *, keys:
 
 
 _SUMMARY = 1
-"""Lines of a plan that are shown when the whole is written to a file."""
+"""Lines of a plan that are shown when the whole plan is written to a file."""
 
 
 def _shown(planned: Planned, state: StateFile, zone: tzinfo) -> Shown:
-    """Return a plan with what the state file says beside it."""
+    """Return a plan with the notes from the state file."""
     from rich.text import Text
 
     from syncd.cycle.planned import with_what_is_stored
@@ -231,13 +231,13 @@ def apply(plan_file: Path, config: Path, target: str | None, as_json: bool, log_
 
 
 def _read_plans(file: Path) -> list[dict[str, Any]]:
-    """Read one plan, or a list of them, and see that they are plans. Raises PlanFileError."""
+    """Read one plan, or a list of plans, and check their form. Raises PlanFileError."""
     import orjson
 
     from syncd.core.plan import Plan
 
     try:
-        if file.is_char_device():  # some of which never end
+        if file.is_char_device():  # some devices never end
             raise PlanFileError(f"{file}: not a file")
         data = orjson.loads(file.read_bytes())
     except OSError as error:
@@ -309,7 +309,7 @@ def _codes(run: Run) -> list[int]:
     return codes
 
 
-# -- what changed since the review -------------------------------------------------------------------
+# -- changes since the review ------------------------------------------------------------------------
 
 
 @click.command(short_help="What changed since a plan was reviewed.")
