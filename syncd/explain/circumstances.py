@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from syncd.core.drift import Drift
-from syncd.core.limits import NEVER_RELEASED, in_words
+from syncd.core.limits import NEVER_RELEASED, QUARANTINE, in_words
 from syncd.core.model import Kind
 from syncd.core.plan import Change, Result, Trouble, timestamp
 from syncd.report.explanation import Part
@@ -202,7 +202,7 @@ def _hold(hold: Hold, now: datetime) -> str:
         case Decision.APPROVED:
             return f"is held ({in_words(hold.reason)}); the approval by {hold.by} has expired"
         case _:
-            return f"is held ({in_words(hold.reason)})"
+            return f"{'is in quarantine' if hold.limit == QUARANTINE else 'is held'} ({in_words(hold.reason)})"
 
 
 def _held(hold: Hold, awaited: Sequence[Hold], now: datetime) -> str:

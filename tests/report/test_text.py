@@ -220,7 +220,7 @@ def test_where_the_rest_is_long_it_is_counted() -> None:
     assert "… and 25 more (create 25 users)" in text
     assert "… and 264 more (update 264 users)" in text
     assert '245 × department changed, 245 times "Sales" -> "Revenue"' in text
-    assert "all of it, to search and to filter: `" in text
+    assert "all of it, to search and to filter: `-o FILE.html`" in text
     assert sum(line.startswith("- deactivate user") for line in text) == 7
     everything = lines(plan_lines(samples.many(312)))
     assert not [line for line in everything if line.startswith("…")]

@@ -325,7 +325,7 @@ def test_a_second_process_is_refused_with_5(admin: Administrator) -> None:
 
 
 def test_status_runs_and_show_tell_what_happened(admin: Administrator) -> None:
-    assert "never" in admin.syncd("status").out
+    assert "no run yet" in admin.syncd("status").out
     admin.syncd("sync")
     status = admin.syncd("status", "--json").json
     assert status["users"] == {"active": 5, "pending": 0, "deactivated": 0}
