@@ -33,7 +33,7 @@ class SourceRules:
 
 @dataclass(frozen=True)
 class TargetRules:
-    """One target's part of the configuration, as far as it decides which people and groups the target gets, and how.
+    """One target's part of the configuration: which people and groups the target gets, and how.
 
     Twelve fields, for the configuration has as many independent keys: each field is one of them (`selection` and
     `policy` are several), and no step needs more than a few. `scheme` and `group_scheme` stand for the others.

@@ -113,7 +113,7 @@ def snapshot_and_journal(db: Database) -> None:
 
 @migrations(name="2")
 def links_decisions_and_entries(db: Database) -> None:
-    """Add what is lost and since when, whom an address belongs to, holds, quarantine, entries, stopped targets."""
+    """Add lost resources, times, owners of addresses, holds, quarantine, entries, stopped targets."""
     users, groups, targets = db.table("users"), db.table("groups"), db.table("targets")
     users.add_column("since", str)
     users.add_column("lost", int, not_null_default=0)
@@ -173,7 +173,7 @@ def links_decisions_and_entries(db: Database) -> None:
 
 @migrations(name="3")
 def intents_and_readings_back(db: Database) -> None:
-    """Add what is about to be sent, what sending cost, and what endpoints made of values that they were sent."""
+    """Add intents, the cost of requests, and the values that endpoints keep in another form."""
     db.table("outcomes").add_column("open", int, not_null_default=0)  # 1: sent perhaps, and nobody knows the outcome
     db.conn.execute("CREATE INDEX outcomes_open ON outcomes (run) WHERE open = 1")
     db.table("runs").add_column("retries", int, not_null_default=0)
@@ -184,7 +184,7 @@ def intents_and_readings_back(db: Database) -> None:
 
 @migrations(name="4")
 def incidents_notices_and_pauses(db: Database) -> None:
-    """Add what is wrong and since when, notices on their way to people, and targets that a person paused."""
+    """Add incidents, the outbox of notices, and targets that a person paused."""
     targets = db.table("targets")
     targets.add_column("paused_by", str)  # who wants the target left alone; NULL where nobody does
     targets.add_column("paused_since", str)
@@ -223,7 +223,7 @@ def incidents_notices_and_pauses(db: Database) -> None:
 
 @migrations(name="5")
 def messages_of_the_last_hour(db: Database) -> None:
-    """Add when messages went to people, so that a restart lets no more of them go in an hour."""
+    """Add the times of sent messages, so that the hourly limit holds across a restart."""
     db.table("messages").create({"channel": str, "sent": str}, not_null={"channel", "sent"})
 
 

@@ -1,4 +1,4 @@
-"""LDAP filters (RFC 4515): is one well-formed, and how is a value written into one. Pure."""
+"""LDAP filters (RFC 4515): a check of well-formedness, and the escaping of values. Pure."""
 
 from __future__ import annotations
 
