@@ -245,7 +245,7 @@ def needs_reading(kind: Kind, after: Flat) -> bool:
 def without_paths(kind: Kind, there: Mapping[str, Json], after: Flat) -> list[dict[str, Json]]:
     """Return the operation for endpoints without paths: its value holds the attributes and extensions, each whole.
 
-    `there` is the resource as it was read, where that is needed. What is to be removed is replaced by null, which
+    `there` is the resource as it was read, where that is needed. Removed values are replaced by null, which
     means the same (RFC 7643 section 2.5): "remove" without a path is an error (RFC 7644 section 3.5.2.2), and a part
     that is merely left out stays (section 3.5.2.3), but not everywhere.
     """
