@@ -177,7 +177,7 @@ def _value(option: click.Option, context: click.Context) -> str:
 
 
 def _described(option: click.Option, context: click.Context) -> tuple[str, str]:
-    """Return an option's names with its value, and what it means, as roff."""
+    """Return an option's names with its value, and its meaning, as roff."""
     shown = option.get_help_record(context)
     assert shown is not None
     value = _value(option, context)

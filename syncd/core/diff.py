@@ -19,7 +19,7 @@ from syncd.core.schema import MANAGER
 
 @dataclass(frozen=True, slots=True)
 class PendingRule:
-    """How a target treats people from outside who have not accepted yet."""
+    """A target's treatment of people from outside who have not accepted yet."""
 
     by_endpoint: bool
     """Whether the endpoint itself keeps the pending out; else syncd does, with `active: false`."""

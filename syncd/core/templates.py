@@ -20,7 +20,7 @@ Filter = Callable[[Values], Values]
 
 
 class TemplateError(ValueError):
-    """A template that can't be compiled; the text says what is wrong and where."""
+    """A template that can't be compiled; the text names the fault and its position."""
 
 
 class AmbiguousValues(ValueError):

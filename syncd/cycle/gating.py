@@ -39,7 +39,7 @@ def refusal(planned: Planned, snapshot: Snapshot) -> TargetError | None:
 
 
 def is_stopped(planned: Planned, snapshot: Snapshot) -> bool:
-    """Return whether the target is stopped, and no reading has just proven that what is managed is there."""
+    """Return whether the target is stopped, and no reading has just proven that the managed resources exist."""
     return snapshot.stop is not None and not planned.proven
 
 

@@ -61,7 +61,7 @@ def remember(planned: Planned, state: StateFile) -> None:
     if planned.discovered is not None and planned.discovered != snapshot.discovery:
         snapshot.discover(planned.discovered)
     if planned.proven and snapshot.stop is not None and snapshot.stop.cause != "failing":
-        end_stop(snapshot)  # the target was read and has what is managed; a failing target must first accept a write
+        end_stop(snapshot)  # the reading found the managed resources; a failing target must first accept a write
     planned.snapshot_updates.write(snapshot, moment)
     if planned.complete:
         unseen = () if planned.discovered is not None else RESYNC_ONLY

@@ -121,7 +121,7 @@ class Circumstances:
 
     @property
     def failure(self) -> str:
-        """How the last attempt failed, as the rest of a sentence; "" where it went well."""
+        """The failure of the last attempt, as the rest of a sentence; "" after a success."""
         if not self.outcomes or self.outcomes[0].outcome.result is Result.APPLIED:
             return ""
         return _failure(self.outcomes[0])

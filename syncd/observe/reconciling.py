@@ -90,7 +90,7 @@ def _accepted(
 ) -> list[str]:
     """Return the keys of the pending users who accepted.
 
-    #  who keeps the pending out          shown as    -> accepted
+    #  the pending are kept out by        shown as    -> accepted
     #  syncd                              active         yes
     #  the endpoint, shows them as off    active         yes
     #  the endpoint, never showed one so  active         unknown: it shows everybody as active

@@ -46,7 +46,7 @@ class AccountCollisions:
     async def account(
         self, change: Change, attributes: Flat, conflict: ScimError, began: datetime
     ) -> tuple[Link, Found] | None:
-        """Return the account, when it is one and the same person's. Raises the conflict, with what was found.
+        """Return the account, when it is one and the same person's. Raises the conflict, with the findings.
 
         After an unclear outcome, None where there is nothing that this create, which began at `began`, can have made.
         Raises ScimError where that can't be told: an endpoint that gives no answer proves nobody's absence.

@@ -63,7 +63,7 @@ class Workers:
             self._client.bulk = None
 
     def cut_off(self) -> None:
-        """Cancel what is in flight."""
+        """Cancel the changes in flight."""
         for task in self._tasks:
             task.cancel()
 

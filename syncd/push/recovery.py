@@ -3,10 +3,10 @@
 No change is sent. A change that was not done is planned again. A create with an unknown outcome stays open: a second
 create might make the same person or group twice.
 
-#  what a look shows                                   -> the change is
+#  the look shows                                      -> the change is
 #  its effect is there                                    applied; the snapshot gets its row
 #  its effect is not there, or it no longer can be        failed: it had not been done
-#  what it was to create is linked already                refused: it has been made since
+#  the resource of a create is linked already             refused: it has been made since
 #  the look fails: of a create                            still open
 #  the look fails: of any other change                    failed: the next plan compares
 """

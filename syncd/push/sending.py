@@ -5,7 +5,7 @@
 #  refused (ScimError)                          the change has failed
 #  unclear (OutcomeUnclear), then looked at:
 #      everything is as wanted                  applied
-#      something is left                        what is left is sent again, up to the transport's number of attempts
+#      values remain                            the remaining ones are sent again, up to the transport's attempts
 #      the look fails                           unclear: the change stays open, and the next run looks
 #  the target as a whole fails (TargetError)    certainly not done; nothing more is sent
 

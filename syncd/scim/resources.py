@@ -282,7 +282,7 @@ def is_repeatable(operations: Iterable[Mapping[str, Json]]) -> bool:
 
 
 def not_taken(kind: Kind, sent: Flat, body: Mapping[str, Json]) -> Flat:
-    """Return what a resource, answered as it is now, shows at paths that were sent otherwise (None: nothing).
+    """Return a resource's answered values at the paths whose sent values differ (None: nothing shown).
 
     `sent` None: was removed. Equivalent values are no difference (`core/drift.py`). A password, never returned, is
     never sent either.

@@ -98,7 +98,7 @@ class KeyedRows:
         else:
             problem = f"{self._column} {key!r} has an invisible character"
         visible = "".join(filter(str.isprintable, key)).strip()
-        # A format character or odd blank is no part of the key; a line break, a NUL or a bad byte hides what is.
+        # A format character or odd blank is no part of the key; a line break, a NUL or a bad byte hides the key.
         if visible and {category(char) for char in key if not char.isprintable()} <= {"Cf", "Zs"}:
             return self._problem(line, problem, [visible])
         return self._problem(line, problem, [])

@@ -25,7 +25,7 @@ def snapshot_and_journal(db: Database) -> None:
             "id": int,
             "name": str,
             "serial": int,  # raised with every acknowledged change
-            "discovery": str,  # JSON: what the endpoint said or proved it can do
+            "discovery": str,  # JSON: the endpoint's announced or proven capabilities
             "mark": bytes,  # the source, rules and serial with which everything was last in line
         },
         pk="id",
@@ -178,7 +178,7 @@ def intents_and_readings_back(db: Database) -> None:
     db.conn.execute("CREATE INDEX outcomes_open ON outcomes (run) WHERE open = 1")
     db.table("runs").add_column("retries", int, not_null_default=0)
     db.table("runs").add_column("waited", float, not_null_default=0)
-    db.table("users").add_column("kept_as", str)  # JSON: by path, what the target shows of another value it was sent
+    db.table("users").add_column("kept_as", str)  # JSON: by path, the value shown in place of the sent one
     db.table("groups").add_column("kept_as", str)
 
 
@@ -186,23 +186,23 @@ def intents_and_readings_back(db: Database) -> None:
 def incidents_notices_and_pauses(db: Database) -> None:
     """Add incidents, the outbox of notices, and targets that a person paused."""
     targets = db.table("targets")
-    targets.add_column("paused_by", str)  # who wants the target left alone; NULL where nobody does
+    targets.add_column("paused_by", str)  # the person who paused the target; NULL without a pause
     targets.add_column("paused_since", str)
     db.table("incidents").create(
         {
             "target": str,  # its name; "" for what concerns them all (NULL would not be unique)
             "kind": str,  # source, stopped, fault, token, held, pending
-            "subject": str,  # whom or what it is about, where a target can have several: a hold's id, a user's key
+            "subject": str,  # the subject, where a target can have several: a hold's id, a user's key
             "since": str,
-            "ended": str,  # when it was over; NULL while it lasts. Kept for a while, to know what comes back
-            "detail": str,  # JSON: what was told
+            "ended": str,  # the end; NULL while it lasts. Kept for a while, to recognize a relapse
+            "detail": str,  # JSON: the facts that people were told
         },
         pk=("target", "kind", "subject"),
         not_null={"since", "detail"},
         defaults={"detail": "{}"},
     )
     db.table("outbox").create(
-        {"id": int, "notice": str, "created": str},  # JSON: what people are told
+        {"id": int, "notice": str, "created": str},  # JSON: the notice
         pk="id",
         not_null={"notice", "created"},
     )

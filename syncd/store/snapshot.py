@@ -65,7 +65,7 @@ class Snapshot(Users, Groups, Entries):
         return dict(self._remembered("discovery") or {})
 
     def discover(self, discovery: Json) -> None:
-        """Remember what the endpoint can do."""
+        """Remember the endpoint's capabilities."""
         self._remember("discovery", discovery)
 
     @property

@@ -7,7 +7,7 @@ The differences from ldap3, and their reasons:
 - ldap3's own TLS verifies nothing by default, and its matcher of host names knows no IP addresses: here OpenSSL
   checks the chain and the name, and is told the name in time for SNI.
 - ldap3 bounds each read, not the operation: a server that drips a byte at a time is read for ever.
-- ldap3 builds every value twice, as text and raw, and adds up what it receives in quadratic time: half of a
+- ldap3 builds every value twice, as text and raw, and joins received data in quadratic time: half of a
   pull's time, and most of it for a group of 100,000 members. Entries are handed on one by one, raw, instead.
 - A socket that can't connect is closed at once instead of by the garbage collector.
 """
@@ -138,7 +138,7 @@ class Receiver(SyncStrategy):
         return self._buffer, start, end
 
     def _fill(self, wanted: int) -> None:
-        """Drop what was read, and receive at least `wanted` octets in all; any more at all where that is 0."""
+        """Drop the data already read, and receive at least `wanted` octets in all; any more at all where that is 0."""
         if wanted > _LARGEST_MESSAGE:
             raise Broken(f"announces a message of {wanted} octets")
         pieces = [self._buffer[self._start :]]

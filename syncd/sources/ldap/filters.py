@@ -18,7 +18,7 @@ _DEEPEST: Final = 50
 
 
 class FilterFault(ValueError):
-    """A filter that is not well-formed; the text says what is wrong, and where."""
+    """A filter that is not well-formed; the text names the fault and its position."""
 
 
 def check_filter(text: str) -> None:

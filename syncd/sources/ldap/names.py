@@ -32,7 +32,7 @@ _OPTIONAL_UID: Final = re.compile(rb"#'[01]*'B$")
 
 
 def normal(dn: bytes) -> bytes | None:
-    """Return the one form that every spelling of a DN has, or None for what is no DN.
+    """Return the one form that every spelling of a DN has, or None for a text that is no DN.
 
     Two DNs have the same normal form if they differ only in case, in spaces that mean nothing, in how a
     character is escaped, in the order within a multi-valued RDN, or in Unicode composition.
