@@ -1,4 +1,4 @@
-"""Small configurations, and what is wrong with others."""
+"""Small valid configurations, and faulty ones with their errors."""
 
 from __future__ import annotations
 

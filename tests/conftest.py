@@ -1,4 +1,4 @@
-"""What holds for every test: examples are the same for the same code, and logs are as structlog has them.
+"""Settings of every test: the same examples for the same code, and structlog's default logging.
 
 A search for new ones: `pytest --hypothesis-profile=search`.
 """

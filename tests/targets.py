@@ -1,4 +1,4 @@
-"""A target that shows less than it has, and a state file that was in line with it: what full resyncs are tried on."""
+"""A target that shows less than it has, and a state file that was in line with it, for tests of full resyncs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests are played with: people and groups, a source in memory, a target that acknowledges, and both together.
+"""Fixtures of the tests: people and groups, a source in memory, a target that acknowledges, and both together.
 
 `World` is one source and one target over a real state file. `Endpoint` carries a plan out as `syncd.push` does,
 with the network left out: same preconditions, same records in the snapshot, same consequences of a failure.

@@ -1,4 +1,4 @@
-"""What stands below the fields of a module's classes: Python keeps it nowhere, and the references are made of it."""
+"""Field docstrings: the text below the fields of a module's classes, which Python does not keep at run time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-# What the other tools share: words on the screen, a Python, and the locked packages. Sourced, in the project's folder.
+# Common functions of the other tools: output, a Python, and the locked packages. Sourced, in the project's folder.
 say() { printf '\033[2m== %s\033[0m\n' "$*" >&2; }
 stop() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 [ -t 2 ] || say() { printf '== %s\n' "$*" >&2; }
@@ -7,13 +7,13 @@ stop() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; }
 project_version() { sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml; }
 
-# get_uv VENV: put the locked uv into a virtual environment, with whatever pip that has, and set uv's surroundings.
+# get_uv VENV: put the locked uv into a virtual environment, with the pip found there, and set uv's environment.
 # The network's settings may be pip's (pip.conf, PIP_INDEX_URL, …) or uv's: each follows the other's.
 get_uv() {
   local settings
   settings=$("$1/bin/python" tools/packages.py network) || stop "pip's settings can't be read: $1/bin/python -m pip config list"
   eval "$settings"
-  # What is locked comes from any index that has it, for the hash decides. Nothing but packages is downloaded.
+  # Locked packages come from any index that has them, for the hash decides. Nothing but packages is downloaded.
   export UV_INDEX_STRATEGY=unsafe-best-match UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_NO_PROGRESS=1
   local wanted
   wanted=$(mktemp)

@@ -158,7 +158,7 @@ def _options(context: click.Context) -> list[click.Option]:
 
 
 def _common(context: click.Context, commands: dict[str, click.Command]) -> dict[str, str]:
-    """Return what is said of the options that several commands have, and which mean the same to each of them."""
+    """Return the text about the options that several commands share with one meaning."""
     counts: Counter[tuple[str, str]] = Counter()
     for name, command in commands.items():
         within = click.Context(command, info_name=name, parent=context)
@@ -167,7 +167,7 @@ def _common(context: click.Context, commands: dict[str, click.Command]) -> dict[
 
 
 def _value(option: click.Option, context: click.Context) -> str:
-    """Return what an option takes, "" for a flag."""
+    """Return an option's placeholder, "" for a flag."""
     if option.is_flag or option.count:
         return ""
     shown = option.get_help_record(context)
@@ -177,7 +177,7 @@ def _value(option: click.Option, context: click.Context) -> str:
 
 
 def _described(option: click.Option, context: click.Context) -> tuple[str, str]:
-    """Return an option's names with its value, and what it means, as roff."""
+    """Return an option's names with its value, and its meaning, as roff."""
     shown = option.get_help_record(context)
     assert shown is not None
     value = _value(option, context)

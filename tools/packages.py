@@ -45,7 +45,7 @@ NAMES: Final = {
 
 
 def network(pip: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables to set, so that uv follows what pip was told and pip what uv was told.
+    """Return the variables to set, so that uv follows pip's settings and pip follows uv's.
 
     `pip`: pip's settings as `pip config list` names them (`global.cert`, `install.find-links`, `:env:.index-url`).
     Nothing that is set already is changed.

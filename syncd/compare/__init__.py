@@ -2,6 +2,7 @@
 
 Owns the steps from entries to a plan: people, absence, addresses, managers, groups and members, policy, estimate.
 `compare.py` runs the steps in this order; each step is a module with one function or small class. `plan.py` then
-makes the Plan. What a single difference means is decided in the core, and how a target is read in `observe/`.
-Refuses to write: a target is never asked, and the snapshot is only read. The updates to it are returned as a value.
+makes the Plan. The core decides which changes follow from a difference; `observe/` reads targets.
+Refuses to write: sends no request to a target, and only reads the snapshot. Updates to the snapshot are returned as a
+value.
 """

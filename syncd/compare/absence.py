@@ -21,10 +21,10 @@ class Missing:
     now: datetime
     since: dict[str, datetime] = field(default_factory=dict)
     new: dict[str, datetime] = field(default_factory=dict)
-    """Those that are missing for the first time."""
+    """Keys that are missing for the first time."""
 
     def note(self, known: Known | KnownGroup) -> None:
-        """Note that one is missing."""
+        """Note that a key is missing."""
         self.since[known.key] = known.missing_since or self.now
         if known.missing_since is None:
             self.new[known.key] = self.now
@@ -32,7 +32,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Absence:
-    """Everything that follows from the absence of users; by key."""
+    """The consequences of users' absence, by key."""
 
     missing: Missing
     gone: set[str] = field(default_factory=set)
@@ -74,7 +74,7 @@ def judge_absence(
 ) -> Absence:
     """Return what follows for the managed users who were not seen.
 
-    `found` holds the source's answers about those it was asked for; a key that it wasn't asked for is not there.
+    `found` holds the source's answers by key. A key without an answer counts as absent from the source.
 
     #  absence means something   answer        -> result
     #  no                        -                unproven: nothing follows
@@ -123,7 +123,7 @@ def judge_absence(
 def deletions(due: Mapping[str, Known], spared: Sequence[Container[str]]) -> dict[str, list[Change]]:
     """Return the deletions, by key, of users who have been deactivated for longer than `delete_after`.
 
-    `spared`: keys of users for whom something else follows, or of whom too little is known.
+    `spared`: keys of users who have another change, or about whom too little is known.
     """
     return {
         key: [

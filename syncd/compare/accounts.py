@@ -17,24 +17,24 @@ class Accounts:
         self._kept_back = frozenset(kept_back)
 
     def have(self, keys: Iterable[str]) -> None:
-        """Note that these have an account."""
+        """Note that these users have an account."""
         self._numbers.update(member_numbers(Kind.USER, keys))
 
     def have_unchanged(self, keys: Iterable[str]) -> None:
-        """Note that these have an account, as before."""
+        """Note that these users still have an account."""
         self.have([key for key in keys if key not in self._kept_back] if self._kept_back else keys)
 
     def discard(self, key: str) -> None:
-        """Note that one has no account, or can't be in groups for now."""
+        """Note that a user has no account, or can't be in groups for now."""
         self._numbers.pop(key, None)
 
     def __contains__(self, key: str) -> bool:
         return key in self._numbers
 
     def numbers(self, keys: Iterable[str]) -> list[int]:
-        """Return the numbers of those who have an account."""
+        """Return the digest numbers of the users who have an account."""
         numbers = self._numbers
         try:
-            return [numbers[key] for key in keys]  # nearly always all of them have one
+            return [numbers[key] for key in keys]  # nearly always every user has an account
         except KeyError:
             return [numbers[key] for key in keys if key in numbers]

@@ -48,7 +48,7 @@ class Claims:
         self._claimed: dict[str, str] = {}
         self._clashes: list[Clash] = []
         self._mapped: set[str] = set()
-        """Keys whose addresses are new: what the snapshot says of theirs is no longer true."""
+        """Keys whose addresses are new: the snapshot's addresses of these keys are out of date."""
         self._withdrawn: set[str] = set()
 
     def claim(self, key: str, user_name: str, email: str) -> None:
@@ -64,7 +64,7 @@ class Claims:
         self._withdrawn.add(key)
 
     def conflicts(self, snapshot: Snapshot, absent: Collection[str]) -> Iterator[Clash | Succession]:
-        """Yield the claims that can't stand: those that clash with each other, then those that clash with accounts.
+        """Yield the conflicting claims: first those between keys, then those between a key and an existing account.
 
         `absent`: keys of the managed users who were not seen.
         """
@@ -85,7 +85,7 @@ class Claims:
 def settle_claims(
     claims: Claims, snapshot: Snapshot, absence: Absence, draft: Draft, accounts: Accounts
 ) -> list[Trouble]:
-    """Take out of the draft what would give one address to two; return the problems that are the source's.
+    """Remove the changes that would give one address to two people; return the problems of the source.
 
     #  address claimed by                  a change of         -> result
     #  two keys                            either                 none of the two is changed
@@ -110,10 +110,10 @@ def settle_claims(
             reason = f"{found.address} still is the address of the account of {found.former} ({account.state})"
             draft.doubts.setdefault(key, Doubt("address", reason))
             continue
-        # A new key: what a person may approve is to hand that account over.
+        # A new key: a person may approve the handover of that account.
         takeover = _handover(changes, account, absence)
         draft.changes[key] = [takeover]
-        accounts.discard(key)  # groups follow once it is decided
+        accounts.discard(key)  # groups follow once the handover is decided
         draft.doubts[key] = Doubt(
             "rehire",
             f"{takeover.reason}; approve if it is the same person: the account is handed over with all that is in it",

@@ -1,7 +1,7 @@
 """Accounts and groups that are at the target already, and are taken over by entries that are not linked.
 
-Only a full resync can take over: a normal run doesn't read the target. What one found account means is decided in
-`core/matching.py`.
+Only a full resync can take over: a normal run doesn't read the target. `core/matching.py` decides whether a found
+account matches an entry.
 """
 
 from __future__ import annotations

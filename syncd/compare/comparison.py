@@ -18,7 +18,7 @@ from syncd.store import Observation, Snapshot
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that one target's comparison is made from, beside the source's entries."""
+    """The inputs of one target's comparison, except the source's entries."""
 
     source: SourceRules
     target: TargetRules
@@ -26,9 +26,9 @@ class Comparison:
     now: datetime
     decisions: Decisions = field(default_factory=Decisions)
     observation: Observation | None = None
-    """Everything that a full resync read at the target; the snapshot then says what the target has now."""
+    """The target as a full resync read it; the snapshot then describes the target's present state."""
     remember: Callable[[Sequence[Entry]], None] = lambda _: None
-    """Called with entries that are worth keeping: those that differ, or whose change is held."""
+    """Called with the entries to keep: entries that differ, or whose change is held."""
     serial: int = field(init=False)
     """Serial of the snapshot when the comparison began: a plan is refused where the snapshot has moved since."""
     managed: int = field(init=False)
@@ -55,7 +55,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class SourceReading:
-    """One complete reading of the source, without its people: those are compared as they stream by."""
+    """One complete reading of the source, without its people: people are compared while the source yields them."""
 
     groups: Mapping[str, GroupEntry]
     problems: Sequence[Problem]
@@ -80,4 +80,4 @@ class Differences:
     problems: Sequence[Trouble]
     evidence: Evidence
     snapshot_updates: SnapshotUpdates
-    """Without `counts`: whether these are believed is known once there is a plan."""
+    """Without `counts`: the plan decides whether the counts are believed."""

@@ -1,4 +1,4 @@
-"""Decisions about changes, as one comparison is given them: approvals, rejections, and what keeps failing."""
+"""Decisions about changes, as input of one comparison: approvals, rejections, and quarantined changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Decisions:
     rejected: Mapping[str, str] = field(default_factory=dict)
     """With the person who rejected the change, and when."""
     quarantined: Mapping[str, str] = field(default_factory=dict)
-    """Changes that keep failing and are not tried now, with the reason."""
+    """Quarantined changes, with the reason."""
     doubted: Mapping[tuple[Kind, str], Doubt] = field(default_factory=dict)
     """Creations and adoptions that a full resync held: a run that doesn't read the target can't see why, and waits."""
     declined: Mapping[tuple[Kind, str], str] = field(default_factory=dict)
@@ -25,4 +25,4 @@ class Decisions:
     undecided: frozenset[str] = frozenset()
     """Keys of users with a held change: their entries are kept even where nothing differs any more."""
     approvals: Mapping[str, str] = field(default_factory=dict)
-    """With the person who approved the change, and when: the record of the run says so for ever."""
+    """With the person who approved the change, and when: the record of the run keeps both."""

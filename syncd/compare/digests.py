@@ -16,18 +16,18 @@ from syncd.store import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One batch of entries, told apart."""
+    """One batch of entries, divided into unchanged and different ones."""
 
     unchanged: Sequence[str]
     """Keys whose digest is the same as before."""
     differing: Sequence[tuple[Entry, bytes]]
     """Entries that are new or differ, with their digests."""
     known: Mapping[str, Known]
-    """The snapshot's rows of those that differ."""
+    """The snapshot's rows of the entries that differ."""
 
 
 class Digests:
-    """Tells entries apart, and notes which users were seen."""
+    """Divides entries into unchanged and different ones, and notes which users were seen."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Digests:
         """Keys of users who were missing and have been seen now."""
 
     def compare(self, entries: Sequence[Entry]) -> Batch:
-        """Tell apart one batch of at most a few thousand entries."""
+        """Divide one batch of at most a few thousand entries."""
         row_summaries = self._snapshot.row_summaries([entry.key for entry in entries])
         differing: list[tuple[Entry, bytes]] = []
         unchanged: list[str] = []
@@ -72,7 +72,7 @@ class Digests:
         return Batch(unchanged, differing, known)
 
     def see(self, keys: Iterable[str]) -> None:
-        """Note that these keys are in the source, though nothing can be read of them."""
+        """Note that these keys are in the source, though their entries can't be read."""
         for key, row_summary in self._snapshot.row_summaries(list(keys)).items():
             self.seen[row_summary.ref] = 1
             if row_summary.missing:

@@ -10,7 +10,7 @@ from syncd.core.plan import Change
 
 @dataclass
 class Draft:
-    """Everything that follows for people, by key, so far: a step adds to it, and a later one may take back."""
+    """The changes of people so far, by key: each step adds changes, and a later step may remove them."""
 
     changes: dict[str, list[Change]] = field(default_factory=dict)
     doubts: dict[str, Doubt] = field(default_factory=dict)
@@ -21,7 +21,7 @@ class Draft:
     """Users who are neither wanted nor at the target."""
 
     def leave_alone(self, key: str) -> None:
-        """Take back everything about one person: nothing follows in this run, and the next run looks again."""
+        """Remove everything about one person: this run changes nothing, and the next run compares the person again."""
         self.changes.pop(key, None)
         self.doubts.pop(key, None)
         self.digests.pop(key, None)

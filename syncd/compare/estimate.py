@@ -1,4 +1,4 @@
-"""The estimate: exactly as many requests as will be sent if all goes well, and how long they take."""
+"""The estimate: the exact number of requests of a run without errors, and their duration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from syncd.store import Snapshot
 def estimate(
     changes: Sequence[Change], target: TargetRules, snapshot: Snapshot, drift: Iterable[Drift] = ()
 ) -> Estimate:
-    """Return the requests, and the seconds at the target's rate; `drift` is what some of the changes put back."""
+    """Return the requests, and the seconds at the target's rate; `drift`: the drift that some changes correct."""
     if not changes:
         return Estimate(0, 0.0)
     discovery = snapshot.discovery
@@ -38,7 +38,7 @@ def estimate(
 
 
 def drifted(drift: Iterable[Drift]) -> frozenset[tuple[Kind, str]]:
-    """Return the resources whose attributes are put back: each is read again, lest the same be sent for ever."""
+    """Return the resources whose attributes are restored: each is read again, so that no value is sent for ever."""
     classes = DriftClass.USER_ATTRIBUTES, DriftClass.GROUP_RENAMED
     return frozenset(
         (each.kind, each.key) for each in drift if each.class_ in classes and each.reaction is Reaction.ENFORCE
@@ -48,7 +48,7 @@ def drifted(drift: Iterable[Drift]) -> frozenset[tuple[Kind, str]]:
 def bulk_operations(profile: Profile, offered: Json, phase: Sequence[Change]) -> tuple[int, int] | None:
     """Return how many writes, and how many bytes, one bulk request may hold; None: each write of a phase goes alone.
 
-    `offered`: what the endpoint announces. Bulk is worth it where there are many, and each takes a PATCH or POST.
+    `offered`: the endpoint's announcement. Bulk pays off for many writes that each take a PATCH or POST.
     """
     if profile.bulk is False or profile.patch is False or not profile.patch_paths or len(phase) < LEAST:
         return None
@@ -60,7 +60,7 @@ def bulk_operations(profile: Profile, offered: Json, phase: Sequence[Change]) ->
 
 
 def lists_groups(creates: int, profile: Profile, snapshot: Snapshot) -> bool:
-    """Return whether it takes fewer requests to list all groups once than to look each up that is to be created."""
+    """Return whether listing all groups once takes fewer requests than looking up each group before its creation."""
     return creates > _group_pages(profile, snapshot)
 
 
@@ -69,7 +69,7 @@ def _group_pages(profile: Profile, snapshot: Snapshot) -> int:
 
 
 def _look_ups(changes: Sequence[Change], profile: Profile, snapshot: Snapshot) -> int:
-    """Return the requests that keep groups from being made twice, if there are no more than are known here."""
+    """Return the requests that keep groups from being created twice, if the target has only the known groups."""
     creates = sum(change.action is Action.CREATE_GROUP and "externalId" in change.after for change in changes)
     if lists_groups(creates, profile, snapshot):
         return _group_pages(profile, snapshot)
@@ -78,7 +78,7 @@ def _look_ups(changes: Sequence[Change], profile: Profile, snapshot: Snapshot) -
 
 
 def asks_first(profile: Profile, discovery: Mapping[str, Json]) -> bool:
-    """Return whether a push begins by asking what the endpoint announces: once, where the profile leaves it open."""
+    """Return whether a push begins with a discovery request: sent once, where the profile leaves a capability open."""
     return profile.patch is None and "patch" not in discovery
 
 
@@ -95,14 +95,14 @@ def _per_update(change: Change, target: TargetRules, discovery: Mapping[str, Jso
 
 
 def read_just_now(plan: Plan, target: TargetRules, snapshot: Snapshot) -> Plan:
-    """Return a plan for being carried out right after its target was read: no account is looked at once more."""
+    """Return a plan that is carried out right after its target was read: no account is read again."""
     adoptions = [each for each in plan.changes if each.action.adopts]
     requests = plan.estimate.requests - sum(_is_looked_at(each, snapshot) for each in adoptions)
     return replace(plan, estimate=Estimate(requests, round(requests / target.rate, 1)))
 
 
 def _is_looked_at(change: Change, snapshot: Snapshot) -> bool:
-    """Return whether an account is looked at once more before it is taken over: a stranger's is."""
+    """Return whether an account is read again before its adoption: an account without our mark is."""
     return change.takes_over and snapshot.key_of(change.action.kind, change.resource) in (None, change.key)
 
 

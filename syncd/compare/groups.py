@@ -20,7 +20,7 @@ from syncd.scim.profiles import Profile
 
 @dataclass(frozen=True)
 class GroupDifferences:
-    """Everything that follows for groups and their members; by key."""
+    """The consequences for groups and their members, by key."""
 
     missing: Missing
     changes: list[Change] = field(default_factory=list)
@@ -34,7 +34,7 @@ class GroupDifferences:
 
 
 def unread_groups(known: Mapping[str, KnownGroup], groups: Collection[str]) -> list[str]:
-    """Return the keys of managed groups that the source is asked for directly: those it didn't return."""
+    """Return the keys of the managed groups that the source didn't return: the source is asked for these directly."""
     return [key for key, group in known.items() if key not in groups and not group.lost]
 
 
@@ -109,7 +109,7 @@ def _wanted(comparison: Comparison, groups: Mapping[str, GroupEntry]) -> tuple[d
 
 
 def _unproven(leaving: Collection[str], known: Mapping[str, KnownGroup], reading: SourceReading) -> set[str]:
-    """Return those of the leaving whose absence is not proven; a group that is there and not selected may go."""
+    """Return the leaving groups whose absence is not proven; a group that is in the source and not selected may go."""
     absent = {key for key in leaving if key not in reading.groups and not known[key].lost}
     if not reading.evidence.absence:
         return absent

@@ -53,7 +53,7 @@ def _apart(change: Change, snapshot: Snapshot, owner: Callable[[str], str | None
 
 
 def _moves(change: Change, snapshot: Snapshot) -> bool:
-    """Return whether a change brings a known user to another state, whatever it sends."""
+    """Return whether a change brings a known user to another state, whatever attributes the change sends."""
     known = snapshot.user(change.key)
     return known is not None and known.state is not change.state
 

@@ -37,7 +37,7 @@ class Memberships:
     crowded: Crowded
 
     def changes(self, entry: GroupEntry, name: str, before: KnownGroup | None, known: Members | None) -> list[Change]:
-        """Return who joins and who leaves a group. `known`: its members, where the snapshot doesn't have them."""
+        """Return the members that join and that leave a group. `known`: its members, where the snapshot lacks them."""
         members, subgroups, incomplete = desired_members(entry, self.groups, self.nesting, self.remaining)
         accounts, crowded = self.accounts, self.crowded
         if known is None and not (crowded and not crowded.keys().isdisjoint(members)):
@@ -47,7 +47,7 @@ class Memberships:
                 return []
         if known is None:
             known = self.snapshot.members(entry.key)
-        # The crowded stay where they are: they join nothing, and leave nothing.
+        # Users in too many groups stay in their present groups: these users join nothing, and leave nothing.
         desired = {key for key in members if key in accounts and (key not in crowded or key in known[0])}
         removable = {key for key in known[0] if (key in accounts or key in self.gone) and key not in crowded}
         if incomplete:
@@ -93,7 +93,7 @@ def crowded_users(
 
 
 def crowding(crowded: Crowded, profile: str) -> list[Trouble]:
-    """Return the problems of those who would be in several groups. `profile`: its name."""
+    """Return the problems of users who would be in several groups. `profile`: the profile's name."""
     return [
         Trouble(
             member,

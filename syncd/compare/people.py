@@ -24,9 +24,9 @@ from syncd.core.schema import MANAGER
 
 
 class People:
-    """Feed it every batch of the source; what follows for people is then in its public fields.
+    """Takes every batch of the source; the public fields then hold the consequences for people.
 
-    Of an unchanged person no more is kept than a byte and a number: memory stays flat.
+    An unchanged person takes a byte and a number, so that memory stays flat.
     """
 
     def __init__(self, comparison: Comparison) -> None:
@@ -57,7 +57,7 @@ class People:
                 self.report(item)
             else:
                 entries.append(item)
-        if self.unusable:  # a problem may come after the row that it casts doubt on
+        if self.unusable:  # a problem may come after the row that the problem casts doubt on
             entries = [entry for entry in entries if entry.key not in self.unusable]
         compared = self.digests.compare(entries)
         self.accounts.have_unchanged(compared.unchanged)
@@ -77,7 +77,7 @@ class People:
             self.accounts.discard(key)
 
     def _map(self, batch: Batch) -> None:
-        """Map the entries that differ, and decide what follows for each."""
+        """Map the entries that differ, and decide the changes of each."""
         source, target = self._comparison.source, self._comparison.target
         mapped = []
         for entry, digest in batch.differing:
@@ -108,7 +108,7 @@ class People:
         linked: Collection[str],
         match: Match | Doubt | None,
     ) -> None:
-        """Note what follows for one person. `linked`: keys of managers who have an account already."""
+        """Note the changes of one person. `linked`: keys of managers who have an account already."""
         target = self._comparison.target
         owned = before and replace(before, attributes=_owned(before.attributes, self._paths))
         following = user_changes(desired, owned, target.pending, digest.hex(), linked, match)
@@ -140,5 +140,5 @@ class People:
 
 
 def _owned(flat: Flat, paths: frozenset[str]) -> Flat:
-    """Return what the mapping still speaks of: a line taken out of it leaves the target's value alone."""
+    """Return the attributes that the mapping still writes: a removed line leaves the target's value alone."""
     return {path: value for path, value in flat.items() if path in paths}

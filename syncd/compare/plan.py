@@ -30,9 +30,9 @@ def make_plan(
     accepted: Sequence[str] = (),
     doubts: Sequence[str] = (),
 ) -> Plan:
-    """Return what is to be done at one target: ordered, limited and counted.
+    """Return the plan of one target: ordered, limited and counted.
 
-    `drift`, `accepted` (keys of users) and `doubts` (sentences) are what a full resync found.
+    `drift`, `accepted` (keys of users) and `doubts` (sentences) are the findings of a full resync.
     """
     target, snapshot = comparison.target, comparison.snapshot
     changes = _told_apart(differences.changes, drift) if drift else differences.changes
@@ -86,13 +86,13 @@ def snapshot_updates(differences: Differences, plan: Plan) -> SnapshotUpdates:
 
 
 def _with_approval(change: Change, comparison: Comparison) -> Change:
-    """Return a change that says who approved it, and when, where somebody had to."""
+    """Return a change with the person who approved the change, and when, where an approval was needed."""
     approval = comparison.decisions.approvals.get(change.id)
     return change if approval is None else replace(change, reason=f"{change.reason}; {approval}")
 
 
 def _told_apart(changes: Iterable[Change], drift: Iterable[Drift]) -> list[Change]:
-    """Say of changes that they put back what was changed at the target, wholly or besides."""
+    """Mark the changes that correct drift, alone or along with a change of the source."""
     drifted: dict[tuple[bool, str], set[str]] = {}
     for each in drift:
         if each.reaction is Reaction.ENFORCE:

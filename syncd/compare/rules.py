@@ -23,7 +23,7 @@ from syncd.scim.profiles import Profile
 
 @dataclass(frozen=True)
 class SourceRules:
-    """How the source's entries are read, the same for every target."""
+    """Rules of reading the source's entries, the same for every target."""
 
     users: UserMapping
     groups: GroupMapping
@@ -33,7 +33,7 @@ class SourceRules:
 
 @dataclass(frozen=True)
 class TargetRules:
-    """One target's part of the configuration, as far as it decides which people and groups the target gets, and how.
+    """One target's part of the configuration: which people and groups the target gets, and how.
 
     Twelve fields, for the configuration has as many independent keys: each field is one of them (`selection` and
     `policy` are several), and no step needs more than a few. `scheme` and `group_scheme` stand for the others.
@@ -71,7 +71,7 @@ class TargetRules:
 
     @cached_property
     def pending(self) -> PendingRule:
-        """How invitations are kept and withdrawn: never by a DELETE that doesn't delete."""
+        """The treatment of invitations: never withdrawn by a DELETE that doesn't delete."""
         return PendingRule(self.profile.pending_by_endpoint, self.profile.withdrawn_by_delete and self.deletes)
 
     def plan_mark(self, source: bytes, serial: int) -> bytes:

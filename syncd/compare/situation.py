@@ -1,4 +1,4 @@
-"""The facts that policy needs beside the changes: what is managed, missing, doubted, protected and decided."""
+"""The facts that policy needs beside the changes: managed, missing, doubtful, protected and decided resources."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from syncd.core.policy import DEFAULT_LIMITS, EMPTY_SOURCE, Class, Situation
 
 SHRUNK_SOURCE: Final = "shrunk_source"
 _ENOUGH_TO_JUDGE: Final = 20
-"""From this many people or memberships on, less than half of them the next time is not to be believed."""
+"""From this many people or memberships on, a reading with less than half of the last count is not believed."""
 
 
 def situation(comparison: Comparison, differences: Differences, changes: Sequence[Change]) -> Situation:
-    """Return what policy needs to know about these changes of one target."""
+    """Return the facts that policy needs about these changes of one target."""
     snapshot, decisions, managed = comparison.snapshot, comparison.decisions, comparison.managed
     members_of = {
         change.key: snapshot.members(change.key)[0] for change in changes if change.action is Action.DELETE_GROUP
@@ -44,7 +44,7 @@ def situation(comparison: Comparison, differences: Differences, changes: Sequenc
 
 
 def _earlier(changes: Iterable[Change], decisions: Decisions) -> tuple[dict[Kind, dict[str, Doubt]], dict[str, str]]:
-    """Return what a full resync held and a person rejected, for creations that this run would make instead.
+    """Return the doubts and rejections of adoptions that this run would replace by creations.
 
     The doubts are by kind and key; the rejections by the id of the change.
     """
@@ -74,9 +74,9 @@ def _protected(changes: Iterable[Change], comparison: Comparison) -> dict[str, s
 
 
 def _absences(evidence: Evidence, last: Mapping[str, int], managed: int) -> dict[Kind, Doubt]:
-    """Return why nothing may follow from what the source lacks: it is empty, or much smaller than last time.
+    """Return why no absence is believed: the source is empty, or much smaller than last time.
 
-    `last`: how much the last believed reading returned.
+    `last`: the counts of the last believed reading.
     """
     found = {}
     if evidence.users == 0 and managed:
@@ -98,7 +98,7 @@ def _halved(now: int, before: int) -> bool:
 def _groups_of(
     changes: Iterable[Change], members_of: Mapping[str, Collection[str]], comparison: Comparison
 ) -> dict[str, int]:
-    """Return how many groups each person has who leaves some, where those people are enough to matter."""
+    """Return the number of groups of each person who leaves some, where these people are enough to matter."""
     leaving: set[str] = set().union(*members_of.values())
     people: set[str] = set()
     for change in changes:

@@ -26,12 +26,12 @@ class SnapshotUpdates:
     """Users who are neither in the source nor at the target any more."""
     forgotten_groups: Sequence[str] = ()
     counts: Mapping[str, int] | None = None
-    """How much the source returned; None where that is not believed."""
+    """The counts of the source's reading; None where the reading is not believed."""
     entries: bool = False
     """Whether the entries that were read are kept."""
 
     def write(self, snapshot: Snapshot, now: datetime) -> None:
-        """Write them; belongs inside the state file's `atomic()`."""
+        """Write the updates; belongs inside the state file's `atomic()`."""
         snapshot.put_digests(self.digests)
         snapshot.note_missing(Kind.USER, self.missing, self.back)
         snapshot.note_missing(Kind.GROUP, self.missing_groups, self.back_groups)

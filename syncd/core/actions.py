@@ -15,16 +15,16 @@ from syncd.core.model import Kind
 
 
 class Effect(Enum):
-    """What an action does to its resource, and with it what a change's `before` and `after` hold."""
+    """The kind of an action: its effect on the resource, and the meaning of a change's `before` and `after`."""
 
     CREATE = auto()
-    """Makes it: `before` is empty, `after` holds every attribute. Sent twice, it makes two."""
+    """Creates the resource: `before` is empty, `after` holds every attribute. Not idempotent: twice makes two."""
     ADOPT = auto()
-    """Links what is there already: `before` and `after` hold every path that syncd writes from now on."""
+    """Links an existing resource: `before` and `after` hold every path that syncd writes from now on."""
     ALTER = auto()
-    """Changes attributes of what is linked: `before` and `after` hold the paths that differ."""
+    """Changes attributes of a linked resource: `before` and `after` hold the paths that differ."""
     DELETE = auto()
-    """Deletes what is linked: `before` holds its attributes, `after` is empty."""
+    """Deletes a linked resource: `before` holds its attributes, `after` is empty."""
     ADD_MEMBERS = auto()
     """Adds members to a linked group: `after` holds their keys, `before` is empty."""
     REMOVE_MEMBERS = auto()
@@ -32,7 +32,7 @@ class Effect(Enum):
 
 
 class Access(Enum):
-    """What an action does to the access of the people concerned."""
+    """The effect of an action on the access of the people concerned."""
 
     GIVES = auto()
     KEEPS = auto()
@@ -60,13 +60,13 @@ class Words:
     verb: str
     """An infinitive: "create" in "create user", "create 3 users" and "create the group Sales"."""
     subject: tuple[str, str]
-    """One and several of what a summary counts: "person", "people"."""
+    """Singular and plural of the noun that a summary counts: "person", "people"."""
     happens: tuple[str, str]
-    """What happens to one and to several of them: "gets an account", "get an account"."""
+    """The verb phrase for one and for several: "gets an account", "get an account"."""
     done: str
-    """What follows for the people concerned once the action is done."""
+    """The consequence for the people concerned once the action is done."""
     undone: str
-    """How things stand while the action is not done."""
+    """The state while the action is not done."""
     doing: str
     """The action as the subject of a sentence: "creating the account"."""
 
@@ -76,14 +76,14 @@ class Row:
     """The facts of one action."""
 
     kind: Kind
-    """The sort of resource that it is done to."""
+    """The kind of resource that the action changes."""
     effect: Effect
     phase: Phase
     sign: str
     """One character in front of a line of a report."""
     access: Access
     limit: Class | None
-    """The class whose limit counts it, as far as `policy.class_of` says so."""
+    """The class whose limit counts the action, as far as `policy.class_of` says so."""
     words: Words
 
 
@@ -93,7 +93,7 @@ _GROUP: Final = ("group", "groups")
 
 
 class Action(StrEnum):
-    """What is done to one resource. Its value is its name in JSON, CSV, metrics and the state file."""
+    """One kind of change to a resource. The value is the action's name in JSON, CSV, metrics and the state file."""
 
     #   kind       effect         phase        sign  access     class that limits it
     CREATE_USER = ("create_user", Row(
@@ -231,7 +231,7 @@ class Action(StrEnum):
 
     @property
     def creates(self) -> bool:
-        """Whether sending it twice makes two."""
+        """Whether the action is not idempotent: sent twice, it makes two resources."""
         return self.effect is Effect.CREATE
 
     @property
@@ -240,12 +240,12 @@ class Action(StrEnum):
 
     @property
     def begins(self) -> bool:
-        """Whether a resource becomes managed by it; every other action needs one that is linked."""
+        """Whether the action makes a resource managed; every other action needs a linked resource."""
         return self.effect in (Effect.CREATE, Effect.ADOPT)
 
     @property
     def alters(self) -> bool:
-        """Whether it changes attributes of what is linked."""
+        """Whether the action changes attributes of a linked resource."""
         return self.effect is Effect.ALTER
 
     @property
@@ -259,12 +259,12 @@ class Action(StrEnum):
 
     @property
     def adds(self) -> bool:
-        """Whether it adds members."""
+        """Whether the action adds members."""
         return self.effect is Effect.ADD_MEMBERS
 
     @property
     def removes(self) -> bool:
-        """Whether it removes members."""
+        """Whether the action removes members."""
         return self.effect is Effect.REMOVE_MEMBERS
 
     @property
@@ -274,7 +274,7 @@ class Action(StrEnum):
 
     @property
     def leaves(self) -> bool:
-        """Whether a user can't get in any more once it is done."""
+        """Whether the action takes a user's access away."""
         return self.ends and self.about_user
 
     @property
@@ -303,7 +303,7 @@ class Action(StrEnum):
         return self.words.verb if self.of_members else f"{self.words.verb} {self.kind.value}"
 
     def counted(self, number: int) -> str:
-        """Return how many resources it is done to: "create 1,200 users", "add members to 1 group"."""
+        """Return the action with a number of resources: "create 1,200 users", "add members to 1 group"."""
         return f"{self._verb} {number:,} {self.kind.value}{'' if number == 1 else 's'}"
 
     def of(self, name: str) -> str:

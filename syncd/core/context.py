@@ -1,6 +1,6 @@
-"""What a plan's reader wants to know beside its changes: how far limits were used, who is meant, how large groups are.
+"""Context of a plan for its reader: usage of limits, names of people, sizes of groups.
 
-Nothing is decided by it and nothing carried out: a plan without it is as good a plan.
+Information only: no decision and no request depends on the context, and a plan is complete without it.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from syncd.core.model import Json
 
 @dataclass(frozen=True, slots=True)
 class LimitUse:
-    """How far one limit was used: what the plan would affect, what it holds for this very limit among it."""
+    """Usage of one limit: the number that the plan would affect, including changes held for this limit."""
 
     limit: str
     """`deactivate`, `delete_group`, …: as in the configuration."""
     affected: int
     managed: int
-    """Of how many: people, for `delete_group` groups."""
+    """The total that the count is measured against: people, for `delete_group` groups."""
     most: int | None
-    """How many may be affected at a time; None: as many as there are."""
+    """The most that may be affected at a time; None: no limit."""
     percent: float | None = None
     count: int | None = None
     always: bool = False
-    """Every such change waits for a person, however few they are."""
+    """Whether every such change waits for approval, whatever the number."""
     base: int | None = None
-    """How many managed ones `percent` begins at; None: a plan that was saved before doesn't say."""
+    """The number of managed resources from which `percent` applies; None: an older saved plan doesn't say."""
 
     @property
     def exceeded(self) -> bool:
-        """Whether so many are over it; where each waits for a person anyway, they are those who were released."""
+        """Whether the limit is exceeded; never where every change needs approval, for the counted ones are approved."""
         return not self.always and self.most is not None and self.affected > self.most
 
     def to_json(self) -> Json:
@@ -50,12 +50,12 @@ class LimitUse:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody whom a change is about or names, as the snapshot has them."""
+    """A person whom a change concerns or names, as in the snapshot."""
 
     name: str
     department: str = ""
     groups: tuple[str, ...] = ()
-    """Names of the groups that somebody is in who is about to be shut out; of all others nothing is said."""
+    """Names of the groups of a person who is about to lose access; empty for everybody else."""
 
     def to_json(self) -> Json:
         return {
@@ -67,7 +67,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class GroupSize:
-    """A group that a change is about or names. `members`: people and groups in it before."""
+    """A group that a change concerns or names. `members`: number of people and groups in it before the change."""
 
     name: str
     members: int
@@ -78,7 +78,7 @@ class GroupSize:
 
 @dataclass(frozen=True)
 class Context:
-    """All that. `people` and `groups` by key: those whom changes name, and of very many not all."""
+    """The context of a plan. `people` and `groups` by key: those that changes name, up to a maximum number."""
 
     managed_groups: int = 0
     limits: tuple[LimitUse, ...] = ()
@@ -86,7 +86,7 @@ class Context:
     groups: Mapping[str, GroupSize] = field(default_factory=dict)
 
     def only(self, people: Collection[str], groups: Collection[str]) -> Context:
-        """Return what is left where a plan is cut down to a few: the limits measured the whole, and say nothing now."""
+        """Return the context of a plan reduced to a few changes: without limits, which measured the whole plan."""
         return Context(
             self.managed_groups,
             (),
@@ -104,7 +104,7 @@ class Context:
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
-        """Raises KeyError, TypeError or ValueError for what can't be one."""
+        """Read a context from JSON. Raises KeyError, TypeError or ValueError for malformed input."""
         return cls(
             managed_groups=int(data["managed_groups"]),
             limits=tuple(LimitUse(**each) for each in data["limits"]),

@@ -1,6 +1,6 @@
-"""What one difference means. Given what a target should hold and what it last acknowledged: the changes, or none.
+"""The changes that follow from one difference between the desired state and the last acknowledged state.
 
-Finding where the two differ is `compare/`'s part (by digests, or by the database); deciding what it means is here.
+`compare/` finds where the two states differ (by digests, or by the database); this module decides the changes.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from syncd.core.schema import MANAGER
 
 @dataclass(frozen=True, slots=True)
 class PendingRule:
-    """How a target treats people from outside who have not accepted yet."""
+    """A target's treatment of people from outside who have not accepted yet."""
 
     by_endpoint: bool
-    """Whether the endpoint itself keeps them out; else we do, with `active: false`."""
+    """Whether the endpoint itself keeps the pending out; else syncd does, with `active: false`."""
     withdrawn_by_delete: bool = False
     """Whether an invitation is withdrawn by deleting the account; else by switching it off."""
 
@@ -32,7 +32,7 @@ class PendingRule:
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """What follows from one difference: changes, why a person has to decide about them, or merely to forget."""
+    """The result of one difference: changes, the reason why a person has to decide, or a row to forget."""
 
     changes: list[Change] = field(default_factory=list)
     doubt: Doubt | None = None
@@ -57,7 +57,7 @@ def user_changes(
     accounts: Collection[str],
     match: Match | Doubt | None = None,
 ) -> Following:
-    """Return what follows for one user; where a manager's reference must wait, in two changes.
+    """Return the changes of one user: two of them where a manager's reference must wait.
 
     `desired` is None for a key that the source no longer returns. `accounts` holds the keys that have an
     account at the target already: a manager among them can be named at once, any other only later.
@@ -120,7 +120,7 @@ def _says(desired: Desired | None, known: Known | None) -> Says:
         return Says.GONE
     invited = known is not None and known.state is State.PENDING and not known.lost
     if desired.state is State.PENDING and invited and known is not None and known.accepted:
-        return Says.ACTIVE  # pending no longer, wherever the address is
+        return Says.ACTIVE  # no longer pending, wherever the address is
     return {State.ACTIVE: Says.ACTIVE, State.PENDING: Says.EXTERNAL, State.DEACTIVATED: Says.OFF}[desired.state]
 
 
@@ -137,7 +137,7 @@ def _why(desired: Desired | None) -> str:
 
 
 def _switch_off(known: Known, desired: Desired | None, digest: str) -> Change:
-    """Nothing is sent to an account that is off already; that it is not wanted any more is remembered all the same."""
+    """Record that an account is not wanted any more; an account that is off already gets no request."""
     on = is_on(known.attributes.get("active"))
     before: Flat = {"active": on} if on else {}
     after: Flat = {"active": False} if on else {}
@@ -158,7 +158,7 @@ def _create(desired: Desired, known: Known | None, pending: PendingRule, digest:
 
 
 _NOTHING: Final[Flat] = {}
-"""What was there before a creation, one for all of them: a first plan holds as many as there are people."""
+"""The `before` of every creation, one shared object: a first plan holds one creation for each person."""
 
 
 def _shared(value: Json) -> Json:
@@ -167,9 +167,9 @@ def _shared(value: Json) -> Json:
 
 
 def _adopt(desired: Desired, match: Match, pending: PendingRule, digest: str) -> Change:
-    """Take over an account: `before` holds what it has at every path that syncd writes from now on.
+    """Take over an account: `before` holds its values at every path that syncd writes from now on.
 
-    An outsider's account that is on was accepted, where it is we who keep outsiders out.
+    An outsider's account that is on was accepted, where syncd itself keeps outsiders out.
     """
     account = match.account
     state = desired.state
@@ -181,7 +181,7 @@ def _adopt(desired: Desired, match: Match, pending: PendingRule, digest: str) ->
     if state is State.DEACTIVATED:
         reason = f"{desired.reason}, and its account carries our externalId"
     before = {path: account.attributes.get(path) for path in after}
-    # Where the endpoint keeps the pending out, what `active` shows of them is its own affair.
+    # Where the endpoint keeps the pending out, the endpoint decides how `active` shows a pending user.
     shown = after["active"] if state is State.PENDING and pending.by_endpoint else account.active
     before["active"] = shown
     return Change(Action.ADOPT_USER, desired.key, name, before, after, reason, state, digest, account.id)
@@ -204,7 +204,7 @@ def _update(
 
 
 def _reason(known: Known, after: Flat) -> str:
-    """Say what changed in the source, names first: a rename is what a reviewer wants to know of."""
+    """Name the attributes that changed in the source, names first: a reviewer looks for renames."""
     names = [path.rpartition(":")[2] for path in after if path != "active"]
     if "userName" in after:
         return f"renamed in the source (was {known.name})"
@@ -216,7 +216,7 @@ def _reason(known: Known, after: Flat) -> str:
 def _manager_later(change: Change, accounts: Collection[str]) -> list[Change]:
     """Split off a manager's reference that can't be resolved yet.
 
-    The first change then settles nothing (no digest): it is the second that completes the user.
+    The first change then has no digest: the second change completes the user.
     """
     manager = change.after.get(MANAGER)
     if manager is None or manager in accounts:
@@ -249,7 +249,7 @@ def manager_apart(change: Change) -> list[Change]:
 def group_changes(
     key: str, desired: Flat | None, known: KnownGroup | None, found: ObservedGroup | None = None
 ) -> list[Change]:
-    """Return what follows for a group itself; its members are `membership_changes`'s.
+    """Return the changes of a group itself; `membership_changes` returns the changes of its members.
 
     `found` is the group at the target that is taken over, for one that is not linked.
 
@@ -286,7 +286,7 @@ def membership_changes(
     known: tuple[set[str], set[str]],
     removable: set[str],
 ) -> list[Change]:
-    """Return who leaves and who joins a group; each pair is (keys of users, keys of groups).
+    """Return the members that leave and that join a group; each pair is (keys of users, keys of groups).
 
     `removable` holds the users of `known` whose absence from `desired` is proven: they were seen in this pull,
     or their account is switched off because they are gone.

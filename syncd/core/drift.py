@@ -1,7 +1,7 @@
-"""What has changed at the target behind our back: a managed resource is not as it was last acknowledged.
+"""Drift: a managed resource at the target differs from what the target last acknowledged.
 
-Only what syncd itself has written is compared: an attribute that it never set, a native member and a native group
-are the target's own. That somebody invited has accepted is no drift.
+Only values that syncd has written are compared: an attribute that syncd never set, a native member and a native group
+are the target's own. The acceptance of an invitation is no drift.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from syncd.core.model import Flat, Json, Kind, Known, KnownGroup, Observed, Obse
 
 
 class DriftClass(StrEnum):
-    """In which way, as far as a target may treat one otherwise than another."""
+    """The kind of a drift: a target's configuration chooses a treatment for each kind."""
 
     USER_DELETED = "user_deleted"
     USER_ACTIVATION = "user_activation"
@@ -27,17 +27,17 @@ class DriftClass(StrEnum):
 
 
 class Reaction(StrEnum):
-    """What is done about it."""
+    """The treatment of drift."""
 
     ENFORCE = "enforce"
-    """Put back what the source says."""
+    """Restore the source's value."""
     REPORT = "report"
-    """Leave it, and say so in every full resync."""
+    """Leave the drift, and report it in every full resync."""
 
 
 @dataclass(frozen=True)
 class Drift:
-    """One difference between what a target acknowledged and what it has now.
+    """One difference between the acknowledged state and the present state of a target.
 
     `expected` and `found` hold what differs and nothing else: SCIM paths, or `members` (keys of users) and `groups`
     (keys of groups). A resource that is gone has nothing in `found`.
@@ -64,7 +64,7 @@ class Drift:
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
-        """Raises KeyError, TypeError or ValueError for what can't be a drift."""
+        """Read a drift from JSON. Raises KeyError, TypeError or ValueError for malformed input."""
         if not (isinstance(data["expected"], dict) and isinstance(data["found"], dict)):
             raise TypeError("`expected` and `found` are objects")
         return cls(
@@ -80,7 +80,7 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class Reactions:
-    """What a target's configuration says about drift."""
+    """A target's configuration of drift treatment."""
 
     default: Reaction = Reaction.ENFORCE
     by_class: Mapping[DriftClass, Reaction] = field(default_factory=dict)
@@ -95,7 +95,7 @@ lower case."""
 
 
 def user_drift(known: Known, seen: Observed | None, reactions: Reactions) -> Iterator[Drift]:
-    """Yield how a managed user differs from what was acknowledged; `seen` None: the account is gone."""
+    """Yield the drift of a managed user; `seen` None: the account is gone."""
 
     def drift(class_: DriftClass, expected: Flat, found: Flat) -> Drift:
         return Drift(class_, Kind.USER, known.key, known.name, expected, found, reactions.to(class_))
@@ -125,7 +125,7 @@ def group_drift(
     seen_members: tuple[set[str], set[str]] | None,
     reactions: Reactions,
 ) -> Iterator[Drift]:
-    """Yield how a managed group differs; each pair is (keys of users, keys of groups), `seen_members` None: unknown.
+    """Yield the drift of a managed group; each pair is (keys of users, keys of groups), `seen_members` None: unknown.
 
     `seen_members` holds managed resources alone: the target's own members are its own affair.
     """
@@ -158,7 +158,7 @@ def _members(users: set[str], groups: set[str]) -> Flat:
 
 
 def _as_kept(path: str, kept_as: Flat, found: Json) -> bool:
-    """Return whether this is what the target made of the value when it was sent: sending it again changes nothing."""
+    """Return whether the target converts the sent value to this one: sending the value again changes nothing."""
     return path in kept_as and alike(path, kept_as[path], found)
 
 

@@ -1,4 +1,4 @@
-"""Nested groups: who is a member of a group when its member groups count too. Cycles and diamonds are harmless."""
+"""Nested groups: the members of a group including its member groups. Cycles and diamonds are harmless."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from syncd.core.model import GroupEntry
 
 
 class Nesting(StrEnum):
-    """What a group that is a member of another means."""
+    """The treatment of a group that is a member of another group."""
 
     FLATTEN = "flatten"
-    """Its members are members of the other one."""
+    """The inner group's members become members of the outer group."""
     KEEP = "keep"
-    """It is pushed as a member itself."""
+    """The inner group itself is pushed as a member."""
     IGNORE = "ignore"
 
 
 def flattened(key: str, groups: Mapping[str, GroupEntry]) -> tuple[set[str], bool]:
     """Return the keys of all users below a group, and whether any list on the way was incomplete.
 
-    Each group is visited once, however many ways lead to it, itself included.
+    Each group is visited once, however many paths lead to the group, including the group itself.
     """
     members: set[str] = set()
     incomplete = False

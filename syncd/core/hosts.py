@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 
 def address(text: str, schemes: Collection[str], example: str) -> SplitResult:
-    """Take an address apart. Raises ValueError with a sentence that says what is wanted."""
+    """Take an address apart. Raises ValueError with a sentence that describes the expected form."""
     try:
         parts = urlsplit(text)
         usable = parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or parts.port > 0)

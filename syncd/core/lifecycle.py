@@ -1,4 +1,4 @@
-"""What is to be done with a managed user: what we know, what the source says, what the target shows. A table.
+"""The steps for a managed user, from the known state, the source's answer and the target's answer. A table.
 
 The states and their transitions are those of the README's picture: absent, pending, active, deactivated.
 """
@@ -12,19 +12,19 @@ from syncd.core.model import State
 
 
 class Says(StrEnum):
-    """What the source says of a key."""
+    """The source's answer about a key."""
 
     ACTIVE = "active"
     EXTERNAL = "external"
     """Active, with an address outside the verified domains."""
     OFF = "off"
-    """There, and disabled or out of scope."""
+    """Present, and disabled or out of scope."""
     GONE = "gone"
-    """Not there, and proven so."""
+    """Absent, with proof."""
 
 
 class Shows(StrEnum):
-    """What the target shows, as far as anybody looked: acknowledged by it, or seen in a full resync."""
+    """The account at the target, as last acknowledged or as seen in a full resync."""
 
     ON = "on"
     OFF = "off"
@@ -33,7 +33,7 @@ class Shows(StrEnum):
 
 
 class Step(StrEnum):
-    """What follows."""
+    """One step for a user."""
 
     NOTHING = "nothing"
     CREATE = "create"
@@ -46,15 +46,15 @@ class Step(StrEnum):
     UPDATE = "update"
     """Bring attributes into line; the state stays."""
     ADMIT = "admit"
-    """Pending no longer: they accepted, or the address is now in a verified domain."""
+    """End the pending state: the user accepted, or the address is now in a verified domain."""
     REACTIVATE = "reactivate"
     DEACTIVATE = "deactivate"
     WITHDRAW = "withdraw"
     """Take an invitation back."""
     INVITE_AGAIN = "invite_again"
-    """Only a person may decide that: the account of an outsider was deleted at the target."""
+    """Leave the decision to a person: an outsider's account was deleted at the target."""
     FORGET = "forget"
-    """Nobody has them any more."""
+    """Forget the user: neither source nor target has the user any more."""
     IMPOSSIBLE = "impossible"
 
 
@@ -65,13 +65,13 @@ _ROWS: Final[dict[tuple[State | None, Says], tuple[Step, Step, Step]]] = {
     # Somebody new gets an account, and an outsider's is an invitation; unless there is one already.
     (None, Says.ACTIVE): (Step.ADOPT, Step.ADOPT, Step.CREATE),
     (None, Says.EXTERNAL): (Step.ADOPT, Step.ADOPT, Step.INVITE),
-    # Who is disabled or not wanted never gets an account. One that carries our mark was ours, and must be off.
+    # A disabled or unwanted person never gets an account. An account with our mark was ours, and must be off.
     (None, Says.OFF): (Step.ADOPT_OFF, Step.ADOPT_OFF, Step.NOTHING),
     # Neither known nor there: nobody could have asked.
     (None, Says.GONE): (Step.IMPOSSIBLE, Step.IMPOSSIBLE, Step.IMPOSSIBLE),
-    # Switched off at the target, and wanted: that is put right with everything else that differs.
+    # Switched off at the target, and wanted: an update corrects this along with all other differences.
     (State.ACTIVE, Says.ACTIVE): (Step.UPDATE, Step.UPDATE, Step.CREATE),
-    # They accepted long ago; that the address moved outside is for policy to look at, not a second invitation.
+    # The user accepted long ago; an address that moved outside is for policy to judge, not a second invitation.
     (State.ACTIVE, Says.EXTERNAL): (Step.UPDATE, Step.UPDATE, Step.INVITE_AGAIN),
     # Leavers lose access first.
     (State.ACTIVE, Says.OFF): (Step.DEACTIVATE, Step.DEACTIVATE, Step.FORGET),
@@ -81,10 +81,10 @@ _ROWS: Final[dict[tuple[State | None, Says], tuple[Step, Step, Step]]] = {
     (State.PENDING, Says.EXTERNAL): (Step.UPDATE, Step.UPDATE, Step.INVITE_AGAIN),
     (State.PENDING, Says.OFF): (Step.WITHDRAW, Step.WITHDRAW, Step.FORGET),
     (State.PENDING, Says.GONE): (Step.WITHDRAW, Step.WITHDRAW, Step.FORGET),
-    # Back again: the same account, with everything it had. (Who never accepted is pending again: `diff`.)
+    # Back again: the same account, with everything it had. (`diff` makes a user pending again who never accepted.)
     (State.DEACTIVATED, Says.ACTIVE): (Step.REACTIVATE, Step.REACTIVATE, Step.CREATE),
     (State.DEACTIVATED, Says.EXTERNAL): (Step.REACTIVATE, Step.REACTIVATE, Step.INVITE_AGAIN),
-    # Switched on behind our back.
+    # Drift: the account was switched on at the target.
     (State.DEACTIVATED, Says.OFF): (Step.DEACTIVATE, Step.NOTHING, Step.FORGET),
     (State.DEACTIVATED, Says.GONE): (Step.DEACTIVATE, Step.NOTHING, Step.FORGET),
 }
@@ -96,7 +96,7 @@ _TABLE: Final[dict[tuple[State | None, Says, Shows], Step]] = {
 
 
 def step(known: State | None, says: Says, shows: Shows) -> Step:
-    """Return what follows for a user. Raises ValueError for a combination that can't be."""
+    """Return the steps for a user. Raises ValueError for an impossible combination."""
     found = _TABLE[known, says, shows]
     if found is Step.IMPOSSIBLE:
         raise ValueError(f"no user can be {known or 'unknown'} and {says} where the target shows {shows}")

@@ -1,4 +1,4 @@
-"""What holds a change: the classes that are limited, one row per class, and the other reasons.
+"""The reasons that hold a change: the limited classes, one row per class, and the other reasons.
 
 Which change counts for which class is decided in `policy.py`; an action's own class is a column of `actions.py`.
 """
@@ -25,7 +25,7 @@ class Limit:
     """Every such change waits for a person."""
 
     def most(self, managed: int) -> int | None:
-        """Return how many may be affected at a time; None: as many as there are."""
+        """Return the most that may be affected at a time; None: no limit."""
         if self.always:
             return 0
         shares = [self.count] if self.count is not None else []
@@ -52,9 +52,9 @@ class Row:
     changes: tuple[str, str]
     """One such change, and several: "deactivation", "deactivations"."""
     would: str
-    """What would happen, after a number: "41 of 100 people would be deactivated"."""
+    """The effect, as the rest of a sentence after a number: "41 of 100 people would be deactivated"."""
     on: str
-    """What the limit is on, as a table's first column says it."""
+    """The subject of the limit, as in the first column of a table."""
 
 
 class Class(StrEnum):
@@ -125,7 +125,7 @@ PASSING: Final = frozenset({MISSING_GRACE, QUARANTINE})
 #  a class of its own changes      2 deactivations wait for approval
 #  any other                       2 changes wait for approval
 def waiting(reason: str, number: int, *, own: bool = True) -> str:
-    """Say how many changes wait, and for what; `own`: the reason is a class, and counts every one of these changes."""
+    """Return the number of waiting changes and their reason; `own`: the reason is a class that counts all of them."""
     one, several = Class(reason).changes if own and reason in set(Class) else ("change", "changes")
     is_one = number == 1
     if reason == MISSING_GRACE:
@@ -168,7 +168,7 @@ _OVER_LIMIT: Final = re.compile(
 def in_words(reason: str, *, named: bool = True) -> str:
     """Return the reason of a hold as a report says it: "41 of 100 people is over the limit of 10 % for deactivations".
 
-    `named`: the limit is named; not after a sentence that does so already.
+    `named`: whether to name the limit; not needed after a sentence that names it.
     """
 
     def said(found: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""From what the source says of an entry to what a target should hold. Compiled once, evaluated per changed entry.
+"""The mapping from a source entry to the desired state at a target. Compiled once, evaluated per changed entry.
 
 Owns templates, rules and the check that their results fit the SCIM schema; refuses to guess: an entry that
 can't be mapped is a problem of that entry and changes nobody.
@@ -109,7 +109,7 @@ def _checked(path: Path, rule: Rule, attributes: Attributes) -> Json:
 
 
 def conflicts(assignments: Sequence[Assignment]) -> list[tuple[str, str]]:
-    """Return (path, problem) for every line that writes what another line writes too."""
+    """Return (path, problem) for every line that writes the same path as another line."""
     found = []
     seen: dict[str, str] = {}
     wholes = {a.path.attribute for a in assignments if a.path.multi}
@@ -130,7 +130,7 @@ class UserMapping:
         self.assignments = list(assignments)
         self._pairs = [(a.spelling, a.value) for a in assignments]
         self._external_id = next((a.value for a in assignments if a.spelling == "externalId"), None)
-        # An element without its value (`[type eq "work"].primary` alone) means nothing: it goes with it.
+        # An element without its value (`[type eq "work"].primary` alone) means nothing, and is removed with the value.
         self._companions = [
             (a.spelling, [b.spelling for b in assignments if b.path.element == a.path.element and b is not a])
             for a in assignments
@@ -146,7 +146,7 @@ class UserMapping:
 
     @property
     def paths(self) -> frozenset[str]:
-        """Every path that syncd writes for a user: what is mapped, and what always is."""
+        """Every path that syncd writes for a user: the mapped paths, and the paths that are always written."""
         return frozenset(a.spelling for a in self.assignments) | {"externalId", "active"}
 
     def flat(self, key: str, attributes: Attributes) -> Flat:
@@ -170,7 +170,7 @@ class UserMapping:
         return flat
 
     def external_id(self, key: str, attributes: Attributes) -> str:
-        """Return the mark that an entry's account carries, "" where it has none: also of somebody who isn't mapped."""
+        """Return the mark of an entry's account, "" for no mark; also for a person who isn't mapped."""
         if self._external_id is None:
             return key
         try:
@@ -248,7 +248,7 @@ class Domains:
                 self._exact.add(ascii_domain(pattern))
 
     def is_external(self, address: str) -> bool:
-        """Return whether an e-mail address lies outside every verified domain; nobody does when none is listed.
+        """Return whether an e-mail address lies outside every verified domain; False when no domain is listed.
 
         Raises EntryUnusable for an address without a domain: that is a fault of the entry, not an outsider.
         """
@@ -274,7 +274,7 @@ def ascii_domain(domain: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Whom and what one target wants."""
+    """The people and groups that one target wants."""
 
     scope: Rule | None = None
     groups: tuple[str, ...] | None = None
@@ -290,10 +290,9 @@ class Selection:
 
 
 def desired_user(entry: Entry, mapping: UserMapping, active: Rule | None, selection: Selection) -> Desired:
-    """Return what a target should hold for one person. Raises EntryUnusable.
+    """Return the desired state of one person at a target. Raises EntryUnusable.
 
-    A person who is disabled or out of scope is not mapped at all: nothing of them needs to be right
-    for their account to be switched off.
+    A person who is disabled or out of scope is not mapped: a faulty entry must not keep the account switched on.
     """
     try:
         reason = ""

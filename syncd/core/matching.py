@@ -1,8 +1,8 @@
-"""Whose account is it? Which of the target's accounts, if any, an entry of the source takes over.
+"""Matching: the account at the target, if any, that an entry of the source takes over.
 
 By externalId, which is our own mark; then by userName; then, where the profile says so and the address lies in a
-verified domain, by e-mail: an address that anybody can register must not hand an account to them. Exactly one
-account that belongs to nobody else, or a person decides.
+verified domain, by e-mail: an address that anybody can register must not hand an account over. A match is exactly one
+account that is linked to nobody else; in any other case a person decides.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Match:
 
     @property
     def ours(self) -> bool:
-        """Whether it carries our mark: linking it again takes nothing from anybody."""
+        """Whether the account carries our mark: linking such an account again takes nothing from anybody."""
         return self.by == "externalId"
 
 
@@ -41,7 +41,7 @@ Owner = Callable[[str], str | None]
 
 
 def judge(by: str, found: Sequence[Observed], key: str, external_id: str, owner: Owner) -> Match | Doubt | None:
-    """Return what follows from the accounts that one attribute found; None when there are none.
+    """Return the judgement of the accounts that one attribute found; None when there are none.
 
     #  accounts   linked to another key   carries another externalId   -> result
     #  none                                                            none: ask by the next attribute
@@ -67,5 +67,5 @@ def judge(by: str, found: Sequence[Observed], key: str, external_id: str, owner:
 
 
 def first(judgements: Iterable[Match | Doubt | None]) -> Match | Doubt | None:
-    """Return the first judgement that says something."""
+    """Return the first judgement that is not None."""
     return next((each for each in judgements if each is not None), None)

@@ -1,4 +1,4 @@
-"""The values that cross between the parts of syncd. They know nothing of where they came from.
+"""The values that cross between the parts of syncd. No value depends on its origin.
 
 Attributes of a source entry are lists of strings by name; an attribute that the entry lacks is not there.
 Attributes of a SCIM resource are flat: SCIM path (RFC 7644 section 3.5.2) to JSON value, such as
@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, Final, Protocol, Self, runtime_checkable
 
 Attributes = dict[str, list[str]]
-"""What the source says of one entry."""
+"""The source's attributes of one entry."""
 
 Json = Any
 Flat = dict[str, Json]
@@ -23,7 +23,7 @@ Flat = dict[str, Json]
 
 
 class Kind(StrEnum):
-    """Which sort of resource."""
+    """The kind of a resource."""
 
     USER = "user"
     GROUP = "group"
@@ -37,7 +37,7 @@ class Entry:
     """The immutable id: entryUUID, objectGUID, the CSV's key column. Never a DN, name or e-mail."""
     attributes: Attributes
     where: str
-    """Where a person would look it up: `people.csv:12`, or the DN."""
+    """The place of the entry, for messages: `people.csv:12`, or the DN."""
 
 
 @dataclass(slots=True)
@@ -57,28 +57,28 @@ class GroupEntry:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something in the source that can't be used: reported, left out of changes, and it stops nobody else.
+    """An unusable part of the source: reported, left out of changes, without effect on other entries.
 
-    Whoever it may belong to (`protects`) is neither changed nor treated as gone in this run.
+    An entry that the problem may belong to (`protects`) is neither changed nor treated as gone in this run.
     """
 
     where: str
     problem: str
     key: str = ""
-    """The key it belongs to, where that could be read."""
+    """The key that the problem belongs to, where the key could be read."""
     kind: Kind = Kind.USER
     protects: tuple[str, ...] = ()
-    """Every key it may belong to; `key` is always among them."""
+    """Every key that the problem may belong to, including `key`."""
 
     @property
     def protected(self) -> list[str]:
-        """Every key that it may belong to, each once."""
+        """Every key that the problem may belong to, each once."""
         return list({self.key, *self.protects} - {""})
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a finished pull can say for itself. There is none for an unfinished one: it raises instead."""
+    """The evidence of a complete pull. An incomplete pull raises instead of returning evidence."""
 
     source: str
     """The files read, or the server that answered."""
@@ -112,9 +112,9 @@ class Pull(Protocol):
         """Return the proof that the reading was complete, after checking it a last time."""
 
     def look_up(self, keys: Sequence[str], kind: Kind | None = None) -> Mapping[str, bool | None]:
-        """Ask for users or groups by their keys, once everything has been read: the proof of absence.
+        """Look up users or groups by their keys, once everything has been read: the proof of absence.
 
-        `kind`: as which of the two; a file may have a person and a group of one key. None: as either.
+        `kind`: users or groups; a file may have a person and a group of one key. None: either.
 
         True: it is there, though the reading didn't return it (moved, or no longer matched by a filter); False: it
         is proven not to be there; None: not proven, because the source refuses to say. Every key is answered.
@@ -131,7 +131,7 @@ class Wanted:
 
 @runtime_checkable
 class Source(Protocol):
-    """Where truth lives."""
+    """The source of people and groups, and the authority on them."""
 
     name: str
     """For messages: the file or the first URL."""
@@ -140,17 +140,17 @@ class Source(Protocol):
         """Start a reading. Raises SourceError; SourceMismatch when an attribute in `wanted` can't exist."""
 
     def mark(self, wanted: Wanted) -> bytes | None:
-        """Return bytes that stand for everything a reading would find now; None where that can't be had cheaply.
+        """Return bytes that stand for the source's present content; None where such a mark can't be computed cheaply.
 
         Equal marks promise equal readings. Raises SourceError.
         """
 
     def check(self, wanted: Wanted) -> Mapping[str, str]:
-        """Reach the source and say what it is and can do, as label to text. Raises SourceError."""
+        """Reach the source and describe the source and its capabilities, as label to text. Raises SourceError."""
 
 
 class State(StrEnum):
-    """What a managed user is at the target."""
+    """The state of a managed user at the target."""
 
     ACTIVE = "active"
     PENDING = "pending"
@@ -159,14 +159,14 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """What a target should hold for one key, mapped from the source.
+    """The desired state of one key at a target, mapped from the source.
 
-    `attributes` is empty where the account should merely be off: what isn't sent can't do harm.
+    `attributes` is empty where the account should merely be off: an attribute that isn't sent can't do harm.
     """
 
     key: str
     name: str
-    """userName or displayName: what people call it."""
+    """userName or displayName: the name for people."""
     state: State
     attributes: Flat
     reason: str = ""
@@ -175,7 +175,7 @@ class Desired:
 
 @dataclass(slots=True)
 class Known:
-    """What the target last acknowledged for one key: a row of the snapshot."""
+    """The state that the target last acknowledged for one key: a row of the snapshot."""
 
     key: str
     id: str
@@ -186,14 +186,14 @@ class Known:
     digest: bytes
     """Digest of the source entry that `attributes` were completely reached from; b"" while they are not."""
     accepted: bool = True
-    """Whether they were ever active or accepted: who withdrew from an invitation comes back as pending."""
+    """Whether the user was ever active or accepted: a user who never accepted comes back as pending."""
     missing_since: datetime | None = None
     since: datetime | None = None
-    """Since when they are in this state."""
+    """The moment at which the user entered this state."""
     lost: bool = False
     """Whether the target no longer has the account, though nobody here asked for that: the id is dead."""
     kept_as: Flat = field(default_factory=dict)
-    """By path, what the target shows (None: nothing) of a value in `attributes` that it took and didn't take over."""
+    """By path, the value that the target shows (None: nothing) in place of an accepted value of `attributes`."""
 
     @property
     def addresses(self) -> frozenset[str]:
@@ -209,7 +209,7 @@ class Known:
 
 @dataclass(slots=True)
 class KnownGroup:
-    """What the target last acknowledged for one group, without the members: those are only looked at on demand."""
+    """The state that the target last acknowledged for one group, without members: members are read on demand."""
 
     key: str
     id: str
@@ -229,9 +229,8 @@ _OFF: Final = frozenset({"false", "0", "no", "off"})
 def is_on(active: Json) -> bool:
     """Return whether a SCIM `active` value says that an account is on.
 
-    A boolean (RFC 7643 section 4.1.1), which some endpoints show as a number or as text, in any case. None, where it is
-    not shown, means on; so does every value that is not known to mean off: an account counts as off only if that is
-    said.
+    A boolean (RFC 7643 section 4.1.1), which some endpoints show as a number or as text, in any case. None (not shown)
+    means on, and so does every value that is not known to mean off: an account counts as off only if the value says so.
     """
     if isinstance(active, int | float):
         return active != 0
@@ -249,7 +248,7 @@ class Observed:
     """"" where it has none."""
     emails: tuple[str, ...]
     attributes: Flat
-    """What it has at the paths that the mapping speaks of, and `active`."""
+    """The account's values at the mapped paths, and `active`."""
 
     @property
     def active(self) -> bool:
@@ -266,4 +265,4 @@ class ObservedGroup:
     external_id: str
     attributes: Flat
     members: list[str] | None
-    """Ids of users and groups; None where the endpoint doesn't show them, which is not the same as none."""
+    """Ids of users and groups; None where the endpoint doesn't show members, which differs from an empty list."""

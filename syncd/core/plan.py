@@ -1,7 +1,7 @@
-"""Changes, held changes and the plan: what would be done to one target, as a value; and its JSON (`format: 1`).
+"""Changes, held changes and the plan of one target, as values; and the plan's JSON (`format: 1`).
 
-A plan is complete in itself: what is applied is what it holds, whatever has happened since; a change whose
-precondition (`before`) no longer holds is refused then.
+A plan is complete in itself: exactly the plan's changes are applied, whatever has happened since. A change whose
+precondition (`before`) no longer holds is refused at that time.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing to do to one resource.
+    """One change to one resource.
 
     `before` and `after` hold what differs and nothing else: SCIM paths for a user or group (None: not there),
-    `members` (keys of users) and `groups` (keys of groups) for a membership change. Of what is taken over, both hold
-    every path that syncd writes from now on; a group's `before` also holds the members it was found with.
+    `members` (keys of users) and `groups` (keys of groups) for a membership change. For an adoption, both hold
+    every path that syncd writes from now on; an adopted group's `before` also holds the members that it was found with.
     """
 
     action: Action
@@ -43,9 +43,9 @@ class Change:
     reason: str
     state: State | None = None
     digest: str = ""
-    """The source entry's digest, hexadecimal, where the target is completely in line once this is done."""
+    """The source entry's digest, hexadecimal, where this change brings the target completely in line."""
     resource: str = ""
-    """The id at the target of what is taken over; of everything else, the snapshot knows it."""
+    """The id at the target of an adopted resource; the snapshot holds the id of every other resource."""
     _id: str = field(default="", init=False, repr=False, compare=False)
 
     @property
@@ -54,18 +54,18 @@ class Change:
         if not self._id:
             content = [self.action, self.key, self.before, self.after, self.state]
             id_ = fingerprint([*content, self.resource] if self.resource else content).hex()
-            object.__setattr__(self, "_id", id_)  # once: it takes a while, and nothing of it changes
+            object.__setattr__(self, "_id", id_)  # computed once: slow, and of immutable input
         return self._id
 
     @property
     def takes_over(self) -> bool:
-        """Whether it makes an account or a group ours that doesn't carry our mark yet."""
+        """Whether the change adopts an account or a group that doesn't carry our mark yet."""
         mark = self.after.get("externalId")
         return self.action.adopts and (mark is None or self.before.get("externalId") != mark)
 
     @property
     def shuts_out(self) -> bool:
-        """Whether somebody can't get in any more once it is done."""
+        """Whether the change takes a person's access away."""
         return self.action.leaves or self.after.get("active") is False
 
     @property
@@ -79,7 +79,7 @@ class Change:
 
     @property
     def phase(self) -> Phase:
-        """References to managers come when everybody they may name is there."""
+        """The phase of the change: references to managers come after all creations of managers."""
         if self.action is Action.UPDATE_USER and MANAGER in self.after:
             return Phase.MANAGERS
         if self.action is Action.ADOPT_USER and self.state is State.DEACTIVATED:
@@ -128,7 +128,7 @@ class Change:
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
-        """Raises KeyError, TypeError or ValueError for what can't be a change."""
+        """Read a change from JSON. Raises KeyError, TypeError or ValueError for malformed input."""
         state = data["state"]
         change = cls(
             Action(data["action"]),
@@ -170,27 +170,27 @@ class Held:
     limit: str
     reason: str
     stored: bool = field(default=True, compare=False)
-    """Whether a run has stored it: only then can it be approved or rejected."""
+    """Whether a run has stored the held change: only a stored one can be approved or rejected."""
 
     @property
     def id(self) -> str:
         return self.change.id
 
     def to_json(self) -> Json:
-        # Named where it is not stored alone: a plan whose holds are stored is written as it was before.
+        # The key is written only where the hold is not stored: the JSON of plans with stored holds stays as before.
         unstored = {} if self.stored else {"stored": False}
         return {"id": self.id, "change": self.change.to_json(), "limit": self.limit, "reason": self.reason, **unstored}
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
-        """Raises KeyError, TypeError or ValueError for what can't be one."""
+        """Read a held change from JSON. Raises KeyError, TypeError or ValueError for malformed input."""
         stored = data.get("stored", True) is not False
         return cls(Change.from_json(data["change"]), _text(data["limit"]), _text(data["reason"]), stored)
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """A problem as a plan shows it: what is left out, whom it concerns and where to mend it."""
+    """A problem as a plan shows it: the part left out, the people concerned and the place to correct."""
 
     key: str
     problem: str
@@ -203,7 +203,7 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What carrying out the changes will take."""
+    """The estimated cost of carrying out the changes."""
 
     requests: int
     seconds: float
@@ -211,34 +211,34 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that would be done to one target, in order of execution, and everything that would not and why."""
+    """All changes of one target in order of execution, and all withheld changes with their reasons."""
 
     target: str
     kind: str
     created: datetime
     base_serial: int
-    """Serial of the snapshot that it was made from."""
+    """Serial of the snapshot that the plan was made from."""
     changes: tuple[Change, ...]
     held: tuple[Held, ...] = ()
     rejected: tuple[Held, ...] = ()
-    """What a person said no to: not done, and no longer asked."""
+    """Rejected changes: not carried out, and no longer offered for approval."""
     drift: tuple[Drift, ...] = ()
     accepted: tuple[str, ...] = ()
     """Keys of invited people whom the target shows as accepted."""
     problems: tuple[Trouble, ...] = ()
     estimate: Estimate = Estimate(0, 0.0)
     managed: int = 0
-    """Users managed before: what the changes are to be measured against."""
+    """Number of users managed before: the base of all percentages."""
     evidence: Evidence | None = None
-    """What the source's reading says for itself; None where nothing had to be read."""
+    """The evidence of the source's reading; None where nothing had to be read."""
     context: Context = field(default_factory=Context)
-    """What its reader wants to know besides."""
+    """Additional information for the plan's reader."""
     scheme: str = field(default="", repr=False)
     """Hexadecimal fingerprint of the mapping that it was made with: `digest`s mean nothing under another one."""
 
     @property
     def summary(self) -> dict[str, int]:
-        """Counts by action, and of what is withheld, drifted and unusable."""
+        """Counts by action, and counts of withheld changes, drift and problems."""
         counts = Counter(change.action for change in self.changes)
         by_action = {action.value: counts[action] for action in Action if counts[action]}
         return {**by_action, "held": len(self.held), "drift": len(self.drift), "problems": len(self.problems)}
@@ -249,7 +249,7 @@ class Plan:
 
     def head(self) -> dict[str, Json]:
         """Return the plan as JSON with its changes counted, not listed."""
-        # Where there is none it isn't named: a plan that was saved without is written as it was.
+        # A missing value has no key: the JSON of a plan that was saved without the key stays the same.
         context = {"context": self.context.to_json()} if self.context != Context() else {}
         return {
             "format": FORMAT,
@@ -289,7 +289,7 @@ class Plan:
 
     @classmethod
     def trusted(cls, data: Json) -> Self:
-        """Read what `to_json` gave. Raises KeyError, TypeError or ValueError for anything else."""
+        """Read the result of `to_json`. Raises KeyError, TypeError or ValueError for anything else."""
         return cls(
             target=_text(data["target"]),
             kind=_text(data["kind"]),
@@ -320,28 +320,28 @@ def ordered(changes: Iterable[Change]) -> tuple[Change, ...]:
 
 
 class Result(StrEnum):
-    """How a change went."""
+    """The result of a change."""
 
     APPLIED = "applied"
     FAILED = "failed"
     SKIPPED = "skipped"
-    """Not tried, because of what came before."""
+    """Not tried, because of an earlier event in the run."""
     REFUSED = "refused"
     """Not tried, because its precondition no longer holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one change. `status` is the target's last HTTP status, 0 where there was none."""
+    """The outcome of one change. `status` is the target's last HTTP status, 0 where there was none."""
 
     change: Change
     result: Result
     status: int = 0
     detail: str = ""
     finished: bool = True
-    """Of one that was applied, whether nothing of it is left to be done."""
+    """Whether an applied change is complete."""
     open: bool = False
-    """Whether it may have been done all the same: nobody knows yet, and the next run looks."""
+    """Whether the effect of the change is unknown: the next run recovers it."""
 
     def to_json(self) -> Json:
         return {
@@ -356,12 +356,12 @@ class Outcome:
 
 
 LOST: Final = "the target no longer has it; the next run makes it anew"
-"""The detail of a change of something that is linked and was not there."""
+"""The detail of a change to a linked resource that was not at the target."""
 UNRECOVERED: Final = (
     "an earlier create was never answered, and nobody can tell yet whether it was done: `syncd resync` goes by all "
     "that is there"
 )
-"""The detail of a create that is not tried while an earlier one is open."""
+"""The detail of a create that is not tried while an earlier create is open."""
 
 
 @dataclass(frozen=True)
@@ -375,7 +375,7 @@ class Run:
     requests: int
     seconds: float
     error: str = ""
-    """Why it was cut short, where it was."""
+    """Why the run ended early; None where it did not."""
     retries: int = 0
     """Requests that were sent again."""
     waited: float = 0.0

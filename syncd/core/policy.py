@@ -32,7 +32,7 @@ from syncd.core.plan import Change, Held
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a target's configuration says."""
+    """A target's configuration of limits."""
 
     limits: Mapping[Class, Limit] = field(default_factory=lambda: DEFAULT_LIMITS)
     missing_grace: timedelta = timedelta(hours=24)
@@ -40,7 +40,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What policy needs to know beside the changes."""
+    """The facts that policy needs beside the changes."""
 
     now: datetime
     managed_users: int
@@ -55,28 +55,28 @@ class Situation:
     protected: Mapping[str, str] = field(default_factory=dict)
     """Keys of users who are never switched off, with the reason."""
     absences: Mapping[Kind, Doubt] = field(default_factory=dict)
-    """Why nothing may follow from who or what the source no longer returns, by kind."""
+    """Why an absence from the source may not cause a change, by kind of resource."""
     quarantined: Mapping[str, str] = field(default_factory=dict)
-    """Ids of changes that keep failing and are not tried now, with the reason."""
+    """Ids of quarantined changes, with the reason."""
     approved: Collection[str] = ()
-    """Ids of changes that a person released."""
+    """Ids of changes that a person approved."""
     rejected: Mapping[str, str] = field(default_factory=dict)
-    """Ids of changes that a person said no to, with who and when."""
+    """Ids of rejected changes, with the person and the time."""
     groups_of: Mapping[str, int] = field(default_factory=dict)
-    """How many groups each person has who is removed from some; those who are not in it have others left."""
+    """Number of groups of each person who is removed from some; a person without a number keeps other groups."""
     members_of: Mapping[str, Collection[str]] = field(default_factory=dict)
     """The people in each group that would be deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What may run now, in the order given, and what may not and why."""
+    """The changes that may run now, in the order given, and the withheld ones with their reasons."""
 
     allowed: list[Change]
     held: list[Held]
     rejected: list[Held]
     limits: tuple[LimitUse, ...] = ()
-    """How far each limit was used, those that nothing counted for among them."""
+    """Usage of each limit, including limits without a counted change."""
 
 
 #  the action's own limit    and the change                             -> class
@@ -102,10 +102,10 @@ def _renames(change: Change) -> bool:
 
 
 def decide(changes: Sequence[Change], policy: Policy, situation: Situation) -> Verdict:
-    """Return what may run now, what is held and why, and what a person rejected."""
+    """Return the changes that may run now, the held changes with their reasons, and the rejected changes."""
     allowed, rejected = _reject(changes, situation)
     allowed, held = _hold_single(allowed, policy, situation)
-    # Before the limits: whom a grace keeps is not affected now, and must not use up what others may do.
+    # Excluded before the limits are counted: a person in grace is not affected by this run.
     allowed, dependent = _hold_with_them(allowed, [*rejected, *held])
     allowed, over_limit, limits = _hold_classes(allowed, policy, situation)
     allowed, dependent_on_limit = _hold_with_them(allowed, over_limit)
@@ -131,7 +131,7 @@ def _reject(changes: Iterable[Change], situation: Situation) -> tuple[list[Chang
 
 
 def _hold_single(changes: Iterable[Change], policy: Policy, situation: Situation) -> tuple[list[Change], list[Held]]:
-    """Hold changes for what they are, each by itself."""
+    """Hold changes for reasons of their own, independent of other changes."""
     allowed: list[Change] = []
     held: list[Held] = []
     for change in changes:
@@ -169,7 +169,7 @@ def _doubt(change: Change, policy: Policy, situation: Situation) -> Doubt | None
 
 
 def _absence(change: Change, situation: Situation, *, gone: bool) -> Doubt | None:
-    """Return why a change that follows from an absence is not to be believed.
+    """Return why a change that follows from an absence is not believed.
 
     A membership and a group end only because the source no longer names them: for these every absence counts.
     """
@@ -184,9 +184,9 @@ def _absence(change: Change, situation: Situation, *, gone: bool) -> Doubt | Non
 def _hold_classes(
     changes: Sequence[Change], policy: Policy, situation: Situation
 ) -> tuple[list[Change], list[Held], tuple[LimitUse, ...]]:
-    """Hold every class that is over its limit; what a person released is counted, and goes.
+    """Hold every class that is over its limit; approved changes count towards the limit, and are allowed.
 
-    The whole class, not the excess: N a run would only spread a bad export over days.
+    The whole class is held, not the excess: N a run would only spread a bad export over days.
     """
     losing = _losing_all(changes, situation)
     affected: dict[Class, set[str]] = {}
@@ -226,7 +226,7 @@ def _hold_classes(
 
 
 def _classes(change: Change, situation: Situation, losing: Collection[str]) -> list[Class]:
-    """Return every limit that a change counts for: what shuts the same people out counts as the same."""
+    """Return every limit that a change counts for: changes that shut the same people out count alike."""
     own = class_of(change)
     classes = [] if own is None else [own]
     if own is Class.DELETE_GROUP and situation.members_of.get(change.key):
@@ -237,7 +237,7 @@ def _classes(change: Change, situation: Situation, losing: Collection[str]) -> l
 
 
 def _people(change: Change, class_: Class, situation: Situation, losing: Collection[str]) -> set[str]:
-    """Return whom a change affects, as one limit counts them."""
+    """Return the people or groups that a change affects, as one limit counts them."""
     if class_ is Class.REMOVE_MEMBERS:
         return _people_removed(change, situation)
     if class_ is Class.DEACTIVATE and not change.action.about_user:
@@ -273,11 +273,11 @@ def _losing_all(changes: Iterable[Change], situation: Situation) -> set[str]:
 
 
 def _hold_with_them(changes: Iterable[Change], held: Iterable[Held]) -> tuple[list[Change], list[Held]]:
-    """Hold what belongs to those whose own change is held: the second change of a person, and memberships.
+    """Hold the changes that depend on a held change: the second change of a person, and memberships.
 
-    Who keeps the account keeps the groups: otherwise a held deactivation would still lock people out. A group
-    that is not deleted yet stays in its groups as well. Who gets no account, or which group isn't made, joins
-    nothing. Any other held change says nothing about memberships.
+    A person who keeps the account keeps the groups: otherwise a held deactivation would still lock people out. A group
+    that is not deleted yet stays in its groups as well. A person without an account, and a group that isn't created,
+    join nothing. Any other held change has no effect on memberships.
     """
     held = list(held)
     people = {each.change.key: each for each in held if each.change.action.about_user}

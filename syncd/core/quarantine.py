@@ -1,4 +1,4 @@
-"""When a change that the target refuses for good is tried again: ever more rarely, and blocking nobody."""
+"""Quarantine: the backoff for a change that the target refuses for good. Blocks no other change."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 _FIRST: Final[timedelta] = timedelta(minutes=15)
 _LONGEST: Final = timedelta(hours=24)
 _PASSING: Final = (0, 401, 403, 404, 408, 412, 425, 429)
-"""Statuses that say nothing lasting about the change: no answer, the target as a whole, a state that moved, haste."""
+"""Statuses of temporary causes: no answer, a failing target, a state that moved, too many requests."""
 
 
 def is_permanent(status: int) -> bool:

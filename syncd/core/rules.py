@@ -87,7 +87,7 @@ class Rule:
 
 
 def _readable(message: str) -> str:
-    """Keep what the parser says and where it points, without its preamble."""
+    """Return the parser's message and position, without its preamble."""
     lines = [line for line in message.splitlines() if line.strip()]
     first = next((index for index, line in enumerate(lines) if "<input>:" in line), 0)
     found = re.search(r"<input>:(\d+):(\d+): (?:Syntax error: )?(.*)", lines[first])

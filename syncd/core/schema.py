@@ -1,4 +1,4 @@
-"""What RFC 7643 defines of users and groups, as far as a mapping may name it; and SCIM paths into it.
+"""The schema of users and groups in RFC 7643, as far as a mapping may name it; and SCIM paths into it.
 
 A path here is an attribute path of RFC 7644 figure 7, as a person writes it on the left of a mapping:
 `title`, `name.givenName`, `emails[type eq "work"].value`, `urn:…:enterprise:2.0:User:department`.

@@ -1,7 +1,7 @@
 """Templates such as `{mail|lower}`: text with attributes of a source entry in it, compiled once.
 
 A template can name attributes and filters and nothing else: no expressions, no indexing, no access to objects
-(a configuration file is not code). What needs more is a rule in CEL (`rules.py`).
+(a configuration file is not code). For anything else there are rules in CEL (`rules.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Filter = Callable[[Values], Values]
 
 
 class TemplateError(ValueError):
-    """A template that can't be compiled; the text says what is wrong and where."""
+    """A template that can't be compiled; the text names the fault and its position."""
 
 
 class AmbiguousValues(ValueError):

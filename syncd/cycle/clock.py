@@ -1,4 +1,4 @@
-"""The time of a cycle: asked for here alone, so that a test can set it."""
+"""The time of a cycle: read here alone, so that a test can set the time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plan: one target's comparison is begun with what people decided, and its answer becomes a plan."""
+"""Plan: begins one target's comparison with the decisions of people, and makes a plan of the result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from syncd.store import Decision, Hold, StateFile
 
 log = structlog.get_logger()
 RESYNC_ONLY: Final = frozenset({"adopt"})
-"""The limits that only a full resync can judge: it alone knows which accounts are at the target."""
+"""The limits that only a full resync can judge: a normal run doesn't read the target's accounts."""
 
 
 def comparison_of(
@@ -43,10 +43,10 @@ def comparison_of(
 
 
 def _decisions(state: StateFile, target: str, moment: datetime, *, read: bool, everybody: bool) -> Decisions:
-    """Return what people decided about changes to a target, and which changes are quarantined.
+    """Return the decisions of people about changes to a target, and the quarantined changes.
 
-    `read`: the target was read. Where it was not, nobody sees why a full resync held that somebody is created or taken
-    over: such a hold still withholds that.
+    `read`: the target was read. A run that doesn't read the target can't judge a creation or adoption that a full
+    resync held: such a hold remains in force.
     """
     holds = state.holds(target)
     known, approvals, rejected = holds.all(), holds.approvals(moment), holds.rejected()
@@ -78,7 +78,7 @@ def may_have_changed(target: Target, state: StateFile, mark: bytes | None, momen
     if mark is None or snapshot.mark != target.rules.plan_mark(mark, snapshot.serial):
         return True
     if after is not None and snapshot.deactivated_before(moment - after):
-        return True  # a deletion is due, though nothing changed but the time
+        return True  # a deletion is due by the passing of time alone
     log.info("source_unchanged", target=target.name)
     return False
 

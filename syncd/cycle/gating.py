@@ -1,4 +1,4 @@
-"""Gate: whether a target may be written to at all; and the stop that keeps it from being written to.
+"""Gate: decides whether a target may be written to; owns the stop that prevents writes.
 
 #  stop       the reason                              ends
 #  failing    the endpoint failed for too long          with a run that ends without a failure
@@ -23,7 +23,7 @@ from syncd.store import Snapshot, Stop
 
 log = structlog.get_logger()
 _PROBED: Final = 3
-"""So many users and so many groups are asked for to see whether what is managed is still there."""
+"""Number of users, and of groups, that a probe asks for to see whether managed resources are still there."""
 
 
 def refusal(planned: Planned, snapshot: Snapshot) -> TargetError | None:
@@ -39,15 +39,15 @@ def refusal(planned: Planned, snapshot: Snapshot) -> TargetError | None:
 
 
 def is_stopped(planned: Planned, snapshot: Snapshot) -> bool:
-    """Return whether the target is stopped, and no reading has just proven that what is managed is there."""
+    """Return whether the target is stopped, and no reading has just proven that the managed resources exist."""
     return snapshot.stop is not None and not planned.proven
 
 
 async def probe(client: Client, snapshot: Snapshot) -> None:
-    """See whether a target that refused the token takes the token again, and still has what is managed.
+    """Probe whether a target that refused the token accepts it again, and still has the managed resources.
 
-    With another token may come another account; and where SSO was removed and set up again, the groups are gone while
-    the people stay, unmanaged. In both cases a person has to look. Raises TargetError.
+    A new token may belong to another account. Where SSO was removed and set up again, the groups are gone while
+    the people stay, unmanaged. In both cases a person has to decide. Raises TargetError.
     """
     people = [user.id for user in next(snapshot.all_users(), []) if not user.lost and user.state is State.ACTIVE]
     groups = [group.id for group in snapshot.groups().values() if not group.lost]

@@ -1,4 +1,4 @@
-"""A cycle as it is asked for: by the schedule, by a person at a terminal, or by a person who asks the daemon."""
+"""A requested cycle: by the schedule, by a person at a terminal, or by a person through the daemon."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from syncd.store import StateFile
 
 
 class Job(BaseModel):
-    """A thing to do, to one target or to all.
+    """A job for one target or for all targets.
 
     `sync` (of `who`: of one person), `resync`, `apply` (of saved plans), or `relink`, which sends nothing and answers
     with plans.

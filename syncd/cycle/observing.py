@@ -1,4 +1,4 @@
-"""Observe: in a full resync a target is read whole, and a scratch copy of the snapshot then says what is there."""
+"""Observe: a full resync reads a target whole, and updates a scratch copy of the snapshot accordingly."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Baseline:
-    """The side that the source is compared with: a target's snapshot and, in a full resync, what the target showed.
+    """The side that the source is compared with: a target's snapshot and, in a full resync, the findings at the target.
 
     Of a full resync the snapshot is the scratch copy. The other fields are those of `Planned` and `Comparison.plan`.
     """
@@ -40,7 +40,7 @@ class Baseline:
 
 
 def observe(setup: Setup, target: Target, scratch: StateFile, progress: Progress, *, expect_gone: bool) -> Baseline:
-    """Read one target whole and write what is there into the scratch snapshot.
+    """Read one target whole and write the target's present state into the scratch snapshot.
 
     A target that can't be read is a `failure` of its own; it stops no other target.
     """

@@ -1,4 +1,4 @@
-"""The plans for one person: what is left of everybody's plans when one person was asked for by name."""
+"""The plans for one person: everybody's plans, reduced to the changes of the person named."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from syncd.store import Snapshot, StateFile
 
 
 def limited_to_person(plans: Sequence[Planned], who: str, state: StateFile) -> list[Planned]:
-    """Keep of each plan what concerns one person. `who`: a key, userName or e-mail.
+    """Reduce each plan to the changes of one person. `who`: a key, userName or e-mail.
 
     Raises SyncdError when nobody or several match.
     """
@@ -26,7 +26,7 @@ def limited_to_person(plans: Sequence[Planned], who: str, state: StateFile) -> l
 
 
 def _key_of(plans: Sequence[Planned], who: str, state: StateFile) -> str:
-    """Return the one key that is meant, at whichever target: not every target wants or knows everybody."""
+    """Return the one key that is meant, at any target: not every target wants or knows everybody."""
     keys = {key for planned in plans for key in _keys_named(planned.plan, who, state.snapshot(planned.target.name))}
     if who in keys:
         return who
@@ -63,7 +63,7 @@ def _names(change: Change) -> set[str]:
 
 
 def _limited(planned: Planned, key: str, state: StateFile) -> Planned:
-    """Keep of one plan what concerns one person."""
+    """Reduce one plan to the changes of one person."""
     plan, snapshot = planned.plan, state.snapshot(planned.target.name)
     parts = [part for change in plan.changes if (part := _part(change, key)) is not None]
     changes = [change for change in parts if _stands_alone(change, snapshot)]
@@ -83,7 +83,7 @@ def _limited(planned: Planned, key: str, state: StateFile) -> Planned:
 
 
 def _part(change: Change, key: str) -> Change | None:
-    """Return as much of a change as concerns one person, or None."""
+    """Return the part of a change that concerns one person, or None."""
     if change.action.about_user:
         return change if change.key == key else None
     if change.action.of_members and key in change.members:
@@ -92,7 +92,7 @@ def _part(change: Change, key: str) -> Change | None:
 
 
 def _stands_alone(change: Change, snapshot: Snapshot) -> bool:
-    """Return whether a change needs nothing of what was left out: its group and the manager it names are there."""
+    """Return whether a change depends on no removed change: its group and the manager that it names are there."""
     if not change.action.about_user:
         return snapshot.group(change.key) is not None
     manager = change.after.get(MANAGER)

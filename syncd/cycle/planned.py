@@ -1,4 +1,4 @@
-"""A plan with what a cycle knows beside it: the value that planning hands to pushing."""
+"""A plan with the cycle's facts about it: the value that planning hands to pushing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from syncd.store import StateFile
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan for one target, and what is to be remembered when the plan is carried out."""
+    """A plan for one target, and the facts to record when the plan is carried out."""
 
     target: Target
     plan: Plan
@@ -23,7 +23,7 @@ class Planned:
     mark: bytes | None = None
     """The mark of the source as it was read; None where the source changed meanwhile, or has no mark."""
     complete: bool = False
-    """Whether the plan was made just now and of everybody: a change that is not in it need not be done any more."""
+    """Whether the plan was made in this cycle and covers everybody: changes outside the plan are obsolete."""
     discovered: Mapping[str, Json] | None = None
     """Facts about the endpoint that a full resync learned; None where the target was not read."""
     proven: bool = False
@@ -37,7 +37,7 @@ class Planned:
 
 
 def with_what_is_stored(plan: Plan, state: StateFile) -> Plan:
-    """Return a plan for a person to look at: a held change that no run has stored yet can't be approved yet."""
+    """Return a plan for review: marks held changes that no run has stored, for these can't be approved yet."""
     known = state.holds(plan.target).ids() if plan.held else frozenset()
     return replace(plan, held=tuple(replace(each, stored=each.id in known) for each in plan.held))
 
@@ -48,6 +48,6 @@ def saved_plan(setup: Setup, plan: Plan, name: str) -> Planned:
     if not found:
         names = ", ".join(target.name for target in setup.targets)
         raise PlanFileError(f"{name}: made for the target `{plan.target}`, but configured are {names}")
-    # The run that carries a plan out stores what the plan holds.
+    # The run that carries a plan out stores the plan's holds.
     held = tuple(replace(each, stored=True) for each in plan.held)
     return Planned(found[0], replace(plan, held=held))

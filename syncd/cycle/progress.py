@@ -10,7 +10,7 @@ from syncd.core.plan import Outcome
 
 
 class Progress:
-    """Follows a cycle, from entering to leaving. This one ignores what it is told; a terminal has its own."""
+    """Follows a cycle, from entering to leaving. This class ignores all reports; a terminal has its own class."""
 
     def __enter__(self) -> Self:
         return self
@@ -21,26 +21,26 @@ class Progress:
         return
 
     def waiting(self, sentence: str) -> None:
-        """Something else has to end first."""
+        """The cycle waits for something else to end."""
 
     def pulled(self, people: int) -> None:
-        """So many people were read from the source."""
+        """Report the number of people read from the source so far."""
 
     def pushing(self, target: str, changes: int) -> None:
-        """A push of so many changes begins."""
+        """Report that a push begins, with its number of changes."""
 
     def reading(self, target: str) -> None:
-        """A target is being read whole."""
+        """Report that a target is being read whole."""
 
     def outcome(self, target: str, outcome: Outcome) -> None:
-        """One change is done."""
+        """Report that one change is done."""
 
     def pushed(self, target: str, changes: int) -> None:
-        """So many changes are done, where somebody else counts them."""
+        """Report the number of changes done, where another process counts them."""
 
     def answered(self, target: str, answers: Mapping[tuple[str, int], int], retries: int, waited: float) -> None:
-        """How requests to a target were answered: counts by method and status (0: no answer), requests that were sent
+        """Report the answers of a target: counts by method and status (0: no answer), requests that were sent
         again, and seconds waited."""
 
     def took(self, phase: str, target: str, seconds: float) -> None:
-        """A phase has ended: `pull` (of all targets: ""), `read`, `compare`, `push`."""
+        """Report the end of a phase: `pull` (of all targets: ""), `read`, `compare`, `push`."""

@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Pushed:
-    """The result of a push; by default that of a run which sent nothing."""
+    """The result of a push; by default the result of a run that sent nothing."""
 
     failure: TargetError | None = None
     """Why the push ended early."""
@@ -35,7 +35,7 @@ class Pushed:
     requests: int = 0
     waits: Waits = field(default_factory=Waits)
     window: Window | None = None
-    """How many requests at a time the target bore; None where the target was not connected to."""
+    """Number of concurrent requests that the target bore; None without a connection to the target."""
 
 
 def connection(planned: Planned, state: StateFile) -> Transport | None:

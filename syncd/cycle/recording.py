@@ -1,6 +1,6 @@
-"""Record: what a plan found is written down before its first request, and what came of the plan when it has ended.
+"""Record: writes a plan's findings before its first request, and the run's result after the push.
 
-A run that is killed in between leaves what was found in the state file; the next run finds the same differences.
+A run that is killed in between leaves its findings in the state file; the next run finds the same differences.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ log = structlog.get_logger()
 
 
 def begin_run(planned: Planned, state: StateFile, started: datetime, failure: TargetError | None) -> int:
-    """Record that a run begins, and what its plan found; returns the run's number.
+    """Record the beginning of a run and its plan's findings; returns the run's number.
 
-    `failure`: why nothing will be pushed. Nothing that was found is recorded then.
+    `failure`: why nothing will be pushed. No finding is recorded in that case.
     """
     plan, target = planned.plan, planned.target.name
     snapshot = state.snapshot(target)
@@ -45,7 +45,7 @@ def begin_run(planned: Planned, state: StateFile, started: datetime, failure: Ta
 
 
 def remember(planned: Planned, state: StateFile) -> None:
-    """Record what a plan found: drift that is put back, acceptances, what was learned, holds.
+    """Record a plan's findings: corrected drift, acceptances, facts about the endpoint, holds.
 
     Belongs inside the state file's `atomic()`.
     """
@@ -61,7 +61,7 @@ def remember(planned: Planned, state: StateFile) -> None:
     if planned.discovered is not None and planned.discovered != snapshot.discovery:
         snapshot.discover(planned.discovered)
     if planned.proven and snapshot.stop is not None and snapshot.stop.cause != "failing":
-        end_stop(snapshot)  # the target was read and has what is managed; a failing target must first take a write
+        end_stop(snapshot)  # the reading found the managed resources; a failing target must first accept a write
     planned.snapshot_updates.write(snapshot, moment)
     if planned.complete:
         unseen = () if planned.discovered is not None else RESYNC_ONLY
@@ -76,7 +76,7 @@ def _log_held(target: str, holds: Sequence[Hold]) -> None:
 
 
 def end_run(planned: Planned, number: int, pushed: Pushed, started: datetime, seconds: float, state: StateFile) -> Run:
-    """Record what came of a run, and whether its target goes on or stops; returns the run."""
+    """Record the result of a run, and whether its target goes on or stops; returns the run."""
     target, waits = planned.target.name, pushed.waits
     snapshot, problem = state.snapshot(target), str(pushed.failure or "")
     with state.atomic():
@@ -94,7 +94,7 @@ def end_run(planned: Planned, number: int, pushed: Pushed, started: datetime, se
 
 
 def _remember_pace(snapshot: Snapshot, window: Window) -> None:
-    """Record how many requests at a time the target bears: the next run begins with that many."""
+    """Record the number of concurrent requests that the target bears: the next run begins with this number."""
     discovery = snapshot.discovery
     slowed = int(window.limit) if window.limit < window.most else None
     if discovery.get("concurrency") != slowed:
@@ -120,7 +120,7 @@ def note_in_line(planned: Planned, run: Run, state: StateFile) -> None:
 
 
 def log_end(run: Run, *, connected: bool) -> None:
-    """Log what came of a run. `connected`: the target was asked or written to."""
+    """Log the result of a run. `connected`: whether a request was sent to the target."""
     bound = log.bind(target=run.plan.target, run=run.number)
     facts: dict[str, Any] = {
         "requests": run.requests,

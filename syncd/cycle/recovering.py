@@ -1,4 +1,4 @@
-"""Recover: before anything is planned, look at what became of the requests of a run that was killed."""
+"""Recover: before planning, find the outcomes of the requests of a run that was killed."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from syncd.store import StateFile
 
 
 def recover(state: StateFile, targets: Sequence[Target]) -> dict[str, TargetError]:
-    """Look at each target's open intents, and record what became of them. The caller holds the lease.
+    """Look up the effect of each target's open intents, and record the outcomes. The caller holds the lease.
 
-    Returns by target why that failed: nothing may be pushed to such a target. Raises StateError.
+    Returns by target why the recovery failed: nothing may be pushed to such a target. Raises StateError.
     """
     failures: dict[str, TargetError] = {}
     for target in targets:

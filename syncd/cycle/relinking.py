@@ -19,9 +19,9 @@ log = structlog.get_logger()
 
 
 def relink(setup: Setup, state: StateFile, targets: Sequence[Target], progress: Progress) -> list[Planned]:
-    """Read the targets whole, forget the links to what is gone, match again, and end each target's stop.
+    """Read the targets whole, forget dead links, match again, and end each target's stop.
 
-    Returns the plans of what follows, for a person to look at; nothing is pushed. The caller holds the lease.
+    Returns the resulting plans for review; nothing is pushed. The caller holds the lease.
     Raises SyncdError, and nothing is written then.
     """
     plans = make_plans(setup, state, targets, progress, full=True, expect_gone=True)

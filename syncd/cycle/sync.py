@@ -1,14 +1,14 @@
 """One sync, and one full resync, from top to bottom.
 
-    recover   look at what became of the requests of a run that was killed
+    recover   find the outcomes of the requests of a run that was killed
     observe   in a full resync: read each target whole, and correct a scratch copy of its snapshot
     gather    pull the source once, and compare it with each target's snapshot as it streams by
     plan      let policy allow or hold each difference; a dry run ends here
     gate      push nothing to a target that could not be read or recovered, or that has stopped
     push      send the changes, each intent on disk before its request
-    record    write down what was found before the push, and what came of the push after it
+    record    write the plan's findings before the push, and the outcomes after the push
 
-A sync differs from a full resync in one step alone: it takes the snapshot's word for what is at a target.
+A sync differs from a full resync in one step alone: a sync takes the target's state from the snapshot.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def sync(
 ) -> list[Run]:
     """Bring targets in line with the source: one pull for all of them, then one run for each.
 
-    `who`: only this person. `full`: a full resync, of all these targets or of those named. `ended` hears of each run at
-    its end. Raises SyncdError; a failure of one target is in its run.
+    `who`: only this person. `full`: a full resync, of all these targets or of those named. `ended` is called with each
+    run at its end. Raises SyncdError; a failure of one target is in its run.
     """
     failures = recover(state, targets)
     plans = make_plans(setup, state, targets, progress, who, full=full)
@@ -86,7 +86,7 @@ def make_plans(
             else Baseline(state.snapshot(each.name))
             for each in targets
         }
-        # While source, rules and snapshot are what they were when everything was in line, the source is not pulled.
+        # The source is not pulled while source, rules and snapshot are unchanged since everything was in line.
         mark = setup.source.mark(setup.wanted) if everybody else None
         comparisons = {
             each.name: comparison_of(setup, each, state, baselines[each.name], moment, everybody=everybody)
@@ -121,7 +121,7 @@ def make_plans(
 
 @contextmanager
 def _workspace(state: StateFile, *, scratch: bool) -> Iterator[StateFile]:
-    """Give the state file itself, or a scratch copy for what a full resync finds; the copy is gone with the block."""
+    """Yield the state file itself, or a scratch copy for the findings of a full resync, removed after the block."""
     if not scratch:
         yield state
         return
@@ -142,9 +142,9 @@ def carry_out_all(
     shutdown: Shutdown | None = None,
     ended: Callable[[Run], None] = lambda run: None,
 ) -> list[Run]:
-    """Gate, push and record plans, one for each target, side by side: none waits for a slow one.
+    """Gate, push and record plans, one for each target, concurrently: no target waits for a slow one.
 
-    `ended` hears of each run at its end. The caller holds the lease. Raises SyncdError, when all have come to an end.
+    `ended` is called with each run at its end. The caller holds the lease. Raises SyncdError, when all have ended.
     """
     shutdown = shutdown or Shutdown()
 

@@ -16,7 +16,7 @@ from syncd.settings import Settings
 
 _HOURLY: Final = "hourly"
 _ALWAYS: Final[dict[str, Any]] = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
-"""A late alarm rings all the same, and once."""
+"""A late alarm still rings, once."""
 
 
 class Alarms:
@@ -55,9 +55,9 @@ class Alarms:
             self.scheduler.add_job(self._hourly, "interval", hours=1, id=_HOURLY, **_ALWAYS)
 
     def set_anew(self, settings: Settings) -> list[tuple[list[str], bool]]:
-        """Set every alarm from now on, after the clock has jumped; return the missed ones, as arguments of `ring`.
+        """Set every alarm anew after the clock has jumped; return the missed ones, as arguments of `ring`.
 
-        A duration counts from when its alarm was set: if that alarm were kept, it might ring years from now.
+        A duration counts from the moment at which its alarm was set: a kept alarm might ring years from now.
         """
         now = datetime.now(UTC)
         missed = [alarm.args for alarm in self.all() if alarm.next_run_time is not None and alarm.next_run_time <= now]

@@ -1,4 +1,4 @@
-"""Answers to the commands, as `syncd.daemon.api` asks for them, and what follows from `pause` and `resume`."""
+"""Answers to the commands, as `syncd.daemon.api` requests them, and the effects of `pause` and `resume`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Answers:
         self._began = datetime.now(UTC)
 
     def about(self) -> Json:
-        """Return which daemon this is."""
+        """Return the daemon's identity."""
         setup = self._configuration.setup
         return {
             "pid": os.getpid(),
@@ -57,12 +57,12 @@ class Answers:
         return answer
 
     def statuses(self) -> list[Json]:
-        """Return what `syncd status --json` does, one for each target; called in a thread. Raises StateError."""
+        """Return the same as `syncd status --json`, one for each target; called in a thread. Raises StateError."""
         rows: list[Json] = self.answer("status", OPERATIONS["status"].arguments(), "")
         return rows
 
     def _daemon_status(self, target: str) -> Json:
-        """Return what the daemon knows of a target and the state file doesn't."""
+        """Return the daemon's own facts about a target, which are not in the state file."""
         running = None
         for cycle in list(self._turns.cycles):
             if target in cycle.turn.left:
@@ -75,7 +75,7 @@ class Answers:
         return self.about() | {"next": self._alarms.next_of(target), "running": running}
 
     def answered(self, operation: str, asked: BaseModel) -> None:
-        """Do what follows once an operation that writes was answered: `pause` and `resume` concern running cycles."""
+        """Apply the effects of an answered operation that writes: `pause` and `resume` concern running cycles."""
         names = [each.name for each in self._configuration.setup.chosen(asked.target)]  # type: ignore[attr-defined]
         if operation == "pause":
             self._turns.pause(names)
@@ -83,9 +83,9 @@ class Answers:
             self._turns.resume(names)
 
     def follow(self, job: Job, by: str) -> AsyncIterator[Json]:
-        """Have a job done, and say how far it is; the last event is `end` or `error`."""
+        """Carry out a job, and yield its progress; the last event is `end` or `error`."""
         return follow(self._turns, self._configuration.setup, job, by)
 
     async def reload(self, by: str) -> Json:
-        """Read the configuration again. Raises SyncdError, and the old one stays."""
+        """Read the configuration again. Raises SyncdError, and the old configuration stays."""
         return await self._reloading.reload(by)

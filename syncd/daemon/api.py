@@ -1,6 +1,6 @@
 """The control API: HTTP and JSON over the Unix socket, for the commands and for other callers that have the right.
 
-POST /v1/status {"target": "lucid"}        every operation of `syncd.operations`; one that only reads also as
+POST /v1/status {"target": "lucid"}        every operation of `syncd.operations`; a read-only operation also as
 GET  /v1/status?target=lucid
 POST /v1/jobs {"kind": "resync"}           a line of JSON for each event, the last one `end` or `error`
 POST /v1/reload, GET /v1/daemon
@@ -45,16 +45,16 @@ class Control(Protocol):
         """Answer an operation; called in a thread. Raises SyncdError."""
 
     def answered(self, operation: str, asked: BaseModel) -> None:
-        """Do what follows from an operation that writes and was answered. Called in the event loop."""
+        """Apply the effects of an answered operation that writes. Called in the event loop."""
 
     def follow(self, job: Job, by: str) -> AsyncIterator[Json]:
-        """Have a job done, and say how far it is; the last event is `end` or `error`."""
+        """Carry out a job, and yield its progress; the last event is `end` or `error`."""
 
     async def reload(self, by: str) -> Json:
-        """Read the configuration again. Raises SyncdError, and the old one stays."""
+        """Read the configuration again. Raises SyncdError, and the old configuration stays."""
 
     def about(self) -> Json:
-        """Return which daemon this is."""
+        """Return the daemon's identity."""
 
 
 class PeerProtocol(H11Protocol):

@@ -18,7 +18,7 @@ from syncd.errors import DaemonError, LeaseHeld, SyncdError
 BEHIND: Final = "Syncd-Behind"
 """The header in which root names the person behind sudo."""
 _PATIENCE: Final = 30.0
-"""Seconds that an answer may take; a follower of a run hears something every few seconds."""
+"""Seconds that an answer may take; the follower of a run gets an event every few seconds."""
 
 
 class Follower(Protocol):
@@ -32,7 +32,7 @@ class Follower(Protocol):
 
 
 class Daemon:
-    """The daemon behind a socket. Every method raises DaemonError when it can't be asked, and what it refuses with."""
+    """The daemon behind a socket. Every method raises DaemonError for an unreachable daemon, or the daemon's error."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -47,7 +47,7 @@ class Daemon:
             return _understood(response)
 
     def follow(self, job: Mapping[str, Json], progress: Follower | None, behind: str = "") -> list[Json]:
-        """Have a job done; return its runs, or plans, when it has ended. It goes on when its follower leaves."""
+        """Request a job; return the job's runs, or plans, at its end. The job goes on when its follower leaves."""
         with self._sent("jobs", job, behind) as response:
             if response.status != 200:
                 _understood(response)
@@ -93,7 +93,7 @@ class _Connection(http.client.HTTPConnection):
 
 @contextmanager
 def reachable(path: Path) -> Iterator[str]:
-    """Give an address for a socket's path, however long that is: the kernel takes 107 bytes."""
+    """Yield an address for a socket's path of any length: the kernel takes 107 bytes."""
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{folder}/{path.name}"
@@ -102,9 +102,9 @@ def reachable(path: Path) -> Iterator[str]:
 
 
 def find(sockets: Sequence[Path], state: Path) -> Daemon | None:
-    """Return the daemon that works on a state file; None where none does.
+    """Return the daemon that works on a state file; None where no daemon does.
 
-    Raises DaemonError where one runs that we may not talk to.
+    Raises DaemonError where a daemon runs that refuses us access.
     """
     return _find(sockets, "state", state)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 _NOTICED: Final = 5.0
-"""Seconds by which the clock may run away from itself, by being slewed, until that counts."""
+"""Seconds by which the clock may drift (by slewing) before the difference counts as a jump."""
 
 
 class Clock:
@@ -19,7 +19,7 @@ class Clock:
         self._apart = of_day() - steady()
 
     def jumped(self) -> float:
-        """Return by how many seconds the time of day has jumped since the last jump; 0.0 where it hasn't."""
+        """Return the seconds by which the time of day has jumped since the last jump; 0.0 for no jump."""
         apart = self._of_day() - self._steady()
         jump = apart - self._apart
         if abs(jump) < _NOTICED:

@@ -1,4 +1,4 @@
-"""The configuration in force, and reading it again. Refuses what takes effect by a restart alone."""
+"""The configuration in force, and its reload. Refuses changes that take effect only by a restart."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from syncd.settings.build import Setup, read
 
 @dataclass(eq=False)
 class Configuration:
-    """The configuration in force. A reload puts another `setup` in its place; what goes on keeps the one it has."""
+    """The configuration in force. A reload replaces `setup`; a running cycle keeps the `setup` it began with."""
 
     setup: Setup
     refused: str = ""
-    """Why the configuration that was last read again is not the one in force."""
+    """Why the last reload was refused."""
 
 
 def demand_tokens(setup: Setup) -> None:
@@ -24,7 +24,7 @@ def demand_tokens(setup: Setup) -> None:
 
 
 def read_again(current: Setup) -> Setup:
-    """Return what the configuration file says now. Raises SyncdError where that can't be taken over by reloading."""
+    """Return the configuration file's present content. Raises SyncdError where a reload can't apply it."""
     setup = read(current.file)
     demand_tokens(setup)
     faults = [

@@ -1,4 +1,4 @@
-"""One cycle that goes on, and what a person asked for until its cycle begins. Values; nothing is done here."""
+"""A running cycle, and a person's request before its cycle begins. Values only."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class JobRequest:
 
 @dataclass(eq=False)
 class Cycle:
-    """One cycle that goes on in a thread."""
+    """One cycle that runs in a thread."""
 
     turn: Turn
     kind: str
@@ -38,18 +38,18 @@ class Cycle:
     progress: CycleProgress
     shutdown: Shutdown
     done: asyncio.Future[list[Json]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    """The answer to whoever follows; an exception where the cycle failed."""
+    """The answer to the follower; an exception where the cycle failed."""
 
     @classmethod
     def of(cls, turn: Turn, request: JobRequest | None, began: datetime) -> Self:
-        """Return the cycle of a turn: what a person requested, or, with no request, what is due by the schedule."""
+        """Return the cycle of a turn: the job of a person's request, or, with no request, the cycle that is due."""
         kind = request.job.kind if request else "resync" if turn.full else "sync"
         shutdown = Shutdown()
         progress = CycleProgress(turn.targets, shutdown)
         return cls(turn, kind, request.by if request else "schedule", began, progress, shutdown)
 
     def fail(self, error: SyncdError) -> None:
-        """Let whoever follows hear of an error, once. Perhaps nobody follows: the error counts as retrieved."""
+        """Pass an error to the follower, once. Without a follower the error counts as retrieved."""
         if not self.done.done():
             self.done.set_exception(error)
             self.done.exception()

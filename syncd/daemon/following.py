@@ -1,4 +1,4 @@
-"""Having a job done for a person, and saying how far it is until it ends. The job goes on when nobody follows it."""
+"""Following a person's job: its progress until its end. The job goes on when its follower leaves."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ log = structlog.get_logger()
 _FOLLOWED: Final = 0.2
 """Seconds between two looks at the progress of a cycle that somebody follows."""
 _HEARTBEAT: Final = 5.0
-"""Seconds after which a follower hears something, even if nothing has happened."""
+"""Seconds after which a follower gets an event, even if nothing has happened."""
 
 
 async def follow(turns: Turns, setup: Setup, job: Job, by: str) -> AsyncIterator[Json]:
-    """Have a job done, and yield events; the last one is `end` or `error`."""
+    """Request a job, and yield its events; the last one is `end` or `error`."""
     try:
         targets = tuple(target.name for target in job.targets(setup))
         if turns.stopping.is_set():
@@ -53,7 +53,7 @@ async def follow(turns: Turns, setup: Setup, job: Job, by: str) -> AsyncIterator
 
 
 async def _until_it_begins(turns: Turns, request: JobRequest, turn: Turn) -> AsyncIterator[Json]:
-    """Say what the request waits for, until its cycle begins or the daemon is told to stop."""
+    """Yield the targets that the request waits for, until its cycle begins or the daemon is told to stop."""
     stopping = asyncio.ensure_future(turns.stopping.wait())
     either: list[asyncio.Future[Any]] = [request.began, stopping]
     try:
@@ -66,7 +66,7 @@ async def _until_it_begins(turns: Turns, request: JobRequest, turn: Turn) -> Asy
 
 
 async def _until_it_ends(cycle: Cycle) -> AsyncIterator[Json]:
-    """Say how far a cycle is, and what came of it."""
+    """Yield the progress of a cycle, and its result."""
     said, told = time.monotonic(), Told()
     while True:
         await asyncio.wait([cycle.done], timeout=_FOLLOWED)

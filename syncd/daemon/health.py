@@ -1,4 +1,4 @@
-"""Answers on the network: whether the daemon lives, whether it is ready, and its metrics. Shows nothing of people."""
+"""The network endpoints: liveness, readiness and metrics. Shows no personal data."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _INCIDENTS: Final = {SOURCE: "the source can't be read", FAULT: "runs fail"}
 def reasons_against_ready(rows: Sequence[Json] | None, *, first_is_over: bool, refused: bool) -> list[str]:
     """Return in words why the daemon is not ready.
 
-    `rows`: what `syncd status --json` has of each target, None where the state file can't be used. `refused`: a
-    configuration was.
+    `rows`: each target's row of `syncd status --json`, None where the state file can't be used. `refused`: whether a
+    configuration was refused.
     """
     wrong = set() if first_is_over else {"the first run has not ended"}
     if rows is None:

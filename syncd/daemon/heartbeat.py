@@ -16,7 +16,7 @@ log = structlog.get_logger()
 _TICK: Final = 1.0
 """Seconds between two beats."""
 _ALIVE: Final = 10.0
-"""Seconds after which the watchdog is fed; a third of what systemd allows, where that is less."""
+"""Seconds after which the watchdog is fed; a third of systemd's limit, where that is less."""
 
 
 async def beat(systemd: Systemd, clock: Clock, status_line: Callable[[], str], jumped: Callable[[], None]) -> None:

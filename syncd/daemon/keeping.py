@@ -1,4 +1,4 @@
-"""The reports that the daemon keeps: a page for each run that changed something, or whose holds are others."""
+"""The reports that the daemon keeps: a page for each run that changed something, or whose holds changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Reports:
         self._folder = folder
         self._most = most
         self._held: dict[str, frozenset[str]] = {}
-        """By target, the ids of the changes that were held last."""
+        """By target, the ids of the changes that the last run held."""
 
     @classmethod
     def of(cls, setup: Setup) -> Self:
@@ -27,7 +27,7 @@ class Reports:
         return cls(setup.reports, setup.settings.reports.keep)
 
     def keep(self, run: Run) -> Path | None:
-        """Write the report of a run that is worth one, and delete the oldest; return the path. Raises OSError."""
+        """Write the report of a run if it is worth one, and delete the oldest; return the path. Raises OSError."""
         target, held = run.plan.target, frozenset(each.id for each in run.plan.held)
         before = self._held.get(target, frozenset())
         self._held[target] = held

@@ -1,4 +1,4 @@
-"""Where the daemon listens: its socket, the network address where one is configured, and the servers on them."""
+"""The daemon's listeners: its socket, the network address where one is configured, and the servers on both."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from syncd.settings.build import RUNTIME_SOCKET, Setup
 
 
 def socket_of(setup: Setup) -> Path:
-    """Return where the daemon puts its socket: as configured, else in the runtime folder systemd made, else beside
+    """Return the path of the daemon's socket: as configured, else in systemd's runtime folder, else beside
     the state file."""
     if setup.settings.control.socket is None and (folder := os.environ.get("RUNTIME_DIRECTORY")):
         return Path(folder.partition(":")[0]) / RUNTIME_SOCKET.name
@@ -62,7 +62,7 @@ class Servers:
         self._serving.append((server, asyncio.get_running_loop().create_task(server.serve([channel]))))
 
     async def end(self, seconds: float) -> None:
-        """Answer nothing more; answers that go on have so many seconds to end."""
+        """Accept no more requests; running answers have a number of seconds to end."""
         for server, _ in self._serving:
             server.should_exit = True
         with suppress(TimeoutError):

@@ -32,7 +32,7 @@ _SECONDS: Final = (0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
 
 
 def end_of(run: Run) -> str:
-    """Return in a word how a run ended: `stopped` (the target as a whole), `failed` (some changes), `held` or `ok`."""
+    """Return a run's result as a word: `stopped` (the target as a whole), `failed` (some changes), `held` or `ok`."""
     if run.error:
         return "stopped"
     if any(outcome.result is not Result.APPLIED for outcome in run.outcomes):
@@ -41,10 +41,10 @@ def end_of(run: Run) -> str:
 
 
 class Metrics:
-    """All metrics of one daemon. Any thread may feed them. It has a field for each: that is the list of them."""
+    """All metrics of one daemon, one field for each metric. Any thread may update the metrics."""
 
     def __init__(self, statuses: Callable[[], Sequence[Json]]) -> None:
-        """`statuses` returns what `syncd status --json` does, one for each target; called at each scrape."""
+        """`statuses` returns the same as `syncd status --json`, one for each target; called at each scrape."""
         disable_created_metrics()  # type: ignore[no-untyped-call]  # as many series again, which nobody reads
         self.registry = CollectorRegistry()
         self._lock = threading.Lock()
@@ -169,7 +169,7 @@ class _Status(Collector):
         self._statuses = statuses
 
     def describe(self) -> Iterable[Metric]:
-        return []  # no other collector has these names
+        return []  # no other collector uses these names
 
     def collect(self) -> Iterator[Metric]:
         info = InfoMetricFamily("syncd", "The version that runs.")
@@ -177,7 +177,7 @@ class _Status(Collector):
         yield info
         try:
             rows = self._statuses()
-        except StateError:  # the counters must be seen all the more
+        except StateError:  # the counters must stay visible, above all now
             rows = None
         yield GaugeMetricFamily("syncd_state_failing", "1 while the state file can't be used.", value=rows is None)
         yield from self._of(rows or [])

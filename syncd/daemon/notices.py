@@ -1,6 +1,6 @@
-"""Tells people: a thread puts news into the outbox, and the sender delivers it.
+"""Sends notices: a thread puts news into the outbox, and the sender delivers the outbox.
 
-Where the state file can't be written there is no outbox, and a notice goes past it.
+Without a writable state file there is no outbox, and a notice is sent directly.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Notices:
         """Whether people were told that the state file can't be used."""
 
     def start(self) -> None:
-        """Let notices be sent as the configuration in force has it."""
+        """Start to send notices by the configuration in force."""
         setup = self._configuration.setup
         settings, zone, path = setup.settings.notify, setup.settings.schedule.zone, setup.state
         found = channels(settings, setup.file, gethostname(), zone)
@@ -43,12 +43,12 @@ class Notices:
         self._sending = asyncio.get_running_loop().create_task(self._sender.run())
 
     async def close(self) -> None:
-        """Send nothing more; what is being sent has a few seconds to end."""
+        """Send nothing more; a message in flight has a few seconds to end."""
         self._sender.close()
         await self._sending
 
     async def restart(self) -> None:
-        """Let notices be sent by a new configuration: first the old sender ends, or both would send the same."""
+        """Send notices by a new configuration. The old sender ends first, or both would send the same notices."""
         await self.close()
         self.start()
 
@@ -70,14 +70,14 @@ class Notices:
             self._sender.wake()
 
     def tell_of_state(self, error: StateError) -> None:
-        """Tell people that the state file can't be written: past the outbox, which is in the same file."""
+        """Tell people that the state file can't be written: directly, for the outbox is in the same file."""
         self._unwritable = True
         log.error("state_unusable", error=str(error))
         self._sender.tell(unwritable(str(error), gethostname(), datetime.now(UTC)))
 
 
 def write_down(setup: Setup, result: Result, faults: Mapping[str, str] | None) -> int:
-    """Write down the news after a cycle, and what is over; return how many notices that makes.
+    """Record new and ended incidents after a cycle; return the number of notices.
 
     `faults` as for `Notices.tell`. Called in a thread. Raises StateError.
     """

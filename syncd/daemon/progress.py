@@ -16,7 +16,7 @@ from syncd.push.shutdown import Shutdown
 
 
 class Halted(SyncdError):
-    """A cycle was told to stop while it was only reading: nothing was done."""
+    """A cycle was told to stop while it was reading: nothing was changed."""
 
 
 @dataclass
@@ -28,7 +28,7 @@ class _Push:
 
 @dataclass
 class Told:
-    """The progress that one follower knows of."""
+    """The progress that one follower has been sent."""
 
     phase: Json = None
     done: dict[str, int] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class CycleProgress(Progress):
         self._halt()
 
     def _halt(self) -> None:
-        """End what only reads, once nothing is to follow from it."""
+        """End a reading by an exception, once every target of the cycle was told to stop."""
         if all(map(self._shutdown.is_requested, self._targets)):
             raise Halted("syncd was told to stop; nothing was done")
 
@@ -89,7 +89,7 @@ class CycleProgress(Progress):
     # -- read by the event loop ------------------------------------------------------------------
 
     def news(self, told: Told) -> list[Json]:
-        """Return as events what is new for a follower, who knows of it from then on."""
+        """Return the progress since a follower's last events, and note these events as sent."""
         events = []
         with self._lock:
             pushes = {target: (push.changes, push.done) for target, push in self._pushes.items()}
@@ -106,7 +106,7 @@ class CycleProgress(Progress):
         return events
 
     def status(self, target: str) -> Json:
-        """Return how far the cycle is with one target: its phase, and of a push the counts and the seconds left."""
+        """Return the cycle's progress at one target: the phase, and in a push the counts and the seconds left."""
         with self._lock:
             push = self._pushes.get(target)
         if push is None:

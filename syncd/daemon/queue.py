@@ -1,4 +1,4 @@
-"""The queue of cycles: targets that are due by the schedule, requests of people, and which of them may begin now.
+"""The queue of cycles: targets due by the schedule, requests of people, and the turns that may begin now.
 
 Never two cycles of one target. Targets that are due together share one pull. A target that is due twice has one cycle.
 Pure.
@@ -26,7 +26,7 @@ class Turn:
 
 
 class RunQueue:
-    """Decides which cycle begins when; carries out nothing."""
+    """Decides when each cycle begins; carries out nothing."""
 
     def __init__(self) -> None:
         self._due: dict[str, bool] = {}
@@ -41,7 +41,7 @@ class RunQueue:
             self._due[target] = full or self._due.get(target, False)
 
     def ask(self, turn: Turn) -> None:
-        """Let a request begin as soon as its targets are free, before what is due by the schedule."""
+        """Let a request begin as soon as its targets are free, before scheduled turns."""
         self._asked.append(turn)
 
     def next(self) -> list[Turn]:
@@ -55,7 +55,7 @@ class RunQueue:
             self._asked.remove(turn)
             turns.append(self._taken(turn))
         for target in self.paused & self._due.keys():
-            del self._due[target]  # `resume` makes it due again
+            del self._due[target]  # `resume` makes the target due again
         ready = [target for target in self._due if target not in self._busy and target not in waited_for]
         if ready:
             full = frozenset(target for target in ready if self._due.pop(target))
@@ -84,7 +84,7 @@ class RunQueue:
 
     @property
     def busy(self) -> dict[str, Turn]:
-        """The turn that goes on, by target."""
+        """The running turn, by target."""
         return dict(self._busy)
 
     def before(self, turn: Turn) -> list[str]:

@@ -1,4 +1,4 @@
-"""Reading the configuration again while the daemon runs: it is taken over whole, or refused whole."""
+"""Reload: reads the configuration again while the daemon runs, and applies or refuses it as a whole."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ log = structlog.get_logger()
 
 
 class Reloading:
-    """Puts a new configuration in the place of the one in force.
+    """Replaces the configuration in force.
 
-    Its other fields are the parts that follow a configuration, and systemd, which is told how a reload ended.
+    The other fields are the parts that depend on the configuration, and systemd, which is told the reload's result.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Reloading:
         self._one_at_a_time = asyncio.Lock()
 
     async def reload(self, by: str) -> Json:
-        """Read the configuration again; what goes on ends as it began. Raises SyncdError, and the old one stays."""
+        """Read the configuration again; a running cycle keeps its own. Raises SyncdError, and the old one stays."""
         async with self._one_at_a_time:
             self._systemd.reloading()
             try:
@@ -72,7 +72,7 @@ class Reloading:
         log.error("reload_refused", by=by, error=str(error))
 
     async def _take_over(self, setup: Setup, by: str) -> Json:
-        """Let every part follow the new configuration. Raises StateError, and nothing is taken over."""
+        """Apply the new configuration to every part. Raises StateError, and nothing is applied."""
         paused = paused_targets(setup)
         before, names = self._configuration.setup, [target.name for target in setup.targets]
         new = sorted(set(names) - {target.name for target in before.targets})
@@ -93,5 +93,5 @@ class Reloading:
 
 
 def _notice_settings(setup: Setup) -> object:
-    """Return what notices are sent by."""
+    """Return the parts of the configuration that decide how notices are sent."""
     return setup.settings.notify, setup.settings.schedule.timezone

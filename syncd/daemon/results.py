@@ -1,4 +1,4 @@
-"""The results of cycles: log lines, metrics, kept reports, and what people are told."""
+"""The results of cycles: log lines, metrics, kept reports, and notices."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ log = structlog.get_logger()
 
 
 class Results:
-    """Takes the result of each cycle, and remembers what went wrong with the last one of each target."""
+    """Takes the result of each cycle, and remembers the last fault of each target."""
 
     def __init__(self, metrics: Metrics, notices: Notices, reports: Reports, threads: Executor) -> None:
         self.reports = reports
         self.first_is_over = False
         """Whether a cycle has ended since the daemon began."""
         self._faults: dict[str, str] = {}
-        """By target ("": all), what went wrong with the last cycle, apart from source and target."""
+        """By target ("": all), the fault of the last cycle, apart from faults of source and target."""
         self._metrics = metrics
         self._notices = notices
         self._threads = threads
 
     async def note(self, cycle: Cycle, result: Result) -> None:
-        """Take the result of a cycle that ended by itself."""
+        """Take the result of a cycle that ended without an error of its own."""
         targets = cycle.turn.targets
         if result.source:
             log.error("source_unreadable", error=result.source)
@@ -50,7 +50,7 @@ class Results:
         await self._tell(result)
 
     async def note_failure(self, cycle: Cycle, error: SyncdError) -> None:
-        """Take the error that a cycle ended with: the state file can't be used, or a person's request failed."""
+        """Take the error that ended a cycle: an unusable state file, or the failure of a person's request."""
         self._metrics.did(cycle.progress)
         if isinstance(error, StateError):
             self._notices.tell_of_state(error)
@@ -74,7 +74,7 @@ class Results:
             self._metrics.cycle_failures.inc()
 
     async def _keep(self, run: Run) -> None:
-        """Keep a report of a run that is worth one. A folder that can't be written stops nothing."""
+        """Keep a report of a run if it is worth one. A folder that can't be written stops nothing."""
         try:
             path = await asyncio.get_running_loop().run_in_executor(self._threads, self.reports.keep, run)
         except OSError as error:

@@ -1,8 +1,8 @@
 """The life of the daemon: its parts, how they begin, and how they end.
 
-The event loop decides what begins when and answers commands. It never waits for work: each cycle is done in a thread
+The event loop starts cycles and answers commands. The event loop never waits for work: each cycle runs in a thread
 with a handle of its own on the state file. The lease is held from beginning to end. SIGTERM and SIGINT end the process
-in order. Anything else that goes wrong is reported and tried again when it is due.
+in order. Any other fault is reported, and the work is tried again when it is due.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _GRACE: Final = 5.0
 
 
 class Daemon:
-    """One running daemon. It has as many fields as it has parts: its only work is to join them."""
+    """One running daemon. The class has one field for each part: its only work is to join the parts."""
 
     def __init__(self, setup: Setup, systemd: Systemd | None = None, clock: Clock | None = None) -> None:
         threads = ThreadPoolExecutor(thread_name_prefix="cycle", max_workers=64)
@@ -72,7 +72,7 @@ class Daemon:
         self.answers = Answers(self.configuration, self.turns, self.alarms, self.reloading)
 
     async def run(self) -> bool:
-        """Run until SIGTERM or SIGINT; the caller holds the lease. Return whether everything came to an end.
+        """Run until SIGTERM or SIGINT; the caller holds the lease. Return whether everything ended in time.
 
         Raises SyncdError when the daemon can't begin.
         """
@@ -81,7 +81,7 @@ class Daemon:
         self.turns.queue.paused = paused_targets(setup)
         rights, path = Rights.of_group(setup.settings.control.group), socket_of(setup)
         with ExitStack() as stack:
-            network = network_socket(setup)  # an address that can't be had is an error before anything begins
+            network = network_socket(setup)  # an unavailable address is an error before anything begins
             local = stack.enter_context(listen(path, rights))
             self._handle_signals()
             servers = Servers()
@@ -103,10 +103,10 @@ class Daemon:
         log.info("stopped", unfinished=not ended)
         return ended
 
-    # -- the beginning -----------------------------------------------------------------------------
+    # -- startup -----------------------------------------------------------------------------------
 
     def _begin(self, setup: Setup) -> list[str]:
-        """Let notices be sent, figures be counted and alarms ring; return the targets whose full resync is overdue."""
+        """Start notices, metrics and alarms; return the targets whose full resync is overdue."""
         self.notices.start()
         self.metrics.know(target.name for target in setup.targets)
         overdue = recall(setup, self.metrics, datetime.now(UTC))
@@ -133,12 +133,12 @@ class Daemon:
             await self.reloading.reload("SIGHUP")
 
     def set_right(self) -> None:
-        """After a jump of the clock: let missed turns come once, and set every alarm from now on."""
+        """After a jump of the clock: let each missed turn come once, and set every alarm anew."""
         for names, full in self.alarms.set_anew(self.configuration.setup.settings):
             self.turns.queue.due(names, full=full)
         self.turns.begin()
 
-    # -- what it says of itself --------------------------------------------------------------------
+    # -- status ------------------------------------------------------------------------------------
 
     def status_line(self) -> str:
         """Return the line of `systemctl status`."""
@@ -163,10 +163,10 @@ class Daemon:
             rows, first_is_over=self.results.first_is_over, refused=bool(self.configuration.refused)
         )
 
-    # -- the end -----------------------------------------------------------------------------------
+    # -- shutdown ----------------------------------------------------------------------------------
 
     def _stop(self) -> None:
-        """Come to an end; told twice, at once."""
+        """Begin the shutdown; a second call ends the daemon at once."""
         log.info("stopping", again=self.turns.stopping.is_set())
         # Cycles that read, notices and servers each have their grace, one after the other.
         self.systemd.stopping(self.configuration.setup.settings.drain.total_seconds() + 4 * _GRACE)
@@ -187,6 +187,6 @@ def serve(setup: Setup) -> int:
     with StateFile(setup.state) as state, state.lease("run"):
         ended = asyncio.run(Daemon(setup).run())
         if not ended:
-            # Threads that only read are left, and nothing ends them. The next start looks at what they did not finish.
+            # Threads that only read are left, and nothing ends them. The next start recovers their unfinished work.
             os._exit(0)
     return 0

@@ -1,4 +1,4 @@
-"""Reads from the state file what a start has to take over: paused targets, and how earlier runs ended."""
+"""Startup: reads the paused targets and the results of earlier runs from the state file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The line of `systemctl status`: what goes on, or when the next run is due. Pure."""
+"""The status line of `systemctl status`: the running cycles, or the time of the next run. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def status_line(
     now: datetime,
     zone: tzinfo,
 ) -> str:
-    """Say in a line what goes on, and before that why the configuration in the file is not the one in force."""
+    """Return the running cycles in a line, preceded by the reason why a changed configuration was refused."""
     said = [_progress(cycle, target) for cycle in cycles for target in sorted(cycle.turn.left)]
     if not said:
         if names := ", ".join(sorted(paused)):
@@ -30,7 +30,7 @@ def status_line(
 
 
 def _progress(cycle: Cycle, target: str) -> str:
-    """Say how far a cycle is with one target."""
+    """Return the progress of a cycle at one target."""
     at = cycle.progress.status(target)
     if at["phase"] == "pushing":
         left = f", {_span(at['seconds_left'])} left" if at["seconds_left"] is not None else ""
@@ -40,7 +40,7 @@ def _progress(cycle: Cycle, target: str) -> str:
 
 
 def _span(seconds: int) -> str:
-    """Return so many seconds in the unit that a person would use."""
+    """Return a number of seconds in the unit that suits a person."""
     if seconds < 100:
         return f"{seconds} s"
     return f"{round(seconds / 60)} min" if seconds < 6000 else f"{round(seconds / 3600)} h"

@@ -1,4 +1,4 @@
-"""Tells systemd that the daemon is ready, what goes on, and that it is alive (sd_notify(3)). Says nothing elsewhere."""
+"""Reports readiness, status and liveness to systemd (sd_notify(3)). Does nothing without systemd."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LONGEST: Final = 1000
 
 
 class Systemd:
-    """The service manager. `watchdog`: seconds within which it wants to hear of the daemon; None: it doesn't."""
+    """The service manager. `watchdog`: seconds within which systemd expects a sign of life; None: no watchdog."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
@@ -33,15 +33,15 @@ class Systemd:
         self._tell(f"RELOADING=1\nMONOTONIC_USEC={int(clock_gettime(CLOCK_MONOTONIC) * 1_000_000)}")
 
     def stopping(self, within: float) -> None:
-        """Say that the daemon is about to stop. It may take so many seconds, however few the unit allows."""
+        """Report that the daemon is about to stop, and request a number of seconds, whatever the unit allows."""
         self._tell(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={round(within * 1_000_000)}")
 
     def alive(self) -> None:
-        """Say that the event loop turns."""
+        """Report that the event loop is alive."""
         self._tell("WATCHDOG=1")
 
     def status(self, sentence: str) -> None:
-        """Say what goes on, in a line, where that has changed."""
+        """Report the status line, where it has changed."""
         if sentence != self._status:
             self._status = sentence
             line = " ".join(sentence.split())

@@ -28,12 +28,12 @@ _WHOLE: Final = ("resync", "relink")
 
 
 class Turns:
-    """The cycles that go on and the queue of those that wait. Called in the event loop alone."""
+    """The running cycles, and the queue of waiting ones. Called in the event loop alone."""
 
     def __init__(self, configuration: Configuration, results: Results, threads: Executor, tasks: Tasks) -> None:
         self.queue = RunQueue()
         self.cycles: list[Cycle] = []
-        """Those that go on. Other threads may copy the list."""
+        """The running cycles. Other threads may copy the list."""
         self.stopping = asyncio.Event()
         """Set once the daemon was told to stop: nothing begins any more."""
         self._configuration = configuration
@@ -41,7 +41,7 @@ class Turns:
         self._threads = threads
         self._tasks = tasks
 
-    # -- what begins when --------------------------------------------------------------------------
+    # -- the start of turns ------------------------------------------------------------------------
 
     async def ring(self, names: list[str], full: bool) -> None:
         """Take an alarm: these targets are due."""
@@ -57,7 +57,7 @@ class Turns:
         return turn
 
     def pause(self, names: Iterable[str]) -> None:
-        """Begin nothing for these targets by the schedule, and bring what goes on there to an end."""
+        """Begin no scheduled turns of these targets, and end the running ones."""
         for name in names:
             self.queue.paused.add(name)
             for cycle in self.cycles:
@@ -71,13 +71,13 @@ class Turns:
         self.begin()
 
     def stop(self) -> None:
-        """Begin nothing more, and bring what goes on to an end; told twice, at once."""
+        """Begin nothing more, and end the running cycles; a second call ends them at once."""
         self.stopping.set()
         for cycle in self.cycles:
             cycle.shutdown.request()
 
     def begin(self) -> None:
-        """Begin what may begin now."""
+        """Begin the turns that may begin now."""
         if not self.stopping.is_set():
             for turn in self.queue.next():
                 self._tasks.start(self._do(turn))
@@ -85,7 +85,7 @@ class Turns:
     # -- one turn ----------------------------------------------------------------------------------
 
     async def _do(self, turn: Turn) -> None:
-        """Have a cycle done in a thread, and note its outcome. Raises nothing: a fault must not end the daemon."""
+        """Run a cycle in a thread, and note its result. Raises nothing: a fault must not end the daemon."""
         request = turn.asked if isinstance(turn.asked, JobRequest) else None
         cycle = Cycle.of(turn, request, datetime.now(UTC))
         self.cycles.append(cycle)
@@ -123,10 +123,10 @@ class Turns:
             self._threads, scheduled, setup, turn.targets, turn.full, cycle.progress, cycle.shutdown, freeing
         )
         await self._results.note(cycle, result)
-        cycle.done.set_result([])  # nobody follows what nobody asked for
+        cycle.done.set_result([])  # a scheduled cycle has no follower
 
     def _freeing(self, turn: Turn) -> Callable[[Run], None]:
-        """Return what a cycle's thread calls when a run has ended: others may have its target."""
+        """Return the function that a cycle's thread calls at the end of a run, which frees the run's target."""
         loop = asyncio.get_running_loop()
 
         def ended(run: Run) -> None:

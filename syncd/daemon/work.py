@@ -23,7 +23,7 @@ class Result:
 
     runs: list[Run] = field(default_factory=list)
     source: str | None = None
-    """Why the source could not be read (the targets were left as they are); "": it was read; None: nobody tried."""
+    """Why the source could not be read (the targets stay unchanged); "": it was read; None: no attempt was made."""
     faults: dict[str, str] = field(default_factory=dict)
     """Other errors by target ("": all targets)."""
     halted: bool = False
@@ -38,7 +38,7 @@ def scheduled(
     shutdown: Shutdown,
     ended: Callable[[Run], None],
 ) -> Result:
-    """Do a cycle that is due. Raises StateError; every other error is in the result."""
+    """Run a scheduled cycle. Raises StateError; every other error is in the result."""
     result = Result()
 
     def done(run: Run) -> None:
@@ -65,7 +65,7 @@ def scheduled(
 
 
 def _usable(setup: Setup, target: Target, state: StateFile, result: Result) -> bool:
-    """Return whether a target's token can be read and nobody has paused it; one that can't stops no other."""
+    """Return whether a target is not paused and its token can be read; an unusable target stops no other."""
     try:
         target.token()
         demand_not_paused(state, [target.name], setup.settings.schedule.zone)
@@ -90,7 +90,7 @@ def _empty(state: StateFile, targets: list[Target]) -> frozenset[str]:
 def asked(
     job: Job, setup: Setup, progress: CycleProgress, shutdown: Shutdown, ended: Callable[[Run], None]
 ) -> tuple[list[Run], list[Json]]:
-    """Do what a person asked for; return the runs and the answer. Raises SyncdError."""
+    """Do a person's job; return the runs and the answer. Raises SyncdError."""
     with StateFile(setup.state) as state:
         done = perform(job, setup, state, progress, shutdown, ended)
     runs = [each for each in done if isinstance(each, Run)]

@@ -1,7 +1,7 @@
 """Why a user or group is in its state: answered from the state file and today's configuration alone.
 
-Owns the verdict and its parts. Refuses the network: of the target it knows what the target last acknowledged, of the
-source how the entry was last read. Writes nothing.
+Owns the verdict and its parts. Refuses the network: the facts are the target's last acknowledged state and the entry
+as last read from the source. Writes nothing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The circumstances of one user or group: holds, quarantine, problems, drift, outcomes, and a stop of the target.
 
-Each is a fact of the state file, a part of the answer, and perhaps the hindrance that keeps a change from being made.
+Each circumstance is a fact of the state file, a part of the answer, and perhaps the reason why a change is not made.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Circumstances:
     holds: tuple[Hold, ...]
     """Oldest first. A person's holds include the membership changes that name the person."""
     awaited: Mapping[str, Sequence[Hold]]
-    """By a hold's id the holds that it waits for: they have to be released as well."""
+    """By a hold's id the holds that it waits for: these holds have to be approved as well."""
     quarantined: tuple[Quarantined, ...]
     last: PastPlan | None
     """The last run that was not limited to one person."""
@@ -121,19 +121,19 @@ class Circumstances:
 
     @property
     def failure(self) -> str:
-        """How the last attempt failed, as the rest of a sentence; "" where it went well."""
+        """The failure of the last attempt, as the rest of a sentence; "" after a success."""
         if not self.outcomes or self.outcomes[0].outcome.result is Result.APPLIED:
             return ""
         return _failure(self.outcomes[0])
 
     def hindrance_of(self, hold: Hold) -> str:
-        """Say, as the rest of a sentence, how a held change stands."""
+        """Return the state of a held change as the rest of a sentence."""
         return _hold(hold, self.now)
 
     # -- parts -----------------------------------------------------------------------------------
 
     def parts(self) -> Iterator[Part]:
-        """Yield the parts of the answer, in the order in which one asks."""
+        """Yield the parts of the answer, in the order of a reader's questions."""
         yield from self._stop()
         yield from self._problems()
         yield from self._holds()
@@ -192,7 +192,7 @@ def _concerns(change: Change, kind: Kind, key: str) -> bool:
 
 
 def _hold(hold: Hold, now: datetime) -> str:
-    """Return how a held change stands, as the rest of a sentence."""
+    """Return the state of a held change, as the rest of a sentence."""
     match hold.decision:
         case Decision.REJECTED:
             return f"was rejected by {hold.by}" + (f" on {spoken(hold.decided)}" if hold.decided else "")
@@ -206,7 +206,7 @@ def _hold(hold: Hold, now: datetime) -> str:
 
 
 def _held(hold: Hold, awaited: Sequence[Hold], now: datetime) -> str:
-    """Say in a sentence which change is held, since when, and how to release it."""
+    """Return a sentence with the held change, the time since when it is held, and the way to approve it."""
     change = hold.change
     what = f"{hold.id[:_ID_SHOWN]}: {change.action.of(change.name)}, since {spoken(hold.since)}"
     sentence = f"{what}: {_hold(hold, now)}"

@@ -1,4 +1,4 @@
-"""A person's entry, mapped again with today's configuration: what its rules and its mapping say of it."""
+"""A person's entry, evaluated again with the rules and the mapping of today's configuration."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Ruling:
     name: str
     text: str
     holds: bool | None
-    """None where it can't be evaluated."""
+    """None where the rule can't be evaluated."""
     values: tuple[tuple[str, str], ...]
     """By name the values of the attributes that the rule reads; empty where the rule reads all of them."""
 
@@ -33,7 +33,7 @@ class Ruling:
         return cls(name, rule.text, holds, tuple((each, (attributes.get(each) or ("",))[0]) for each in names))
 
     def because(self) -> str:
-        """Say why the rule holds or not: the values that decided."""
+        """Return the values that decided the rule's answer."""
         values = [
             f"`{name}` is {value_text(value)}" if value else f"there is no `{name}`" for name, value in self.values
         ]

@@ -1,4 +1,4 @@
-"""The user or group that is meant by a key, userName, e-mail or group name, among all that the state file knows."""
+"""Finds the user or group that a key, userName, e-mail or group name means, among all in the state file."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _known(setup: Setup, state: StateFile, target: str, who: str) -> Iterator[tu
 def _heard_of(setup: Setup, state: StateFile, target: str, who: str) -> Iterator[tuple[Meant, str]]:
     """Yield everybody of that name who has no account: read, tried or refused."""
     journal, users, snapshot = state.journal(target), setup.rules.users, state.snapshot(target)
-    # An address nearly always stands in the entry as it is; only where it is put together must all be mapped.
+    # An address nearly always stands in the entry literally; only for a composed address must all entries be mapped.
     read = _called(users, unlinked_entries(snapshot, who), who) or _called(users, unlinked_entries(snapshot), who)
     for entry in read:
         yield (Kind.USER, entry.key), _name(users, entry.key, entry.attributes) or entry.where

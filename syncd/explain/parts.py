@@ -21,13 +21,13 @@ _USER_DRIFT: Final = (DriftClass.USER_DELETED, DriftClass.USER_ACTIVATION, Drift
 
 
 def parts_of(person: Person) -> Iterator[Part]:
-    """Yield the answers, in the order in which one asks."""
+    """Yield the answers, in the order of a reader's questions."""
     questions = (in_source, mapped, account, lock, pending, memberships, protected, shared_addresses)
     return (part for question in questions if (part := question(person)) is not None)
 
 
 def in_source(person: Person) -> Part | None:
-    """What does the source say of the person?"""
+    """Return the source's entry of the person."""
     evaluation, gone = person.evaluation, person.gone
     if evaluation is None and not gone:
         return None
@@ -46,7 +46,7 @@ def in_source(person: Person) -> Part | None:
 
 
 def mapped(person: Person) -> Part | None:
-    """What does today's configuration make of the entry?"""
+    """Return the result of today's configuration for the entry."""
     evaluation = person.evaluation
     if evaluation is None:
         return None
@@ -77,7 +77,7 @@ def _domain(person: Person, flat: Flat, *, external: bool) -> str:
 
 
 def account(person: Person) -> Part | None:
-    """What does the target have, as it last acknowledged, and in what should it differ?"""
+    """Return the account as last acknowledged by the target, and the desired differences."""
     known = person.known
     if known is None:
         return None
@@ -121,7 +121,7 @@ def _link(known: Known) -> str:
 
 
 def _manager(person: Person) -> str:
-    """Say who the manager is that the source names, and whether they can be named at the target."""
+    """Return the manager that the source names, and whether the target can be given this manager."""
     attributes = person.evaluation.flat if person.evaluation else {}
     key = attributes.get(MANAGER)
     if not key:
@@ -133,7 +133,7 @@ def _manager(person: Person) -> str:
 
 
 def lock(person: Person) -> Part | None:
-    """Is the account managed, and which changes at the target are only reported?"""
+    """Return whether the account is managed, and which drift is only reported."""
     managed = person.known is not None and not person.known.lost
     if not managed:
         return None
@@ -146,7 +146,7 @@ def lock(person: Person) -> Part | None:
 
 
 def pending(person: Person) -> Part | None:
-    """Is the person invited and not in yet, and who keeps them out until then?"""
+    """Return whether the person has an open invitation, and whether endpoint or syncd keeps the person out."""
     known = person.known
     if known is None or known.lost or known.state is not State.PENDING:
         return None
@@ -167,7 +167,7 @@ def pending(person: Person) -> Part | None:
 
 
 def memberships(person: Person) -> Part | None:
-    """Which groups is the person in?"""
+    """Return the person's groups."""
     groups = groups_with(person.snapshot, Kind.USER, person.key)
     if not groups:
         return None
@@ -179,7 +179,7 @@ def memberships(person: Person) -> Part | None:
 
 
 def protected(person: Person) -> Part | None:
-    """Is the account never switched off, and why?"""
+    """Return why the account is never switched off."""
     known = person.known
     if known is None:
         return None
@@ -190,7 +190,7 @@ def protected(person: Person) -> Part | None:
 
 
 def shared_addresses(person: Person) -> Part | None:
-    """Does somebody else have the same address?"""
+    """Return the other people with the same address."""
     addresses = set(person.known.addresses) if person.known else set()
     if person.evaluation is not None and person.evaluation.flat:
         flat = person.evaluation.flat

@@ -1,4 +1,4 @@
-"""Why a person is in their state: the verdict in one sentence, and the parts that it rests on."""
+"""Explains a person's state: the verdict in one sentence, and the parts that support the verdict."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _verdict(person: Person) -> str:
 
 
 def _absent(person: Person) -> str:
-    """Say why there is no account.
+    """Return why there is no account.
 
     #  the source says          -> the reason is
     #  the entry can't be used     the problem of the entry
@@ -55,7 +55,7 @@ def _absent(person: Person) -> str:
 
 
 def _present(person: Person, known: Known) -> str:
-    """Say in which state the account is, and in which state it should be where the two differ."""
+    """Return the account's state, and the desired state where the two differ."""
     is_ = _state(known, person.target.name)
     change = next(iter(person.changes), None)
     if person.evaluation is not None and person.evaluation.unusable and not person.gone:

@@ -1,4 +1,4 @@
-"""A person at one target: the facts that every answer about them is made from."""
+"""A person at one target: the facts behind every answer about the person."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Person:
     source: SourceRules
     target: TargetRules
     known: Known | None
-    """Their account, as the target last acknowledged it."""
+    """The account, as the target last acknowledged it."""
     evaluation: Evaluation | None
-    """Their entry, mapped with today's configuration; None where no entry was kept."""
+    """The entry, mapped with today's configuration; None where no entry was kept."""
     gone: str
-    """Since when the source lacks them, as a clause; "" where the source has them or nobody can say."""
+    """Since when the source lacks the person, as a clause; "" where the person is there or nothing is known."""
     changes: tuple[Change, ...]
-    """The changes that a run would make now, as far as they need nobody else's entry."""
+    """The changes that a run would make now, as far as these depend on no other person's entry."""
 
     @classmethod
     def of(cls, circumstances: Circumstances, snapshot: Snapshot, source: SourceRules, target: TargetRules) -> Person:

@@ -1,4 +1,4 @@
-"""What one channel has still to deliver: from the outbox, and from memory while the outbox can't be used."""
+"""The backlog of one channel: from the outbox, and from memory while the outbox can't be used."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ class Backlog:
         self._pace = pace
         self._clock = clock
         self._unwritten: list[Parcel] = []
-        """What never was in the outbox; numbers below 0."""
+        """Notices that never were in the outbox; numbers below 0."""
         self._numbers = count(-1, -1)
         self._delivered: set[int] = set()
-        """What is done, though that could not be written down yet: it must not be sent again."""
+        """Delivered notices whose delivery could not be recorded yet: these must not be sent again."""
 
     def take(self, notice: Notice) -> None:
         """Add a notice that is not in the outbox."""
         self._unwritten.append(Parcel(next(self._numbers), notice.to_json(), self._clock.now()))
 
     async def parcels(self) -> list[Parcel]:
-        """Return what is not delivered, the oldest first; that from memory alone while the outbox can't be read."""
+        """Return the undelivered notices, the oldest first; only those from memory while the outbox can't be read."""
         stored: list[Parcel] = []
         try:
-            if self._delivered:  # first: what is not written down yet would be sent again
+            if self._delivered:  # first: notices whose delivery is not recorded would be sent again
                 await self._write_down()
             if not self._pace.recalled:
                 self._pace.recall(await self._outbox.sent(self._channel))
@@ -55,7 +55,7 @@ class Backlog:
         return sorted([*stored, *self._unwritten], key=lambda parcel: parcel.created)
 
     async def finish(self, parcels: Sequence[Parcel]) -> None:
-        """Be done with these."""
+        """Record these notices as done."""
         numbers = {parcel.number for parcel in parcels}
         self._unwritten = [parcel for parcel in self._unwritten if parcel.number not in numbers]
         self._delivered |= {number for number in numbers if number > 0}
@@ -63,7 +63,7 @@ class Backlog:
             await self._write_down()
 
     async def put_off(self, parcels: Sequence[Parcel]) -> None:
-        """Keep these for another attempt, with its time."""
+        """Keep these notices for another attempt, with its time."""
         later = {parcel.number: parcel for parcel in parcels}
         self._unwritten = [later.get(parcel.number, parcel) for parcel in self._unwritten]
         with suppress(StateError):  # the channel rests anyway

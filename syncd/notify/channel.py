@@ -10,9 +10,9 @@ from syncd.notify.notice import Notice
 
 
 class Undelivered(Exception):
-    """A notice was not taken, or that is unknown. `str()` says why, and holds no secret.
+    """A notice was not accepted, or its acceptance is unknown. `str()` gives the reason, without secrets.
 
-    `retry_after`: seconds for which the other side asks to be left alone; 0 where it doesn't ask.
+    `retry_after`: seconds for which the receiver asks to be left alone; 0 without such a request.
     """
 
     def __init__(self, problem: str, *, retry_after: float = 0.0) -> None:
@@ -25,7 +25,7 @@ class Channel(Protocol):
 
     @property
     def name(self) -> str:
-        """`webhook` or `email`: the outbox remembers deliveries by it."""
+        """`webhook` or `email`: the outbox records deliveries by this name."""
 
     async def send(self, notice: Notice) -> None:
         """Deliver one notice, within a time of the channel's own. Raises Undelivered."""
@@ -34,7 +34,7 @@ class Channel(Protocol):
 def trusting(ca_file: Path | None) -> ssl.SSLContext:
     """Return the TLS context that verifies a server by the system's authorities, or by those of a file.
 
-    Raises Undelivered where the file can't be used. It is read each time, for it may be renewed.
+    Raises Undelivered where the file can't be used. The file is read each time, for it may be renewed.
     """
     try:
         return ssl.create_default_context(cafile=ca_file)
@@ -44,7 +44,7 @@ def trusting(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def tls_problem(error: ssl.SSLError) -> str:
-    """Return what is wrong with a TLS connection, in a sentence."""
+    """Return the fault of a TLS connection, in a sentence."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate is not accepted: {error.verify_message}"
     return f"TLS fails: {error.reason or 'the connection was broken off'}"

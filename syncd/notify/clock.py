@@ -1,4 +1,4 @@
-"""What time it is, and waiting: a test sets another clock."""
+"""The clock of notices: the time, and waiting. A test sets another clock."""
 
 from __future__ import annotations
 

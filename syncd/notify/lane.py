@@ -1,7 +1,7 @@
 """One channel delivers its notices, oldest first. A channel that can't deliver delays no other channel.
 
-A notice is tried again after longer and longer times, up to an hour, for three days. What exceeds the messages that
-may go in an hour waits, and then goes as one message.
+A failed notice is tried again with a backoff of up to an hour, for three days. Notices beyond the hourly limit of
+messages wait, and are then sent as one message.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from syncd.store import Parcel
 log = structlog.get_logger()
 _GIVEN_UP_AFTER: Final = timedelta(days=3)
 LOOK_AGAIN: Final = timedelta(minutes=1)
-"""When to look again at a state file that could not be used."""
+"""Time until the next look at a state file that could not be used."""
 _TOGETHER: Final = 100
 """Notices in one message."""
 _IN_TURN: Final = 3
-"""After so many failures in a row the next attempt is made with another notice: it may be this one that is refused."""
+"""After this many failures in a row the next attempt takes another notice: the first one may be at fault."""
 
 
 class Lane:
@@ -43,7 +43,7 @@ class Lane:
         self._clock = clock
         self._zone = zone
         self._folding = False
-        """Whether the next message takes all that waited for its hour."""
+        """Whether the next message takes all notices that waited for the hourly limit."""
         self._log = log.bind(channel=channel.name)
 
     async def run(self) -> None:
@@ -52,7 +52,7 @@ class Lane:
             self.bell.clear()
             try:
                 span = await self._turn()
-            except Exception as error:  # a mistake of ours is no reason never to tell anybody of anything again
+            except Exception as error:  # a fault in syncd must not end all notices
                 self._log.error("notices_fail", error=f"{type(error).__name__}: {error}")
                 span = LOOK_AGAIN
             if span is None or span > timedelta():
@@ -81,7 +81,7 @@ class Lane:
         return timedelta()
 
     async def _without_old(self, parcels: Sequence[Parcel], now: datetime) -> list[Parcel]:
-        """Give up what has been tried for days; return the rest."""
+        """Give up notices that have been tried for days; return the rest."""
         old = [parcel for parcel in parcels if parcel.attempts and now - parcel.created >= _GIVEN_UP_AFTER]
         for parcel in old:
             notice = parcel.notice
@@ -94,7 +94,7 @@ class Lane:
         try:
             notices = [Notice.from_json(parcel.notice) for parcel in batch]
         except (KeyError, TypeError, ValueError) as error:
-            # Another version wrote it, and it must not keep the others back.
+            # Another version wrote this notice, which must not delay the others.
             self._log.error("notice_unreadable", notices=[parcel.number for parcel in batch], error=repr(error))
             await self.backlog.finish(batch)
             return
@@ -107,7 +107,7 @@ class Lane:
             await self.backlog.finish(batch)
             return
         self._pace.failed(now, asked)
-        # By itself as well: what is never taken, whatever it is, must not keep the others back.
+        # Alone as well: a notice that is never accepted must not delay the others.
         tried = [replace(each, attempts=each.attempts + 1) for each in batch]
         again = [replace(each, next_try=now + self._pace.backoff(each.attempts)) for each in tried]
         failures = self._pace.failures
@@ -115,11 +115,11 @@ class Lane:
         await self.backlog.put_off(again)
 
     async def _attempt(self, notice: Notice) -> tuple[str, timedelta]:
-        """Send one notice; return why that failed, "" where it didn't, and for how long to leave the channel alone."""
+        """Send one notice; return the reason of a failure, "" for none, and the time to leave the channel alone."""
         try:
             await self._channel.send(notice)
         except Undelivered as error:
             return str(error), timedelta(seconds=error.retry_after)
-        except Exception as error:  # a mistake of ours is no reason to try without a rest
+        except Exception as error:  # a fault in syncd must not lead to attempts without backoff
             return f"{type(error).__name__} in syncd", timedelta()
         return "", timedelta()

@@ -1,7 +1,7 @@
-"""Decide what of the things that last is news: a source that is down, a stopped target, runs that fail.
+"""Decide which lasting incidents are news: a source that is down, a stopped target, runs that fail.
 
-People are told when such a thing begins and when it is over. An alert that keeps coming back is repeated less and less
-often:
+People are told of the beginning and of the end of an incident. An alert that keeps coming back is repeated less and
+less often:
 
 #  people know      now     since                           -> notice
 #  nothing          wrong                                      down
@@ -34,15 +34,15 @@ STOPPED: Final = "stopped"
 FAULT: Final = "fault"
 
 MEMORY: Final = timedelta(days=1)
-"""How long after its end an incident is remembered."""
+"""Time for which an incident is remembered after its end."""
 _SETTLED: Final = timedelta(hours=1)
-"""How long trouble that came back has to be over, the first time, before people are told so."""
+"""Time for which a relapsed incident has to be over, the first time, before people are told of its end."""
 _RECOVERED: Final = {SOURCE: "source_recovered", STOPPED: "target_recovered", FAULT: "run_recovered"}
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something that lasts, and the words that tell of its beginning."""
+    """A lasting incident, and the words that tell of its beginning."""
 
     target: str
     kind: str
@@ -56,7 +56,7 @@ class Trouble:
 
 
 class LastingTroubles:
-    """Compares what is wrong now with what people were told, by the table at the top of this module."""
+    """Compares the present incidents with the notices sent, by the table at the top of this module."""
 
     def __init__(self, incidents: Incidents, composer: Composer) -> None:
         self._incidents = incidents
@@ -64,7 +64,7 @@ class LastingTroubles:
         self._now = composer.now
 
     def compare(self, target: str, kind: str, trouble: Trouble | None, well: str) -> Iterator[Notice]:
-        """Yield what is news of one kind of trouble. `well`: the title that says that it is over."""
+        """Yield the news of one kind of incident. `well`: the title of the notice of its end."""
         known = self._incidents.get(target, kind)
         if trouble is not None:
             yield from self._wrong(known, trouble)
@@ -81,7 +81,7 @@ class LastingTroubles:
         relapses: int = detail["relapses"]
         since = known.since
         if known.ended is not None and detail["recovered"]:
-            # It was over, and people know: this is a relapse.
+            # The incident was over, and people know: this is a relapse.
             relapses += 1
             since = trouble.since
             told = [trouble.cause]
@@ -91,7 +91,7 @@ class LastingTroubles:
                 trouble, f"{trouble.title}, again", f"{again} the next notice comes when it has been well for {while_}."
             )
         elif trouble.cause not in told:
-            # It goes on, for another cause.
+            # The incident goes on, for another cause.
             told = [*told, trouble.cause]
             yield self._down(trouble, trouble.title)
         self._keep(trouble, since, told=told, relapses=relapses)
@@ -123,7 +123,7 @@ class LastingTroubles:
 
 
 def _while(relapses: int) -> timedelta:
-    """Return how long trouble that came back so often has to be over before people are told so."""
+    """Return the time for which an incident with this many relapses has to be over before people are told."""
     return min(_SETTLED * float(2 ** min(relapses - 1, 10)), MEMORY)
 
 

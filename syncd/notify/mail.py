@@ -28,9 +28,9 @@ log = structlog.get_logger()
 
 Security = Literal["starttls", "tls", "none"]
 _SECONDS: Final = 15.0
-"""How long a silence may last …"""
+"""The longest silence of the server …"""
 _DEADLINE: Final = 60.0
-"""… and everything together."""
+"""… and the longest time for everything together."""
 _WORDS: Final = 200
 
 
@@ -140,12 +140,12 @@ class _Conversation:
                 if self._server.user:
                     smtp.login(self._server.user, password)
                 refused = smtp.sendmail(self._sender, list(self._to), self._message.as_bytes())
-                with suppress(smtplib.SMTPException, OSError):  # it has been taken, whatever comes now
+                with suppress(smtplib.SMTPException, OSError):  # the message is accepted, whatever comes now
                     smtp.quit()
             finally:
                 smtp.close()
         except smtplib.SMTPAuthenticationError as error:
-            # Not the server's words: they may repeat what it was sent.
+            # Not the server's words: these may repeat secrets that the server was sent.
             raise Undelivered(f"{self._server.host} refuses user and password ({error.smtp_code})") from None
         except smtplib.SMTPRecipientsRefused as error:
             (code, words), *_ = error.recipients.values()
@@ -170,7 +170,7 @@ class _Conversation:
             log.warning("email_recipients_refused", to=sorted(refused), host=self._server.host)
 
     def hang_up(self) -> None:
-        """End the connection under whoever still waits for an answer."""
+        """End the connection, even while another thread waits for an answer."""
         sock: socket.socket | None = getattr(self._smtp, "sock", None)
         if sock is not None:
             with suppress(OSError):

@@ -1,4 +1,4 @@
-"""One message to people, and how it reads as JSON of a webhook and as an e-mail. Pure.
+"""One message to people, and its forms as JSON of a webhook and as an e-mail. Pure.
 
 Names and reasons come from directories and endpoints, and are hostile. Control and bidi characters, markup and calls of
 a whole channel are defused wherever a person reads them. The facts are for programs, and stay as they are.
@@ -43,7 +43,7 @@ class Notice:
     kind: str
     """The `event` of the webhook: `source_down`, `changes_held`, …"""
     target: str
-    """"" where it concerns no single one."""
+    """"" where the notice concerns no single target."""
     title: str
     lines: tuple[str, ...] = ()
     facts: Mapping[str, Json] = field(default_factory=dict)
@@ -137,7 +137,7 @@ def webhook_body(notice: Notice) -> dict[str, Json]:
 
 
 def _defused(line: str) -> str:
-    """Return a line that means nothing but itself: Slack reads `<!channel>` and `<http://…|text>` as markup."""
+    """Return a line without active markup: Slack reads `<!channel>` and `<http://…|text>` as markup."""
     escaped = _shown(line).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _CALLS.sub("\uff20", escaped)
 

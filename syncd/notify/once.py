@@ -1,6 +1,6 @@
-"""Find what people are told once: changes that wait for a decision, invitations that nobody accepts, tokens that end.
+"""Find one-time news: changes that wait for a decision, invitations that nobody accepts, tokens that expire.
 
-Each function also writes down that people were told; the caller holds the transaction.
+Each function also records the notice as sent; the caller holds the transaction.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def overdue_invitations(incidents: Incidents, target: str, after: timedelta, com
 def expiring_token(
     incidents: Incidents, target: str, expires: date | None, steps: Sequence[int], composer: Composer
 ) -> Iterator[Notice]:
-    """Tell of a token as its end comes nearer: once for each step, and of the last step alone where several passed.
+    """Tell of a token's approaching expiry: once for each step, and of the last step alone where several passed.
 
     `expires`: the first day (UTC) on which the token is no longer good. `steps`: days before it.
     """
@@ -70,7 +70,7 @@ def expiring_token(
     told = known.detail["step"] if known is not None and known.detail["expires"] == expires.isoformat() else None
     if step is None:
         if known is not None:
-            incidents.forget(target, TOKEN)  # there is another one
+            incidents.forget(target, TOKEN)  # the token was replaced
         return
     if told is not None and told <= step:
         return

@@ -10,7 +10,7 @@ from typing import Final
 from syncd.store import Outbox, Parcel, StateFile
 
 _AT_ONCE: Final = 1000
-"""Notices that are looked at: an outbox of many more belongs to a channel that is down."""
+"""Number of notices read at a time: an outbox of many more belongs to a channel that is down."""
 
 
 class AsyncOutbox:
@@ -21,7 +21,7 @@ class AsyncOutbox:
         self._channels = channels
 
     async def waiting(self, channel: str) -> list[Parcel]:
-        """Return what a channel has not delivered."""
+        """Return the notices that a channel has not delivered."""
 
         def read() -> list[Parcel]:
             with self._open_state() as state, state.explained():
@@ -30,7 +30,7 @@ class AsyncOutbox:
         return await asyncio.to_thread(read)
 
     async def sent(self, channel: str) -> list[datetime]:
-        """Return when a channel's last messages went."""
+        """Return the times of a channel's last messages."""
 
         def read() -> list[datetime]:
             with self._open_state() as state, state.explained():
@@ -39,7 +39,7 @@ class AsyncOutbox:
         return await asyncio.to_thread(read)
 
     async def failed(self, channel: str, parcels: Iterable[Parcel]) -> None:
-        """Write when these are tried again."""
+        """Write the time of the next attempt of these notices."""
 
         def write(outbox: Outbox) -> None:
             for parcel in parcels:
@@ -49,8 +49,8 @@ class AsyncOutbox:
         await self._written(write)
 
     async def done(self, channel: str, numbers: Sequence[int], now: datetime, sent: Sequence[datetime]) -> None:
-        """Write that a channel is done with these, and when its last messages went; remove what all channels are done
-        with."""
+        """Write that a channel is done with these notices, and the times of its last messages; remove notices that all
+        channels are done with."""
 
         def write(outbox: Outbox) -> None:
             outbox.done(channel, numbers, now)
@@ -60,7 +60,7 @@ class AsyncOutbox:
         await self._written(write)
 
     async def discard(self) -> None:
-        """Remove what all channels are done with: everything, where there is no channel."""
+        """Remove the notices that all channels are done with: all notices, where there is no channel."""
 
         def write(outbox: Outbox) -> None:
             outbox.clear(self._channels)

@@ -1,4 +1,4 @@
-"""When a channel may send its next message: neither while it rests after a failure, nor too many in an hour. Pure."""
+"""The pace of a channel: backoff after a failure, and a limit of messages in an hour. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Pace:
         self.failures = 0
         """In a row."""
         self.recalled = False
-        """Whether `sent` has what went before this start."""
+        """Whether `sent` has the messages sent before this start."""
         self._per_hour = per_hour
         self._spread = spread
         self._sent: deque[datetime] = deque(maxlen=per_hour)
@@ -26,41 +26,41 @@ class Pace:
 
     @property
     def sent(self) -> list[datetime]:
-        """When the last messages went, the oldest first."""
+        """Times of the last messages, the oldest first."""
         return list(self._sent)
 
     def recall(self, before: Iterable[datetime]) -> None:
-        """Count what went before this start."""
+        """Count the messages sent before this start."""
         self._sent = deque([*before, *self._sent], maxlen=self._per_hour)
         self.recalled = True
 
     def succeeded(self, now: datetime) -> None:
-        """A message went."""
+        """Note that a message was sent."""
         self.failures = 0
         self._sent.append(now)
 
     def failed(self, now: datetime, asked: timedelta) -> None:
-        """A message did not go. `asked`: how long the other side wants to be left alone."""
+        """Note that a message failed. `asked`: the time for which the receiver asks to be left alone."""
         self.failures += 1
         self._rest_until = now + max(self.backoff(self.failures), min(asked, _HOUR))
 
     def rest(self, now: datetime) -> timedelta:
-        """Return how long the channel still rests after a failure."""
+        """Return the rest of the backoff after a failure."""
         return left(self._rest_until, now)
 
     def full_for(self, now: datetime) -> timedelta:
-        """Return how long no further message may be sent, because of those of the last hour."""
+        """Return the time until another message may be sent, by the limit of an hour."""
         if len(self._sent) < self._per_hour:
             return timedelta()
         return left(self._sent[0] + _HOUR, now)
 
     def backoff(self, attempts: int) -> timedelta:
-        """Return how long to wait after so many attempts: longer each time, up to an hour, and some of it by chance."""
+        """Return the backoff after a number of attempts: longer each time, up to an hour, with jitter."""
         longest = min(_FIRST_RETRY * float(2 ** min(attempts - 1, 20)), _HOUR)
         return longest * (0.5 + self._spread() / 2)
 
 
 def left(until: datetime | None, now: datetime) -> timedelta:
-    """Return how long it is until then; no time at all where the clock was set back so far that it can't be meant."""
+    """Return the time until a moment; zero where a clock that was set back makes the time implausibly long."""
     span = until - now if until is not None else timedelta()
     return span if timedelta() < span <= _HOUR else timedelta()

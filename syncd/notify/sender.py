@@ -1,6 +1,6 @@
-"""Delivers what waits in the outbox, by every channel at its own pace. Nobody waits for it.
+"""Delivers the outbox, by every channel at its own pace. No run waits for a delivery.
 
-Delivery is at least once: a process that is killed between delivering and writing that down delivers again, with the
+Delivery is at least once: a process that is killed between a delivery and its record delivers again, with the
 same id.
 """
 
@@ -27,7 +27,7 @@ _CLOSING_SECONDS: Final = 5.0
 
 
 class Sender:
-    """Sends what waits, until it is closed. `open_state` is called in whatever thread needs the state file.
+    """Sends waiting notices, until it is closed. `open_state` is called in the thread that needs the state file.
 
     `wake`, `tell` and `close` may be called from any thread.
     """
@@ -47,7 +47,7 @@ class Sender:
         self._clock = clock or WallClock()
         self._lanes = [self._lane(channel, Pace(per_hour, spread), zone) for channel in channels]
         self._told: set[str] = set()
-        """Ids of the notices that went past the outbox."""
+        """Ids of the notices that were sent without the outbox."""
         self._bell = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -57,7 +57,7 @@ class Sender:
         return Lane(channel, Backlog(channel.name, self._outbox, pace, self._clock), pace, self._clock, zone)
 
     async def run(self) -> None:
-        """Send until `close`; what was not sent by then is there at the next start."""
+        """Send until `close`; notices that were not sent by then stay in the outbox for the next start."""
         self._loop = asyncio.get_running_loop()
         running = [lane.run() for lane in self._lanes] or [self._discard()]
         self._tasks = [self._loop.create_task(each) for each in running]
@@ -74,12 +74,12 @@ class Sender:
         self._in_loop(self._ring)
 
     def close(self) -> None:
-        """Let `run` end: at once, or when what is being sent has had a few seconds more."""
+        """Let `run` end: at once, or after a few seconds for messages in flight."""
         self._closed = True
         self._in_loop(self._end)
 
     def tell(self, notice: Notice) -> None:
-        """Send a notice past the outbox, from memory: for when the state file can't be written. Of each id one."""
+        """Send a notice from memory, for an unwritable state file. Each id is sent once."""
         if notice.id in self._told:
             return
         self._told.add(notice.id)
@@ -95,7 +95,7 @@ class Sender:
             self._in_loop(take)
 
     async def _discard(self) -> None:
-        """Keep the outbox empty where nobody is to be told of anything."""
+        """Keep the outbox empty where no channel is configured."""
         while not self._closed:
             self._bell.clear()
             span = None
@@ -124,7 +124,7 @@ class Sender:
 
 
 async def send_test(channels: Sequence[Channel], hostname: str, clock: Clock | None = None) -> dict[str, str]:
-    """Send a test notice by every channel; return by channel why that failed, "" where it didn't."""
+    """Send a test notice by every channel; return by channel the reason of a failure, "" for none."""
     now = (clock or WallClock()).now()
     at = f" from {hostname}" if hostname else ""
     lines = ["Nothing is wrong: somebody asked whether notices arrive."]

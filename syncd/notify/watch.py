@@ -1,4 +1,4 @@
-"""Find out what people have to be told: what is wrong now, and which of it they don't know yet.
+"""Find the news for people: the present incidents that people have not been told of.
 
 Everything happens in one transaction of the state file: an incident is never written down without its notice, nor a
 notice without its incident. Sends nothing.
@@ -19,7 +19,7 @@ from syncd.store import Incidents, StateFile
 from syncd.store.snapshot import Stop
 
 _LAST_RUNS: Final = 5
-"""Of these, one has ended: the others go on, or were killed."""
+"""Number of last runs among which one has ended: the others go on, or were killed."""
 _BECAUSE: Final = {
     "gone": "everything that is managed there is gone",
     "refused": "it refuses the token",
@@ -34,35 +34,35 @@ _ENDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class TargetConcern:
-    """What is known of a target beside what the state file says."""
+    """Facts about a target that the state file does not hold."""
 
     name: str
     token_expires: date | None = None
     """The first day on which the token is no longer good, as the configuration has it."""
     fault: str = ""
-    """Why no run to the target was possible, where the target is not to blame."""
+    """Why no run to the target was possible, for a cause outside the target."""
 
 
 @dataclass(frozen=True, slots=True)
 class Concerns:
-    """What a cycle found, and what people want to be told."""
+    """The findings of a cycle, and the configuration of notices."""
 
     targets: tuple[TargetConcern, ...]
     source: str | None = None
-    """Why the source could not be read; "": it was read; None: nobody has tried."""
+    """Why the source could not be read; "": it was read; None: no attempt was made."""
     fault: str | None = None
-    """Why a cycle failed where neither the source nor a target is to blame; "": it went through; None: none ended."""
+    """Why a cycle failed for a cause outside source and target; "": it succeeded; None: no cycle has ended."""
     pending_after: timedelta = timedelta(days=14)
-    """How long an invitation may be open before people are told."""
+    """Time for which an invitation may be open before people are told."""
     token_before: tuple[int, ...] = (30, 7, 1)
     """Days before the end of a token on which people are told."""
     hostname: str = ""
     zone: tzinfo = UTC
-    """That of the moments in notices."""
+    """The time zone of the moments in notices."""
 
 
 def watch(state: StateFile, concerns: Concerns, now: datetime) -> int:
-    """Write down what is wrong and put the news into the outbox; return how many notices that makes.
+    """Record the incidents and put the news into the outbox; return the number of notices.
 
     Raises StateError: nothing is written then.
     """
@@ -90,7 +90,7 @@ def writable(hostname: str, now: datetime) -> Notice:
 
 
 def _notices(state: StateFile, concerns: Concerns, composer: Composer) -> Iterator[Notice]:
-    """Yield what people are to be told, and write down that they were."""
+    """Yield the news, and record the news as told."""
     incidents = state.incidents()
     lasting = LastingTroubles(incidents, composer)
     incidents.forget_others([target.name for target in concerns.targets])
@@ -106,7 +106,7 @@ def _notices(state: StateFile, concerns: Concerns, composer: Composer) -> Iterat
         stopped = _stopped(name, stop) if stop else None
         yield from lasting.compare(name, STOPPED, stopped, f"{name} goes on: it is no longer stopped")
         if stop is not None:
-            incidents.forget(name, FAULT)  # that it stopped says more
+            incidents.forget(name, FAULT)  # the stop says more
         else:
             yield from _last_run(state, incidents, lasting, target, composer.now)
         yield from held_changes(incidents, name, composer)
@@ -117,7 +117,7 @@ def _notices(state: StateFile, concerns: Concerns, composer: Composer) -> Iterat
 def _last_run(
     state: StateFile, incidents: Incidents, lasting: LastingTroubles, concern: TargetConcern, now: datetime
 ) -> Iterator[Notice]:
-    """Compare how the last run to a target ended, or why there was none, where the target is not stopped."""
+    """Compare the result of the last run to a target that is not stopped, or the reason why no run was possible."""
     target = concern.name
     heads = state.journal(target).heads(_LAST_RUNS)
     finished, error = next(((head.finished, head.error) for head in heads if head.finished is not None), (None, ""))
@@ -126,7 +126,7 @@ def _last_run(
     if finished is None:
         return
     stopped = incidents.get(target, STOPPED)
-    # A run that ended with a stop was told as the stop. `syncd relink` makes no run that could tell of its end.
+    # A run that ended with a stop was told as the stop. `syncd relink` makes no run that could report the end.
     before = stopped.ended if stopped is not None and stopped.ended is not None else now - MEMORY
     if error and finished <= before and incidents.get(target, FAULT) is None:
         return
@@ -134,7 +134,7 @@ def _last_run(
     yield from lasting.compare(target, FAULT, trouble, f"runs to {target} go through again")
 
 
-# -- what is wrong, in words -------------------------------------------------------------------------
+# -- incidents in words ------------------------------------------------------------------------------
 
 
 def _source(error: str, now: datetime) -> Trouble | None:

@@ -21,9 +21,9 @@ from syncd.notify.channel import Undelivered, tls_problem, trusting
 from syncd.notify.notice import Notice, webhook_body
 
 _SECONDS: Final = 10.0
-"""How long connecting, or a silence, may last …"""
+"""The longest time for connecting, and the longest silence …"""
 _DEADLINE: Final = 30.0
-"""… and everything together."""
+"""… and the longest time for everything together."""
 _ANSWER_BYTES: Final = 4096
 _WORDS: Final = re.compile(r"[a-z]+(?:_[a-z]+)+")
 """The form of Slack's reasons: `channel_is_archived`. Other answers may repeat the address, a secret."""
@@ -105,7 +105,7 @@ def _retry_after(value: str | None) -> float:
 
 
 def _said(error: Exception) -> str:
-    """Return what went wrong in our own words: the messages of the libraries may hold the address."""
+    """Return the failure in syncd's own words: the messages of the libraries may hold the address."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError):

@@ -1,4 +1,4 @@
-"""Numbers, spans and other people's error messages, as notices word them. Pure."""
+"""Numbers, durations and foreign error messages in the wording of notices. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def counted(number: int, one: str, several: str) -> str:
 
 
 def span_of(span: timedelta) -> str:
-    """Return about how long something lasted, in its largest unit."""
+    """Return an approximate duration, in its largest unit."""
     minutes = max(int(span.total_seconds()) // 60, 1)
     for size, one in ((24 * 60, "day"), (60, "hour")):
         if minutes >= size:
@@ -23,7 +23,7 @@ def span_of(span: timedelta) -> str:
 
 
 def kept(text: str) -> str:
-    """Return an error message in a form that can be stored, however long it is and whatever bytes it holds."""
+    """Return an error message of any length and content in a form that can be stored."""
     return text[:_TEXT].encode(errors="backslashreplace").decode()
 
 

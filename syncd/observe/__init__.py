@@ -1,5 +1,5 @@
-"""The target as it is now: read whole, and compared with what it last acknowledged.
+"""The target's present state: read whole, and compared with the last acknowledged state.
 
-`reading.py` reads from top to bottom: its steps are modules of their own. `reconciling.py` then says in what the target
-differs. Refuses to write to a target, and to take anything for gone that a target does not prove to be gone.
+`reading.py` has the order of the steps, each a module of its own. `reconciling.py` then finds the drift.
+Refuses to write to a target, and to treat a resource as gone without the target's proof.
 """

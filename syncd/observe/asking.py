@@ -1,4 +1,4 @@
-"""Asking for one linked resource by its id: the only proof that it is gone."""
+"""Reading one linked resource by its id: the only proof that the resource is gone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Link(NamedTuple):
     off: bool = False
     """Whether syncd switched the account off; some endpoints hide such accounts."""
     must: bool = True
-    """Whether it must be there, unless somebody deleted it: neither off, nor protected, nor waiting for acceptance."""
+    """Whether the target must show the resource unless it was deleted: not off, not protected and not pending."""
 
 
 async def is_there(link: Link, subject: Subject, reading: Reading) -> bool | None:
@@ -56,7 +56,7 @@ async def is_there(link: Link, subject: Subject, reading: Reading) -> bool | Non
 
 
 async def side_by_side(work: Callable[[_T], Awaitable[object]], items: Sequence[_T], most: int) -> None:
-    """Do the work for each item, at most so many at a time. Raises what the first failure was."""
+    """Do the work for each item, with limited concurrency. Raises the first failure."""
     waiting = iter(items)
 
     async def worker() -> None:

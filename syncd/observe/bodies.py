@@ -1,4 +1,4 @@
-"""The body of one user or group, as an endpoint answers it, and what it shows about the endpoint."""
+"""The body of one user or group in an endpoint's answer, and the facts that it shows about the endpoint."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OWNERS: Final = frozenset({"owner", "accountowner", "workspaceowner"})
 
 
 def observed_user(body: Body, paths: Paths, reading: Reading) -> Observed:
-    """Return a user; the reading notes what the body shows, and whether the user owns the account at the target."""
+    """Return a user; the reading notes the paths that the body shows, and whether the user is the target's owner."""
     attributes = flatten(Kind.USER, body, paths.user | {"active"})
     if "active" in attributes:
         reading.shown.active_as.add(attributes["active"])
@@ -34,7 +34,7 @@ def observed_user(body: Body, paths: Paths, reading: Reading) -> Observed:
 
 
 def observed_group(body: Body, paths: Paths, profile: Profile, reading: Reading) -> ObservedGroup:
-    """Return a group; the reading notes what the body shows."""
+    """Return a group; the reading notes the paths that the body shows."""
     name = _text(field(body, "displayName")).removesuffix(profile.group_suffix)
     members = field(body, "members")
     ids = [id_ for each in members if (id_ := _value(each))] if isinstance(members, list) else []
@@ -60,7 +60,7 @@ def _text(value: Json) -> str:
 
 
 def _value(element: Json) -> str:
-    """Return what an element of a list says; some endpoints have bare texts there."""
+    """Return the value of a list's element; some endpoints send bare texts."""
     return _text(element if isinstance(element, str) else field(element, "value"))
 
 

@@ -1,4 +1,4 @@
-"""The census of what is linked: which linked resources were listed, and what became of the others.
+"""The census of linked resources: the listed ones, and the state of the others.
 
 A listing alone proves no absence: each linked resource that is not listed is asked for by its id. Everything managed
 gone at once is one incident, not thousands of deletions.
@@ -26,11 +26,11 @@ class Census:
     """Counts of the linked resources by kind, and those that were not listed."""
 
     expected: Counter[Kind] = field(default_factory=Counter)
-    """How many must be there."""
+    """Number of resources that must be there."""
     there: Counter[Kind] = field(default_factory=Counter)
-    """How many of those are."""
+    """Number of these that are there."""
     acknowledged: dict[Kind, Counter[str]] = field(default_factory=lambda: {kind: Counter() for kind in Kind})
-    """By path how many of those listed acknowledged a value that no list ever showed."""
+    """By path, the number of listed resources that acknowledged a value that no list ever showed."""
     unlisted: list[Link] = field(default_factory=list)
 
 
@@ -76,7 +76,7 @@ def _count_acknowledged(
 
 
 async def ask_for_a_few(census: Census, subject: Subject, reading: Reading) -> None:
-    """Where nothing managed is listed, ask for some of the first and some of the last: that spares thousands of
+    """Where no managed resource is listed, ask for some of the first and some of the last: this spares thousands of
     requests when everything is gone. Raises TargetGone, TargetError."""
     few = _ASKED_FIRST // 2
     for incident, links in _incidents(census, subject):
@@ -100,7 +100,7 @@ async def ask_for_the_unlisted(census: Census, subject: Subject, reading: Readin
 
 
 def demand_that_something_is_there(census: Census, subject: Subject, reading: Reading) -> None:
-    """Raise TargetGone where everything was asked for, and nothing found."""
+    """Raise TargetGone where every linked resource was asked for, and none was found."""
     for incident, links in _incidents(census, subject):
         if any(link.key in reading.gone[link.kind] for link in links):
             raise incident
@@ -144,7 +144,7 @@ def believe_switched_off(census: Census, reading: Reading, *, all_gone: bool) ->
 
 
 def doubt_the_unclear(reading: Reading) -> None:
-    """Say how many linked resources are neither shown nor known to be gone."""
+    """Add a doubt with the number of linked resources that are neither shown nor known to be gone."""
     for kind, keys in reading.unclear.items():
         if keys:
             reading.doubts.append(

@@ -14,9 +14,9 @@ from syncd.scim.listing import Listing
 
 _NOT_SERVED: Final = (403, 404, 405, 501)
 _NO_MEMBERS: Final = {"excludedAttributes": "members"}
-"""The members of large groups are most of what there is to send (RFC 7644 section 3.9)."""
+"""Excluded from lists: the members of large groups make up most of the data (RFC 7644 section 3.9)."""
 _REFUSED: Final = (400, 500, 501)
-"""How endpoints answer a parameter that they don't take."""
+"""Statuses with which endpoints refuse a parameter."""
 
 
 async def list_users(subject: Subject, reading: Reading) -> None:

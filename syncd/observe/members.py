@@ -63,7 +63,7 @@ def _short_and_empty(subject: Subject, reading: Reading) -> tuple[list[Link], li
 
 
 def _forget_members(subject: Subject, link: Link) -> None:
-    """Let it be unknown which members a group has."""
+    """Mark the members of a group as unknown."""
     seen = subject.observation.groups([link.id])[link.id]
     subject.observation.put_groups([replace(seen, members=None)])
 
@@ -107,7 +107,7 @@ async def _members_of(group: str, client: Client) -> list[str] | None:
     except ScimError:
         return None
     except TargetRefused as error:
-        if error.status == 403:  # this one is refused: the lists were not
+        if error.status == 403:  # this request is refused: the lists were not
             return None
         raise
     return None if doubt else ids

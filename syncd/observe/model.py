@@ -1,4 +1,4 @@
-"""The values of a reading: what is read, and what was found beside the resources themselves."""
+"""The values of a reading: its input, and its findings beside the resources themselves."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from syncd.scim.profiles import Profile
 from syncd.store import Observation, Snapshot
 
 NAMED: Final = 3
-"""So many of the resources that a doubt is about are named in it."""
+"""Number of resources that a doubt names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Which attributes of users and groups syncd writes."""
+    """The attributes of users and groups that syncd writes."""
 
     user: frozenset[str]
     group: frozenset[str]
@@ -25,7 +25,7 @@ class Paths:
 
 @dataclass(frozen=True)
 class Subject:
-    """The target that is read: how it is asked, what is known of it, and where its resources are put."""
+    """The input of a reading: the target's client, its snapshot, and the place for its resources."""
 
     client: Client
     profile: Profile
@@ -33,7 +33,7 @@ class Subject:
     snapshot: Snapshot
     observation: Observation
     concurrency: int
-    """How many requests may be in flight at once."""
+    """Number of requests that may be in flight at once."""
 
     def groups(self) -> Iterator[KnownGroup]:
         """Yield the linked groups."""
@@ -42,12 +42,12 @@ class Subject:
 
 @dataclass
 class Shown:
-    """The things that the endpoint ever showed: they decide what the endpoint's silence means."""
+    """The features that the endpoint ever showed: these decide the meaning of a missing value."""
 
     paths: dict[Kind, set[str]]
-    """The paths that it showed of any resource, in this reading or an earlier one."""
+    """The paths that the endpoint showed of any resource, in this reading or an earlier one."""
     active_as: set[bool]
-    """The values of `active` that it showed of any user, in this reading or an earlier one."""
+    """The values of `active` that the endpoint showed of any user, in this reading or an earlier one."""
     members: bool = False
     """Whether any group showed any member."""
     switched_off: bool = False
@@ -64,11 +64,11 @@ class Reading:
     protected: dict[str, str] = field(default_factory=dict)
     """By id the accounts that must never be switched off, and why."""
     doubts: list[str] = field(default_factory=list)
-    """Why something may not be what it seems, in sentences for a person."""
+    """Doubts about the reading, in sentences for a person."""
     gone: dict[Kind, set[str]] = field(default_factory=lambda: {kind: set() for kind in Kind})
-    """Keys of linked resources that are proven not to be there."""
+    """Keys of linked resources that are proven to be gone."""
     unclear: dict[Kind, set[str]] = field(default_factory=lambda: {kind: set() for kind in Kind})
-    """Keys of linked resources of which the endpoint doesn't say whether they are there."""
+    """Keys of linked resources whose existence the endpoint leaves open."""
     hidden: set[str] = field(default_factory=set)
     """Keys of users whose accounts are off and not listed: groups may not show them either."""
     discovered: dict[str, Json] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Reading:
 
     @classmethod
     def begun(cls, subject: Subject) -> Reading:
-        """Return a reading before its first request, with what earlier readings learned of the endpoint."""
+        """Return a reading before its first request, with the facts that earlier readings learned of the endpoint."""
         discovery = subject.snapshot.discovery
         paths = discovery.get("shown") or {}
         return cls(
@@ -85,14 +85,14 @@ class Reading:
         )
 
     def still_there(self, members: tuple[set[str], set[str]]) -> tuple[set[str], set[str]]:
-        """Leave out of a group's members those who are gone: that is a drift of its own, and its groups follow it."""
+        """Remove the gone resources from a group's members: their absence is a drift of its own."""
         return members[0] - self.gone[Kind.USER], members[1] - self.gone[Kind.GROUP]
 
     def to_be_shown(self, members: tuple[set[str], set[str]]) -> tuple[set[str], set[str]]:
-        """Leave out of a group's members those whom the endpoint need not show.
+        """Remove the members that the endpoint need not show.
 
-        Those are the gone; and those of whom the endpoint doesn't even show that they are there: that their groups
-        don't show them says nothing.
+        These are the gone resources, and the resources whose existence the endpoint leaves open: a group without
+        such a member proves nothing.
         """
         people, groups = self.still_there(members)
         return people - self.unclear[Kind.USER] - self.hidden, groups - self.unclear[Kind.GROUP]

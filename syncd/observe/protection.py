@@ -9,7 +9,7 @@ from syncd.observe.bodies import id_of
 from syncd.observe.model import Reading, Subject
 
 _NO_ME: Final = (400, 403, 404, 405, 501)
-"""How endpoints say that they have no /Me, or none for this token (RFC 7644 section 3.11)."""
+"""Statuses of endpoints that have no /Me, or none for this token (RFC 7644 section 3.11)."""
 
 
 async def protect_own_account(subject: Subject, reading: Reading) -> None:

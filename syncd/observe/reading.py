@@ -1,4 +1,4 @@
-"""Read a target whole, for a full resync: what it has of what is managed, what may be adopted, and what is in doubt."""
+"""Read a target whole, for a full resync: managed resources, resources that may be adopted, and doubts."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from syncd.scim.client import Client
 from syncd.store import Observation, Snapshot
 
 _ENOUGH_TO_SHOW: Final = 3
-"""Where so many resources acknowledged an attribute that the endpoint never showed, it drops the attribute or hides it.
-"""
+"""From this many resources with an acknowledged attribute that no answer shows, the endpoint hides or drops it."""
 
 
 async def read_target(
@@ -29,26 +28,26 @@ async def read_target(
     concurrency: int = 8,
     expect_gone: bool = False,
 ) -> Reading:
-    """Read every user and group into the observation, and return what is believed of them. Raises TargetError.
+    """Read every user and group into the observation, and return the findings. Raises TargetError.
 
     TargetGone when everything managed is gone at once, unless that is expected; TargetUnusable when a list can't be
     read: nothing may be inferred then.
     """
     subject = Subject(client, rules.profile, paths, snapshot, observation, concurrency)
     reading = Reading.begun(subject)
-    # List what is there, and find out whose accounts are protected.
+    # List all resources, and find the protected accounts.
     await list_users(subject, reading)
     await list_groups(subject, reading)
     members_listed = reading.shown.members
     await protect_own_account(subject, reading)
-    # Ask for what is linked and not listed; nothing there at all is an incident.
+    # Ask for the linked resources that are not listed; all of them gone is an incident.
     census = linked.take_census(subject, reading)
     if not expect_gone:
         await linked.ask_for_a_few(census, subject, reading)
     await linked.ask_for_the_unlisted(census, subject, reading)
     if not expect_gone:
         linked.demand_that_something_is_there(census, subject, reading)
-    # Believe only what is proven, and say the rest as doubts.
+    # Keep only proven findings, and report the rest as doubts.
     linked.believe_switched_off(census, reading, all_gone=expect_gone and not any(census.there.values()))
     linked.doubt_the_unclear(reading)
     # Complete the members of the groups.
@@ -57,16 +56,16 @@ async def read_target(
     else:
         asked = {link.id for link in census.unlisted if link.kind is Kind.GROUP}
         await read_members(subject, reading, asked, listed=members_listed)
-    # Remember what this endpoint shows.
+    # Remember the paths that this endpoint shows.
     _compare_only_what_is_shown(reading, census)
     reading.discovered |= {"protected": reading.protected, "active_as": sorted(reading.shown.active_as)}
     return reading
 
 
 def _compare_only_what_is_shown(reading: Reading, census: linked.Census) -> None:
-    """Compare no path that the endpoint never showed of any resource, though several have something there.
+    """Exclude paths that the endpoint never showed of any resource, though several acknowledged a value there.
 
-    Some endpoints drop attributes without a word: putting them back would have no end.
+    Some endpoints drop attributes silently: restoring such attributes would never end.
     """
     for kind in Kind:
         acknowledged = {path for path, count in census.acknowledged[kind].items() if count >= _ENOUGH_TO_SHOW}

@@ -1,6 +1,6 @@
-"""Judge what was read of a target: in what it differs from what was acknowledged, and who accepted an invitation.
+"""Judge a reading of a target: the drift from the acknowledged state, and the accepted invitations.
 
-What the endpoint doesn't show proves nothing, and is no difference.
+A value that the endpoint doesn't show proves nothing, and is no difference.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ Members = tuple[set[str], set[str]]
 def reconcile(
     rules: TargetRules, reading: Reading, snapshot: Snapshot, observation: Observation
 ) -> tuple[list[Drift], list[str]]:
-    """Compare what was acknowledged with what is there; return the drift, and who accepted an invitation.
+    """Compare the acknowledged state with the present one; return the drift, and the users who accepted.
 
-    The snapshot given (a scratch copy) then says what is there, as far as it is to be put back.
+    The snapshot given (a scratch copy) then holds the present state, as far as drift is to be corrected.
     """
     pending: list[tuple[Known, Observed]] = []
     drift: list[Drift] = []
@@ -50,7 +50,7 @@ def _linked_users(
     rules: TargetRules, reading: Reading, snapshot: Snapshot, observation: Observation
 ) -> Iterator[tuple[Known, Observed | None]]:
     """Yield each linked user who was found, or is proven to be gone (None)."""
-    # A manager whose account is made again gets another id: a reference to the former one means nobody.
+    # A manager whose account is created again gets another id: a reference to the former id means nobody.
     remade = reading.gone[Kind.USER] if rules.drift.to(DriftClass.USER_DELETED) is Reaction.ENFORCE else set()
     for batch in snapshot.all_users():
         seen = observation.users([known.id for known in batch])
@@ -90,7 +90,7 @@ def _accepted(
 ) -> list[str]:
     """Return the keys of the pending users who accepted.
 
-    #  who keeps the pending out          shown as    -> accepted
+    #  the pending are kept out by        shown as    -> accepted
     #  syncd                              active         yes
     #  the endpoint, shows them as off    active         yes
     #  the endpoint, never showed one so  active         unknown: it shows everybody as active
@@ -128,7 +128,7 @@ def _drift_of_groups(
                 unrecognised.append(known.name)  # some endpoints show other values than ids
             else:
                 there = _managed(linked, known, rules.profile, reading, snapshot)
-                # The endpoint need not show all members; those that it need not show are where they were.
+                # The endpoint need not show all members; the members that it need not show count as unchanged.
                 there = there[0] | (members[0] - shown[0]), there[1] | (members[1] - shown[1])
         attributes = {path: value for path, value in known.attributes.items() if path in compared}
         yield from group_drift(
@@ -172,9 +172,9 @@ def _managed(
 
 
 def _as_named(found: ObservedGroup, known: KnownGroup, profile: Profile) -> ObservedGroup:
-    """Return a group by the name that it was given, where what is shown means the same, or can't be changed.
+    """Return a group with the acknowledged name, where the shown name means the same, or can't be changed.
 
-    The suffix was taken off in reading; the source's own name may end with it.
+    The reading removed the suffix; the source's own name may end with the suffix.
     """
     name = str(known.attributes.get("displayName", known.name))
     same = found.name + profile.group_suffix == name

@@ -1,7 +1,7 @@
 """The operations of people: questions (`status`, `holds`, `explain`, …) and decisions (`approve`, `pause`, …).
 
-Each goes from setup and state file to JSON. It is the same function whether a command works on the state file itself or
-asks the daemon that holds the lease. It uses no network, and renders nothing.
+Each operation goes from setup and state file to JSON. A command that works on the state file itself and a daemon that
+holds the lease call the same function. An operation uses no network, and renders nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from syncd.store import StateFile
 
 @dataclass(frozen=True)
 class OperationContext:
-    """What every operation works with: setup, the open state file, a person's login name, and the time."""
+    """The context of every operation: setup, the open state file, a person's login name, and the time."""
 
     setup: Setup
     state: StateFile
@@ -41,7 +41,7 @@ class TargetArguments(BaseModel):
 
 
 class CountArguments(TargetArguments):
-    """How many rows are wanted."""
+    """Number of rows wanted."""
 
     count: Annotated[int, Field(ge=1, le=1000)] = 10
 

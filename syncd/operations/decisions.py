@@ -1,7 +1,7 @@
-"""The decisions of people: to release or drop holds, to accept an invitation, to pause a target.
+"""The decisions of people: to approve or reject holds, to accept an invitation, to pause a target.
 
-A decision about a hold concerns exactly what was shown. It is written down with the person's name, and the next run
-carries it out.
+A decision about a hold concerns exactly the change that was shown. The decision is recorded with the person's name, and
+the next run carries it out.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _SUGGESTED: Final = 4
 def approve(
     setup: Setup, state: StateFile, target: str | None, wanted: Sequence[str], by: str, now: datetime
 ) -> list[Json]:
-    """Release holds: exactly what was shown, once, until the approval expires.
+    """Approve holds: exactly the changes shown, once, until the approval expires.
 
-    `wanted`: ids or their beginnings, limits, or `all`. Returns for each target what was approved (`waits_for`: holds
-    that have to be approved as well before the change can be done) and what can't be approved. Raises SyncdError;
-    nothing is written then.
+    `wanted`: ids or their beginnings, limits, or `all`. Returns for each target the approved holds (`waits_for`: holds
+    that have to be approved as well before the change can be done) and the holds that can't be approved. Raises
+    SyncdError; nothing is written then.
     """
     targets = {each.name: each for each in setup.chosen(target)}
     with state.atomic():
@@ -67,7 +67,7 @@ def _each_once(lists: Iterable[Iterable[Hold]]) -> Iterable[Hold]:
 def reject(
     setup: Setup, state: StateFile, target: str | None, wanted: Sequence[str], by: str, now: datetime
 ) -> list[Json]:
-    """Drop holds until the source changes. `wanted` as for `approve`. Raises SyncdError."""
+    """Reject holds until the source changes. `wanted` as for `approve`. Raises SyncdError."""
     with state.atomic():
         meant = _meant(state, [each.name for each in setup.chosen(target)], wanted, rejected_too=True)
         for name, found in meant.items():
@@ -81,7 +81,7 @@ def _never(hold: Hold) -> bool:
 
 
 def _never_released(holds: Sequence[Hold]) -> SyncdError:
-    """Return the error that says why no approval releases these holds, and what does instead."""
+    """Return the error with the reason why these holds can't be approved, and with the way to end them."""
     reasons = sorted({hold.reason for hold in holds})
     protected = any(hold.limit == PROTECTED for hold in holds)
     hint = (
@@ -212,7 +212,7 @@ def _called(user: Known) -> str:
 
 
 def pause(setup: Setup, state: StateFile, target: str | None, by: str, now: datetime) -> list[Json]:
-    """Let nothing be sent to a target, or to any, until `resume`. A pause that is there already is kept."""
+    """Pause a target, or all targets, until `resume`. An existing pause is kept."""
     with state.atomic():
         paused = []
         for each in setup.chosen(target):
@@ -224,7 +224,7 @@ def pause(setup: Setup, state: StateFile, target: str | None, by: str, now: date
 
 
 def resume(setup: Setup, state: StateFile, target: str | None) -> list[Json]:
-    """Let a target, or all, be written to again; return for each its pause (`was`)."""
+    """End the pause of a target, or of all targets; return the pause of each (`was`)."""
     with state.atomic():
         resumed = []
         for each in setup.chosen(target):
@@ -235,7 +235,7 @@ def resume(setup: Setup, state: StateFile, target: str | None) -> list[Json]:
 
 
 def demand_not_paused(state: StateFile, targets: Iterable[str], zone: tzinfo) -> None:
-    """Raise TargetPaused where nothing may be sent to one of these. `zone`: that of the moment in its message."""
+    """Raise TargetPaused where one of these targets is paused. `zone`: the time zone of the moment in the message."""
     with state.explained():
         for name in targets:
             if paused := state.snapshot(name).paused:

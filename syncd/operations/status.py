@@ -20,7 +20,7 @@ _BATCH: Final = 1000
 
 
 def status(setup: Setup, state: StateFile, target: str | None) -> list[Json]:
-    """Return the status of each target. A running daemon puts what it knows beside that under `daemon`."""
+    """Return the status of each target. A running daemon adds its own facts under `daemon`."""
     expires = {each.name: each.token_expires for each in setup.settings.target}
     with state.explained():
         return [

@@ -1,6 +1,6 @@
 """Carries out a plan at one target: phase by phase, the intent on disk before each write, the outcome after it.
 
-It owns every write to a target, and the gate that each of them passes; what an answer means (applied, failed, unclear,
-looked at); and what earlier runs left open. It refuses to write to what is neither linked nor created or taken over by
-the change itself. It decides nothing: which changes there are, and which of them may run, the plan says.
+Owns every write to a target, the gate that each write passes, the meaning of an answer (applied, failed, unclear), and
+the recovery of changes that earlier runs left open. Refuses to write to a resource that is neither linked nor created
+or adopted by the change itself. Decides nothing: the plan has the changes, and says which of them may run.
 """

@@ -9,7 +9,7 @@ from syncd.scim.resources import flatten
 
 
 def shown(kind: Kind, body: dict[str, Json], paths: Iterable[str], group_suffix: str) -> Flat:
-    """Return what a resource has at these paths; `group_suffix`, which the endpoint adds, is no part of a name."""
+    """Return a resource's values at these paths; `group_suffix`, which the endpoint adds, is no part of a name."""
     there = flatten(kind, body, paths)
     if kind is Kind.GROUP and group_suffix and "displayName" in there:
         there["displayName"] = str(there["displayName"]).removesuffix(group_suffix)
@@ -17,10 +17,10 @@ def shown(kind: Kind, body: dict[str, Json], paths: Iterable[str], group_suffix:
 
 
 def merged(attributes: Flat, after: Flat) -> Flat:
-    """Return attributes once a change of some of them is done; None takes one away."""
+    """Return attributes after a change of some of them; None removes an attribute."""
     return {path: value for path, value in {**attributes, **after}.items() if value is not None}
 
 
 def still_kept_as(known: Flat, sent: Flat, kept_as: Flat) -> Flat:
-    """Return how the target keeps attributes in its own way: for those sent now, as the answer shows them."""
+    """Return the attributes that the target keeps in its own form; the answer decides about those sent now."""
     return {path: value for path, value in known.items() if path not in sent} | kept_as

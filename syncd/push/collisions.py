@@ -1,7 +1,7 @@
 """Collisions: the account or group that a refused create is about, or that a create without an answer may have made.
 
-It is taken over where it is the only one, and the same person's or group's; else a person decides. Whose account it is
-is decided as in a full resync (`core/matching.py`), from what the endpoint finds. Accounts that are not ours yet are
+The resource is taken over where it is the only one, and the same person's or group's; else a person decides. Matching
+is the same as in a full resync (`core/matching.py`), by the endpoint's search results. Accounts without our mark are
 taken over up to a limit; a native group only where the configuration says so.
 """
 
@@ -24,8 +24,8 @@ from syncd.store import Snapshot
 _CLOCKS_DIFFER: Final = timedelta(minutes=2)
 _CANT_SAY: Final = "the target can't be asked what became of it"
 _ASKED_BY: Final = (("externalId", True), ("userName", False))
-"""Attributes that tell whose an account is, and whether case matters. Never the e-mail: only a full resync has seen
-enough to know that it belongs to one account alone."""
+"""Attributes that identify the owner of an account, and whether case matters. Never the e-mail: only a full resync has
+seen enough to know that an e-mail belongs to one account alone."""
 
 
 class AccountCollisions:
@@ -46,7 +46,7 @@ class AccountCollisions:
     async def account(
         self, change: Change, attributes: Flat, conflict: ScimError, began: datetime
     ) -> tuple[Link, Found] | None:
-        """Return the account, when it is one and the same person's. Raises the conflict, with what was found.
+        """Return the account, when it is one and the same person's. Raises the conflict, with the findings.
 
         After an unclear outcome, None where there is nothing that this create, which began at `began`, can have made.
         Raises ScimError where that can't be told: an endpoint that gives no answer proves nobody's absence.
@@ -174,7 +174,7 @@ class GroupCollisions:
         Raises ScimError where that can't be told: names of groups are not unique (RFC 7643 section 4.2).
         """
         if text(change.after.get("externalId")):
-            return None  # it would have been found by that
+            return None  # the group would have been found by its externalId
         named = await self._named(change, self._listing(change))
         if named is None:
             raise ScimError(0, _CANT_SAY)
@@ -241,7 +241,7 @@ def names_of(creates: Iterable[Change], group_suffix: str) -> frozenset[str]:
 
 
 def _linked(gate: Gate, kind: Kind, found: Found, change: Change, said: str) -> Link:
-    """Return the link to what a create collided with. Raises Taken, after what the endpoint said."""
+    """Return the link to the resource that a create collided with. Raises Taken, with the endpoint's message."""
     try:
         return gate.collided(kind, found, change.key, text(change.after.get("externalId")))
     except Taken as error:
@@ -249,7 +249,7 @@ def _linked(gate: Gate, kind: Kind, found: Found, change: Change, said: str) -> 
 
 
 def _is_made_since(found: Found, began: datetime) -> bool | None:
-    """Return whether a resource was made since a moment, as far as two clocks agree; None: it doesn't say."""
+    """Return whether a resource was created since a moment, as far as two clocks agree; None: unknown."""
     try:
         created = datetime.fromisoformat(str(field(field(found.body, "meta"), "created")))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Effects: the one place where the answer to a write becomes what is known of its effect.
+"""Effects: the one place that derives the effect of a write from the endpoint's answer.
 
 Every write ends here: a create, an update, a deletion, a change of members.
 
@@ -10,8 +10,8 @@ Every write ends here: a create, an update, a deletion, a change of members.
 #  an account that was to be on is off                   as wanted; `off` says so
 #  unclear, and a look has shown everything as wanted    as wanted (`sending.py` looks)
 
-An answer without the resource is followed by a read where the write puts drift back: a value that the endpoint never
-takes over would otherwise be sent for ever.
+An answer without the resource is followed by a read where the write corrects drift: a value that the endpoint never
+accepts would otherwise be sent for ever.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from syncd.scim.resources import not_taken
 from syncd.store import Snapshot
 
 NAMED: Final = 3
-"""So many paths or members are named in a remark; the others are counted."""
+"""Number of paths or members that a remark names; the others are counted."""
 
 Answer = Written | OutcomeUnclear
 """The answer to a write; OutcomeUnclear: its answer is missing, and a look has shown its effect."""
@@ -38,7 +38,7 @@ Answer = Written | OutcomeUnclear
 
 @dataclass(slots=True)
 class WriteEffect:
-    """The effect of a write: its last HTTP status (0: nothing had to be asked), and what the target keeps otherwise."""
+    """The effect of a write: its last HTTP status (0: no request was needed), and the values kept in another form."""
 
     status: int
     kept_as: Flat = field(default_factory=dict)
@@ -46,7 +46,7 @@ class WriteEffect:
     """Whether an account that was to be on is shown as off. Never part of `kept_as`, which would hide drift."""
 
     def ignored(self, change: Change) -> str:
-        """Return a remark on what the target did not take over, "" where it took over everything.
+        """Return a remark on the values that the target did not accept, "" where the target accepted all values.
 
         An invited account may be shown as off until the invitation is accepted; that is not remarked on.
         """
@@ -105,7 +105,7 @@ class Effects:
         return is_on(member((await self._gate.read(link.kind, link.id)).body, "active"))
 
     def _not_taken(self, kind: Kind, wanted: Flat, body: Body) -> dict[str, Json]:
-        """Return the paths at which a resource is not as wanted, with what it has there; a manager by key."""
+        """Return the paths at which a resource is not as wanted, with its values there; a manager by key."""
         kept_as = not_taken(kind, wanted, body)
         name = str(kept_as.get("displayName", ""))
         if kind is Kind.GROUP and name and name.removesuffix(self._group_suffix) == wanted["displayName"]:

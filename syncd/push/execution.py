@@ -1,4 +1,4 @@
-"""Execution: which part carries out which action; the table is `core/actions.py`."""
+"""Execution: passes each action to the part that carries it out; the table is `core/actions.py`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from syncd.push.users import Users
 
 
 class Execution:
-    """Carries out the changes of one run, each by the part whose resource it is about."""
+    """Carries out the changes of one run, each by the part for its kind of resource."""
 
     def __init__(self, users: Users, groups: Groups, members: Members, relinking: Relinking) -> None:
         self._users = users

@@ -1,8 +1,8 @@
-"""The gate: the only way to write to a target. It asks one question: is this resource linked to a key of the source?
+"""The gate: the only way to write to a target. The gate checks that a resource is linked to a key of the source.
 
 A write needs a `Link`, and only the gate makes one: of a resource that the snapshot links, that a create has just
-answered with, or that a change takes over. Nothing else at the target can be named. Nobody who is protected is switched
-off through the gate, whatever a plan says.
+answered with, or that a change takes over. Nothing else at the target can be named. The gate never switches a protected
+account off, whatever a plan says.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Link:
 
 
 class Gate:
-    """Everything that one run asks of one target and writes to it."""
+    """All reads and writes of one run at one target."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Gate:
 
     @property
     def attempts(self) -> int:
-        """How often a write is sent while its outcome is unclear and a look finds no effect."""
+        """Number of attempts of a write whose outcome is unclear while a look finds no effect."""
         return self._client.transport.attempts
 
     async def back_off(self, attempt: int) -> None:
@@ -70,7 +70,7 @@ class Gate:
     # -- links -----------------------------------------------------------------------------------
 
     def linked(self, kind: Kind, key: str) -> Link:
-        """Return the link of a key that the snapshot knows. Raises Refusal; Lost for what this run has found gone."""
+        """Return the link of a key that the snapshot knows. Raises Refusal; Lost for a resource that is gone by now."""
         known = self._snapshot.user(key) if kind is Kind.USER else self._snapshot.group(key)
         if known is None:
             article = "an" if kind is Kind.USER else "a"
@@ -82,7 +82,7 @@ class Gate:
         return Link(kind, key, known.id, _SEAL)
 
     def adopted(self, change: Change) -> Link:
-        """Link what a change takes over, unless it is somebody else's. Raises Refusal.
+        """Link the resource that a change takes over, unless it belongs to another key. Raises Refusal.
 
         An account that is linked to another key belonged to somebody who was hired again, and a person handed it over.
         That holds as long as the snapshot says of it what the change expects. An account that carries our mark is never
@@ -104,7 +104,7 @@ class Gate:
         return Link(kind, change.key, id_, _SEAL, former)
 
     def collided(self, kind: Kind, found: Found, key: str, external_id: str) -> Link:
-        """Link what a create collided with. Raises Taken when that is somebody else's, or carries another mark."""
+        """Link the resource that a create collided with. Raises Taken when it has another key or another mark."""
         mark = field(found.body, "externalId")
         if mark not in (None, "", external_id):
             raise Taken(f"the {_WHAT[kind]} carries another externalId ({mark})")
@@ -154,7 +154,7 @@ class Gate:
     # -- writing ---------------------------------------------------------------------------------
 
     async def create(self, kind: Kind, key: str, attributes: Flat) -> tuple[Link, Written]:
-        """Create a resource; returns its link and what the endpoint answered.
+        """Create a resource; returns its link and the endpoint's answer.
 
         Raises ScimError, with a status of success where the answer is about another resource or says no id.
         """
@@ -169,7 +169,7 @@ class Gate:
         return Link(kind, key, written.id, _SEAL), written
 
     async def update(self, link: Link, before: Flat, after: Flat, owned: Flat, *, has_members: bool = False) -> Written:
-        """Change the paths of `after`; returns what the endpoint answered, status 0 when nothing had to be asked.
+        """Change the paths of `after`; returns the endpoint's answer, status 0 when no request was needed.
 
         Raises Refusal, Lost, ScimError.
         """
@@ -213,9 +213,9 @@ class Gate:
         return written
 
     async def _remove_remaining(self, link: Link, ids: Sequence[str], error: ScimError) -> Written:
-        """Remove those who are still members, where the endpoint answers 404 for one who is no longer a member.
+        """Remove the remaining members, where the endpoint answers 404 for somebody who is no longer a member.
 
-        Raises the error where it must be about something else, or the endpoint doesn't show who is a member.
+        Raises the error where it must have another cause, or the endpoint doesn't show members.
         """
         members = field((await self._client.read(Kind.GROUP, link.id)).body, "members")
         there = {field(each, "value") for each in members} if isinstance(members, list) else set()
@@ -236,9 +236,9 @@ class Gate:
         return self._presence.lost
 
     async def lost_or(self, link: Link, error: ScimError) -> Exception:
-        """Return Lost where the linked resource is gone, else the error: it is about something that a request names.
+        """Return Lost where the linked resource is gone, else the error: its cause is another part of the request.
 
-        Raises TargetGone when everything that was written to is gone.
+        Raises TargetGone when all resources that the run wrote to are gone.
         """
         return await self._presence.lost_or((link.kind, link.id), link.key, error)
 

@@ -1,7 +1,7 @@
 """Groups: each change of a group's attributes as requests, and as the row that the snapshot holds afterwards.
 
-Members are changed in `members.py`. Whether a change may be done was decided before; nothing is written down here: the
-row is returned with the outcome.
+`members.py` changes members. The plan has decided whether a change may be done. The row is returned with the outcome,
+and recorded elsewhere.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Groups:
     ) -> None:
         """`unmade`: keys of the groups whose creation did not succeed in this run, as far as it got.
 
-        `look_again` raises Refusal when what is to be taken over is no longer as the plan has it.
+        `look_again` raises Refusal when the resource to take over has changed since the plan.
         """
         self._gate = gate
         self._snapshot = snapshot
@@ -58,7 +58,7 @@ class Groups:
         """Keys of groups not linked yet, each with the adopted groups that it was found in."""
 
     async def create(self, change: Change) -> Done:
-        """Create a group, unless an earlier run did and the state file that knew of it is gone.
+        """Create a group, unless an earlier run created it before the state file was lost.
 
         A group is asked for before it is created: names of groups are not unique (RFC 7643 section 4.2), so nothing but
         our own externalId keeps the same group from being made twice. A native group of the same name is taken over
@@ -113,7 +113,7 @@ class Groups:
         return Done(effect.status, effect.ignored(change), partial(self._acknowledge_adopted, change, made))
 
     def _acknowledge_adopted(self, change: Change, made: KnownGroup) -> None:
-        """Write an adopted group down with its members; those that are linked later are added to it then."""
+        """Record an adopted group with its members; members that are linked later are added then."""
         there = {part: list(change.before.get(part, [])) for _, part in _PARTS}
         self._snapshot.put_group(made)
         for parent in self._found_in.pop(change.key, []):

@@ -1,4 +1,4 @@
-"""Learning: what a push finds out about its endpoint is written down for the next run, and for estimates."""
+"""Learning: records facts about the endpoint for the next run, and for estimates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from syncd.store import Snapshot, StateFile
 
 
 class Learning:
-    """Writes down what one run learns of one target."""
+    """Records the facts that one run learns about one target."""
 
     def __init__(self, state: StateFile, snapshot: Snapshot, client: Client) -> None:
         self._state = state
@@ -23,9 +23,9 @@ class Learning:
         self._known_by_put = len(client.by_put)
 
     async def ask_first(self) -> TargetError | None:
-        """Ask once what the endpoint announces, where the profile leaves something open.
+        """Read the endpoint's announcement once, where the profile leaves a capability open.
 
-        Returns why the target as a whole can't be asked; None where it can.
+        Returns why the target as a whole can't be reached; None where it can be.
         """
         if not asks_first(self._client.profile, self._snapshot.discovery):
             return None
@@ -41,18 +41,18 @@ class Learning:
         return None
 
     def note_puts(self) -> None:
-        """Write down which resources turned out to take no PATCH."""
+        """Record the resources that turned out to take no PATCH."""
         if len(self._client.by_put) > self._known_by_put:
             self._known_by_put = len(self._client.by_put)
             self._discover(by_put=sorted(self._client.by_put))
 
     def note_echoes(self, echoed: bool | None) -> None:
-        """Write down whether the endpoint answers updates with the resource; None: there was no update."""
+        """Record whether the endpoint answers updates with the resource; None: there was no update."""
         if echoed is not None:
             self._discover(echoes=echoed)
 
     def note_lost(self, lost: Iterable[Lost]) -> None:
-        """Write down what is no longer at the target: the next run makes it anew."""
+        """Record the resources that are no longer at the target: the next run creates these again."""
         if each_lost := list(lost):
             with self._state.atomic():
                 for each in each_lost:

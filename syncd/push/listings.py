@@ -1,4 +1,4 @@
-"""Listings: what a target has of one kind, read once and looked into many times, where its filters give no answer."""
+"""Listings: a target's resources of one kind, read once and searched many times, where filters give no answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from syncd.scim.resources import field
 
 
 class TargetListing:
-    """A target's resources of one kind, listed when it is first looked into.
+    """A target's resources of one kind, listed at the first search.
 
     A list that may lack some (`_doubt`) proves nobody's absence. A listing that failed is not tried again.
     """
@@ -47,7 +47,7 @@ class TargetListing:
         return None if self._doubt and not found else found
 
     async def _list(self) -> list[Found]:
-        """Return what is listed. Raises ScimError."""
+        """Return the listed resources. Raises ScimError."""
         if self._failure is not None:
             raise self._failure
         if self._listed is None:

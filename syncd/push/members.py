@@ -1,7 +1,7 @@
 """Members: people and groups are added to a group and removed from it, a chunk per request.
 
-Each chunk is written down when it is acknowledged, not at the end of the change: a change that is interrupted goes on
-where it was.
+Each chunk is recorded when it is acknowledged, not at the end of the change: an interrupted change continues with the
+next chunk.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ Member = tuple[Kind, str]
 """A kind and a key: one key may be a person's and a group's."""
 
 _ONE_OF_THEM: Final = (400, 404)
-"""How endpoints answer members of which they don't take one."""
+"""Statuses of endpoints that refuse one of several members."""
 _TOO_LARGE: Final = 413
-"""RFC 9110 section 15.5.14, and RFC 7644 section 3.7.4 for more than an endpoint takes at a time."""
+"""Too large: RFC 9110 section 15.5.14, and RFC 7644 section 3.7.4."""
 _REFUSED_MEMBERS: Final = 5
-"""After more than so many refusals the members are not at fault, and no more are tried."""
+"""After more than this many refusals the members are not at fault, and no more are tried."""
 
 
 class Members:
@@ -57,10 +57,10 @@ class Members:
         self._profile = profile
         self._unmade = unmade
         self._fits = sys.maxsize
-        """So many members at a time weren't too large for a request, as far as is known."""
+        """The largest number of members that may fit into one request, as far as is known."""
 
     async def change(self, change: Change) -> Done:
-        """Change a group's members, as far as they are not yet as they should be."""
+        """Change a group's members that are not yet as desired."""
         link, group = linked_group(self._gate, self._snapshot, self._unmade, change)
         wanted = members_to_change(self._snapshot, change)
         if not wanted:
@@ -85,7 +85,7 @@ class Members:
     async def _apply(
         self, link: Link, group: KnownGroup, wanted: Sequence[Member], *, adding: bool
     ) -> tuple[int, list[str]]:
-        """Add or remove members; returns the last HTTP status, and the keys of those who have no account.
+        """Add or remove members; returns the last HTTP status, and the keys of the members without an account.
 
         Where the endpoint refuses some members that are to be added, the others are added all the same: each chunk is
         halved until the refused ones are alone, which takes two more requests per halving. A request that is too large
@@ -117,7 +117,7 @@ class Members:
     def _note_refused(self, chunks: _Chunks, chunk: Sequence[str], error: ScimError, *, adding: bool) -> None:
         """Divide a chunk that was refused, or note its only member as refused.
 
-        Raises the error where it is about neither the size nor a member.
+        Raises the error where neither the size nor a member is its cause.
         """
         middle = len(chunk) // 2
         if error.status == _TOO_LARGE and middle:
@@ -144,7 +144,7 @@ class _Chunks:
 
 
 def members_to_change(snapshot: Snapshot, change: Change) -> list[Member]:
-    """Return the members of a change that are not yet as they should be."""
+    """Return the members of a change that are not yet as desired."""
     users, groups = snapshot.members(change.key)
     adding = change.action.adds
     wanted: list[Member] = []
@@ -154,7 +154,7 @@ def members_to_change(snapshot: Snapshot, change: Change) -> list[Member]:
 
 
 def ids_of(snapshot: Snapshot, members: Sequence[Member]) -> dict[Member, str]:
-    """Return the ids of members; those who have no account are left out."""
+    """Return the ids of members; members without an account are left out."""
     return {
         (kind, key): id_
         for kind in Kind
@@ -174,7 +174,7 @@ async def members_reached(
 
 
 def acknowledge_members(snapshot: Snapshot, group: str, members: Sequence[Member], *, adding: bool) -> None:
-    """Write that members came or went; belongs inside the state file's `atomic()`."""
+    """Record added or removed members; belongs inside the state file's `atomic()`."""
     for kind in Kind:
         keys = [key for each, key in members if each is kind]
         if keys:

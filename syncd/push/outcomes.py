@@ -1,4 +1,4 @@
-"""Outcomes: what a change that went through, or the error that ended it, is in the plan's terms. Pure.
+"""Outcomes: the outcome of a successful change, or of the error that ended a change. Pure.
 
 #  the change ended with                     -> result   open   the target stops
 #  Done                                         applied   no     no
@@ -26,7 +26,7 @@ Failure = Refusal | Lost | ScimError | TargetError
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A change that went through: the last HTTP status (0: nothing had to be asked), and a remark, mostly none.
+    """A successful change: the last HTTP status (0: no request was needed), and a remark, mostly none.
 
     `acknowledge` writes it into the snapshot, in the transaction that writes the outcome into the journal.
     """
@@ -39,7 +39,7 @@ class Done:
 
 
 def applied(change: Change, done: Done) -> Outcome:
-    """Return the outcome of a change that went through."""
+    """Return the outcome of a successful change."""
     return Outcome(change, Result.APPLIED, done.status, done.remark, done.finished)
 
 
@@ -70,7 +70,7 @@ def skipped_for(change: Change, stop: TargetError) -> Outcome:
 
 
 def cut_off(change: Change) -> Outcome:
-    """Return the outcome of a change whose answer nobody waits for any longer."""
+    """Return the outcome of a change that was cut off before its answer."""
     return Outcome(change, Result.FAILED, detail="no answer came in time; the next run looks", open=True)
 
 

@@ -1,4 +1,4 @@
-"""Phases and workers: what runs when.
+"""Phases and workers: the order and the concurrency of changes.
 
 A phase ends before the next one begins. Within a phase each change is of another resource, so all run side by side, as
 many at a time as the target is given; where the endpoint takes bulk requests, as many as these hold.
@@ -25,7 +25,7 @@ def phases(changes: Sequence[Change], failures: Mapping[str, int]) -> Iterator[l
 def in_turn(changes: Sequence[Change], failures: Mapping[str, int]) -> list[Change]:
     """Return the changes in the order in which they are done: in each phase first those that failed least.
 
-    Otherwise a few changes that an endpoint chokes on, always the first, could keep all later ones from being tried.
+    Otherwise a few changes that always fail, and are always first, could keep all later ones from being tried.
     """
     return sorted(changes, key=lambda change: (change.phase, failures.get(change.key, 0)))
 
@@ -63,7 +63,7 @@ class Workers:
             self._client.bulk = None
 
     def cut_off(self) -> None:
-        """Cancel what is in flight."""
+        """Cancel the changes in flight."""
         for task in self._tasks:
             task.cancel()
 

@@ -20,7 +20,7 @@ from syncd.push.refusal import Refusal, expect, moved
 from syncd.store import Snapshot
 
 _NO_ATTRIBUTES: Final = ("members", "groups", MANAGER)
-"""Parts of `before` that are keys of the source, and can't be compared with what the target shows."""
+"""Parts of `before` that are keys of the source, and can't be compared with the target's values."""
 
 
 def linked_user(gate: Gate, snapshot: Snapshot, change: Change) -> tuple[Link, Known]:
@@ -48,16 +48,16 @@ def linked_group(gate: Gate, snapshot: Snapshot, unmade: Set[str], change: Chang
 
 
 def refuse_linked(snapshot: Snapshot, kind: Kind, key: str) -> None:
-    """Raise Refusal when a key has a resource already, other than a lost one."""
+    """Raise Refusal when a key has a resource already, unless the resource is lost."""
     known = snapshot.user(key) if kind is Kind.USER else snapshot.group(key)
     if known is not None and not known.lost:
         raise Refusal(Result.REFUSED, "has an account already" if kind is Kind.USER else "is there already")
 
 
 async def look_again(gate: Gate, group_suffix: str, change: Change) -> None:
-    """Read what is to be taken over once more; raise Refusal when it is no longer as it was when the plan was made.
+    """Read the resource to take over once more; raise Refusal when it has changed since the plan was made.
 
-    `group_suffix`: what the endpoint adds to the names of groups. Raises ScimError as well.
+    `group_suffix`: the suffix that the endpoint adds to names of groups. Raises ScimError as well.
     """
     kind = change.action.kind
     try:

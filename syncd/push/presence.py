@@ -1,7 +1,7 @@
-"""Presence: which of the linked resources that a run writes to are still at the target.
+"""Presence: whether the linked resources that a run writes to are still at the target.
 
-One that answers 404 is read before it counts as lost: the 404 may be about something that the request names. Where
-several are lost and none is there, everything managed is gone, which is one incident and no deletions.
+A resource whose write answers 404 is read before it counts as lost: the 404 may be about another resource in the
+request. Where several are lost and none is there, everything managed is gone, which is one incident and no deletions.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Resource = tuple[Kind, str]
 """A kind and an id at the target."""
 
 _GONE_AFTER: Final = 5
-"""So many linked resources that are not there, while none is, are not single deletions."""
+"""From this many lost linked resources on, with none found there, everything managed is gone."""
 
 
 @dataclass(unsafe_hash=True)
@@ -33,7 +33,7 @@ class Presence:
     """The linked resources that one run has found to be at the target, or to be gone."""
 
     def __init__(self, client: Client, arrived: Container[Resource]) -> None:
-        """`arrived`: what was linked in this run; that it is there says nothing of the others."""
+        """`arrived`: resources linked in this run, whose presence proves nothing about the others."""
         self._client = client
         self._arrived = arrived
         self._there: set[Resource] = set()
@@ -60,7 +60,7 @@ class Presence:
     async def lost_or(self, resource: Resource, key: str, error: ScimError) -> Exception:
         """Return Lost where the linked resource of a key is gone, else the error of the write, unchanged.
 
-        Raises TargetGone when everything that was written to is gone.
+        Raises TargetGone when all resources that the run wrote to are gone.
         """
         if error.status != 404 or resource in self._there or resource in self._arrived:
             return error

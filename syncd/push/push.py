@@ -41,7 +41,7 @@ class PushRules:
     """The rules of one run that pushes.
 
     `takeovers`: how many accounts that creates collide with may be taken over; None: all. `protected` is the gate's.
-    `read_just_now`: the plan follows from all that there is at the target.
+    `read_just_now`: the plan was made from a reading of the whole target in this run.
     """
 
     profile: Profile
@@ -55,8 +55,8 @@ class PushRules:
 class Push:
     """One plan on its way to one target.
 
-    Nine fields: what a push is given (state file, snapshot, journal, client, rules, clock, listener), and the two parts
-    that a shutdown reaches while it goes on (skips, workers).
+    Nine fields: the inputs of a push (state file, snapshot, journal, client, rules, clock, listener), and the two parts
+    that a shutdown needs during the push (skips, workers).
     """
 
     def __init__(
@@ -86,20 +86,20 @@ class Push:
         return self._skips.stopped
 
     def drain(self) -> None:
-        """Begin nothing more; what is in flight goes on to its end."""
+        """Begin nothing more; changes in flight go on to their end."""
         self._skips.drain()
 
     def cut_off(self) -> None:
-        """Leave what is in flight: its outcome is unknown then, and the next run looks."""
+        """Abandon the changes in flight: their outcome is unknown, and the next run recovers it."""
         self._workers.cut_off()
 
     async def carry_out(self, plan: Plan, run: int) -> tuple[Outcome, ...]:
-        """Execute every change of the plan and return what came of each, in the plan's order.
+        """Execute every change of the plan and return the outcomes, in the plan's order.
 
-        When the target as a whole refuses or disappears, `stopped` says so and what was left is skipped.
-        Raises StateError when something can't be written down: nothing more is sent then.
+        When the target as a whole refuses or disappears, `stopped` has the reason, and the remaining changes are
+        skipped. Raises StateError when the state file can't be written: nothing more is sent then.
         """
-        # As it was known when the plan was made: what a plan announces is what is done.
+        # As known when the plan was made: the run carries out exactly the requests that the plan announces.
         bulk_offered = self._snapshot.discovery.get("bulk")
         failures = self._journal.failures() if plan.changes else {}
         if not self._rules.read_just_now:
@@ -118,7 +118,7 @@ class Push:
             await self._workers.side_by_side(phase, turns.take, operations)
             await recording.finish()
         learning.note_echoes(sending.echoed)
-        if self.stopped is None:  # else everything may be gone, and these are no single losses
+        if self.stopped is None:  # else everything managed may be gone, and these losses are one incident
             learning.note_lost(gate.lost)
         place = {change.id: index for index, change in enumerate(plan.changes)}
         return tuple(sorted(turns.outcomes, key=lambda outcome: place[outcome.change.id]))
@@ -160,7 +160,7 @@ class Push:
 
 
 async def _seen_just_now(change: Change) -> None:
-    """Look at nothing once more: the plan was made from a reading of the whole target in this run."""
+    """Skip the second look: the plan was made from a reading of the whole target in this run."""
 
 
 __all__ = ["Push", "PushRules"]

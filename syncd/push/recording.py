@@ -1,6 +1,6 @@
 """Recording: the intent of each change is on disk before its first request, and its outcome when it is known.
 
-Killed in between, syncd knows what to look at in the next run (`recovery.py`).
+After a kill in between, the next run recovers the open intents (`recovery.py`).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Recording:
         self._commits.write_soon(partial(self._journal.record, self._run, outcome, self._clock()))
 
     def ended(self, intent: int, outcome: Outcome, done: Done | None) -> None:
-        """Write down, soon, what came of an intent; `done`: what the snapshot takes over with it."""
+        """Write down, soon, the outcome of an intent; `done`: the update to the snapshot."""
         self._commits.write_soon(partial(self._end, intent, outcome, done))
 
     async def finish(self) -> None:
@@ -59,7 +59,7 @@ class Recording:
 
 
 class _FollowUp:
-    """The consequences of an outcome for later runs: a refusal for good is quarantined, an approval is spent."""
+    """The consequences of an outcome for later runs: a permanent refusal is quarantined, an approval is spent."""
 
     def __init__(self, state: StateFile, target: str, clock: Callable[[], datetime]) -> None:
         self._holds = state.holds(target)
@@ -69,7 +69,7 @@ class _FollowUp:
         self._quarantined = {each.id for each in self._quarantine.all()}
 
     def write(self, outcome: Outcome) -> None:
-        """Write them down; an approval is spent on a change that was tried."""
+        """Record the consequences; an approval is spent on a change that was tried."""
         change, id_ = outcome.change, outcome.change.id
         permanent = outcome.result is Result.FAILED and is_permanent(outcome.status) and not outcome.open
         if permanent:

@@ -1,12 +1,12 @@
-"""Recovery: of each change that an earlier run left open, look what became of it, and write that down.
+"""Recovery: finds and records the outcome of each change that an earlier run left open.
 
-No change is sent. A change that was not done is planned again. A create whose outcome stays unknown stays open: sent
-again, it might make the same person or group twice.
+No change is sent. A change that was not done is planned again. A create with an unknown outcome stays open: a second
+create might make the same person or group twice.
 
-#  what a look shows                                   -> the change is
+#  the look shows                                      -> the change is
 #  its effect is there                                    applied; the snapshot gets its row
 #  its effect is not there, or it no longer can be        failed: it had not been done
-#  what it was to create is linked already                refused: it has been made since
+#  the resource of a create is linked already             refused: it has been made since
 #  the look fails: of a create                            still open
 #  the look fails: of any other change                    failed: the next plan compares
 """
@@ -46,11 +46,11 @@ _PASSED = "no answer came; it has been made since"
 _UNKNOWN = "no answer came, and nobody can tell yet whether it was done"
 
 Acknowledge = Callable[[], None]
-"""Writes into the snapshot what a change has reached; belongs inside the state file's `atomic()`."""
+"""Writes the effect of a change into the snapshot; belongs inside the state file's `atomic()`."""
 
 
 class Recovery:
-    """Recovers the open intents of one target: learns what became of each."""
+    """Recovers the open intents of one target."""
 
     def __init__(self, state: StateFile, target: str, client: Client, profile: Profile, clock: Callable[[], datetime]):
         self._state = state
@@ -61,13 +61,13 @@ class Recovery:
         self._clock = clock
 
     async def recover(self) -> int:
-        """Look at everything that is open; returns how much of it had been done. Raises TargetError, StateError."""
+        """Recover all open changes; returns how many changes had been done. Raises TargetError, StateError."""
         intents = self._journal.intents()
         look = _Look(self._client, self._snapshot, self._profile, self._clock, intents)
         return sum([await self._recover(intent, look) for intent in intents])
 
     async def _recover(self, intent: Intent, look: _Look) -> bool:
-        """Write down what became of one change; returns whether it had been done."""
+        """Record the outcome of one change; returns whether the change had been done."""
         acknowledge, result, is_open = None, Result.FAILED, False
         try:
             acknowledge = await look.at(intent)
@@ -116,13 +116,13 @@ class _Look:
         self._groups = GroupCollisions(self._gate, snapshot, profile.group_suffix, listing=lambda _: groups)
 
     async def at(self, intent: Intent) -> Acknowledge | None:
-        """Return what is to be acknowledged, None where nothing was done. Raises Refusal, ScimError, TargetError."""
+        """Return the update to the snapshot, None where nothing was done. Raises Refusal, ScimError, TargetError."""
         change = intent.change
         match change.action.effect:
             case Effect.CREATE:
                 return await self._created(change, intent.at)
             case Effect.ADOPT:
-                return None  # a full resync takes over what is there; a plain run finds it by its mark
+                return None  # a full resync takes over the existing resource; a plain run finds it by its mark
             case Effect.DELETE:
                 return await self._deleted(change)
             case Effect.ADD_MEMBERS | Effect.REMOVE_MEMBERS:
@@ -187,7 +187,7 @@ class _Look:
     # -- comparing -----------------------------------------------------------------------------------
 
     async def _there(self, link: Link, paths: Iterable[str]) -> Flat | None:
-        """Return what a resource has, None where it is gone; a manager by key."""
+        """Return a resource's values, None where the resource is gone; a manager by key."""
         try:
             found = await self._gate.read(link.kind, link.id)
         except ScimError as error:
@@ -197,7 +197,7 @@ class _Look:
         return self._shown(link.kind, found.body, paths)
 
     def _shown(self, kind: Kind, body: Flat, paths: Iterable[str]) -> Flat:
-        """Return what a resource has at these paths, with the manager's key in the place of the id."""
+        """Return a resource's values at these paths, with the manager's key in the place of the id."""
         there = shown(kind, body, paths, self._profile.group_suffix)
         if there.get(MANAGER) is None:
             return there
@@ -213,7 +213,7 @@ class _Look:
 
 
 class _Passed(Exception):
-    """The resource of a create is linked now: what became of the create no longer matters."""
+    """The resource of a create is linked now: the outcome of the create no longer matters."""
 
 
 __all__ = ["Recovery"]

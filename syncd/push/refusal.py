@@ -10,7 +10,7 @@ from syncd.core.plan import Change, Result
 
 @dataclass
 class Refusal(Exception):
-    """A change that is not tried: its precondition no longer holds (REFUSED), or something before it (SKIPPED)."""
+    """A change that is not tried: its precondition fails (REFUSED), or an earlier event prevents it (SKIPPED)."""
 
     result: Result
     reason: str

@@ -30,7 +30,7 @@ class Relinking:
         self._looked_for: set[tuple[Kind, str]] = set()
 
     async def match_anew(self, change: Change, lost: Lost) -> Done:
-        """Do a change to what carries the mark of a resource that is gone; its memberships are unknown.
+        """Do a change to the resource that carries the mark of a gone one; its memberships are unknown.
 
         Raises Lost where there is no such resource, or the change is not one of attributes.
         """

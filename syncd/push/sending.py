@@ -5,7 +5,7 @@
 #  refused (ScimError)                          the change has failed
 #  unclear (OutcomeUnclear), then looked at:
 #      everything is as wanted                  applied
-#      something is left                        what is left is sent again, up to the transport's number of attempts
+#      values remain                            the remaining ones are sent again, up to the transport's attempts
 #      the look fails                           unclear: the change stays open, and the next run looks
 #  the target as a whole fails (TargetError)    certainly not done; nothing more is sent
 
@@ -32,18 +32,18 @@ from syncd.scim.client import Found, Written
 from syncd.scim.profiles import Profile
 
 _LOOKS: Final = 2
-"""Looks for what a create may have made: some endpoints show the state of a moment ago."""
+"""Number of looks for a resource that a create may have made: some endpoints show a slightly older state."""
 
 Find = Callable[[ScimError, datetime], Awaitable[tuple[Link, Found] | None]]
-"""Finds what a create collided with, or may have made since a moment. Raises the error where it stays an error; None:
-there is nothing, so the create may be sent again."""
+"""Finds the resource that a create collided with, or may have made since a moment. Raises the error where it stays an
+error; None: there is no such resource, so the create may be sent again."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class There:
-    """A resource that is linked now, and still to be brought into line: it was there, or its create told no id."""
+    """A resource that is linked now, and still needs an update: it existed, or its create's answer had no id."""
 
     link: Link
     found: Found
@@ -82,7 +82,7 @@ class Sending:
         raise AssertionError
 
     async def _found(self, find: Find, error: ScimError, began: datetime, attempt: int) -> tuple[Link, Found] | None:
-        """Return what a create was refused for, or has made; None: there is nothing. Raises the error where it stays.
+        """Return the resource that a create collided with or has made; None: there is none. Raises the error else.
 
         Raises OutcomeUnclear where something may have been made.
         """
@@ -90,7 +90,7 @@ class Sending:
             return await self._look_for(find, error, began, attempt)
         if error.status == 409:
             return await find(error, began)
-        if 200 <= error.status < 300:  # it was made, and the endpoint doesn't tell the id
+        if 200 <= error.status < 300:  # the resource was created, and the endpoint doesn't tell its id
             with it_was_made():
                 return await find(error, began)
         raise error
@@ -98,7 +98,7 @@ class Sending:
     async def _look_for(
         self, find: Find, error: OutcomeUnclear, began: datetime, attempt: int
     ) -> tuple[Link, Found] | None:
-        """Look for what a create may have made; None: it made nothing. Raises OutcomeUnclear where the look fails."""
+        """Look for the effect of a create; None: it made nothing. Raises OutcomeUnclear where the look fails."""
         if error.stop is not None:
             raise error
         for _ in range(_LOOKS):
@@ -111,14 +111,14 @@ class Sending:
                 return found
         return None
 
-    # -- writes to what is linked --------------------------------------------------------------------
+    # -- writes to linked resources ------------------------------------------------------------------
 
     async def update(
         self, link: Link, before: Flat, after: Flat, owned: Flat, *, has_members: bool = False
     ) -> WriteEffect:
-        """Change the attributes of `after`; `owned`: all that syncd writes there. Raises what the gate raises.
+        """Change the attributes of `after`; `owned`: all attributes that syncd writes. Raises the gate's errors.
 
-        `has_members`: of a group, that it is known to have some.
+        `has_members`: whether a group is known to have members.
         """
 
         async def write(step: tuple[Flat, Flat, Flat]) -> Written:
@@ -137,8 +137,8 @@ class Sending:
     async def bring_into_line(
         self, link: Link, found: Found, attributes: Flat, state: State | None = None
     ) -> WriteEffect:
-        """Change what differs of a resource that was there already; `active` of an invited account is the endpoint's,
-        where the endpoint keeps invitations itself. Raises what the gate raises.
+        """Change the differing attributes of an existing resource; `active` of an invited account is the endpoint's,
+        where the endpoint keeps invitations itself. Raises the gate's errors.
         """
         if state is State.PENDING and self._profile.pending_by_endpoint:
             attributes = {path: value for path, value in attributes.items() if path != "active"}
@@ -147,11 +147,11 @@ class Sending:
         return await self.update(link, before, after, there)
 
     async def delete(self, link: Link) -> WriteEffect:
-        """Delete a resource. A deletion is idempotent: the transport sends it again. Raises what the gate raises."""
+        """Delete a resource. A deletion is idempotent: the transport sends it again. Raises the gate's errors."""
         return await self._effects.of(link, {}, await self._gate.delete(link))
 
     async def change_members(self, link: Link, ids: Sequence[str], *, adding: bool, has_members: bool) -> WriteEffect:
-        """Add or remove members, as many as one request may hold. Raises what the gate raises.
+        """Add or remove members, as many as one request may hold. Raises the gate's errors.
 
         Where the endpoint shows no members, all are sent again after an unclear answer: adding one twice changes
         nothing (RFC 7644 section 3.5.2.1), and neither does removing one twice.
@@ -173,10 +173,10 @@ class Sending:
     async def _until_clear(
         self, wanted: T, write: Callable[[T], Awaitable[Written]], look: Callable[[T], Awaitable[T | None]]
     ) -> Answer:
-        """Write what is wanted; after an unclear answer, look, and write what is left of it.
+        """Write the desired values; after an unclear answer, look, and write the remaining ones.
 
-        `look` returns what is left, None where everything is as wanted: the unclear answer is returned then. Raises
-        OutcomeUnclear where the look fails, or too many answers are unclear.
+        `look` returns the remaining values, None where everything is as wanted: the unclear answer is returned then.
+        Raises OutcomeUnclear where the look fails, or too many answers are unclear.
         """
         for attempt in count(1):
             try:
@@ -195,7 +195,7 @@ class Sending:
         raise AssertionError
 
     async def _there(self, link: Link, paths: Iterable[str]) -> Flat:
-        """Return what a linked resource has at these paths. Raises Lost, ScimError."""
+        """Return a linked resource's values at these paths. Raises Lost, ScimError."""
         try:
             found = await self._gate.read(link.kind, link.id)
         except ScimError as error:
@@ -205,9 +205,9 @@ class Sending:
 
 @contextmanager
 def it_was_made() -> Iterator[None]:
-    """Raise OutcomeUnclear for whatever fails within: something was made, and must not be made again.
+    """Raise OutcomeUnclear for any failure within: a resource was created, and must not be created again.
 
-    The next run looks.
+    The next run recovers the create.
     """
     try:
         yield

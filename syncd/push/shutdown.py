@@ -1,4 +1,4 @@
-"""Shutdown: pushes are ended in order, by a signal or from another thread."""
+"""Shutdown: an orderly end of pushes, by a signal or from another thread."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Shutdown:
                 self._requested.add(target)
             for name, (loop, ending) in self._pushes.items():
                 if target in (None, name):
-                    with suppress(RuntimeError):  # its loop is over, and so is the push
+                    with suppress(RuntimeError):  # the push's event loop has ended, and so has the push
                         loop.call_soon_threadsafe(ending.begin)
 
     def is_requested(self, target: str) -> bool:
-        """Return whether nothing new may begin at a target."""
+        """Return whether a shutdown was requested for a target: nothing new may begin."""
         with self._lock:
             return self._everything or target in self._requested
 

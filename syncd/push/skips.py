@@ -1,4 +1,4 @@
-"""Skips: which changes are not tried, because of what came before them in this run.
+"""Skips: changes that are not tried because of earlier events in this run.
 
 #  before                                              -> a change is skipped
 #  the target as a whole stopped                          every one
@@ -28,7 +28,7 @@ _MOST_IN_A_ROW: Final = 20
 
 
 class Skips:
-    """The consequences of the outcomes so far for the changes that are left."""
+    """The consequences of the outcomes so far for the remaining changes."""
 
     def __init__(self, target: str) -> None:
         self.stopped: TargetError | None = None
@@ -54,11 +54,11 @@ class Skips:
         self.stopped = self.stopped or why
 
     def leave_open(self, creates: Set[tuple[Kind, str]]) -> None:
-        """Skip the creates of these kinds and keys: earlier ones are open, and would perhaps be done twice."""
+        """Skip the creates of these kinds and keys: earlier creates are open, and would perhaps be done twice."""
         self._unrecovered = creates
 
     def of(self, change: Change) -> Outcome | None:
-        """Return the outcome of a change that is not tried; None: it is."""
+        """Return the outcome of a change that is not tried; None: the change is tried."""
         if self.stopped is not None:
             return skipped_for(change, self.stopped)
         if self._draining:

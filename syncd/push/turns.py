@@ -51,7 +51,7 @@ class Turns:
         self._note(outcome)
 
     async def _try(self, change: Change) -> tuple[Outcome, Done | None]:
-        """Do one change; returns also what is to be acknowledged."""
+        """Do one change; returns the outcome and the update to the snapshot."""
         try:
             done = await self._execution.carry_out(change)
         except (Refusal, Lost, ScimError, TargetError) as failure:

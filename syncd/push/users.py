@@ -1,6 +1,6 @@
 """Users: each change of an account as requests, and as the row that the snapshot holds afterwards.
 
-Whether a change may be done was decided before; nothing is written down here: the row is returned with the outcome.
+The plan has decided whether a change may be done. The row is returned with the outcome, and recorded elsewhere.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Users:
         clock: Callable[[], datetime],
         look_again: Callable[[Change], Awaitable[None]],
     ) -> None:
-        """`look_again` raises Refusal when what is to be taken over is no longer as the plan has it."""
+        """`look_again` raises Refusal when the resource to take over has changed since the plan."""
         self._gate = gate
         self._snapshot = snapshot
         self._sending = sending
@@ -61,7 +61,7 @@ class Users:
             return self._acknowledged(change, *created)
         link, found = created.link, created.found
         if created.collided and change.state is State.PENDING and is_on(field(found.body, "active")):
-            # Somebody who would be kept out has been let in already: that is no invitation (as `core/diff.py` adopts).
+            # An outsider with an active account has accepted already: no invitation (as `core/diff.py` adopts).
             change = replace(change, state=State.ACTIVE, after={**change.after, "active": True})
             attributes = {**attributes, "active": True}
         with nullcontext() if created.collided else it_was_made():

@@ -1,7 +1,7 @@
 """Many writes in one request (RFC 7644 section 3.7), each with an outcome of its own.
 
-Whoever writes doesn't notice: writes that are made side by side are gathered, sent together, and each gets the answer
-that it would have got alone. What a bulk request can't settle goes alone, or is unclear.
+Transparent to the caller: concurrent writes are gathered and sent together, and each gets the answer that it would have
+got alone. A write that a bulk request can't settle is sent alone, or is unclear.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from syncd.scim.transport import Answer, Transport
 
 BULK_SCHEMA: Final = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 LEAST: Final = 100
-"""Changes that are worth it."""
+"""Number of changes from which bulk requests pay off."""
 MOST: Final = 100
-"""Operations in one request: what is cut off has to be looked up one by one."""
+"""Operations in one request: after an interruption each operation has to be looked up by itself."""
 _NOT_OFFERED: Final = (400, 404, 405, 413, 501)
-"""How endpoints answer a bulk request that they don't take: nothing of it was done."""
+"""Statuses of endpoints that refuse a bulk request: no operation was done."""
 _ENVELOPE_BYTES: Final = 200
 
 
@@ -39,10 +39,10 @@ class _Write:
 
 
 class Bulk:
-    """Gathers what several workers write. Each of them is inside `worker()` while it may write."""
+    """Gathers the writes of several workers. Each worker is inside `worker()` while it may write."""
 
     def __init__(self, transport: Transport, operations: int, size: int) -> None:
-        """`operations`, `size`: how many of them, and how many bytes, a request may hold."""
+        """`operations`, `size`: the number of operations, and of bytes, that a request may hold."""
         self.operations = min(operations, MOST)
         self._transport = transport
         self._size = size
@@ -54,7 +54,7 @@ class Bulk:
 
     @contextmanager
     def worker(self) -> Iterator[None]:
-        """Count somebody who may write: what waits is sent once nobody else can join it."""
+        """Count a worker that may write: waiting writes are sent once no other worker can add one."""
         self._workers += 1
         try:
             yield
@@ -68,12 +68,12 @@ class Bulk:
             return await self._transport.send(method, path, body=body, repeatable=repeatable)
         write = _Write(method, path, body, repeatable, asyncio.get_running_loop().create_future())
         self._waiting.append(write)
-        # At the end of this turn of the loop: whoever is about to write has said so by then.
+        # At the end of this turn of the loop: every worker about to write has been counted by then.
         asyncio.get_running_loop().call_soon(self._send_if_ready)
         return await write.answer
 
     def _send_if_ready(self) -> None:
-        """Send as many as fit, or all once everybody who could write is waiting."""
+        """Send as many writes as fit, or all once every worker is waiting."""
         while len(self._waiting) >= self.operations:
             self._begin(self.operations)
         if self._waiting and len(self._waiting) + self._sending >= self._workers:
@@ -135,7 +135,7 @@ class Bulk:
     async def _answer_one(self, write: _Write, said: Json) -> None:
         """Give one write its own answer."""
         if write.answer.done():
-            return  # whoever wrote was cut off meanwhile
+            return  # the writing worker was cut off meanwhile
         status = _status(said)
         response = field(said, "response")
         if 200 <= status < 300:
@@ -171,9 +171,9 @@ def _operation(write: _Write, bulk_id: str) -> dict[str, Json]:
 
 
 def _by_bulk_id(body: Json, sent: Sequence[dict[str, Json]]) -> dict[str, Json]:
-    """Return the answers by bulkId; one without is taken by its place, where there are as many as were sent.
+    """Return the answers by bulkId; an answer without bulkId is matched by position, where the numbers are equal.
 
-    Only POST has to be answered with it (RFC 7644 section 3.7.2).
+    Only the answer to a POST must have a bulkId (RFC 7644 section 3.7.2).
     """
     answers = field(body, "Operations")
     if not isinstance(answers, list):
@@ -188,7 +188,7 @@ def _by_bulk_id(body: Json, sent: Sequence[dict[str, Json]]) -> dict[str, Json]:
 
 
 def _status(said: Json) -> int:
-    """Return an operation's status: text by the RFC, a number or `{"code": …}` elsewhere; 0 where none is said."""
+    """Return an operation's status: text by the RFC, a number or `{"code": …}` elsewhere; 0 where there is none."""
     status = field(said, "status")
     code = field(status, "code") if isinstance(status, dict) else status
     return int(code) if str(code).isdecimal() and len(str(code)) == 3 else 0

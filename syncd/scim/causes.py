@@ -1,6 +1,6 @@
-"""Why no connection came about, in words: what the system, the name service or TLS said, without a library's frame.
+"""The causes of failed connections, in words of the system, the name service or TLS, without a library's frame.
 
-An exception in, a sentence's end and a hint out; nothing is sent or opened here.
+Pure: turns an exception into the rest of a sentence and a hint.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from aiohttp.client_exceptions import ClientConnectorError
 
 
 def cause_of(error: BaseException) -> str:
-    """Return why a request broke, such as "the connection was refused"."""
+    """Return the cause of a broken request, such as "the connection was refused"."""
     return next((said for each in _chain(error) if (said := _said(each))), str(error) or type(error).__name__)
 
 
 def hint_for(cause: str) -> str:
-    """Return what to do about such a cause."""
+    """Return the advice for such a cause."""
     if "certificate" not in cause:
         return "check base_url, the network and any firewall"
     if "expired" in cause or "not yet valid" in cause:
@@ -42,7 +42,7 @@ def _said(error: BaseException) -> str:
         case ConnectionResetError():
             return "the connection was cut off"
         case ClientConnectorError():
-            return ""  # it frames what the system said, which comes next
+            return ""  # this error frames the system's message, which comes next
         case OSError() if error.errno:
             return os.strerror(error.errno)
     return ""

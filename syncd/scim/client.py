@@ -1,4 +1,4 @@
-"""What syncd asks of a SCIM service provider, as methods. Every answer is doubted where real endpoints lie."""
+"""The requests of syncd to a SCIM service provider, as methods. Answers are verified where real endpoints err."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from syncd.scim.transport import Answer, Transport
 
 ENDPOINTS: Final = {Kind.USER: "Users", Kind.GROUP: "Groups"}
 _NO_PATCH: Final = (405, 501)
-"""Method not allowed, not implemented: how endpoints without PATCH answer it."""
+"""Method not allowed, not implemented: the answers of endpoints without PATCH."""
 _CANT_FILTER: Final = (400, 404, 500, 501)
-"""How endpoints answer a filter that they don't know; 404 some answer where nothing matches, and others at any time."""
+"""Statuses for an unknown filter; some endpoints answer 404 where nothing matches, and others at any time."""
 _NAMES: Final = ("externalId", "userName", "displayName")
 _NO_VERSION: Final = (412, 428)
 """Precondition failed (RFC 7644 section 3.14), precondition required (RFC 6585 section 3)."""
@@ -57,7 +57,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a write was answered with: `status` 0 when nothing had to be asked, `body` None when no resource came."""
+    """The answer to a write: `status` 0 when no request was needed, `body` None when the answer has no resource."""
 
     id: str
     status: int
@@ -80,18 +80,18 @@ class Client:
         etags: bool | None = None,
         by_put: Iterable[str] = (),
     ) -> None:
-        """`patch`, `etags`, `by_put`: what was learnt of the endpoint; the profile goes before it."""
+        """`patch`, `etags`, `by_put`: facts learnt about the endpoint. The profile takes precedence over these."""
         self.transport = transport
         self.profile = profile
         self.patch = profile.patch if profile.patch is not None else patch is not False
         self.by_put: set[str] = set(by_put)
         self.bulk: Bulk | None = None
-        """Where writes are gathered that are made side by side; None: each goes alone."""
+        """Gathers concurrent writes; None: each write is sent alone."""
         self._patch_open = profile.patch is None
         self._etags = profile.etags if profile.etags is not None else etags is True
 
     def learn(self, *, patch: bool, etags: bool) -> None:
-        """Take what the endpoint announces; the profile goes before it."""
+        """Apply the endpoint's announcement. The profile takes precedence over discovery."""
         self.patch = self.profile.patch if self.profile.patch is not None else patch
         self._etags = self.profile.etags if self.profile.etags is not None else etags
 
@@ -130,7 +130,7 @@ class Client:
         return await self._change(kind, id_, operations, lambda body: merge(kind, body, after), has_members)
 
     async def delete(self, kind: Kind, id_: str) -> int:
-        """DELETE a resource; that it is gone already is what was wanted. Returns the HTTP status. Raises ScimError."""
+        """DELETE a resource; one that is gone already is a success. Returns the HTTP status. Raises ScimError."""
         try:
             return (await self._write("DELETE", _path(kind, id_), None, repeatable=True)).status
         except ScimError as error:
@@ -192,8 +192,8 @@ class Client:
     def _check_members(self, written: Written, ids: Sequence[str], *, adding: bool) -> None:
         """Raises ScimError where a PUT was answered with a group whose members are not as they were sent.
 
-        Some endpoints take a group whole and leave its members as they are. A PATCH is not judged by its answer: that
-        may show the group of before, or a part of its members.
+        Some endpoints accept a whole group and leave its members unchanged. A PATCH is not judged by its answer: the
+        answer may show the former group, or a part of its members.
         """
         members = field(written.body, "members")
         if not self._puts(Kind.GROUP, "members") or not isinstance(members, list):
@@ -259,7 +259,7 @@ class Client:
         return (await self.transport.send("GET", endpoint)).body
 
     async def count(self, kind: Kind) -> int:
-        """Return how many resources the endpoint says it has, for people to read. Raises ScimError."""
+        """Return the endpoint's own count of its resources, for people to read. Raises ScimError."""
         answer = await self.transport.send("GET", ENDPOINTS[kind], query={"startIndex": "1", "count": "1"})
         total = field(answer.body, "totalResults")
         if not isinstance(total, int | str) or not str(total).isdecimal():
@@ -274,7 +274,7 @@ class Client:
         merged: Callable[[Body], Body],
         has_members: bool,
     ) -> Written:
-        """Change a resource by PATCH or, where the endpoint has none, by a PUT of what it has, changed by `merged`."""
+        """Change a resource by PATCH or, on an endpoint without PATCH, by a PUT of the resource changed by `merged`."""
         area = area_of(kind, operations)
         if self._puts(kind, area):
             return await self._put(kind, id_, merged, has_members)
@@ -298,7 +298,7 @@ class Client:
         return self._may_put(kind) and (not self.patch or (self._patch_open and area in self.by_put))
 
     async def _patch(self, kind: Kind, id_: str, operations: list[dict[str, Json]]) -> Written:
-        """PATCH; again with the version that is there now, where the endpoint demands to hear one (412)."""
+        """PATCH; repeated with the present version, where the endpoint requires one (412)."""
         body = {"schemas": [PATCH_SCHEMA], "Operations": operations}
         repeatable = is_repeatable(operations)
         try:
@@ -315,9 +315,9 @@ class Client:
         return Written(id_, answer.status, _whole(kind, answer.body))
 
     async def _write(self, method: str, path: str, body: Json, *, repeatable: bool) -> Answer:
-        """Send what is syncd's own to say, alone or with others. What is too large is not sent.
+        """Send a write, alone or with others. A write that is too large is not sent.
 
-        A PUT isn't looked at: how large that is depends on what others wrote, and only the endpoint knows its limit.
+        The size of a PUT isn't checked: it depends on other people's content, and only the endpoint knows its limit.
         """
         size, most = len(orjson.dumps(body)), self.profile.body_bytes
         if size > most:
@@ -327,15 +327,15 @@ class Client:
         return await self.transport.send(method, path, body=body, repeatable=repeatable)
 
     async def _put(self, kind: Kind, id_: str, merged: Callable[[Body], Body], has_members: bool) -> Written:
-        """Read a resource and put it back whole, changed: what syncd doesn't own stays as it is.
+        """Read a resource and PUT it back whole, changed: values that syncd doesn't own stay as they are.
 
-        With the version that was read, where the endpoint knows versions: whoever changed it in between is heard, and
-        it is read and merged again.
+        The request has the version that was read, where the endpoint knows versions: after a change in between, the
+        resource is read and merged again.
         """
         for attempt in range(_MOST_MERGES):
             found = await self.read(kind, id_)
             if has_members and not field(found.body, "members"):
-                # Some endpoints never show members (AWS): what they don't show, a PUT would take away.
+                # Some endpoints never show members (AWS): a PUT would remove the members that the body lacks.
                 raise ScimError(200, "the group has members but the endpoint shows none; a PUT would remove them all")
             version = found.version if self._etags or attempt else ""
             try:
@@ -355,7 +355,7 @@ def has(body: Body, attribute: str, value: str, *, exact: bool) -> bool:
 
 
 def area_of(kind: Kind, operations: Iterable[Mapping[str, Json]]) -> str:
-    """Return what a change is about, as `by_put` names it."""
+    """Return the area of a change, as `by_put` names it."""
     if kind is Kind.USER:
         return "users"
     touched = (each.get("path") or next(iter(each["value"])) for each in operations)
@@ -369,7 +369,7 @@ def chunks_of_members(profile: Profile, ids: Sequence[str], *, adding: bool) -> 
     """
     part: list[str] = []
     empty = _body_bytes([], profile, adding=adding)
-    size = empty - 1  # the first has no comma before it
+    size = empty - 1  # the first id has no comma before it
     for id_ in ids:
         added = _body_bytes([id_], profile, adding=adding) - empty + 1
         if part and (len(part) >= profile.members_per_patch or size + added > profile.body_bytes):
@@ -395,7 +395,7 @@ def _whole(kind: Kind, body: Json) -> Body | None:
 def _path(kind: Kind, id_: str) -> str:
     """Return a resource's path; the id is the endpoint's and may hold anything. Raises ScimError."""
     if id_ in ("", ".", ".."):
-        # `Users/..` is another address (RFC 3986 section 5.2.4), and a DELETE of it another deed.
+        # `Users/..` is another address (RFC 3986 section 5.2.4): a DELETE would go to another resource.
         raise ScimError(0, f"not sent: the id `{id_}` can't be part of an address")
     return f"{ENDPOINTS[kind]}/{percent(id_, safe='')}"
 

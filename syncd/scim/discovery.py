@@ -1,6 +1,6 @@
-"""What an endpoint announces of itself (/ServiceProviderConfig, RFC 7643 section 5), beside its profile. Pure.
+"""Discovery: an endpoint's announcement of its capabilities (/ServiceProviderConfig, RFC 7643 section 5). Pure.
 
-A hint, no more: announced capabilities were found wrong in both directions, so the profile goes before it.
+A hint, no more: announced capabilities were found wrong in both directions, so the profile takes precedence.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from syncd.scim.resources import field
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What is announced; None where nothing is said. Sizes are bytes."""
+    """The announced capabilities; None where the endpoint announces nothing. Sizes are bytes."""
 
     patch: bool | None
     bulk: bool | None
@@ -32,12 +32,12 @@ class Announcement:
     page_size: int | None
 
     def facts(self, known: dict[str, Json]) -> dict[str, Json]:
-        """Return what is to be remembered of the endpoint, with what is `known` already."""
+        """Return the facts to remember about the endpoint, merged with the `known` ones."""
         bulk = {"maxOperations": self.bulk_operations, "maxPayloadSize": self.bulk_bytes} if self.bulk else None
         return {**known, "patch": self.patch is not False, "etag": self.etag is True, "bulk": bulk}
 
     def __str__(self) -> str:
-        """Say it in a clause."""
+        """Return the announcement as a clause."""
         numbers = _and(
             self.bulk_operations and f"{self.bulk_operations:,} operations",
             self.bulk_bytes and f"{self.bulk_bytes:,} bytes",
@@ -59,7 +59,7 @@ class Announcement:
 
 
 def announced(config: Json) -> Announcement:
-    """Read a ServiceProviderConfig, whatever it is."""
+    """Read a ServiceProviderConfig of any form."""
     bulk, filter_, pages = (field(config, name) for name in ("bulk", "filter", "pagination"))
     return Announcement(
         patch=_flag(field(field(config, "patch"), "supported")),
@@ -77,7 +77,7 @@ def announced(config: Json) -> Announcement:
 
 
 def overridden(profile: Profile) -> dict[str, Any]:
-    """Return in what a target's profile differs from the one of its name."""
+    """Return the differences of a target's profile from the built-in profile of the same name."""
     plain = PROFILES.get(profile.name, profile)
     names = [each.name for each in fields(Profile)]
     return {name: getattr(profile, name) for name in names if getattr(profile, name) != getattr(plain, name)}
@@ -89,7 +89,7 @@ def in_toml(name: str, value: Any) -> str:
 
 
 def differences(profile: Profile, said: Announcement) -> Iterator[str]:
-    """Yield where the profile, which counts, and what is announced are at odds, a sentence each."""
+    """Yield the contradictions between profile and announcement, a sentence each. The profile takes precedence."""
     for name, what, ours, theirs in (
         ("patch", "PATCH", profile.patch, said.patch),
         ("bulk", "bulk", profile.bulk, said.bulk),

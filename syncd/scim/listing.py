@@ -1,7 +1,7 @@
-"""All resources of one kind, page by page, with every doubt that real endpoints earn (RFC 7644 section 3.4.2.4).
+"""All resources of one kind, page by page, verified against the errors of endpoints (RFC 7644 section 3.4.2.4).
 
 Pages may lack rows or repeat them; `startIndex` may be ignored and `count` refused; totals may be wrong, change or
-come as text. What was listed is told from what may have been missed: nobody is absent from an incomplete list.
+come as text. The listing reports a doubt where rows may be missing: an incomplete list proves no absence.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from syncd.scim.transport import Transport
 
 _MOST_RESOURCES: Final = 2_000_000
 _MOST_EMPTY_PAGES: Final = 100
-"""So many pages in a row with another cursor each and nobody on them: they won't end."""
+"""Number of empty pages in a row, each with another cursor, after which the list counts as endless."""
 _REFUSED: Final = (400, 500, 501)
-"""How endpoints answer a `count`, or a `startIndex`, that they don't take."""
+"""Statuses of endpoints that refuse `count` or `startIndex`."""
 _CURSOR_LOST: Final = ("invalidcursor", "expiredcursor", "invalidcount")
 """RFC 9865 section 2.3."""
 _DIGITS: Final = 18
 
 
 class Listing:
-    """One reading of /Users or /Groups. Go through `pages()` to the end; then `doubt` says what to think of it."""
+    """One reading of /Users or /Groups. After `pages()` has ended, `doubt` says whether the list is complete."""
 
     def __init__(
         self, transport: Transport, endpoint: str, profile: Profile, query: Mapping[str, str] | None = None
     ) -> None:
-        """`query`: what every page is asked with besides, such as a filter."""
+        """`query`: further parameters of every page's request, such as a filter."""
         self._transport = transport
         self._endpoint = endpoint
         self._noun = endpoint.casefold()
@@ -42,7 +42,7 @@ class Listing:
         self._ids: set[str] = set()
         self._total: int | None = None
         self.doubt = ""
-        """Why it may lack some, as a clause; "" where it is complete."""
+        """Why the list may be incomplete, as a clause; "" where it is complete."""
 
     async def pages(self) -> AsyncIterator[list[dict[str, Json]]]:
         """Yield the resources, each id once. Raises ScimError or TargetError: then nothing may be inferred."""
@@ -57,7 +57,7 @@ class Listing:
                     self.doubt = f"the endpoint lost its place in the list of {self._noun} after {len(self._ids):,}"
                 elif cursor or self._total is None or len(self._ids) < self._total:
                     raise
-                return  # of what it announced nothing is missing; it was asked whether there is more
+                return  # the announced total has come; this request only asked for more
             fresh = self._fresh(listed)
             if fresh:
                 yield fresh
@@ -89,7 +89,7 @@ class Listing:
             return [], ""
 
     async def _page(self, start: int, cursor: str) -> tuple[list[Json], str]:
-        """Return a page and the cursor of the next one; the first is asked again without what is refused."""
+        """Return a page and the cursor of the next one; the first one is asked for again without refused parameters."""
         if self._paging == "cursor" and not cursor:
             return await self._ask({"cursor": "", "count": str(self._page_size)})
         values = {"startIndex": str(start), "count": str(self._page_size)}
@@ -108,7 +108,7 @@ class Listing:
         if not isinstance(listed, list | None) or (listed is None and total is None and following is None):
             raise ScimError(answer.status, "the answer is no list of SCIM resources")
         before, now = self._total, _number(total)
-        if now is not None:  # a page by cursor need not say it (RFC 9865)
+        if now is not None:  # a page by cursor need not have a total (RFC 9865)
             self._total = now
         if before is not None and before != self._total:
             self.doubt = f"the endpoint's number of {self._noun} changed from {before:,} while they were read"
@@ -127,15 +127,15 @@ class Listing:
         return fresh
 
     def _is_whole(self, listed: int) -> bool:
-        """Return whether everything that was announced has come.
+        """Return whether the announced total has come.
 
-        Not after a page that is exactly full: many an endpoint says there how many are on the page.
+        False after a page that is exactly full: many endpoints announce the page's own number there.
         """
         full = "count" in self._parameters and listed == self._page_size
         return not full and self._total == len(self._ids)
 
     def _judge(self, *, again: bool) -> None:
-        """Say what is missing; where totals say nothing, what came again shows that paging doesn't work."""
+        """Return the doubt about missing rows; without usable totals, repeated rows show that paging doesn't work."""
         count = len(self._ids)
         if self._total is not None and count < self._total:
             self.doubt = f"the endpoint lists {count:,} of {self._total:,} {self._noun}"
@@ -144,7 +144,7 @@ class Listing:
 
 
 def _number(total: Json) -> int | None:
-    """Return a total, which some endpoints give as text; None for what is none."""
+    """Return a total, which some endpoints give as text; None for anything else."""
     text = str(total)
     return int(text) if isinstance(total, int | str) and text.isdecimal() and len(text) <= _DIGITS else None
 

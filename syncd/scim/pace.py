@@ -1,6 +1,6 @@
-"""How fast one target is asked: rates as configured, as many requests at a time as it bears, pauses that it asks for.
+"""The pace of requests to one target: configured rates, adaptive concurrency, and the pauses that the target demands.
 
-A pause for one request is a pause for the whole target. Nothing here knows what is sent.
+A pause for one request is a pause for the whole target. The pace does not depend on the content of requests.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from syncd.scim.profiles import Profile
 _MARGIN: Final = 1.02
 """Clocks differ: an endpoint that counts the same requests a little faster must not find one too many."""
 _LATE_SECONDS: Final = 0.01
-"""What a late one may make up for. Less than the margin of a second, or a rest would be followed by one too many."""
+"""Credit of a late request. Less than the margin of a second, or a rest would be followed by one request too many."""
 _SLOW_SECONDS: Final = 1.0
 _SLOW_TIMES: Final = 4.0
 _DRIFT: Final = 1.02
-"""By so much per answer the usual time grows, lest one quick answer make all others slow for ever."""
+"""Growth of the usual time per answer: one quick answer must not make all others count as slow for ever."""
 
 
 class Pacer:
-    """So many per second, evenly, and up to `burst` at once after a rest (the generic cell rate algorithm).
+    """A rate per second, evenly spaced, with up to `burst` at once after a rest (the generic cell rate algorithm).
 
     A bucket that lets a whole second's worth go at once, as rate limiters for clients do, is met by a 429 of every
     endpoint that counts by the second.
@@ -37,7 +37,7 @@ class Pacer:
 
     def __init__(self, per_second: float, burst: int = 1) -> None:
         self._interval = _MARGIN / per_second
-        # What a late timer loses would be lost for good otherwise.
+        # Otherwise the time lost by a late timer would be lost for good.
         self._credit = (burst - 1) * self._interval + min(self._interval / 2, _LATE_SECONDS)
         self._next = 0.0
 
@@ -52,13 +52,13 @@ class Pacer:
 
 
 class Window:
-    """How many requests may be in flight: fewer after a 429 or slow answers, one more after as many good ones.
+    """The window of requests in flight: smaller after a 429 or slow answers, larger after as many good ones.
 
     Additive increase, multiplicative decrease (RFC 5681's congestion avoidance). An async context manager.
     """
 
     def __init__(self, most: int, limit: float = 0.0) -> None:
-        """`limit`: where to begin, as an earlier run ended; 0: with all."""
+        """`limit`: the initial window, from the end of an earlier run; 0: the maximum."""
         self.most = most
         self.limit = min(max(limit, 1.0), float(most)) if limit else float(most)
         self._in_flight = 0
@@ -93,7 +93,7 @@ class Window:
                 turn.set_result(None)
 
     def answered(self, sort: str, started: float, ended: float) -> None:
-        """Learn from a good answer; `sort` names requests that take about as long as each other."""
+        """Learn from a good answer; `sort` names requests of about equal duration."""
         seconds = ended - started
         usual = min(self._usual.get(sort, seconds) * _DRIFT, max(seconds, 0.001))
         self._usual[sort] = usual
@@ -103,7 +103,7 @@ class Window:
             self.limit = min(self.limit + 1 / self.limit, float(self.most))
 
     def cut(self, started: float, now: float) -> None:
-        """Halve what may be in flight; only once for all requests that were in flight at the same time."""
+        """Halve the window; only once for all requests that were in flight at the same time."""
         if started >= self._cut_at:
             self.limit = max(self.limit / 2, 1.0)
             self._cut_at = now
@@ -111,14 +111,14 @@ class Window:
 
 @dataclass
 class Waits:
-    """What politeness cost: requests sent again, and seconds waited between asking and sending, of all together."""
+    """The cost of pacing: requests sent again, and the total of seconds waited before sending."""
 
     retries: int = 0
     seconds: float = 0.0
 
 
 class Pace:
-    """When the next request to one target may go."""
+    """Decides when the next request to one target may be sent."""
 
     def __init__(self, profile: Profile, *, rate: float | None = None, most: int = 8, limit: float = 0.0) -> None:
         """`rate`: requests per second of all kinds, else the profile's. `most` in flight, beginning with `limit`."""
@@ -145,7 +145,7 @@ class Pace:
             await asyncio.sleep(left + random.uniform(0, min(left, 1.0) / 4))  # noqa: S311
 
     def pause(self, seconds: float) -> None:
-        """Let nobody send anything for so long."""
+        """Pause all requests for a time."""
         self._resume_at = max(self._resume_at, asyncio.get_running_loop().time() + seconds)
 
 
@@ -165,7 +165,7 @@ def retry_after(text: str, now: datetime) -> float | None:
 
 
 def back_off(attempt: int, base: float, cap: float) -> float:
-    """Return how long to wait before trying again after so many attempts: full jitter, doubling up to a cap."""
+    """Return the backoff after a number of attempts: full jitter, doubling up to a cap."""
     return random.uniform(0, min(base * float(2 ** min(attempt - 1, 20)), cap))  # noqa: S311
 
 

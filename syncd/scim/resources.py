@@ -1,6 +1,6 @@
-"""Between flat attributes (path to value) and SCIM resources, and the PATCH operations of a difference.
+"""Conversion between flat attributes (path to value) and SCIM resources, and the PATCH operations of a difference.
 
-Pure. Writes only the paths it is given: what syncd doesn't own never appears in a request.
+Pure. Writes only the given paths: a value that syncd doesn't own never appears in a request.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _selects(path: Path, element: Json) -> bool:
 
 
 def flatten(kind: Kind, body: Mapping[str, Json], paths: Iterable[str]) -> Flat:
-    """Read what a resource says at the given paths; a path that it lacks is left out.
+    """Read a resource's values at the given paths; a path that the resource lacks is left out.
 
     Attribute names are taken in any case (RFC 7643 section 2.1). Of a multi-valued attribute read as a whole
     only the values count: labels that the endpoint adds are its own. `active` is read as a boolean, however the
@@ -236,16 +236,16 @@ def remove_members(ids: Iterable[str], removal: Removal) -> list[dict[str, Json]
 
 
 def needs_reading(kind: Kind, after: Flat) -> bool:
-    """Return whether an operation without a path can't say this without the rest of the attribute: `name.givenName`,
-    one of several e-mails, or a part of an extension. Some endpoints would take the others away."""
+    """Return whether an operation without a path would need the rest of the attribute: `name.givenName`, one of several
+    e-mails, or a part of an extension. Some endpoints would remove the other parts."""
     paths = [_path(text, kind) for text in after]
     return any(path.filter or path.part or path.schema for path in paths)
 
 
 def without_paths(kind: Kind, there: Mapping[str, Json], after: Flat) -> list[dict[str, Json]]:
-    """Return the operation for endpoints that know no paths: its value holds the attributes and extensions, each whole.
+    """Return the operation for endpoints without paths: its value holds the attributes and extensions, each whole.
 
-    `there` is the resource as it was read, where that is needed. What is to be removed is replaced by null, which
+    `there` is the resource as it was read, where that is needed. Removed values are replaced by null, which
     means the same (RFC 7643 section 2.5): "remove" without a path is an error (RFC 7644 section 3.5.2.2), and a part
     that is merely left out stays (section 3.5.2.3), but not everywhere.
     """
@@ -269,7 +269,7 @@ def without_paths(kind: Kind, there: Mapping[str, Json], after: Flat) -> list[di
 def is_repeatable(operations: Iterable[Mapping[str, Json]]) -> bool:
     """Return whether a PATCH does the same when it is sent twice.
 
-    By RFC 7644 section 3.5.2 all do. But there are endpoints that add an element of a list twice, and such that
+    By RFC 7644 section 3.5.2 every PATCH is idempotent. But some endpoints add an element of a list twice, and some
     answer the second removal of an element, or of a member, with an error.
     """
     for operation in operations:
@@ -282,9 +282,9 @@ def is_repeatable(operations: Iterable[Mapping[str, Json]]) -> bool:
 
 
 def not_taken(kind: Kind, sent: Flat, body: Mapping[str, Json]) -> Flat:
-    """Return what a resource, answered as it is now, shows at paths that were sent otherwise (None: nothing).
+    """Return a resource's answered values at the paths whose sent values differ (None: nothing shown).
 
-    `sent` None: was removed. What means the same is no difference (`core/drift.py`). A password, never returned, is
+    `sent` None: was removed. Equivalent values are no difference (`core/drift.py`). A password, never returned, is
     never sent either.
     """
     there = flatten(kind, body, sent)

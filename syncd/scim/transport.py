@@ -1,6 +1,6 @@
-"""Requests to one target: authentication, pace, patience, and what an answer means. The only place that sends again.
+"""Requests to one target: authentication, pace, retries, and the meaning of answers. The only place that retries.
 
-What may have taken effect and would take effect twice is never sent again here: `OutcomeUnclear`, and somebody looks.
+A request that is not idempotent and may have taken effect is never retried here: the caller gets `OutcomeUnclear`.
 Refuses to follow a redirect to another origin: the token must not go there.
 """
 
@@ -47,13 +47,13 @@ _IDEMPOTENT: Final = ("GET", "PUT", "DELETE")
 """RFC 9110 section 9.2.2."""
 _AGAIN: Final = (429, 502, 503, 504)
 _MOST_GIVEN_UP: Final = 5
-"""So many requests failed for good, and no write succeeded in between: it isn't they who are at fault."""
+"""Number of permanent failures without a successful write after which the target counts as failing."""
 _KINDS: Final = {"Users": Kind.USER, "Groups": Kind.GROUP}
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: HTTP status, the parsed body (None when it is empty or no JSON), Location and ETag headers."""
+    """An answer: HTTP status, the parsed body (None when it is empty or no JSON), Location and ETag headers."""
 
     status: int
     body: Json
@@ -63,16 +63,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long it is tried again. All times are seconds."""
+    """Limits of retries. All times are seconds."""
 
     attempts: int = 6
-    """Of one request, while others succeed."""
+    """Limit for one request, while others succeed."""
     outage: float = 30.0
-    """A target that has failed for so long, without one good answer, is left alone."""
+    """A target that has failed for this time, without one good answer, is left alone."""
     base: float = 0.5
     cap: float = 20.0
     longest_pause: float = 300.0
-    """A target that asks for more is left alone too."""
+    """A target that asks for a longer pause is left alone too."""
 
 
 class Transport:
@@ -97,14 +97,14 @@ class Transport:
         `timeout`: seconds that one request may take from beginning to end. Raises TargetUnreachable when `ca_file`
         can't be used.
         """
-        # Here, for it takes a while, and a run that has nothing to send needs none of it.
+        # Imported here, for the import is slow, and a run without requests does not need it.
         from syncd.scim.wire import Wire
 
         self.name = name
         self.pace = pace or Pace(PROFILES["generic"])
         self.requests = 0
         self.answers: Counter[tuple[str, int]] = Counter()
-        """How often each method was answered by each status; 0: no answer came."""
+        """Number of answers by method and status; 0: no answer came."""
         self._secrets = dict.fromkeys(secret_forms(token), "(the token)")
         if proxy_auth:
             self._secrets |= dict.fromkeys(secret_forms(proxy_auth[1]), "(the proxy's password)")
@@ -158,7 +158,7 @@ class Transport:
         """
         url = self._base + path
         if query:
-            # A blank is `%20`, which everybody reads, not `+`, which many take as it is.
+            # A blank is `%20`, which every endpoint decodes, not `+`, which many take literally.
             url += "?" + urlencode(query, quote_via=quote)
         content = None if body is None else orjson.dumps(body)
         headers = self._headers if content is None else self._headers_of_body
@@ -172,7 +172,7 @@ class Transport:
             url = self._redirected(method, url, raw.status, raw.headers.get("Location", ""))
         raise TargetRedirected(self.name, f"{self._host} redirects in circles", hint="check base_url")
 
-    # -- patience --------------------------------------------------------------------------------
+    # -- retries ---------------------------------------------------------------------------------
 
     async def _exchange(
         self, method: str, url: str, content: bytes | None, headers: Mapping[str, str], again: bool, weight: int
@@ -201,13 +201,13 @@ class Transport:
             except TargetError as error:
                 raise (_left_unclear(error) if doubtful else error) from None
             self.pace.waits.retries += 1
-            if pause is None or attempt > 1:  # who says "come again at once", again and again, is asked ever later
+            if pause is None or attempt > 1:  # "retry at once", again and again, gets a growing backoff
                 await self.back_off(attempt, everybody=certain and not isinstance(answer, ScimError))
 
     async def back_off(self, attempt: int, *, everybody: bool = False) -> None:
-        """Wait before sending something again that was sent so many times; `everybody`: nothing else goes either."""
+        """Wait before a retry, by the number of attempts so far; `everybody`: all other requests wait as well."""
         seconds = back_off(attempt, self._patience.base, self._patience.cap)
-        if self._failing_since is not None:  # not beyond the moment at which it is given up anyway
+        if self._failing_since is not None:  # not beyond the moment at which the request is given up
             left = self._failing_since[0] + self._patience.outage - asyncio.get_running_loop().time()
             seconds = min(seconds, max(left, self._patience.base))
         if everybody:
@@ -218,7 +218,7 @@ class Transport:
 
     @property
     def attempts(self) -> int:
-        """How often something is tried whose outcome was unclear, and then found not to have taken effect."""
+        """Number of attempts of a request whose outcome was unclear, and then found not to have taken effect."""
         return self._patience.attempts
 
     async def _attempt(
@@ -299,7 +299,7 @@ class Transport:
         raise error
 
     async def _answers(self) -> bool:
-        """Ask for something small: is it the target that fails, or one request alone?"""
+        """Send a small request, to tell a failing target from one failing request."""
         answer = await self._attempt("GET", f"{self._base}Users?startIndex=1&count=1", None, self._headers, 1)
         good = not isinstance(answer, ScimError) and answer.status not in _AGAIN
         if good:
@@ -313,10 +313,10 @@ class Transport:
         )
         return self._failed
 
-    # -- what an answer means --------------------------------------------------------------------
+    # -- the meaning of answers ------------------------------------------------------------------
 
     def _answer(self, method: str, path: str, raw: Raw, again: bool) -> Answer:
-        """Return what a final answer says.
+        """Return a final answer, parsed.
 
         Raises ScimError, OutcomeUnclear, TargetRefused or, where something was only read, TargetUnusable.
         """
@@ -329,7 +329,7 @@ class Transport:
                     hint="see whether the token has expired or lacks rights, and make a new one",
                     status=raw.status,
                 )
-            # Whoever fails with 500 may have done it; 501 says that it can't be done.
+            # A request that fails with 500 may have taken effect; 501 says that it can't.
             raise _unclear(error) if raw.status >= 500 and raw.status != 501 and not again else error
         try:
             body: Any = orjson.loads(raw.data) if raw.data.strip() else None
@@ -346,7 +346,7 @@ class Transport:
         return Answer(raw.status, body, raw.headers.get("Location", ""), raw.headers.get("ETag", ""))
 
     def _error(self, raw: Raw | ScimError) -> ScimError:
-        """Return what an answer that is no success says (RFC 7644 section 3.12, as far as the endpoint keeps to it)."""
+        """Return the error message of an answer (RFC 7644 section 3.12, as far as the endpoint keeps to it)."""
         if isinstance(raw, ScimError):
             return raw
         try:
@@ -357,7 +357,7 @@ class Transport:
         return ScimError(raw.status, detail, self._told(str(field(body, "scimType") or "")))
 
     def _told(self, text: str) -> str:
-        """Return what an endpoint said, fit to be passed on: not endless, and without the secrets it was told."""
+        """Return an endpoint's message, shortened and with secrets redacted."""
         for form, instead in self._secrets.items():
             text = text.replace(form, instead)
         return text[:_MAX_DETAIL_CHARACTERS]
@@ -400,7 +400,7 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 
 def _plain(raw: Raw) -> str:
-    """Return an answer that is no SCIM error as text, or say what it is."""
+    """Return an answer that is no SCIM error as text, or as a description."""
     if "html" in raw.headers.get("Content-Type", ""):
         return "an HTML page instead of a SCIM error"
     return raw.data.decode(errors="replace").strip()

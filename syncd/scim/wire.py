@@ -1,7 +1,7 @@
-"""What carries a request under httpx's transport API: HTTP/2 where it is offered, else HTTP/1.1 by aiohttp.
+"""The carriers of requests under httpx's transport API: HTTP/2 where it is offered, else HTTP/1.1 by aiohttp.
 
 httpx's own carrier of HTTP/1.1 costs five times as much CPU per request, and looks at all its connections for each.
-aiohttp speaks HTTP/1.1 alone. So the first request over TLS asks what is offered, and decides.
+aiohttp speaks HTTP/1.1 alone. So the first request over TLS negotiates the protocol, and decides.
 
 TLS is verified, no proxy but a configured one is used, no cookie is kept, no redirect followed here.
 """
@@ -55,11 +55,11 @@ class NotSent(Exception):
 
 
 class Unsendable(Exception):
-    """The address can't be one."""
+    """The address is invalid."""
 
 
 class Http1(httpx.AsyncBaseTransport):
-    """HTTP/1.1 by aiohttp. Raises aiohttp's own exceptions, for they tell what was never sent."""
+    """HTTP/1.1 by aiohttp. Raises aiohttp's own exceptions, which identify requests that were never sent."""
 
     def __init__(self, tls: ssl.SSLContext, timeout: ClientTimeout, proxy: str, proxy_auth: tuple[str, str] | None):
         connector = TCPConnector(limit=0, ssl=tls)
@@ -74,10 +74,10 @@ class Http1(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         headers = request.headers.multi_items()
         if request.url.scheme == "http" and self._proxy_headers:
-            headers += self._proxy_headers.items()  # there is no tunnel: what goes to the proxy is the request itself
+            headers += self._proxy_headers.items()  # there is no tunnel: the proxy gets the request itself
         response = await self._session.request(
             request.method,
-            # As it is: an id in the path must not be read as anything else.
+            # Without normalization: an id in the path must not be read as anything else.
             URL(str(request.url), encoded=True),
             headers=headers,
             data=request.content or None,
@@ -163,11 +163,11 @@ class Wire:
             raise Broken(f"no complete answer within {self._deadline:g} s" if late else cause_of(error)) from None
 
     async def _first(self, request: httpx.Request) -> Raw | None:
-        """Choose the carrier of all requests: by sending this one to see what is offered, unless there is no choice.
+        """Choose the carrier of all requests: by negotiating with this request, unless there is no choice.
 
-        Returns its answer, None where it is still to be sent. Everybody else waits for this, and for nothing more.
+        Returns the request's answer, None where it is still to be sent. All other requests wait for the choice alone.
         """
-        if self._carrier is not None:  # chosen while this one waited
+        if self._carrier is not None:  # chosen while this request waited
             return None
         if not self._http2 or request.url.scheme != "https":
             self._carrier = self._http1(request.url.scheme)
@@ -195,9 +195,9 @@ class Wire:
         return Http1(tls, timeout, self._proxy, self._proxy_auth)
 
     def _authorities(self) -> ssl.SSLContext:
-        """Return what verifies a server: by `ca_file`, or by the system's authorities, which are loaded at first use.
+        """Return the context that verifies servers: by `ca_file`, or by the system's authorities, loaded at first use.
 
-        They are read anew for each Wire, so that renewed ones count from the next run on.
+        The authorities are read anew for each Wire, so that renewed ones count from the next run on.
         """
         if self._tls is None:
             self._tls = ssl.create_default_context()

@@ -2,6 +2,6 @@
 
 options    how a source declares its keys of the configuration
 
-A source knows no target, no snapshot and no configuration file. A reading is complete or it raises; what was read in
-part is never handed on as the whole.
+A source knows no target, no snapshot and no configuration file. A reading is complete or raises; a partial reading
+is never returned as a complete one.
 """

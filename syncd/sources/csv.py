@@ -1,14 +1,14 @@
 """People, groups and memberships from CSV files (RFC 4180), read row by row.
 
-Owns what a row means: who it is, and whom a faulty row may belong to. A fault of one row is a `Problem`
-and stops nobody else. Bytes, headers and the telling apart of rows are `csv_file.py`'s part.
+Owns the meaning of a row: its person or group, and the keys that a faulty row may belong to. A fault of one row is a
+`Problem` and affects no other row. `csv_file.py` owns bytes, headers and the separation of rows.
 
 A key is the text of its cell without surrounding white space, in every file alike: padding never makes one
 person two, and keys that differ in nothing else are reported as duplicates. All other cells are taken
 exactly as they are; an empty cell is an attribute that is not there.
 
-What it can't see: a file that was cut exactly between two rows looks like a shorter one. The grace for
-those who vanished and the limits on changes are there for that.
+Limitation: a file that was cut exactly between two rows looks like a shorter file. The grace for missing people and
+the limits on changes protect against such a file.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class CsvSource:
         return digest.digest()
 
     def check(self, wanted: Wanted) -> Mapping[str, str]:
-        """Read everything once and say what was found. Raises what a pull raises."""
+        """Read everything once and describe the findings. Raises the same errors as a pull."""
         files = self._open(wanted)
         with CsvPull(self._options, files, wanted) as pull:
             problems = [*_problems(pull.users()), *_problems(pull.groups())]
@@ -165,7 +165,7 @@ class CsvPull:
         self._users_read = True
 
     def groups(self) -> Iterator[GroupEntry | Problem]:
-        """Yield every row of `groups` that stands there once, with what `members` says of it."""
+        """Yield every row of `groups` whose key is unique, with its members from `members`."""
         if not self._users_read:
             raise SourceIncomplete(self._files.users.name, "groups were asked for before all people were read")
         if self._files.groups is not None and self._groups is not None:
@@ -182,7 +182,7 @@ class CsvPull:
                 line, key, row = item
                 groups[key] = GroupEntry(key, attributes.of(row), f"{file.name}:{line}")
         if self._files.members is None:
-            # The groups may have members that we are not told of.
+            # The groups may have members that this reading lacks.
             for group in groups.values():
                 group.incomplete = True
         else:
@@ -196,10 +196,10 @@ class CsvPull:
                 yield group
 
     def look_up(self, keys: Sequence[str], kind: Kind | None = None) -> Mapping[str, bool | None]:
-        """Say of every key whether a row has it; no other place is looked in than the files that were read.
+        """Return for every key whether a row has it, from the files that were read alone.
 
         True: a good row has it. False: no row has it, in files that were read to their ends and stood still. None:
-        a faulty row may have it. Raises SourceIncomplete when a file was not read to its end, or was changed.
+        a faulty row may have the key. Raises SourceIncomplete when a file was not read to its end, or was changed.
         """
         keyed = self._demand_read()
         if kind is not None:
@@ -216,7 +216,7 @@ class CsvPull:
     def evidence(self) -> Evidence:
         """Return the counts, once everything was read and no file has changed since the start.
 
-        Raises SourceIncomplete also where a faulty row may be anybody's: whoever it hides must not count as gone.
+        Raises SourceIncomplete also where a faulty row may be anybody's: a hidden person must not count as gone.
         """
         keyed = self._demand_read()
         for rows in keyed:
@@ -244,7 +244,7 @@ def _sorted(names: Collection[str] | None) -> list[str] | None:
 
 
 class _Attributes:
-    """Which cells of a row become attributes, and how."""
+    """The conversion of a row's cells into attributes."""
 
     def __init__(self, file: CsvFile, wanted: Collection[str] | None, multivalued: Mapping[str, str]) -> None:
         self._chosen = [
@@ -286,7 +286,7 @@ class _Memberships:
         """Fill in members and subgroups. A row that can't be understood makes its group incomplete, or all."""
         members = {key: group.members for key, group in self._groups.items()}
         people = self._people.keys
-        # What is both a person and a group must not take the short way below.
+        # A key of both a person and a group must not take the fast path below.
         self._ambiguous = people.keys() & members.keys()
         for key in self._ambiguous:
             del people[key]
@@ -307,9 +307,9 @@ class _Memberships:
     def _uncommon(
         self, opened: ExitStack, members: Mapping[str, list[str]], people: Mapping[str, str]
     ) -> Iterator[Row]:
-        """Put every row that names a person and a group of theirs where it belongs; yield the others.
+        """Add every row that names a known person and a known group to the group; yield the others.
 
-        Nearly all of millions of rows are of that kind: this loop is what reading memberships costs.
+        Nearly all of millions of rows are of that kind: this loop dominates the cost of reading memberships.
         """
         group_at, member_at = self._group, self._member
         group_of, person_of, member_of = members.get, people.get, itemgetter(member_at)
@@ -320,7 +320,7 @@ class _Memberships:
             self._fitting = True
             names = {row[group_at] for row in rows}
             if len(names) == 1 and (known := group_of(names.pop())) is not None:
-                # In the order of groups, as most exports are: who is unknown is left to the loop below.
+                # Optimized for the order of groups, as in most exports: unknown members are left to the loop below.
                 with suppress(KeyError):
                     known += list(map(people.__getitem__, map(member_of, rows)))
                     continue
@@ -332,7 +332,7 @@ class _Memberships:
                     group.append(person)
 
     def _membership(self, line: int, row: Sequence[str]) -> Problem | None:
-        """Put a row whose cells are in their columns where it belongs; return what is wrong with it."""
+        """Add a well-formed row to its group; return the row's fault."""
         name, member = row[self._group].strip(), row[self._member].strip()
         group = self._groups.get(name)
         if group is None:
@@ -354,7 +354,7 @@ class _Memberships:
         return None
 
     def _absentee(self, line: int, group: GroupEntry, member: str) -> Problem | None:
-        """Keep a member who has no good row but may have a faulty one, which was reported; report any other."""
+        """Keep a member without a good row who may have a faulty row, already reported; report any other member."""
         person = member in self._people.suspected or self._people.nameless is not None
         subgroup = member in self._group_rows.suspected or self._group_rows.nameless is not None
         if person and subgroup:
@@ -375,7 +375,7 @@ class _Memberships:
         return self._incomplete(line, doubt.problem, [name for name in names if name in self._groups])
 
     def _incomplete(self, line: int, problem: str, names: Sequence[str]) -> Problem:
-        """Return a Problem that lets nobody be removed from the groups named: from all, where none is."""
+        """Return a Problem that prevents removals from the groups named, or from all groups where none is named."""
         for name in names:
             self._groups[name].incomplete = True
         self._all_incomplete = self._all_incomplete or not names

@@ -1,7 +1,7 @@
-"""One CSV file (RFC 4180): its encoding, its header, its rows told apart. What a row means is `csv.py`'s part.
+"""One CSV file (RFC 4180): its encoding, its header and the separation of its rows. `csv.py` interprets the rows.
 
-Owns the proof that a file is whole and stood still while it was read. Repairs nothing: a byte that is not
-UTF-8 or a cell too many is a `Doubt` about that row; where rows can't be told apart, the file is refused.
+Owns the proof that a file is whole and did not change during the reading. Repairs nothing: a byte that is not
+UTF-8 or a cell too many is a `Doubt` about that row. A file whose rows can't be separated is refused.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _CSV_ERRORS = {
 }
 
 _BLOCK = 8 * 1024
-"""How much is looked at and held at a time: characters.
+"""Size of a block, in characters.
 
-Eight times as much was slower by a fifth: that many new rows at once rouse the garbage collector.
+Blocks of eight times this size were slower by a fifth: so many new rows at once start the garbage collector.
 """
 
 Stamp = tuple[int, int, int, int]
@@ -53,13 +53,13 @@ class Doubt:
     torn: bool = False
     """There are too many or too few cells, so that no cell is sure to be in its column."""
     anyone: bool = False
-    """Nothing in it is sure to be a key: it may hide whole rows, or halves of cells."""
+    """No cell is sure to be a key: the row may hide whole rows, or halves of cells."""
 
 
 Row = tuple[int, list[str], Doubt | None]
-"""The line it starts on (the header's is 1), its cells, and what is wrong with it."""
+"""The row's first line (the header's is 1), its cells, and its fault."""
 Chunk = tuple[int, list[list[str]], Doubt | None]
-"""The line that the first starts on, rows each on a line of its own (or a single one), and what is wrong with it."""
+"""The first row's line, rows each on a line of its own (or a single row), and the single row's fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class CsvFile:
     delimiter: str
     bom: bool
     _keys: tuple[int, ...]
-    """Where the columns stand that say what a row is about."""
+    """The positions of the columns that identify a row."""
     _stamp: Stamp
 
     @property
@@ -80,7 +80,7 @@ class CsvFile:
 
     @property
     def description(self) -> str:
-        """Return what a person wants to know of the format."""
+        """Return a description of the format for a person."""
         encoding = "UTF-8 with BOM" if self.bom else "UTF-8"
         delimiter = _DELIMITERS.get(self.delimiter, repr(self.delimiter))
         columns = (column if column.isprintable() else repr(column) for column in self.columns)
@@ -92,7 +92,7 @@ class CsvFile:
             raise _lacking(self.path, columns, self.columns)
 
     def rows(self, opened: ExitStack) -> Iterator[Row]:
-        """Yield every row below the header but blank lines; the open file is `opened`'s to close.
+        """Yield every row below the header except blank lines; `opened` closes the open file.
 
         Raises SourceIncomplete where rows can't be told apart, there are none, or the file was changed.
         """
@@ -101,7 +101,7 @@ class CsvFile:
                 yield line, row, doubt
 
     def chunks(self, opened: ExitStack) -> Iterator[Chunk]:
-        """Yield the same rows in chunks: those beyond doubt many at a time, any other by itself."""
+        """Yield the same rows in chunks: many flawless rows at a time, any other row by itself."""
         start = end = 0
         found = several_before = False
         width = len(self.columns)
@@ -114,7 +114,7 @@ class CsvFile:
             next(header)
             end = header.line_num
             while lines := file.readlines(_BLOCK):
-                # Most have nothing to look at, and then no line costs a step of Python.
+                # Most blocks have no notable line, and then no line costs a step of Python.
                 if plain := self._plain(lines, several_before):
                     found = True
                     yield end + 1, plain, None
@@ -153,7 +153,7 @@ class CsvFile:
         return csv.reader(lines, delimiter=self.delimiter, strict=True)
 
     def _plain(self, lines: list[str], several_before: bool) -> list[list[str]]:
-        """Return the rows of lines that leave no doubt, one each; nothing when they need a closer look."""
+        """Return the rows of flawless lines, one each; nothing when the lines need a closer look."""
         noted = [index for index, line in enumerate(lines) if _is_notable(line)] if _is_notable("".join(lines)) else ()
         if any(lines[index].count('"') % 2 for index in noted):
             return []
@@ -176,7 +176,7 @@ class CsvFile:
             raise self._changed()
 
     def _doubt(self, row: Sequence[str], text: str, several_lines: bool, several_before: bool) -> Doubt | None:
-        """Return what is wrong with a row, given its notable lines, and whether it or one before has several.
+        """Return the fault of a row, given its notable lines, and whether it or an earlier row has several.
 
         A single quote in a cell without quotes is that character (`19" rack`). But each quote that is lost
         or added makes the number of quotes odd in some row: in this one, or, where a cell swallowed all up to
@@ -214,7 +214,7 @@ def open_csv(path: Path, required: Sequence[str], delimiter: str | None) -> CsvF
     Raises SourceUnreachable, SourceRefused, SourceMismatch or SourceIncomplete.
     """
     with _named(path):
-        # Asked before it is opened: opening a named pipe would wait for a writer.
+        # Checked before the file is opened: opening a named pipe would wait for a writer.
         if not stat.S_ISREG(path.stat().st_mode):
             raise SourceRefused(str(path), "not a regular file")
         with path.open("rb") as file:
@@ -307,7 +307,7 @@ def _fitting(
 ) -> tuple[str, tuple[str, ...]]:
     """Return the delimiter under which the required columns are there, and the columns it makes.
 
-    Where none does, that which makes the most columns, for the sake of the message.
+    Where no delimiter does, returns the one that makes the most columns, for the sake of the message.
     """
     read = {delimiter: header for delimiter, header in headers.items() if isinstance(header, list)}
     if not read:

@@ -1,7 +1,7 @@
-"""Whose a row is, in a CSV file with a key column; and for a faulty row, whose it may be.
+"""The key of a row, in a CSV file with a key column; for a faulty row, the keys that the row may have.
 
-Nobody may be taken for gone because their row could not be read: a fault names every key that the row may
-have, or is `nameless`, and then the whole file counts as incomplete.
+An unreadable row must not make its owner count as gone: a fault names every key that the row may have, or is
+`nameless`, and then the whole file counts as incomplete.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from syncd.errors import SourceIncomplete
 from syncd.sources.csv_file import CsvFile, Doubt
 
 REPORTED = 1_000
-"""How many faulty rows of one file are reported one by one; the rest is counted."""
+"""Number of faulty rows of one file that are reported one by one; the rest is counted."""
 
 _LONGEST_KEY = 64
-"""Up to how many characters, and over how many cells, a key is looked for in a torn row; else it may be anyone's."""
+"""Limits, in characters and cells, of the search for a key in a torn row; beyond these, any key is possible."""
 _MOST_CELLS = 8
 
 KeyedRow = tuple[int, str, list[str]]
-"""The line it starts on, its key, its cells with the key among them."""
+"""The row's first line, its key, and its cells including the key."""
 
 
 class KeyedRows:
@@ -90,7 +90,7 @@ class KeyedRows:
             yield self._nameless(Problem(self._file.name, "not one row can be used", kind=self._kind))
 
     def _unusable(self, line: int, key: str, doubt: Doubt | None) -> Problem:
-        """Return the problem with a row whose key is in its column, but is no key or stands beside rubbish."""
+        """Return the problem with a row whose key cell is in its column, but is no key or has faulty neighbours."""
         if doubt is not None:
             problem = doubt.problem
         elif not key:
@@ -98,13 +98,13 @@ class KeyedRows:
         else:
             problem = f"{self._column} {key!r} has an invisible character"
         visible = "".join(filter(str.isprintable, key)).strip()
-        # A format character or odd blank is no part of the key; a line break, a NUL or a bad byte hides what is.
+        # A format character or odd blank is no part of the key; a line break, a NUL or a bad byte hides the key.
         if visible and {category(char) for char in key if not char.isprintable()} <= {"Cf", "Zs"}:
             return self._problem(line, problem, [visible])
         return self._problem(line, problem, [])
 
     def _repetitions(self, lines: Sequence[int]) -> Iterator[Problem]:
-        """Yield a Problem for every key with several rows: which of them is right is not ours to say."""
+        """Yield a Problem for every key with several rows: nothing tells which row is right."""
         if not self.repeated:
             return
         for key, first in zip(self.keys, lines, strict=True):
@@ -116,7 +116,7 @@ class KeyedRows:
                 yield self._problem(others[0], problem, [key])
 
     def _problem(self, line: int, problem: str, whole: Sequence[str], pieces: Sequence[str] = ()) -> Problem:
-        """Return a Problem that protects whoever the row may belong to: all, where nobody is named."""
+        """Return a Problem that protects every key that the row may belong to: all keys, where none is named."""
         if not whole:
             problem += "; the row may be anyone's"
         protects = (*whole, *pieces) if whole else ()
@@ -131,7 +131,7 @@ class KeyedRows:
         return found if whole else self._nameless(found)
 
     def demand_names(self) -> None:
-        """Raise SourceIncomplete when a faulty row may be anybody's: whoever it hides must not count as gone."""
+        """Raise SourceIncomplete when a faulty row may be anybody's: a hidden person must not count as gone."""
         if self.nameless is not None:
             where = str(self._file.path.with_name(self.nameless.where))
             hint = "So nothing is compared: mend that row, or take it out."
@@ -143,7 +143,7 @@ class KeyedRows:
 
 
 def possible_keys(row: Sequence[str], index: int, file: CsvFile, longest: int) -> tuple[list[str], list[str]]:
-    """Return what may be the key of a torn row whose key belongs at `index`: whole cells, and pieces of cells.
+    """Return the possible keys of a torn row whose key belongs at `index`: whole cells, and pieces of cells.
 
     With n cells too many, the key has moved up to n places to the right, or is itself torn in several; with n
     too few, up to n to the left. Pieces: where a separator or line break was lost, the key is the beginning

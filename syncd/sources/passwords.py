@@ -1,7 +1,7 @@
-"""Which attributes hold passwords, hashes of them, keys or recovery codes. Pure.
+"""Attributes that hold passwords, hashes of passwords, keys or recovery codes. Pure.
 
-None of them ever leaves the reading of an entry: what a source yields is mapped, reported, and kept in the state
-file. A privileged account is shown them all the same.
+No such attribute ever leaves the reading of an entry: a source's entries are mapped, reported, and kept in the state
+file. A server shows such attributes to a privileged account.
 """
 
 from __future__ import annotations
@@ -48,5 +48,5 @@ def demand_no_passwords(source: str, wanted: Wanted) -> None:
 
 
 def sounds_like_a_password(name: str) -> bool:
-    """Return whether an attribute is known to, or is called so that it may (`wifiPassword`)."""
+    """Return whether an attribute is known to hold passwords, or has a name that suggests so (`wifiPassword`)."""
     return holds_passwords(name) or name.partition(";")[0].casefold().endswith(_ENDINGS)

@@ -1,6 +1,6 @@
 """The store: the only door to the state file. One SQLite database holds, per target, the snapshot (what the target
-last acknowledged), the journal (runs and their outcomes), what is held and quarantined, and the entries last read;
-and what people are told of: incidents, and the notices on their way."""
+last acknowledged), the journal (runs and their outcomes), holds and quarantine, and the entries last read;
+and the incidents and notices for people."""
 
 from __future__ import annotations
 

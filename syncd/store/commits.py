@@ -1,7 +1,7 @@
-"""Group commit: what many changes have to write down at one moment goes to disk together.
+"""Group commit: the writes of many concurrent changes go to disk together.
 
-A commit waits for the disk, 0.2 ms on a good one and 20 ms on a poor one; one for each of 64 changes in flight would
-be what the push is slow from.
+A commit waits for the disk, 0.2 ms on a good one and 20 ms on a poor one; a commit for each of 64 changes in flight
+would dominate the time of a push.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Commits:
         self._failure: BaseException | None = None
 
     async def write(self, what: Callable[[], T]) -> T:
-        """Do what writes rows; it, and all that was asked for before it, is on disk then. Raises StateError."""
+        """Run a function that writes rows; its writes, and all earlier ones, are then on disk. Raises StateError."""
         done = asyncio.get_running_loop().create_future()
         self._ask(what, done)
         return cast(T, await done)
@@ -41,7 +41,7 @@ class Commits:
         if self._failure is not None:
             raise self._failure
         if not self._waiting:
-            # At the end of this turn of the loop: whatever has an answer by then is written with it.
+            # At the end of this turn of the loop: every write requested by then is in the same commit.
             asyncio.get_running_loop().call_soon(self._flush)
         self._waiting.append((what, done))
 
@@ -51,7 +51,7 @@ class Commits:
             with self._state.atomic():
                 results = [what() for what, _ in waiting]
         except BaseException as error:
-            # Whoever waits must hear of it, whatever it is: an event loop keeps such things to itself.
+            # Every waiting caller must get the error, of any kind: an event loop does not pass errors on.
             self._failure = error
             for _, done in waiting:
                 if done is not None and not done.done():

@@ -1,6 +1,6 @@
-"""What the snapshot knows of those whom changes name, for a reader's sake: names, departments, groups, sizes.
+"""The snapshot's facts about the people and groups that changes name: names, departments, groups, sizes.
 
-Bounded: of very many the first are told, and a scan over all memberships happens only where somebody is shut out.
+Bounded: only the first of very many are returned, and all memberships are scanned only where somebody loses access.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from syncd.store.rows import dumped
 from syncd.store.snapshot import Snapshot
 
 DESCRIBED: Final = 20_000
-"""People at most of whom a plan says more than their key."""
+"""Largest number of people with more than a key in a plan."""
 NAMED_PER_GROUP: Final = 100
-"""Of one membership change, the people whose names are looked up."""
+"""Number of people in one membership change whose names are looked up."""
 DEPARTMENT: Final = f"{ENTERPRISE_SCHEMA}:department"
 
 
 def people_of(snapshot: Snapshot, changes: Iterable[Change]) -> dict[str, Person]:
-    """Return by key those managed people whom changes, in order of execution, are about or name: leavers first."""
+    """Return by key the managed people that changes, in order of execution, concern or name: leavers first."""
     named: dict[str, None] = {}
     leaving: dict[str, None] = {}
     for change in changes:
@@ -66,7 +66,7 @@ def _groups_by_member(snapshot: Snapshot, keys: list[str]) -> dict[str, list[str
 
 
 def groups_of_changes(snapshot: Snapshot, changes: Iterable[Change]) -> dict[str, GroupSize]:
-    """Return by key the managed groups that changes are about or name, with how many are in them."""
+    """Return by key the managed groups that changes concern or name, with their numbers of members."""
     groups = [change for change in changes if not change.action.about_user]
     keys = list(dict.fromkeys(chain.from_iterable((change.key, *change.subgroups) for change in groups)))
     if not keys:

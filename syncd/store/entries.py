@@ -1,7 +1,7 @@
 """The source's entries as they were last read, kept for explaining why somebody is in their state.
 
-What a reading returns is staged in a temporary table, and moves into the real one when the run is carried out: a dry
-run leaves no trace.
+The entries of a reading are staged in a temporary table, and move into the real one when the run is carried out: a
+dry run leaves no trace.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Entries(Rows):
     """Stages, keeps and returns entries."""
 
     def begin_staging(self) -> None:
-        """Let go of what an earlier reading of this target staged."""
+        """Discard the entries that an earlier reading of this target staged."""
         self._have_stage()
         self._conn.execute("DELETE FROM temp.staged WHERE target = ?", [self._target])
 
@@ -34,7 +34,7 @@ class Entries(Rows):
                 )
 
     def keep_staged(self, now: datetime) -> None:
-        """Keep what was staged, the last one where a key was staged twice."""
+        """Keep the staged entries, the last one where a key was staged twice."""
         self._have_stage()
         self._conn.execute(
             "INSERT INTO entries (target, key, attributes, place, at)"

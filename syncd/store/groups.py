@@ -1,4 +1,4 @@
-"""The groups of one target's snapshot and who is in them: millions of memberships, one digest per group."""
+"""The groups of one target's snapshot and their members: millions of memberships, one digest per group."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Groups(Rows):
         return int(self._one("SELECT count(*) FROM members WHERE target = ?", self._target)[0])
 
     def groups_of(self, keys: Sequence[str]) -> dict[str, int]:
-        """Return in how many groups each of these users is; one scan over all memberships."""
+        """Return the number of groups of each of these users; one scan over all memberships."""
         rows = self._conn.execute(
             # `+`: never a look-up by each key in each group.
             "SELECT member_key, count(*) FROM members WHERE target = ? AND kind = ?"
@@ -53,7 +53,7 @@ class Groups(Rows):
         return {**dict.fromkeys(keys, 0), **dict(rows.fetchall())}
 
     def put_group(self, group: KnownGroup) -> None:
-        """Write what the target acknowledged of one group; its members are `change_members`'s."""
+        """Write the acknowledged state of one group; `change_members` writes its members."""
         self._conn.execute(
             "INSERT INTO groups (target, key, id, name, attributes, members_digest, lost, kept_as)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -72,7 +72,7 @@ class Groups(Rows):
         )
 
     def change_members(self, group: str, kind: Kind, added: Sequence[str] = (), removed: Sequence[str] = ()) -> None:
-        """Write that members came and went; those that were there or gone already change nothing."""
+        """Write added and removed members; a member that was there or gone already changes nothing."""
         present = self.members(group)[0 if kind is Kind.USER else 1] if len(added) + len(removed) > 1 else None
 
         def is_member(key: str) -> bool:

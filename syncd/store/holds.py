@@ -1,7 +1,7 @@
-"""What policy withholds from one target, and what people decided about it.
+"""The holds of one target, and the decisions of people about them.
 
-A decision is about one change as it was shown, and goes with it: when a complete plan no longer contains the change,
-the source has moved, and whatever comes instead is asked anew.
+A decision concerns one change as it was shown, and ends with the change: when a complete plan no longer contains the
+change, the source has changed, and a new change needs a new decision.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from syncd.store.rows import Rows, dumped, moment_of, spoken, text_of
 
 _COLUMNS: Final = "id, change, limit_name, reason, since, decision, by, decided, expires"
 _SHORTEST: Final = 4
-"""Characters of an id that stand for the whole."""
+"""Number of characters that may stand for a whole id."""
 
 
 class Decision(StrEnum):
-    """What a person said."""
+    """The decision of a person."""
 
     APPROVED = "approved"
     REJECTED = "rejected"
@@ -32,7 +32,7 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A change that is withheld, since when and why, and what was decided."""
+    """A held change, with the time, the reason and the decision."""
 
     id: str
     change: Change
@@ -44,7 +44,7 @@ class Hold:
     by: str = ""
     decided: datetime | None = None
     expires: datetime | None = None
-    """When an approval is no longer good."""
+    """The moment at which an approval expires."""
 
     def to_json(self) -> Json:
         return {
@@ -79,9 +79,9 @@ class Holds(Rows):
     """Reads and writes one target's holds. Writes belong inside the state file's `atomic()`."""
 
     def refresh(self, plan: Plan, now: datetime, unseen: Collection[str] = ()) -> list[Hold]:
-        """Take over what a complete plan withholds; return what is withheld for the first time.
+        """Store the holds of a complete plan; return the new ones.
 
-        `unseen` names the limits that this kind of plan can't tell of: what they withhold stays, and nothing is added.
+        `unseen`: the limits that this kind of plan can't judge. Holds by these limits stay, and none is added.
 
         #  in the plan      known as                      -> row
         #  held             -                                new, undecided
@@ -117,7 +117,7 @@ class Holds(Rows):
         return self.add([each for id_, each in held.items() if id_ not in known and each.limit not in unseen], now)
 
     def add(self, held: Iterable[Held], now: datetime) -> list[Hold]:
-        """Write down what is withheld as well; return what was not known to be."""
+        """Store further holds; return the new ones."""
         added = []
         for each in held:
             row = (each.id, dumped(each.change.to_json()), each.limit, each.reason, text_of(now))
@@ -130,15 +130,15 @@ class Holds(Rows):
         return added
 
     def all(self) -> list[Hold]:
-        """Return everything withheld, the oldest first."""
+        """Return all holds, the oldest first."""
         return self._select("1")
 
     def ids(self) -> frozenset[str]:
-        """Return the ids of everything withheld."""
+        """Return the ids of all holds."""
         return frozenset(id_ for (id_,) in self._conn.execute("SELECT id FROM holds WHERE target = ?", [self._target]))
 
     def find(self, text: str) -> list[Hold]:
-        """Return what a person means by an id, its first characters (four or more), a limit's name, or `all`."""
+        """Return the holds selected by an id, its first characters (four or more), a limit's name, or `all`."""
         if text == "all":
             return self.all()
         if len(text) < _SHORTEST:
@@ -146,19 +146,19 @@ class Holds(Rows):
         return self._select("limit_name = ? OR substr(id, 1, ?) = ?", text, len(text), text.lower())
 
     def approve(self, ids: Iterable[str], by: str, now: datetime, expires: datetime) -> None:
-        """Release exactly these changes, once, until `expires`."""
+        """Approve exactly these changes, once, until `expires`."""
         self._decide(ids, Decision.APPROVED, by, now, expires)
 
     def reject(self, ids: Iterable[str], by: str, now: datetime) -> None:
-        """Drop these changes until the source changes again."""
+        """Reject these changes until the source changes again."""
         self._decide(ids, Decision.REJECTED, by, now, None)
 
     def approved(self, now: datetime) -> frozenset[str]:
-        """Return the ids of the changes whose approval is still good."""
+        """Return the ids of the changes whose approval is still valid."""
         return frozenset(self.approvals(now))
 
     def approvals(self, now: datetime) -> dict[str, str]:
-        """Return by id who released a change, and when, where that is still good."""
+        """Return by id the person who approved a change, and the time, where the approval is still valid."""
         rows = self._conn.execute(
             "SELECT id, by, decided FROM holds WHERE target = ? AND decision = ? AND expires > ?",
             [self._target, Decision.APPROVED.value, text_of(now)],
@@ -166,7 +166,7 @@ class Holds(Rows):
         return {id_: f"approved by {by} on {spoken(datetime.fromisoformat(decided))}" for id_, by, decided in rows}
 
     def rejected(self) -> dict[str, str]:
-        """Return by id who said no to a change, and when."""
+        """Return by id the person who rejected a change, and the time."""
         rows = self._conn.execute(
             "SELECT id, by, decided FROM holds WHERE target = ? AND decision = ?",
             [self._target, Decision.REJECTED.value],
@@ -174,11 +174,11 @@ class Holds(Rows):
         return {id_: f"rejected by {by} on {spoken(datetime.fromisoformat(decided))}" for id_, by, decided in rows}
 
     def spend(self, id_: str) -> None:
-        """Let go of a hold: what was approved is done."""
+        """Remove a hold: the approved change is done."""
         self._delete([id_])
 
     def waiting(self) -> int:
-        """Return how many changes nobody has decided about."""
+        """Return the number of undecided holds."""
         return int(self._one("SELECT count(*) FROM holds WHERE target = ? AND decision IS NULL", self._target)[0])
 
     def _decide(self, ids: Iterable[str], decision: Decision, by: str, now: datetime, expires: datetime | None) -> None:

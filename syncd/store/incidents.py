@@ -1,7 +1,7 @@
-"""What is wrong and lasts, and what people were told of: an incident is a row as long as it lasts, and a while after.
+"""Incidents: lasting problems, and the notices about them. An incident keeps its row for a while after its end.
 
-Of what can be many (a target's held changes, people who were invited long ago) each is an incident with a subject of
-its own; they are compared with their tables where they lie, however many there are.
+Held changes and overdue invitations can be many: each is an incident with a subject of its own. Their number doesn't
+matter, for SQL compares these incidents with their tables.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ PENDING: Final = "pending"
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Something wrong at a target ("": at all of them), since when, and what people were told of it."""
+    """A problem at a target ("": at all targets), with its beginning and the facts that people were told."""
 
     target: str
     kind: str
     since: datetime
     subject: str = ""
     ended: datetime | None = None
-    """When it was over; None while it lasts."""
+    """The end of the incident; None while it lasts."""
     detail: dict[str, Json] = field(default_factory=dict)
 
     def to_json(self) -> Json:
@@ -47,7 +47,7 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Somebody who was invited, and since when."""
+    """An invited person, and the time of the invitation."""
 
     key: str
     name: str
@@ -56,7 +56,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class HeldAnew:
-    """What is withheld and nobody was told of: how many by limit, and the first of them."""
+    """Holds that nobody was told of: their number by limit, and the first of them."""
 
     limits: dict[str, int]
     first: tuple[Change, ...]
@@ -64,7 +64,7 @@ class HeldAnew:
 
 @dataclass(frozen=True, slots=True)
 class OverdueAnew:
-    """Who waits for too long and nobody was told of: how many, and the first of them."""
+    """Overdue invitations that nobody was told of: their number, and the first of them."""
 
     count: int
     first: tuple[Waiting, ...]
@@ -77,7 +77,7 @@ class Incidents:
         self._conn = db.conn
 
     def lasting(self) -> list[Incident]:
-        """Return what is wrong now, the oldest first; of holds and invitations their own tables tell."""
+        """Return the present incidents, the oldest first; holds and invitations have tables of their own."""
         return self._select("ended IS NULL AND kind NOT IN (?, ?)", HELD, PENDING)
 
     def get(self, target: str, kind: str) -> Incident | None:
@@ -85,7 +85,7 @@ class Incidents:
         return next(iter(self._select("target = ? AND kind = ? AND subject = ''", target, kind)), None)
 
     def put(self, incident: Incident) -> None:
-        """Write an incident, in place of what was known of it."""
+        """Write an incident, in place of its former row."""
         self._conn.execute(
             "INSERT OR REPLACE INTO incidents (target, kind, subject, since, ended, detail) VALUES (?, ?, ?, ?, ?, ?)",
             [
@@ -103,14 +103,14 @@ class Incidents:
         self._conn.execute("DELETE FROM incidents WHERE target = ? AND kind = ? AND subject = ''", [target, kind])
 
     def forget_others(self, targets: Sequence[str]) -> None:
-        """Remove the incidents of every target but these: it is no longer configured."""
+        """Remove the incidents of every target but these: other targets are no longer configured."""
         known = ["", *targets]
         self._conn.execute(f"DELETE FROM incidents WHERE target NOT IN ({marks(known)})", known)
 
     def held_anew(self, target: str, passing: Sequence[str], shown: int, now: datetime, memory: timedelta) -> HeldAnew:
-        """Take note of what is withheld and undecided, but for the `passing` limits; return what nobody was told of.
+        """Record the undecided holds, except those of the `passing` limits; return the holds that nobody was told of.
 
-        What comes back within `memory` after it went is no news.
+        A hold that returns within `memory` after its end is no news.
         """
         mine = "FROM holds JOIN targets ON targets.id = holds.target WHERE targets.name = ?"
         self._compare(HELD, target, f"SELECT holds.id {mine}", [target], now, memory)
@@ -135,8 +135,8 @@ class Incidents:
         return HeldAnew(limits, tuple(Change.from_json(orjson.loads(change)) for (change,) in rows))
 
     def overdue_anew(self, target: str, before: datetime, shown: int, now: datetime, memory: timedelta) -> OverdueAnew:
-        """Take note of who was invited before a moment and has not accepted; return of whom nobody was told."""
-        # Who has accepted and is not active yet waits for the target, not for an invitation.
+        """Record the invitations from before a moment that are still open; return those that nobody was told of."""
+        # A user who has accepted and is not active yet waits for the target, not for an acceptance.
         mine = (
             "FROM users JOIN targets ON targets.id = users.target WHERE targets.name = ? AND users.state = ?"
             " AND users.since <= ? AND users.lost = 0 AND users.accepted = 0"
@@ -163,7 +163,7 @@ class Incidents:
     def _compare(
         self, kind: str, target: str, current: str, parameters: Sequence[Any], now: datetime, memory: timedelta
     ) -> None:
-        """Write which of a target's incidents of one kind are over, which are back, and forget what is long over."""
+        """Write which incidents of one kind at a target have ended or returned, and remove those long ended."""
         mine, known = "target = ? AND kind = ?", [target, kind]
         self._conn.execute(
             f"UPDATE incidents SET ended = ? WHERE {mine} AND ended IS NULL AND subject NOT IN ({current})",

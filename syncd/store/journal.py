@@ -20,9 +20,9 @@ IN_FLIGHT: Final = "syncd ended before an answer came; the next run looks what b
 KEPT_RUNS: Final = 200
 """Runs kept per target; the oldest go first."""
 _LATELY: Final = 20
-"""So many runs say what has been failing."""
+"""Number of last runs that are searched for failures."""
 KEPT_QUIET: Final = 20
-"""Of them, runs of one kind in which nothing was done and nothing went wrong: they say little, and come by the hour."""
+"""Of these, runs of one kind without changes or faults: such runs say little, and come by the hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class RunHead:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A change that was perhaps sent, and nobody knows what came of it."""
+    """A change that was perhaps sent, with an unknown outcome."""
 
     id: int
     run: int
@@ -71,7 +71,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class PastOutcome:
-    """What came of one change, and when."""
+    """The outcome of one change, and its time."""
 
     run: int
     at: datetime
@@ -83,7 +83,7 @@ class PastOutcome:
 
 @dataclass(frozen=True, slots=True)
 class PastPlan:
-    """What the plan of a run says of who isn't changed."""
+    """The parts of a run's plan about unchanged people."""
 
     run: int
     problems: tuple[Trouble, ...]
@@ -111,7 +111,7 @@ class Journal:
         return self._insert(run, Outcome(change, Result.FAILED, detail=IN_FLIGHT, open=True), now)
 
     def record(self, run: int, outcome: Outcome, now: datetime, intent: int | None = None) -> None:
-        """Write down what came of one change, in the place of its intent; while it is open, when it was sent stays."""
+        """Write the outcome of one change in place of its intent; an open change keeps the time of its sending."""
         if intent is None:
             self._insert(run, outcome, now)
             return
@@ -138,7 +138,7 @@ class Journal:
         return int(cursor.lastrowid or 0)
 
     def failures(self) -> dict[str, int]:
-        """Return how often the changes of a key failed in the last runs; those of which none did are left out."""
+        """Return the number of failures of each key's changes in the last runs; keys without a failure are left out."""
         rows = self._conn.execute(
             "SELECT key, count(*) FROM outcomes WHERE result = ? AND run IN"
             " (SELECT id FROM runs WHERE target = ? ORDER BY id DESC LIMIT ?) GROUP BY key",
@@ -147,7 +147,7 @@ class Journal:
         return dict(rows.fetchall())
 
     def intents(self) -> list[Intent]:
-        """Return the changes of which nobody knows what came, in the order in which they were sent."""
+        """Return the changes with an unknown outcome, in the order in which they were sent."""
         rows = self._conn.execute(
             "SELECT outcomes.id, outcomes.run, outcomes.change, outcomes.at FROM outcomes"
             " JOIN runs ON runs.id = outcomes.run WHERE outcomes.open = 1 AND runs.target = ? ORDER BY outcomes.id",
@@ -161,10 +161,10 @@ class Journal:
     def end(
         self, run: int, now: datetime, requests: int, seconds: float, error: str, *, retries: int = 0, waited: float = 0
     ) -> None:
-        """Write down that a run is over, and let the oldest runs go, except for what nobody knows the outcome of,
-        and for the last full resync, which says what had drifted.
+        """Write the end of a run, and remove the oldest runs, except for changes with an unknown outcome,
+        and for the last full resync, which has the drift.
 
-        Runs in which nothing was done go sooner, so that those in which something was are kept for longer.
+        Runs without changes are removed sooner, so that runs with changes are kept for longer.
         """
         self._conn.execute(
             "UPDATE runs SET finished = ?, requests = ?, seconds = ?, error = ?, retries = ?, waited = ? WHERE id = ?",
@@ -197,7 +197,7 @@ class Journal:
     def _head(self, row: tuple[int, str, str, str | None, str, int, float, str, int, float]) -> RunHead:
         number, kind, started, finished, plan, requests, seconds, error, retries, waited = row
         results = self._conn.execute(
-            # While a run goes on, what is in flight is no outcome.
+            # During a run, a change in flight has no outcome.
             "SELECT result, count(*) FROM outcomes WHERE run = ? AND NOT (open AND ?) GROUP BY result",
             [number, finished is None],
         ).fetchall()
@@ -247,7 +247,7 @@ class Journal:
             yield _outcome(*row)
 
     def outcomes_of(self, kind: Kind, key: str, limit: int) -> list[PastOutcome]:
-        """Return what last came of the changes of one user or group, the newest first."""
+        """Return the last outcomes of the changes of one user or group, the newest first."""
         rows = self._conn.execute(
             "SELECT outcomes.run, outcomes.at, outcomes.change, outcomes.result, outcomes.status, outcomes.detail,"
             " outcomes.open FROM outcomes JOIN runs ON runs.id = outcomes.run"

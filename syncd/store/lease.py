@@ -16,7 +16,7 @@ from syncd.errors import LeaseHeld, StateUnwritable
 
 
 def give_to_owner(handle: int, folder: Path) -> None:
-    """Give a file that root has made to whoever the folder belongs to: a service must be able to open it later."""
+    """Give a file that root has made to the folder's owner: a service must be able to open the file later."""
     if os.geteuid() == 0 and os.fstat(handle).st_uid != (owner := folder.stat()).st_uid:
         os.fchown(handle, owner.st_uid, owner.st_gid)
 
@@ -44,7 +44,7 @@ class Lease:
             raise LeaseHeld(
                 f"{self._state}: another process works on it ({holder})", hint="wait for it to finish, or stop it"
             ) from None
-        with suppress(OSError):  # on a full disk nobody is told who has it
+        with suppress(OSError):  # on a full disk the file can't name the holder of the lease
             os.ftruncate(handle, 0)
             os.pwrite(handle, f"process {os.getpid()}, syncd {self._purpose}\n".encode(), 0)
         self._handle = handle

@@ -1,4 +1,4 @@
-"""What is asked of the snapshot when somebody wants an explanation, and never while syncing."""
+"""Queries for explanations, which are never used during a sync."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def groups_with(snapshot: Snapshot, kind: Kind, key: str) -> list[tuple[str, str
 
 
 def unlinked_entries(snapshot: Snapshot, naming: str = "") -> Iterator[Entry]:
-    """Yield the kept entries of those who have no account: out of scope, disabled, unusable, held or refused.
+    """Yield the kept entries of people without an account: out of scope, disabled, unusable, held or refused.
 
-    `naming`: only those in which that text stands somewhere, in any case as far as it is ASCII.
+    `naming`: only the entries that contain this text, in any case as far as it is ASCII.
     """
     rows = snapshot._conn.execute(
         "SELECT key, attributes, place FROM entries WHERE target = ?1 AND (?2 = '' OR attributes LIKE ?2 ESCAPE '!')"
@@ -40,7 +40,7 @@ def unlinked_entries(snapshot: Snapshot, naming: str = "") -> Iterator[Entry]:
 
 
 def last_kept(snapshot: Snapshot) -> datetime | None:
-    """Return when entries were last kept: whoever has no account and was read then has an entry of that moment."""
+    """Return when entries were last kept: a person without an account who was read then has an entry of that moment."""
     (moment,) = snapshot._one("SELECT max(at) FROM entries WHERE target = ?", snapshot._target)
     return datetime.fromisoformat(moment) if moment else None
 
@@ -53,14 +53,14 @@ def holds_naming(holds: Holds, text: str) -> list[Hold]:
 
 
 def unapproved(holds: Holds, now: datetime) -> list[Hold]:
-    """Return what is withheld and not released."""
+    """Return the holds that are not approved."""
     approved = holds.approved(now)
     return [hold for hold in holds.all() if hold.id not in approved]
 
 
 def awaited(found: Iterable[Hold], withheld: Iterable[Hold]) -> Mapping[str, Sequence[Hold]]:
-    """Return by id what some changes of members still wait for, of what is withheld: who keeps the account keeps the
-    groups, and who has none yet, or a group that isn't there, can't be joined."""
+    """Return by id the holds that membership changes still wait for: a person who keeps the account keeps the groups,
+    and a missing account or group can't be part of a membership."""
     delaying: dict[tuple[Effect | None, Kind, str], list[Hold]] = {}
     for hold in withheld:
         action = hold.change.action

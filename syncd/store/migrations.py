@@ -25,7 +25,7 @@ def snapshot_and_journal(db: Database) -> None:
             "id": int,
             "name": str,
             "serial": int,  # raised with every acknowledged change
-            "discovery": str,  # JSON: what the endpoint said or proved it can do
+            "discovery": str,  # JSON: the endpoint's announced or proven capabilities
             "mark": bytes,  # the source, rules and serial with which everything was last in line
         },
         pk="id",
@@ -113,7 +113,7 @@ def snapshot_and_journal(db: Database) -> None:
 
 @migrations(name="2")
 def links_decisions_and_entries(db: Database) -> None:
-    """Add what is lost and since when, whom an address belongs to, holds, quarantine, entries, stopped targets."""
+    """Add lost resources, times, owners of addresses, holds, quarantine, entries, stopped targets."""
     users, groups, targets = db.table("users"), db.table("groups"), db.table("targets")
     users.add_column("since", str)
     users.add_column("lost", int, not_null_default=0)
@@ -173,36 +173,36 @@ def links_decisions_and_entries(db: Database) -> None:
 
 @migrations(name="3")
 def intents_and_readings_back(db: Database) -> None:
-    """Add what is about to be sent, what sending cost, and what endpoints made of values that they were sent."""
+    """Add intents, the cost of requests, and the values that endpoints keep in another form."""
     db.table("outcomes").add_column("open", int, not_null_default=0)  # 1: sent perhaps, and nobody knows the outcome
     db.conn.execute("CREATE INDEX outcomes_open ON outcomes (run) WHERE open = 1")
     db.table("runs").add_column("retries", int, not_null_default=0)
     db.table("runs").add_column("waited", float, not_null_default=0)
-    db.table("users").add_column("kept_as", str)  # JSON: by path, what the target shows of another value it was sent
+    db.table("users").add_column("kept_as", str)  # JSON: by path, the value shown in place of the sent one
     db.table("groups").add_column("kept_as", str)
 
 
 @migrations(name="4")
 def incidents_notices_and_pauses(db: Database) -> None:
-    """Add what is wrong and since when, notices on their way to people, and targets that a person paused."""
+    """Add incidents, the outbox of notices, and targets that a person paused."""
     targets = db.table("targets")
-    targets.add_column("paused_by", str)  # who wants the target left alone; NULL where nobody does
+    targets.add_column("paused_by", str)  # the person who paused the target; NULL without a pause
     targets.add_column("paused_since", str)
     db.table("incidents").create(
         {
             "target": str,  # its name; "" for what concerns them all (NULL would not be unique)
             "kind": str,  # source, stopped, fault, token, held, pending
-            "subject": str,  # whom or what it is about, where a target can have several: a hold's id, a user's key
+            "subject": str,  # the subject, where a target can have several: a hold's id, a user's key
             "since": str,
-            "ended": str,  # when it was over; NULL while it lasts. Kept for a while, to know what comes back
-            "detail": str,  # JSON: what was told
+            "ended": str,  # the end; NULL while it lasts. Kept for a while, to recognize a relapse
+            "detail": str,  # JSON: the facts that people were told
         },
         pk=("target", "kind", "subject"),
         not_null={"since", "detail"},
         defaults={"detail": "{}"},
     )
     db.table("outbox").create(
-        {"id": int, "notice": str, "created": str},  # JSON: what people are told
+        {"id": int, "notice": str, "created": str},  # JSON: the notice
         pk="id",
         not_null={"notice", "created"},
     )
@@ -223,7 +223,7 @@ def incidents_notices_and_pauses(db: Database) -> None:
 
 @migrations(name="5")
 def messages_of_the_last_hour(db: Database) -> None:
-    """Add when messages went to people, so that a restart lets no more of them go in an hour."""
+    """Add the times of sent messages, so that the hourly limit holds across a restart."""
     db.table("messages").create({"channel": str, "sent": str}, not_null={"channel", "sent"})
 
 

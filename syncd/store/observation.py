@@ -30,7 +30,7 @@ _GROUP: Final = "id, name, external_id, attributes, members"
 
 
 class Observation(Rows):
-    """Takes in what was read of one target, and finds it again. Writes belong inside `atomic()`."""
+    """Stores the resources read from one target, and finds them again. Writes belong inside `atomic()`."""
 
     def __init__(self, db: Database, target: int, name: str) -> None:
         super().__init__(db, target, name)
@@ -38,7 +38,7 @@ class Observation(Rows):
             self._conn.execute(statement)
 
     def put_users(self, users: Iterable[Observed]) -> None:
-        """Take users in; of several with one id the last one stands."""
+        """Store users; of several with one id the last one stands."""
         for batch in batches(users):
             self._conn.executemany(
                 f"INSERT OR REPLACE INTO observed_users (target, {_USER}, user_name) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -61,7 +61,7 @@ class Observation(Rows):
             )
 
     def put_groups(self, groups: Iterable[ObservedGroup]) -> None:
-        """Take groups in; of several with one id the last one stands."""
+        """Store groups; of several with one id the last one stands."""
         self._conn.executemany(
             f"INSERT OR REPLACE INTO observed_groups (target, {_GROUP}) VALUES (?, ?, ?, ?, ?, ?)",
             (

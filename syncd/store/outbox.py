@@ -1,4 +1,4 @@
-"""Notices on their way to people: each stays until every channel has delivered it or given it up."""
+"""The outbox: each notice stays until every channel has delivered it or given it up."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Parcel:
 
 
 class Outbox:
-    """Reads and writes what waits. Writes belong inside the state file's `atomic()`."""
+    """Reads and writes waiting notices. Writes belong inside the state file's `atomic()`."""
 
     def __init__(self, db: Database) -> None:
         self._conn = db.conn
 
     def put(self, notice: Json, now: datetime) -> None:
-        """Let a notice wait for every channel that there will be."""
+        """Add a notice for every channel, including channels that are configured later."""
         self._conn.execute("INSERT INTO outbox (notice, created) VALUES (?, ?)", [dumped(notice), text_of(now)])
 
     def all(self) -> list[Json]:
@@ -39,7 +39,7 @@ class Outbox:
         return [orjson.loads(text) for (text,) in self._conn.execute("SELECT notice FROM outbox ORDER BY id")]
 
     def waiting(self, channel: str, limit: int) -> list[Parcel]:
-        """Return what a channel has not delivered, the oldest first."""
+        """Return the notices that a channel has not delivered, the oldest first."""
         rows = self._conn.execute(
             "SELECT outbox.id, outbox.notice, created, coalesce(attempts, 0), next_try FROM outbox"
             " LEFT JOIN deliveries ON deliveries.notice = outbox.id AND channel = ?"
@@ -52,7 +52,7 @@ class Outbox:
         ]
 
     def failed(self, channel: str, numbers: Collection[int], next_try: datetime) -> None:
-        """Write that a channel could not deliver something, and when it tries again."""
+        """Write a channel's failed delivery, and the time of the next attempt."""
         self._conn.executemany(
             "INSERT INTO deliveries (notice, channel, attempts, next_try) SELECT id, ?, 1, ? FROM outbox WHERE id = ?"
             " ON CONFLICT (notice, channel) DO UPDATE SET attempts = attempts + 1, next_try = excluded.next_try",
@@ -60,7 +60,7 @@ class Outbox:
         )
 
     def done(self, channel: str, numbers: Collection[int], now: datetime) -> None:
-        """Write that a channel has delivered something, or has given it up."""
+        """Write that a channel has delivered a notice, or has given it up."""
         self._conn.executemany(
             "INSERT INTO deliveries (notice, channel, attempts, done) SELECT id, ?, 1, ? FROM outbox WHERE id = ?"
             " ON CONFLICT (notice, channel) DO UPDATE SET attempts = attempts + 1, done = excluded.done",
@@ -68,12 +68,12 @@ class Outbox:
         )
 
     def sent(self, channel: str) -> list[datetime]:
-        """Return when a channel's last messages went, the oldest first."""
+        """Return the times of a channel's last messages, the oldest first."""
         rows = self._conn.execute("SELECT sent FROM messages WHERE channel = ? ORDER BY sent", [channel])
         return [datetime.fromisoformat(moment) for (moment,) in rows]
 
     def keep_sent(self, channel: str, moments: Collection[datetime]) -> None:
-        """Write when a channel's last messages went, in place of what was known of that."""
+        """Write the times of a channel's last messages, in place of the former times."""
         self._conn.execute("DELETE FROM messages WHERE channel = ?", [channel])
         self._conn.executemany(
             "INSERT INTO messages (channel, sent) VALUES (?, ?)",
@@ -81,7 +81,7 @@ class Outbox:
         )
 
     def clear(self, channels: Sequence[str]) -> None:
-        """Remove what all of these channels are done with: everything, where there is no channel."""
+        """Remove the notices that all of these channels are done with: all notices, where there is no channel."""
         gone = (
             "SELECT id FROM outbox WHERE (SELECT count(*) FROM deliveries WHERE deliveries.notice = outbox.id"
             f" AND done IS NOT NULL AND channel IN ({marks(channels)})) = ?"

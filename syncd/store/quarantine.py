@@ -1,4 +1,4 @@
-"""The changes of one target that it keeps refusing: tried ever more rarely, and blocking nobody."""
+"""The quarantine of one target: changes that the target keeps refusing, tried with a growing backoff."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COLUMNS: Final = "id, change, failures, since, next_try, status, detail"
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """A change that keeps failing. `status` and `detail`: what the target answered the last time."""
+    """A quarantined change. `status` and `detail`: the target's last answer."""
 
     id: str
     change: Change
@@ -31,7 +31,7 @@ class Quarantined:
 
     @property
     def reason(self) -> str:
-        """Why it is not tried now, in a sentence."""
+        """Why the change is not tried now, in a sentence."""
         answer = f"{self.status}: {self.detail}" if self.detail else str(self.status)
         again = f"next try at {spoken(self.next_try)}"
         if self.failures == 1:
@@ -55,7 +55,7 @@ class Quarantine(Rows):
     """Reads and writes one target's quarantine. Writes belong inside the state file's `atomic()`."""
 
     def failed(self, change: Change, status: int, detail: str, now: datetime) -> Quarantined:
-        """Write that a change was refused for good, and when to try it again."""
+        """Write that a change was refused for good, and the time of its next attempt."""
         known = self._select("id = ?", change.id)
         since, failures = (known[0].since, known[0].failures + 1) if known else (now, 1)
         each = Quarantined(change.id, change, failures, since, next_try(failures, now), status, detail)
@@ -75,19 +75,19 @@ class Quarantine(Rows):
         return each
 
     def succeeded(self, id_: str) -> None:
-        """Let go of a change that went through after all."""
+        """Remove a change that succeeded after all."""
         self._delete([id_])
 
     def waiting(self, now: datetime) -> dict[str, str]:
-        """Return by id why a change is not to be tried yet."""
+        """Return by id why a change must not be tried yet."""
         return {each.id: each.reason for each in self._select("next_try > ?", text_of(now))}
 
     def all(self) -> list[Quarantined]:
-        """Return everything that keeps failing, the oldest first."""
+        """Return all quarantined changes, the oldest first."""
         return self._select("1")
 
     def of(self, key: str, about_user: bool) -> list[Quarantined]:
-        """Return what keeps failing for one user, or one group."""
+        """Return the quarantined changes of one user or one group."""
         return [each for each in self.all() if each.change.key == key and each.change.action.about_user is about_user]
 
     def refresh(self, ids: Collection[str]) -> None:

@@ -23,7 +23,7 @@ _ONLY_READ: Final = "mode=ro&readonly_shm=1"
 
 @contextmanager
 def readable(path: Path) -> Iterator[StateFile]:
-    """Open a state file to read it; nothing of what is written inside the block need be kept. Raises StateError.
+    """Open a state file to read it; writes inside the block may be lost. Raises StateError.
 
     #  the file          it and its folder may be   -> is opened
     #  is there          written to                    the file
@@ -66,7 +66,7 @@ def _copy(path: Path, copy: Path) -> None:
     The index in memory: https://sqlite.org/wal.html#readonly.
     """
     with explained(path):
-        with path.open("rb"):  # SQLite says "unable to open" of whatever keeps it from reading
+        with path.open("rb"):  # SQLite says "unable to open" for every cause that prevents reading
             pass
         try:
             if _beside(path, "-shm").exists():
@@ -102,6 +102,6 @@ def _no_copy(path: Path, problem: str) -> StateUnwritable:
 
 
 def _version(path: Path) -> tuple[int, int]:
-    """Return what changes when the file is written to: its time and size."""
+    """Return the file's time and size, which change with each write."""
     found = path.stat()
     return found.st_mtime_ns, found.st_size

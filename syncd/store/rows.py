@@ -1,4 +1,4 @@
-"""What reading and writing rows has in common: one target's connection, moments as text, batches of a statement."""
+"""Common parts of reading and writing rows: one target's connection, moments as text, batches of a statement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The snapshot of one target: what it last acknowledged. Finds where desired and known differ; decides nothing."""
+"""The snapshot of one target: its last acknowledged state. Finds the known rows for a comparison; decides nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PARTS: Final = ((Kind.USER, "members"), (Kind.GROUP, "groups"))
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A person's word that a target is to be left alone."""
+    """The pause of a target by a person."""
 
     by: str
     since: datetime
@@ -35,9 +35,9 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Why a target is left alone: everything managed is gone, the token is refused, or it kept failing.
+    """The stop of a target: everything managed is gone, the token is refused, or the target kept failing.
 
-    The first ends when a person says so, the others when the target is found well again.
+    A person ends the first kind; the others end when the target works again.
     """
 
     cause: Literal["gone", "refused", "failing"]
@@ -61,34 +61,34 @@ class Snapshot(Users, Groups, Entries):
 
     @property
     def discovery(self) -> dict[str, Json]:
-        """What the endpoint said or proved it can do, empty when nobody asked yet."""
+        """The announced or proven capabilities of the endpoint, empty before the first discovery."""
         return dict(self._remembered("discovery") or {})
 
     def discover(self, discovery: Json) -> None:
-        """Remember what the endpoint can do."""
+        """Remember the endpoint's capabilities."""
         self._remember("discovery", discovery)
 
     @property
     def mark(self) -> bytes:
-        """What stood for source, rules and snapshot when everything was last in line; empty when it wasn't."""
+        """The mark of source, rules and snapshot when everything was last in line; empty when it wasn't."""
         return bytes(self._one("SELECT mark FROM targets WHERE id = ?", self._target)[0] or b"")
 
     def set_mark(self, mark: bytes) -> None:
-        """Remember with what everything was in line."""
+        """Remember the mark with which everything was in line."""
         self._conn.execute("UPDATE targets SET mark = ? WHERE id = ?", [mark, self._target])
 
     @property
     def source_counts(self) -> dict[str, int]:
-        """How many users, groups and memberships the last believed reading returned; empty before the first one."""
+        """Numbers of users, groups and memberships in the last believed reading; empty before the first one."""
         return dict(self._remembered("source_counts") or {})
 
     def set_source_counts(self, counts: Mapping[str, int]) -> None:
-        """Remember how much a believed reading returned."""
+        """Remember the numbers of a believed reading."""
         self._remember("source_counts", dict(counts))
 
     @property
     def stop(self) -> Stop | None:
-        """Why the target is left alone, None while it isn't."""
+        """The target's stop, None without one."""
         stop = self._remembered("stop")
         return Stop(stop["cause"], stop["reason"], datetime.fromisoformat(stop["since"])) if stop else None
 
@@ -98,12 +98,12 @@ class Snapshot(Users, Groups, Entries):
 
     @property
     def paused(self) -> Pause | None:
-        """Who wants the target left alone, and since when; None where nobody does."""
+        """The target's pause, None without one."""
         by, since = self._one("SELECT paused_by, paused_since FROM targets WHERE id = ?", self._target)
         return Pause(by, datetime.fromisoformat(since)) if since else None
 
     def set_paused(self, pause: Pause | None) -> None:
-        """Remember that a person wants the target left alone, or no longer does."""
+        """Remember the beginning or the end of a pause."""
         self._conn.execute(
             "UPDATE targets SET paused_by = ?, paused_since = ? WHERE id = ?",
             [pause.by if pause else None, pause.since.isoformat() if pause else None, self._target],
@@ -117,7 +117,7 @@ class Snapshot(Users, Groups, Entries):
         text = None if value is None else dumped(value)
         self._conn.execute(f"UPDATE targets SET {column} = ? WHERE id = ?", [text, self._target])
 
-    # -- what goes, or goes over to another key --------------------------------------------------
+    # -- removals and handovers ------------------------------------------------------------------
 
     def forget_user(self, key: str) -> None:
         """Remove a user that is gone from the target, with the memberships."""
@@ -159,9 +159,9 @@ class Snapshot(Users, Groups, Entries):
     # -- drift -----------------------------------------------------------------------------------
 
     def observe(self, drift: Drift) -> bool:
-        """Write what a full resync found, if the row still says what was expected; return whether it did.
+        """Write the findings of a full resync, if the row still has the expected values; return whether it had.
 
-        What somebody joined or left meanwhile is passed over, member by member.
+        Memberships that changed meanwhile are skipped, member by member.
         """
         if drift.class_ in (DriftClass.MEMBER_ADDED, DriftClass.MEMBER_REMOVED):
             return self._observe_members(drift)

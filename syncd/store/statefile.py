@@ -50,7 +50,7 @@ class StateFile:
                     f"{self._called}: not a file", hint="`state` names a file, which is made where none is"
                 )
             if 0 < path.stat().st_size < _SMALLEST:
-                # SQLite takes such a file for an empty one, and writes over what is in it.
+                # SQLite treats such a file as empty, and overwrites its content.
                 raise StateCorrupt(f"{self._called}: not readable as a state file (too short)", hint=_REBUILD)
             conn = sqlite3.connect(path, isolation_level=None, timeout=10)
             try:
@@ -104,7 +104,7 @@ class StateFile:
             raise StateCorrupt(f"{self._called}: damaged ({answer})", hint=_REBUILD)
 
     def explained(self) -> AbstractContextManager[None]:
-        """Turn whatever goes wrong with the file inside the block into a StateError that tells what to do."""
+        """Turn every fault of the file inside the block into a StateError with advice."""
         return explained(self._called)
 
     def lease(self, purpose: str) -> Lease:
@@ -113,7 +113,7 @@ class StateFile:
 
     @contextmanager
     def atomic(self) -> Iterator[None]:
-        """All or nothing of what is written inside is kept. Raises StateError."""
+        """Keep all writes inside the block, or none. Raises StateError."""
         conn = self.db.conn
         with explained(self._called):
             if conn.in_transaction:
@@ -131,38 +131,38 @@ class StateFile:
                 raise
 
     def snapshot(self, target: str) -> Snapshot:
-        """Return what `target` last acknowledged."""
+        """Return the snapshot of `target`."""
         return Snapshot(self.db, self._target(target), target)
 
     def journal(self, target: str) -> Journal:
-        """Return the runs of `target`."""
+        """Return the journal of `target`."""
         return Journal(self.db, self._target(target), target)
 
     def holds(self, target: str) -> Holds:
-        """Return what is withheld from `target`."""
+        """Return the holds of `target`."""
         return Holds(self.db, self._target(target), target)
 
     def quarantine(self, target: str) -> Quarantine:
-        """Return what `target` keeps refusing."""
+        """Return the quarantine of `target`."""
         return Quarantine(self.db, self._target(target), target)
 
     def incidents(self) -> Incidents:
-        """Return what is wrong and lasts."""
+        """Return the incidents."""
         return Incidents(self.db)
 
     def outbox(self) -> Outbox:
-        """Return the notices on their way to people."""
+        """Return the outbox of notices."""
         return Outbox(self.db)
 
     def observation(self, target: str) -> Observation:
-        """Return what a full resync reads of `target`; in a scratch file alone."""
+        """Return the observation of `target` by a full resync; in a scratch file alone."""
         return Observation(self.db, self._target(target), target)
 
     @contextmanager
     def scratch(self) -> Iterator[StateFile]:
-        """Open a private copy of what a comparison reads, as it was last committed; it is gone with the block.
+        """Open a private copy of the tables that a comparison reads, as last committed; removed after the block.
 
-        On disk, in the system's folder for temporary files. What is written to it never reaches this file.
+        On disk, in the system's folder for temporary files. Writes to the copy never reach this file.
         """
         with explained(self._called):
             conn = sqlite3.connect("", isolation_level=None, uri=True)
@@ -193,7 +193,7 @@ class StateFile:
         return int(found[0])
 
     def close(self) -> None:
-        """Close the file; what was not committed is gone."""
+        """Close the file; uncommitted writes are lost."""
         self.db.conn.close()
 
     def __enter__(self) -> StateFile:
@@ -238,14 +238,14 @@ def _create(path: Path) -> None:
 
 
 def _take_from_others(path: Path) -> None:
-    """Take other people's rights from a file that has proved to be a state file."""
+    """Remove other users' permissions from a file that has proved to be a state file."""
     with suppress(PermissionError):  # somebody else's file that we may write: theirs to protect
         path.chmod(0o600)
 
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the operating system say into an error that tells what to do."""
+    """Turn an error of SQLite or the operating system into an error with advice."""
     try:
         yield
     except StateError:

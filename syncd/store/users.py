@@ -1,4 +1,4 @@
-"""The users of one target's snapshot: who is linked to which account, and what the target last acknowledged of them."""
+"""The users of one target's snapshot: the link to an account, and the last acknowledged state."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ _COLUMNS: Final = "key, id, name, state, attributes, digest, accepted, missing_s
 
 
 class RowSummary(NamedTuple):
-    """As much of a known user as it takes to pass over the unchanged."""
+    """The columns of a known user that are needed to skip unchanged ones."""
 
     key: str
     ref: int
     digest: bytes
     missing: int
-    """1 when they are missing from the source since an earlier run."""
+    """1 when the user is missing from the source since an earlier run."""
 
 
 class Users(Rows):
-    """Reads and writes users; which groups they are in is `Groups`'s."""
+    """Reads and writes users; `Groups` has their memberships."""
 
     def counts(self) -> dict[State, int]:
-        """Return how many users are in each state."""
+        """Return the number of users in each state."""
         rows = self._conn.execute("SELECT state, count(*) FROM users WHERE target = ? GROUP BY state", [self._target])
         found = dict(rows.fetchall())
         return {state: found.get(state.value, 0) for state in State}
 
     def row_summaries(self, keys: Sequence[str]) -> dict[str, RowSummary]:
-        """Return what is known of up to a few thousand keys."""
+        """Return the short rows of up to a few thousand keys."""
         found: dict[str, RowSummary] = {}
         for batch in batches(keys):
             rows = self._conn.execute(
@@ -47,7 +47,7 @@ class Users(Rows):
         return found
 
     def users(self, keys: Sequence[str]) -> dict[str, Known]:
-        """Return everything that is known of these keys."""
+        """Return the full rows of these keys."""
         found: dict[str, Known] = {}
         for batch in batches(keys):
             rows = self._conn.execute(
@@ -143,14 +143,14 @@ class Users(Rows):
         return found
 
     def pending_keys(self) -> list[str]:
-        """Return the keys of everybody whose invitation is out."""
+        """Return the keys of all users with an open invitation."""
         rows = self._conn.execute(
             "SELECT key FROM users WHERE target = ? AND state = ? ORDER BY ref", [self._target, State.PENDING.value]
         )
         return [key for (key,) in rows]
 
     def deactivated_before(self, moment: datetime) -> list[Known]:
-        """Return whose account is there and has been switched off since that moment, or longer."""
+        """Return the users whose account exists and has been switched off since that moment, or longer."""
         rows = self._conn.execute(
             f"SELECT {_COLUMNS} FROM users WHERE target = ? AND state = ? AND since <= ? AND lost = 0 ORDER BY ref",
             [self._target, State.DEACTIVATED.value, text_of(moment)],
@@ -173,7 +173,7 @@ class Users(Rows):
             yield from map(_known, rows)
 
     def put_user(self, user: Known) -> None:
-        """Write what the target acknowledged of one user."""
+        """Write the acknowledged state of one user."""
         self._conn.execute(
             f"INSERT INTO users (target, {_COLUMNS}, user_name, email)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (target, key) DO UPDATE SET"
@@ -219,7 +219,7 @@ class Users(Rows):
     def put_digests(self, digests: Mapping[str, bytes]) -> None:
         """Remember the digests of entries that differ without needing a change.
 
-        Not of who has accepted and is not active yet: that may have been said since they were compared.
+        Users who have accepted and are not active yet are left out: the acceptance may be newer than the comparison.
         """
         self._conn.executemany(
             "UPDATE users SET digest = ? WHERE target = ? AND key = ? AND NOT (accepted = 1 AND state = ?)",

@@ -1,7 +1,7 @@
 """`make bench`: the performance figures, as ratios within one run, medians of three.
 
-A ratio holds on any machine, slow or busy; a time does not. Each line says what it is compared with and what it
-may be at most. Ends with exit code 1 when a figure is over.
+A ratio holds on any machine, slow or busy; a time does not. Each line names its reference figure and its limit.
+Ends with exit code 1 when a figure exceeds its limit.
 
     python -m tests.bench [quiet|help|ldap|push|memory|report …]
 """

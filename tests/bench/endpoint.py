@@ -2,8 +2,8 @@
 
     python -m tests.bench.endpoint [--latency SECONDS] [--limit PER_SECOND]
 
-`--limit`: of any second, no more requests than that get through; every other is answered 429. `GET /stats` says what
-came. Behaviour is the sandbox's business; this one is for load.
+`--limit`: the number of requests accepted in any second; every other request is answered 429. `GET /stats` returns the
+counts. For load alone; the sandbox imitates the behaviour of endpoints.
 """
 
 from __future__ import annotations

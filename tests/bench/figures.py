@@ -1,4 +1,4 @@
-"""What is measured, and against what."""
+"""The measured figures, and their reference figures."""
 
 from __future__ import annotations
 

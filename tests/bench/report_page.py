@@ -1,6 +1,6 @@
-"""How quickly a report's page of 20,000 changes opens and takes what is typed, in headless Chromium, from disk.
+"""The speed at which a report's page of 20,000 changes opens and filters, in headless Chromium, from disk.
 
-Beside seconds, for a person waits for those, what an empty report takes in the same browser: that holds anywhere.
+Measured in seconds, for a person waits, and relative to an empty report in the same browser, which holds anywhere.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Headless Chromium on pages from disk; whatever it complains of, or a page fetches, fails the test."""
+"""Headless Chromium on pages from disk; every error of the browser, and every fetch of a page, fails the test."""
 
 from __future__ import annotations
 

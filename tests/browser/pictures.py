@@ -1,4 +1,4 @@
-"""Make the pictures of README and docs from the real thing: the sample organisation, a bad export, what commands say.
+"""Make the pictures of README and docs from real runs: the sample organisation, a bad export, output of commands.
 
 python -m tests.browser.pictures        (`make pictures`)
 """

@@ -1,4 +1,4 @@
-"""What a person sees and does on a report's page, in headless Chromium, opened from disk."""
+"""A report's page as a person sees and uses it, in headless Chromium, opened from disk."""
 
 from __future__ import annotations
 

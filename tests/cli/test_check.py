@@ -1,4 +1,4 @@
-"""`syncd check` on a target: its profile, what it announces, and in what the two differ. Real HTTP."""
+"""`syncd check` on a target: its profile, its announcement, and the differences between the two. Real HTTP."""
 
 from __future__ import annotations
 

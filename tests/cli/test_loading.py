@@ -1,4 +1,4 @@
-"""What is loaded is spared the garbage collector, and nothing else is. What is not used is not loaded."""
+"""Loaded modules are exempt from garbage collection, and nothing else is. Unused modules are not loaded."""
 
 from __future__ import annotations
 

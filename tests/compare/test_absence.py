@@ -1,4 +1,4 @@
-"""Who is not in the source: proof, empty and shrunken sources, accounts that are deleted in the end, protection."""
+"""Absence from the source: proof, empty and shrunken sources, accounts that are deleted in the end, protection."""
 
 from __future__ import annotations
 

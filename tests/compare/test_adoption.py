@@ -1,4 +1,4 @@
-"""What a full resync found at the target, and who takes it over: rows worked out by hand."""
+"""Accounts and groups that a full resync found, and their adoption: rows worked out by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the profile of an endpoint forbids is never planned: rows worked out by hand."""
+"""A plan never contains a change that the endpoint's profile forbids: rows worked out by hand."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What every SCIM endpoint must let syncd do: the life of people and groups, from CSV to the endpoint's own answers.
+"""The contract of every SCIM endpoint: the life of people and groups, from CSV to the endpoint's own answers.
 
-A subclass gives the endpoint. What an endpoint is known not to do, it declares; everything else is asserted by
-what the endpoint says afterwards, not by what syncd believes.
+A subclass provides the endpoint, and declares the known limitations. Everything else is asserted by the endpoint's
+later answers, not by syncd's own records.
 """
 
 from __future__ import annotations

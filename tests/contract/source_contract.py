@@ -1,11 +1,11 @@
-"""What every source must do, whatever is behind it: subclass `SourceContract` and provide a `directory`.
+"""The contract of every source: subclass `SourceContract` and provide a `directory`.
 
     class TestCsvSource(SourceContract):
         @pytest.fixture
         def directory(self, tmp_path): return CsvDirectory(tmp_path)
 
 The tests change the directory through `Directory`, as an administrator would, and read it through the
-source alone. What only one kind of source can get wrong (a ragged row, a size limit) is not here.
+source alone. Faults of a single kind of source (a ragged row, a size limit) are tested elsewhere.
 """
 
 from __future__ import annotations

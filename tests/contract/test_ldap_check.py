@@ -1,4 +1,4 @@
-"""`syncd check` says what a directory is, counts, and points at what nobody has."""
+"""`syncd check` on a directory: its product, its counts, and attributes that no entry has."""
 
 from __future__ import annotations
 

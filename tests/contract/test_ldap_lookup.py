@@ -1,4 +1,4 @@
-"""Is who was not read there all the same? What counts as proof, and what doesn't."""
+"""Look-up of entries that a reading didn't return: the proof of absence, and answers without proof."""
 
 from __future__ import annotations
 

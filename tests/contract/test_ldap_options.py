@@ -1,4 +1,4 @@
-"""What an administrator writes is checked before anything is connected to, and said plainly."""
+"""An administrator's options are checked before any connection, with plain errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read from an LDAP directory, as OpenLDAP serves it: values, keys, managers, members."""
+"""Reading an LDAP directory, as OpenLDAP serves it: values, keys, managers, members."""
 
 from __future__ import annotations
 

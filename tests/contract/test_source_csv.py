@@ -1,4 +1,4 @@
-"""CSV: the contract of all sources, and what single rows of an administrator's files do wrong, by hand."""
+"""CSV: the contract of all sources, and faulty single rows of an administrator's files, by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of actions: what follows from its rows, worked out by hand."""
+"""The table of actions: the facts derived from its rows, worked out by hand."""
 
 from __future__ import annotations
 

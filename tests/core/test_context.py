@@ -1,4 +1,4 @@
-"""What a plan says for its reader's sake: it comes back from a file, and a plan without it is read as before."""
+"""The context of a plan: it survives saving and reading, and a plan without a context is read as before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a difference means, row by row of the decision tables; and that nothing is sent but what differs."""
+"""The changes of a difference, row by row of the decision tables; only differing values are sent."""
 
 from __future__ import annotations
 

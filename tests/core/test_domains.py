@@ -1,4 +1,4 @@
-"""Who is external: domains compared as the DNS compares them."""
+"""External people: domains are compared as in the DNS."""
 
 from __future__ import annotations
 

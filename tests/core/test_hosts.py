@@ -1,4 +1,4 @@
-"""Addresses of servers are taken apart or refused, and what is refused is not repeated."""
+"""Addresses of servers are parsed or refused, and an error never repeats a refused text."""
 
 from __future__ import annotations
 

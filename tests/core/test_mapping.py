@@ -1,4 +1,4 @@
-"""From an entry to what a target should hold: values worked out by hand for every kind of line."""
+"""Mapping from an entry to the desired state: values worked out by hand for every kind of line."""
 
 from __future__ import annotations
 

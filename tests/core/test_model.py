@@ -1,4 +1,4 @@
-"""What a SCIM `active` value says, in the forms in which endpoints give it."""
+"""The meaning of a SCIM `active` value, in every form that endpoints use."""
 
 from __future__ import annotations
 

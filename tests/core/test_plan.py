@@ -1,4 +1,4 @@
-"""Plans: their order, what they count, and that a saved one is taken for what it was or not at all."""
+"""Plans: order and counts; a saved plan is read back exactly, or refused."""
 
 from __future__ import annotations
 

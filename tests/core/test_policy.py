@@ -1,4 +1,4 @@
-"""What policy holds, and why; and that nothing is ever dropped."""
+"""Changes that policy holds, and the reasons; no change is ever dropped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules in CEL: what they see of an entry, what they may use, and what is said of a wrong one."""
+"""Rules in CEL: the visible attributes, the permitted functions, and the errors of faulty rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Templates: what each filter does, what is refused, and that nothing but names can be reached."""
+"""Templates: the effect of each filter, refused templates, and access to names alone."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Any source against any snapshot: applying the plan gives what should be, and then there is nothing left to do.
+"""Any source against any snapshot: applying the plan reaches the desired state, and the next plan is empty.
 
-What should be is worked out a second time here, from the sentences of the design and by other means.
+The tests derive the desired state a second time, from the sentences of the design and by other means.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is due after the clock has jumped."""
+"""Alarms that are due after the clock has jumped."""
 
 from __future__ import annotations
 

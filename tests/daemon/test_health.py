@@ -1,4 +1,4 @@
-"""Health on the network: what is answered, to which methods, and that nothing is told of anything else."""
+"""Health on the network: the answers by method, and that no other information is shown."""
 
 from __future__ import annotations
 

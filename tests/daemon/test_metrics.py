@@ -1,4 +1,4 @@
-"""Figures: what is counted, that names in the dashboard and the alerts exist, and what the network gets to see."""
+"""Metrics: the counts, the names in dashboard and alerts, and the part that the network sees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people are told by a running daemon: once, also when it is killed before it could send."""
+"""Notices of a running daemon: each is sent once, also after a kill before the sending."""
 
 from __future__ import annotations
 

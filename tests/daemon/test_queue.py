@@ -1,4 +1,4 @@
-"""Whose turn it is."""
+"""The queue: the turns that may begin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may talk to the daemon, and what it answers to what it doesn't understand."""
+"""The daemon's socket: permitted callers, and the answers to malformed requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ARCHITECTURE.md names what is there, and every package of syncd."""
+"""ARCHITECTURE.md names only existing paths, and every package of syncd."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What docs/operations.md says of the journal, of notices and of paths is what the program and its units have."""
+"""docs/operations.md agrees with the program and its units on the journal, notices and paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/profiles.md says of every profile what the program says."""
+"""docs/profiles.md agrees with the program on every profile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`explain`: the verdict and what it rests on, from the state file and the configuration alone."""
+"""`explain`: the verdict and its reasons, from the state file and the configuration alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Lucid's and LucidLink's own rules do to tools that don't know them; the names are promises."""
+"""Failures of tools that don't know the rules of Lucid and LucidLink; the names are promises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known to have broken tools like this one, each replayed from end to end; the names are promises."""
+"""Known failures of tools of this kind, each replayed from end to end; the names are promises."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """Every fault of the sandbox, before and after it takes effect, in every kind of change: at the end all is in line.
 
-A fault meets the first request of one run that would change something. After it, and no more than two runs later, the
-target holds what the source says, each account and group once, nobody is invited twice, and a full resync finds
-nothing.
+A fault meets the first request of one run that would change something. At most two runs later, the target
+holds the source's state, each account and group once, nobody is invited twice, and a full resync finds no drift.
 """
 
 from __future__ import annotations

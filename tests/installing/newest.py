@@ -1,4 +1,4 @@
-"""Which dependency broke it? Asked where syncd fails with the newest versions that its ranges allow."""
+"""Find the dependency whose newest permitted version breaks syncd."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of installing have in common: a copy of the project, the locked wheels, an old pip, a syncd to try."""
+"""Common parts of the tests of installing: a copy of the project, the locked wheels, an old pip, a syncd to try."""
 
 from __future__ import annotations
 

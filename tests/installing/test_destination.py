@@ -1,4 +1,4 @@
-"""Installing into a folder (DESTDIR), as for a package: what is put where, what an upgrade changes, what stays.
+"""Installing into a folder (DESTDIR), as for a package: the installed files, the changes of an upgrade, the kept files.
 
 On a real machine, with its account and its service: tests/system/test_systemd.py.
 """

@@ -1,4 +1,4 @@
-"""The man pages say what the commands and the settings say, and no text of theirs is taken for an instruction."""
+"""The man pages agree with commands and settings, and roff interprets no text as an instruction."""
 
 from __future__ import annotations
 

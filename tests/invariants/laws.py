@@ -1,6 +1,6 @@
-"""What must hold of every single run, one function per law. Each fails with what it saw.
+"""The laws of every single run, one function per law. Each failure shows the observed values.
 
-They trust nothing that syncd says of itself but which id is linked to which key.
+Of syncd's own records, the laws trust only the links between ids and keys.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What happens in a world: to the source, at the target, between the two, and to the process. A state machine.
+"""The events of a world: to the source, at the target, between the two, and to the process. A state machine.
 
 Small numbers on purpose: five people and three groups meet each other often.
 """

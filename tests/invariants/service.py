@@ -1,6 +1,6 @@
 """The sandbox in the test's own process: one HTTP server in a thread, and a fresh account for each example.
 
-Owns the thread and the state files. What people do at the target is done on the server's own thread, between requests.
+Owns the thread and the state files. Actions of people at the target run on the server's own thread, between requests.
 """
 
 from __future__ import annotations

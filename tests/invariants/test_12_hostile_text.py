@@ -1,4 +1,4 @@
-"""Invariant 12: whatever text the source holds arrives as it is, is asked for as it is, and harms no terminal."""
+"""Invariant 12: any text of the source arrives unchanged, is looked up unchanged, and harms no terminal."""
 
 from __future__ import annotations
 

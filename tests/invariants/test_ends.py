@@ -1,4 +1,4 @@
-"""The invariants that say where everything ends: whatever happened, syncd comes to rest at what the source says."""
+"""The invariants of the final state: after any events, syncd converges on the source's state."""
 
 from __future__ import annotations
 

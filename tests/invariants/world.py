@@ -1,7 +1,7 @@
 """A source of CSV files, a target that is the real sandbox, syncd between them; and time, which the tests turn.
 
-Every run is an `Event`: what was at the target before and after, what was planned and what was asked. The laws
-(`laws.py`) look at events; who plays with the world is in `life.py`.
+Every run is an `Event`: the target before and after, the plan, and the requests. The laws (`laws.py`) judge events;
+`life.py` produces the events.
 """
 
 from __future__ import annotations

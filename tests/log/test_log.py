@@ -1,4 +1,4 @@
-"""Logs: what a line looks like where, and what can't be in one."""
+"""Logs: the form of a line by destination, and content that no line may have."""
 
 from __future__ import annotations
 

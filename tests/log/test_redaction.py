@@ -1,4 +1,4 @@
-"""What a secret looks like where others repeat it."""
+"""Redaction: every form of a secret in foreign messages is removed."""
 
 from __future__ import annotations
 

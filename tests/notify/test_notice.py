@@ -1,4 +1,4 @@
-"""How a notice reads: whatever somebody is called, it is a line of text and nothing else."""
+"""The text of a notice: any name becomes a line of plain text."""
 
 from __future__ import annotations
 

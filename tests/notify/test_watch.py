@@ -1,4 +1,4 @@
-"""What people are told of: each thing once, its end once, and nothing of what merely passes."""
+"""News for people: the beginning and the end of each incident once, and nothing of passing faults."""
 
 from __future__ import annotations
 

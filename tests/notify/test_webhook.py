@@ -1,4 +1,4 @@
-"""A webhook: what is posted, what is not followed, and what never is said of its address."""
+"""A webhook: the posted body, no redirects, and no trace of the address in messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A state file in which things go wrong, and what people are told of it."""
+"""A state file with incidents, and the notices that follow."""
 
 from __future__ import annotations
 

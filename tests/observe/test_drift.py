@@ -1,4 +1,4 @@
-"""What was changed at a target: users, managers, groups and members, and who accepted. Rows by hand, real HTTP."""
+"""Drift at a target: users, managers, groups and members; and acceptances. Rows by hand, real HTTP."""
 
 from __future__ import annotations
 

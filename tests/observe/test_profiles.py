@@ -1,4 +1,4 @@
-"""What is read, and how it is judged, as the profile of an endpoint says. Rows by hand, real HTTP."""
+"""Reading and judging a target by its profile. Rows by hand, real HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a target whole: what is taken in, what counts as gone, what is in doubt, and when everything is."""
+"""Reading a target whole: the resources read, gone resources, doubts, and everything gone at once."""
 
 from __future__ import annotations
 

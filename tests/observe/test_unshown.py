@@ -1,4 +1,4 @@
-"""What an endpoint doesn't show is unknown: no drift, and nothing is sent again for it in every full resync."""
+"""A value that an endpoint doesn't show is unknown: no drift, and no repeated request in every full resync."""
 
 from __future__ import annotations
 

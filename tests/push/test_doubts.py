@@ -1,4 +1,4 @@
-"""The gate's doubts: the meaning of a 404, what a resource made in this run proves, what a match may link."""
+"""The gate's doubts: the meaning of a 404, the proof by resources created in this run, the links of a match."""
 
 from __future__ import annotations
 

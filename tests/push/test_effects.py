@@ -1,4 +1,4 @@
-"""Effects: the answer to a write, or a look where the answer says too little, tells what the target made of it."""
+"""Effects: the answer to a write, or a look after an incomplete answer, shows the values that the target keeps."""
 
 from __future__ import annotations
 

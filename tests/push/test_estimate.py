@@ -1,4 +1,4 @@
-"""The plan tells the truth: so many requests as it announces, and afterwards the target is what was wanted."""
+"""A plan's estimate is exact: the push sends the announced number of requests, and reaches the desired state."""
 
 from __future__ import annotations
 

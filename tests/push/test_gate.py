@@ -1,4 +1,4 @@
-"""Nothing is written to but through the gate, and only to what is linked; nobody protected is switched off."""
+"""All writes pass the gate, and go to linked resources alone; no protected account is switched off."""
 
 from __future__ import annotations
 

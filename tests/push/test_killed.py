@@ -1,4 +1,4 @@
-"""Killed in the middle of a push: the state file holds what was acknowledged, and the next run makes up for the rest.
+"""Killed in the middle of a push: the state file holds the acknowledged changes, and the next run completes the rest.
 
 The real command in a process of its own, killed with SIGKILL while the endpoint holds its requests back.
 """

@@ -1,4 +1,4 @@
-"""Order: what a phase waits for, and requests that are never in flight together."""
+"""Order: each phase waits for the one before it, and some requests are never in flight together."""
 
 from __future__ import annotations
 

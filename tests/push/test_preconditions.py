@@ -1,4 +1,4 @@
-"""Preconditions: a change that expects what no longer holds is refused by itself, and the rest goes on."""
+"""Preconditions: a change with a failed precondition is refused by itself, and the rest goes on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A full resync that is carried out at once: a takeover costs no second look, only the write of what differs."""
+"""A full resync that is carried out at once: a takeover costs no second look, only the write of differing values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Skips: a change is not tried because of what came before it in the run, and its outcome says why."""
+"""Skips: a change is not tried because of earlier events in the run, and its outcome has the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people call themselves to see what happens: texts that mean something to a terminal, a browser, a spreadsheet,
+"""Hostile names: texts that mean something to a terminal, a browser, a spreadsheet,
 or to Markdown, and a plan and a run in which every text is one."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which characters differ: by hand, and for any two texts that nothing of them is lost."""
+"""Differing characters of two texts: by hand, and the completeness of the result for any two texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has changed since a plan was reviewed: worked out by hand."""
+"""Differences between a plan and its review: worked out by hand."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Every format as it is kept in `golden/`, and hostile texts in Markdown and CSV (in HTML: `test_html`).
 
-`SYNCD_UPDATE_GOLDEN=1` writes the golden files anew; read what changed before it is committed.
+`SYNCD_UPDATE_GOLDEN=1` writes the golden files anew; review the changes before the commit.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The HTML page as markup: nothing from outside becomes any, nothing is fetched. What it does: `tests/browser`."""
+"""The HTML page as markup: no outside text becomes markup, nothing is fetched. `tests/browser` tests its behaviour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an outcome means for those concerned: nothing is claimed that nobody knows."""
+"""The consequence of an outcome for the people concerned: an unknown outcome is reported as unknown."""
 
 from __future__ import annotations
 

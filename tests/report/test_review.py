@@ -1,4 +1,4 @@
-"""What every format is made from: what is unusual and why, in which order, counted how. Worked out by hand."""
+"""The review behind every format: unusual changes with reasons, their order and counts. Worked out by hand."""
 
 from __future__ import annotations
 

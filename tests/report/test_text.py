@@ -1,6 +1,6 @@
-"""Plans and runs as text: as they are kept in `golden/`, and nothing of any plan is left out of it.
+"""Plans and runs as text: equal to the files in `golden/`, and complete for every plan.
 
-`SYNCD_UPDATE_GOLDEN=1` writes the golden texts anew; read what changed before it is committed.
+`SYNCD_UPDATE_GOLDEN=1` writes the golden texts anew; review the changes before the commit.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Runs tests that are to fail: a process of its own that has the libraries loaded, and forks for each time.
 
-Nothing of syncd and no test is loaded before the fork, so that each run takes what lies in the working directory then.
+Nothing of syncd and no test is loaded before the fork, so that each run takes the working directory's present files.
 Reads lines of JSON: `{"options": [pytest's], "output": "file", "seconds": most}`. Answers with pytest's exit code.
 """
 

@@ -1,5 +1,5 @@
-"""Every rule that protects people, and how it is switched off: a line of the product, and what would stand there
-without the rule. The tests named must notice. A line that is no longer there makes the switch itself fail.
+"""Every rule that protects people, with its mutation: a line of the product, and the replacement without the rule.
+The named tests must fail with the replacement. A line that no longer exists makes the switch itself fail.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Each rule that protects people is switched off in turn, in a copy of the product: some test must fail then.
 
-That all tests pass with every rule on is what the rest of the suite says.
+The rest of the suite proves that all tests pass with every rule on.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every sentence of AWS's SCIM developer guide that speaks of behaviour, and both answers to what it leaves open."""
+"""Every sentence of AWS's SCIM developer guide that speaks of behaviour, and both readings of its open points."""
 
 from __future__ import annotations
 

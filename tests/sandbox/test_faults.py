@@ -1,4 +1,4 @@
-"""What the log shows and what goes wrong on demand, over real HTTP."""
+"""The sandbox's log and its faults on demand, over real HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every sentence of Lucid's SCIM API reference that speaks of behaviour, and both answers to what it leaves open."""
+"""Every sentence of Lucid's SCIM API reference that speaks of behaviour, and both readings of its open points."""
 
 from __future__ import annotations
 

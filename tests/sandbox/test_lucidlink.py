@@ -1,5 +1,5 @@
-"""Every sentence of "Understanding SCIM Integration in LucidLink" that speaks of behaviour, and both answers to
-what it leaves open."""
+"""Every sentence of "Understanding SCIM Integration in LucidLink" that speaks of behaviour, and both readings of
+its open points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An endpoint that knows PUT and no PATCH: what it refuses, and what a PUT takes away."""
+"""An endpoint with PUT and without PATCH: the refused requests, and the values that a PUT removes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person sees and does on the sandbox's page, in headless Chromium (and what it does without JavaScript).
+"""The sandbox's page as a person sees and uses it, in headless Chromium (and without JavaScript).
 
 Screenshots go to $SYNCD_ARTEFACTS, or to pytest's temporary directory.
 """

@@ -1,4 +1,4 @@
-"""Starting a sandbox: what is printed, and what is refused with which words."""
+"""Starting a sandbox: the output, and the errors of refused starts."""
 
 from __future__ import annotations
 

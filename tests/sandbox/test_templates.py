@@ -1,4 +1,4 @@
-"""The templates of the sandbox's pages: text from anybody stays text. What a browser makes of them: `test_page`."""
+"""The templates of the sandbox's pages: foreign text stays text. `test_page` tests them in a browser."""
 
 from __future__ import annotations
 

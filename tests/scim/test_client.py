@@ -1,4 +1,4 @@
-"""What syncd asks of an endpoint, and what it makes of the answers that real endpoints give."""
+"""Requests of syncd to an endpoint, and the interpretation of real endpoints' answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a profile makes the client speak: each of its rules, by what the endpoint hears."""
+"""The effect of a profile on the client: each of its rules, by the requests that the endpoint gets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What endpoints announce, beside their profiles: rows worked out by hand."""
+"""Discovery: announcements of endpoints compared with their profiles; rows worked out by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a profile says that lists go on, and what else every page is asked with."""
+"""Paging by profile, and the further parameters of every page's request."""
 
 from __future__ import annotations
 

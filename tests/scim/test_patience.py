@@ -1,4 +1,4 @@
-"""What is sent again, what never is, and when a target is left alone. Small servers; pauses are noted, not made."""
+"""Retries: repeated requests, requests never repeated, and targets left alone. Small servers; pauses are noted."""
 
 from __future__ import annotations
 

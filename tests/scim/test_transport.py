@@ -1,4 +1,4 @@
-"""One request: what is sent, what an answer means, and where the token never goes."""
+"""One request: its content, the meaning of its answer, and the protection of the token."""
 
 from __future__ import annotations
 

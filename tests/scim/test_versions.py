@@ -1,4 +1,4 @@
-"""Which version of a resource a write is meant for, and who is heard that changes it in between."""
+"""Versions of resources: conditional writes, and changes by others in between."""
 
 from __future__ import annotations
 

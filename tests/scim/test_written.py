@@ -1,4 +1,4 @@
-"""What a write was answered with, what of it the endpoint took over, and which PATCH may be sent twice."""
+"""Answers to writes: the values that the endpoint accepted, and the PATCH requests that are idempotent."""
 
 from __future__ import annotations
 

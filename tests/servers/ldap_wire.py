@@ -1,4 +1,4 @@
-"""An LDAP server that says what a test tells it to, to every request: for what no real server can be made to do."""
+"""An LDAP server with scripted answers to every request, for behaviour that no real server can be made to show."""
 
 from __future__ import annotations
 

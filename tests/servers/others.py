@@ -1,5 +1,5 @@
 """SCIM servers that others wrote, each a process of its own on loopback: PyPI's scim2-server and django-scim2, npm's
-scimmy-routers. What is ours of them is the storage, or the project around, that they can't be run without."""
+scimmy-routers. The tests add only the storage, or the surrounding project, that the servers need."""
 
 from __future__ import annotations
 

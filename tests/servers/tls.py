@@ -1,4 +1,4 @@
-"""Certificates made on the fly: an authority, and what it (or a stranger) issues."""
+"""Certificates made on the fly: an authority, and certificates issued by it or by a foreign authority."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The configuration: what loads, everything that is refused and how it is said, environment and paths."""
+"""The configuration: valid files, every refused fault with its message, environment and paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the configuration says of notices, what of it is refused, and that what comes of it works."""
+"""The configuration of notices: valid and refused keys, and the channels built from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One target of the configuration: how it is reached, and in what it differs from its profile."""
+"""One target of the configuration: its connection, and its differences from its profile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the snapshot knows of those whom changes name."""
+"""The snapshot's facts about the people and groups that changes name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entries kept for explaining: what a run carried out has read, and nothing of what was only looked at."""
+"""Entries kept for explanations: those read by a run that was carried out, and none of a dry run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Links between keys and accounts: whose address it is, what is lost, and who takes an account over."""
+"""Links between keys and accounts: owners of addresses, lost accounts, and handovers."""
 
 from __future__ import annotations
 

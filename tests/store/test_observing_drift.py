@@ -1,4 +1,4 @@
-"""What a full resync found is written where the snapshot still says what was expected, and nowhere else."""
+"""Findings of a full resync are written where the snapshot still has the expected values, and nowhere else."""
 
 from __future__ import annotations
 

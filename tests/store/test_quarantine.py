@@ -1,4 +1,4 @@
-"""Quarantine: what keeps failing waits ever longer, under its own id, and goes when it is no longer wanted."""
+"""Quarantine: a failing change waits with a growing backoff, under its own id, until it is no longer planned."""
 
 from __future__ import annotations
 

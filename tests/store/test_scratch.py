@@ -1,4 +1,4 @@
-"""A full resync works on a copy: it has what a comparison reads, and nothing of it reaches the state file."""
+"""A full resync works on a copy: it has the tables of a comparison, and no write reaches the state file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The snapshot: what is written comes back, and a group's digest always stands for its members."""
+"""The snapshot: written rows are read back unchanged, and a group's digest always stands for its members."""
 
 from __future__ import annotations
 

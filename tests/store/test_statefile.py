@@ -1,4 +1,4 @@
-"""Opening the state file: what is made, what is refused, and that nothing of anybody else's is touched."""
+"""Opening the state file: new files, refused files, and that other people's files stay untouched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run the installed `syncd` as an administrator does: a process of its own, its exit code, what it prints."""
+"""Run the installed `syncd` as an administrator does: a process of its own, its exit code, its output."""
 
 from __future__ import annotations
 

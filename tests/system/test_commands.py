@@ -1,4 +1,4 @@
-"""What every command owes to whoever types it: several targets, files that are no plans, output that nobody reads."""
+"""Common behaviour of all commands: several targets, files that are no plans, closed output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Completion in a shell: what can stand at the cursor is offered, asking changes nothing, and no error is shown."""
+"""Completion in a shell: the words that fit at the cursor are offered, without side effects and without errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person decides, with the installed command: holds, approve, reject, accept."""
+"""Decisions of a person, with the installed command: holds, approve, reject, accept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports, with the installed command: every form of a plan and of a run, what changed since a review, what is kept."""
+"""Reports, with the installed command: every form of a plan and of a run, changes since a review, kept reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was changed at the target, and a target that is gone, with the installed command: resync, relink, status."""
+"""Drift at the target, and a target that is gone, with the installed command: resync, relink, status."""
 
 from __future__ import annotations
 

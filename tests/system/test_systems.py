@@ -1,7 +1,7 @@
 """Installation on each system that syncd is made for: the demo from a clone, the package, upgrade, roll back, purge.
 
-One machine for each, in the order in which an administrator would go. What the installed service does then is asked on
-one of them (test_systemd.py).
+One machine for each, in the order in which an administrator would go. The installed service is tested on one of them
+(test_systemd.py).
 """
 
 from __future__ import annotations

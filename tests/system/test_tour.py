@@ -1,4 +1,4 @@
-"""The documents: the tour's commands do what it says, what is there to copy can be loaded, links lead somewhere."""
+"""The documents: the tour's commands behave as described, samples can be loaded, links are valid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server's answer means for a reading: result codes to errors, in the server's own words and with what to do."""
+"""The meaning of a server's answer for a reading: result codes as errors, with the server's words and advice."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LIMITS: Final = (
 )
 _CREDENTIALS: Final = "check bind_dn and password; no other server was tried, so as not to lock the account"
 
-# RFC 4511 section 4.1.9: code -> what it means for a search, and what to do.
+# RFC 4511 section 4.1.9: code -> the meaning for a search, and the advice.
 _SEARCH: Final[dict[int, tuple[type[SourceError], str]]] = {
     1: (SourceRefused, "Active Directory answers this to an anonymous search: set bind_dn and password"),
     3: (SourceIncomplete, _LIMITS),
@@ -45,7 +45,7 @@ _SEARCH: Final[dict[int, tuple[type[SourceError], str]]] = {
     53: (SourceIncomplete, "the server's log says why; a limit on paged results (size.prtotal) is the usual reason"),
 }
 
-# What Active Directory hides behind invalidCredentials: `AcceptSecurityContext error, data 52e`.
+# Active Directory's reasons behind invalidCredentials: `AcceptSecurityContext error, data 52e`.
 _AD_REASONS: Final = {
     "525": "there is no such account",
     "52e": "wrong password",
@@ -85,7 +85,7 @@ def search_error(url: str, task: str, result: Result, read: int) -> SourceError:
 
 
 def bind_error(url: str, name: str, result: Result) -> SourceError:
-    """Return the error for a bind that did not succeed: unreachable where another server may do better."""
+    """Return the error for a failed bind: SourceUnreachable where another server may succeed."""
     if result["result"] in (BUSY, UNAVAILABLE):
         return SourceUnreachable(url, f"takes no bind now: {words(result)}")
     if result["result"] == INVALID_CREDENTIALS:

@@ -1,7 +1,7 @@
-"""Decode what a directory server sends, as far as a pull needs it: message frames and search entries. Pure.
+"""Decoder for the messages of a directory server that a pull needs: message frames and search entries. Pure.
 
-Owns the hot loop of a pull; everything else that a server sends is decoded by ldap3. Refuses whatever is not the
-definite-length BER that RFC 4511 section 5.1 allows.
+Owns the hot loop of a pull; ldap3 decodes all other messages. Refuses everything but the definite-length BER that
+RFC 4511 section 5.1 allows.
 """
 
 from __future__ import annotations

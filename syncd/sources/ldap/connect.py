@@ -1,7 +1,7 @@
 """Connect: choose a server, agree on TLS, bind.
 
-Owns the safety of the password: it is asked for and sent only over TLS that is verified (or to this very machine),
-and never to a second server after a first has refused it.
+Owns the safety of the password: the password is read and sent only over verified TLS (or to this very machine),
+and never sent to a second server after a first has refused it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from syncd.sources.ldap.session import Session
 
 
 class TryNext(Exception):
-    """This server can't be used, another one may. Holds what would be raised if there is none."""
+    """This server can't be used, another one may be. Holds the error to raise without another server."""
 
     def __init__(self, error: SourceError) -> None:
         super().__init__(str(error))
@@ -32,8 +32,8 @@ class TryNext(Exception):
 def connect(options: LdapOptions) -> Session:
     """Return a session with the first of the servers that can be used. Raises SourceError.
 
-    Another server is tried when one can't be reached or doesn't prove who it is, for then no password was sent;
-    not when it refuses the password, for each try counts towards locking the account.
+    Another server is tried when one can't be reached or doesn't prove its identity, for then no password was sent.
+    No other server is tried after a refused password, for each try counts towards locking the account.
     """
     faults = options.faults()
     if faults:
@@ -148,7 +148,7 @@ def _tls_error(server: Endpoint, failure: Exception) -> SourceError:
 
 
 def _demand_safety(server: Endpoint, connection: DirectConnection) -> None:
-    """Refuse to go on in clear, unless with this very machine. Asks the socket, not the configuration."""
+    """Refuse an unencrypted connection, unless to this very machine. Checks the socket, not the configuration."""
     if isinstance(connection.socket, ssl.SSLSocket):
         return
     try:
@@ -170,7 +170,7 @@ def _bind(server: Endpoint, connection: DirectConnection, options: LdapOptions) 
     if options.bind_dn:
         password = options.password() if options.password is not None else ""
         if not password:
-            # RFC 4513 section 5.1.2: many servers take this for an anonymous bind, and say that it succeeded.
+            # RFC 4513 section 5.1.2: many servers treat this as an anonymous bind, and report success.
             raise SourceRefused(server.url, "the password is empty", hint="give the password of bind_dn")
         connection.user, connection.password, connection.authentication = options.bind_dn, password, SIMPLE
     try:

@@ -1,13 +1,13 @@
-"""ldap3, with what a pull needs done differently: TLS that verifies, a reader that is fast and has a deadline.
+"""ldap3 with the changes that a pull needs: TLS with verification, and a fast reader with a deadline.
 
 Owns everything that touches ldap3's insides; it is pinned to 2.9, and the tests of this folder run against real
 servers. ldap3 still writes every request, and decodes every answer but the entries of a search.
 
-What is different, and why:
+The differences from ldap3, and their reasons:
 - ldap3's own TLS verifies nothing by default, and its matcher of host names knows no IP addresses: here OpenSSL
   checks the chain and the name, and is told the name in time for SNI.
 - ldap3 bounds each read, not the operation: a server that drips a byte at a time is read for ever.
-- ldap3 builds every value twice, as text and raw, and adds up what it receives in quadratic time: half of a
+- ldap3 builds every value twice, as text and raw, and joins received data in quadratic time: half of a
   pull's time, and most of it for a group of 100,000 members. Entries are handed on one by one, raw, instead.
 - A socket that can't connect is closed at once instead of by the garbage collector.
 """
@@ -34,7 +34,7 @@ RawEntry = tuple[bytes, ber.RawAttributes]
 
 _RECEIVE: Final = 256 * 1024
 _LARGEST_MESSAGE: Final = 1 << 29
-"""512 MiB: a group of five million members. What announces more is no directory."""
+"""512 MiB: a group of five million members. A server that announces more is no directory."""
 
 
 class Broken(Exception):
@@ -57,7 +57,7 @@ class VerifiedTls(Tls):
     def wrap_socket(self, connection: Any, do_handshake: bool = False) -> None:
         """Agree on TLS now, whatever `do_handshake` says, or raise and keep the reason in `failure`."""
         try:
-            # What came in clear after the answer to StartTLS was not sent by whoever holds the certificate.
+            # Data that came in clear after the answer to StartTLS was not sent by the holder of the certificate.
             if connection.strategy.unread:
                 raise Broken("sent more than its answer before TLS began")
             connection.socket = self.context.wrap_socket(connection.socket, server_hostname=connection.server.host)
@@ -82,9 +82,9 @@ class Receiver(SyncStrategy):
         self.on_entry: Callable[[bytes, ber.RawAttributes], None] | None = None
         self.ranged: list[RawEntry] = []
         self.references = 0
-        """How many references to other servers came; none is ever followed."""
+        """Number of references to other servers; none is ever followed."""
         self.referred: set[bytes] = set()
-        """Where those of the last search lead to, as URLs."""
+        """The URLs of the last search's references."""
         self.failures: list[Exception] = []
         """Why the server's addresses could not be connected to, one by one."""
         self._buffer = b""
@@ -138,7 +138,7 @@ class Receiver(SyncStrategy):
         return self._buffer, start, end
 
     def _fill(self, wanted: int) -> None:
-        """Drop what was read, and receive at least `wanted` octets in all; any more at all where that is 0."""
+        """Drop the data already read, and receive at least `wanted` octets in all; any more at all where that is 0."""
         if wanted > _LARGEST_MESSAGE:
             raise Broken(f"announces a message of {wanted} octets")
         pieces = [self._buffer[self._start :]]
@@ -170,12 +170,12 @@ class Receiver(SyncStrategy):
         try:
             decoded = decode_message_fast(message)  # type: ignore[no-untyped-call]
             response: dict[str, Any] = self.decode_response_fast(decoded)  # type: ignore[no-untyped-call]
-        except Exception as error:  # ldap3 raises whatever its indexing runs into
+        except Exception as error:  # ldap3 raises any error of its indexing
             raise Broken(f"sent an answer that can't be read ({type(error).__name__})") from None
         return response
 
     def _unasked(self, message: bytes, number: int) -> str:
-        """Say what a message means that answers no request of ours. RFC 4511 section 4.4: a notice of the end."""
+        """Return the meaning of an unsolicited message. RFC 4511 section 4.4: a notice of disconnection."""
         if number == 0:
             notice = self._decoded(message)
             if "result" in notice:

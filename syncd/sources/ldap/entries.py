@@ -1,4 +1,4 @@
-"""From what a server sends to keys and attributes. Pure.
+"""Conversion of a server's entries to keys and attributes. Pure.
 
 Owns names and values: LDAP's attribute names are case-insensitive, ours are spelled as the mapping spells them.
 """
@@ -22,12 +22,12 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PER_SERVER: Final = frozenset(
     "lastlogon lastlogoff logoncount badpwdcount badpasswordtime usnchanged usncreated".split()
 )
-"""Not replicated by Active Directory ([MS-ADA1]): another controller says otherwise, though nobody changed.
+"""Not replicated by Active Directory ([MS-ADA1]): another controller has other values of an unchanged person.
 
-Taken along only where they are wanted by name.
+Read only where they are wanted by name.
 """
 
-# Servers answer with the name that they prefer (RFC 4519 section 2), whatever they were asked for.
+# Servers answer with the name that they prefer (RFC 4519 section 2), whatever name the request had.
 _SAME: Final = {
     "commonname": "cn",
     "surname": "sn",
@@ -80,7 +80,7 @@ class KeyAttribute:
             if not _UUID.fullmatch(key):
                 return None
             return UUID(key).bytes_le if folded in _BINARY_UUIDS else key.encode()
-        # What `read` would not return; a lone surrogate isn't printable either.
+        # A value that `read` would not return; a lone surrogate isn't printable either.
         if not key or not key.isprintable() or key != key.strip().lower():
             return None
         return key.encode()
@@ -108,8 +108,8 @@ class _Plan:
 class AttributeReader:
     """Reads the wanted attributes of entries (None: all), but never a password.
 
-    Of `withheld` attributes, and of `raw` ones too, the values come as they are, wanted or not; withheld ones
-    aren't delivered as text, for what becomes of them is the caller's business.
+    Of `withheld` attributes, and of `raw` ones too, the values are returned raw, wanted or not. Withheld ones aren't
+    returned as text: the caller decides their use.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class AttributeReader:
         return [name] if self.wanted is None else self._spellings.get(name.casefold(), [])
 
     def read(self, raw: RawAttributes) -> Reading:
-        """Return what is wanted of an entry.
+        """Return the wanted attributes of an entry.
 
         Several values are sorted: LDAP keeps no order among them (RFC 4512 section 2.2), so that one server, or
         one day, may have another than the next. "The first value" is thus the least, and always the same one.

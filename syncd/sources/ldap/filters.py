@@ -1,4 +1,4 @@
-"""LDAP filters (RFC 4515): is one well-formed, and how is a value written into one. Pure."""
+"""LDAP filters (RFC 4515): a check of well-formedness, and the escaping of values. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DEEPEST: Final = 50
 
 
 class FilterFault(ValueError):
-    """A filter that is not well-formed; the text says what is wrong, and where."""
+    """A filter that is not well-formed; the text names the fault and its position."""
 
 
 def check_filter(text: str) -> None:

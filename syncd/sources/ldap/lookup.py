@@ -1,13 +1,13 @@
-"""Ask a directory for entries by their keys: is who was not read there all the same?
+"""Look up entries of a directory by their keys, to find whether an entry that was not read exists all the same.
 
-Owns what counts as an answer. Whatever keeps the server from searching everything that we read makes it none:
-refusals, limits, parts of the tree on other servers, a key that it can't be asked for.
+Owns the validity of an answer. An answer proves nothing if the server could not search everything that was read:
+because of refusals, limits, parts of the tree on other servers, or a key without a filter.
 
-What no directory tells is what it hides: an entry that our account may not see is answered for like one that isn't
-there, and hasSubordinates or numSubordinates don't tell what was always hidden from what is hidden since yesterday.
-So each question asks for a few of those who were just read as well, the witnesses: an answer without them proves
-nothing. A rule that hid people before the reading began remains unseen: the grace for the missing and the limits on
-changes are there for that.
+No directory reports hidden entries: an entry that our account may not see looks like a missing one, and
+hasSubordinates or numSubordinates don't separate entries that were always hidden from newly hidden ones. So each
+search also asks for the witnesses, a few entries that were just read: an answer without the witnesses proves nothing.
+A rule that hid people before the reading began remains unnoticed: the grace for missing people and the limits on
+changes protect against such a rule.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class LookUp:
     def __init__(
         self, session: Session, layout: Layout, was_read: Callable[[str], bool], witnesses: Sequence[str]
     ) -> None:
-        """`was_read`: whether the reading returned who has a key; `witnesses`: a few of those keys."""
+        """`was_read`: whether the reading returned the entry of a key; `witnesses`: a few of those keys."""
         self._session = session
         self._layout = layout
         self._was_read = was_read
@@ -47,11 +47,11 @@ class LookUp:
         self._reader = AttributeReader(frozenset(), withheld=[layout.key])
 
     def answers(self, keys: Sequence[str]) -> dict[str, bool | None]:
-        """Say of every key whether an entry has it. Raises SourceIncomplete when the connection breaks.
+        """Return for every key whether an entry has it. Raises SourceIncomplete when the connection breaks.
 
-        True: it is there, and is not what the reading was to return. False: the server searched everything below
-        every base, found the witnesses, and nothing with that key. None: anything else; also who is there and
-        matches what was read: the reading must have missed them.
+        True: the entry exists, and does not match the reading's filter. False: the server searched everything below
+        every base, found the witnesses, and nothing with that key. None: anything else; also an entry that exists and
+        matches the reading's filter, which the reading must have missed.
         """
         found: dict[str, bool | None] = dict.fromkeys(keys)
         askable = [key for key in found if self._key.assertion(key) is not None]
@@ -68,7 +68,7 @@ class LookUp:
         return found
 
     def _present(self, keys: Sequence[str]) -> tuple[set[str], bool]:
-        """Return which keys are there, below any base; and whether who is not among them is not there."""
+        """Return the keys that exist below any base; and whether all other keys are proven absent."""
         present: set[str] = set()
         proven = True
         for base in _outermost(self._layout):
@@ -78,7 +78,7 @@ class LookUp:
         return present, proven
 
     def _missed(self, keys: Sequence[str]) -> set[str]:
-        """Return those who match what was read, or may do so."""
+        """Return the keys that match the reading's filter, or may match it."""
         layout = self._layout
         missed: set[str] = set()
         for base, filter_ in ((layout.user_base, layout.user_filter), (layout.group_base, layout.group_filter)):
@@ -88,7 +88,7 @@ class LookUp:
         return missed
 
     def _search(self, base: str, filter_: str, keys: Sequence[str]) -> tuple[set[str], bool]:
-        """Return which of the keys are found below a base, and whether that is all that can be found."""
+        """Return the keys found below a base, and whether the search was complete."""
         values = [value for key in dict.fromkeys(keys) if (value := self._key.assertion(key)) is not None]
         either = any_of(self._layout.key, values)
         query = Query("looking up keys", base, f"(&{filter_}{either})" if filter_ else either, (self._layout.key,))
@@ -98,7 +98,7 @@ class LookUp:
         return present, whole and not any(map(_may_hold_people, referred))
 
     def _key_of(self, _: bytes, raw: RawAttributes) -> str:
-        """Return an entry's key, or nothing where it doesn't show it: it may be anybody's whom we asked for."""
+        """Return an entry's key, or nothing where the key is hidden: the entry may have any of the keys asked for."""
         try:
             return self._key.read(self._reader.read(raw).special.get(self._layout.key.casefold(), []))
         except KeyUnreadable:

@@ -1,4 +1,4 @@
-"""Names in a directory: when two DNs name the same entry, and whose name one is. Pure.
+"""Names in a directory: the equality of DNs, and the key that a name leads to. Pure.
 
 Owns the normal form of a DN and the tables that lead from a name to a key. Knows no schema: every attribute in a
 DN is compared as caseIgnoreMatch does (RFC 4517 section 4.2.11), and attribute types by the name they are written
@@ -14,7 +14,7 @@ from typing import Final, Protocol
 AMBIGUOUS: Final = ""
 """Stands in a table for a name that belongs to an entry without a readable key, or to several."""
 
-# Whatever makes the normal form more than lower case: escapes and quotes, several attributes in one RDN,
+# Everything that makes the normal form more than lower case: escapes and quotes, several attributes in one RDN,
 # hexadecimal values, spaces that mean nothing, anything beyond ASCII, `OID.` before a type.
 _INVOLVED: Final = re.compile(rb'[^ -~]|[\\"+;#<>]|  | [,=]|[,=] |^ | $|^$|[oO][iI][dD]\.')
 _ATTRIBUTE: Final = re.compile(
@@ -32,7 +32,7 @@ _OPTIONAL_UID: Final = re.compile(rb"#'[01]*'B$")
 
 
 def normal(dn: bytes) -> bytes | None:
-    """Return the one form that every spelling of a DN has, or None for what is no DN.
+    """Return the one form that every spelling of a DN has, or None for a text that is no DN.
 
     Two DNs have the same normal form if they differ only in case, in spaces that mean nothing, in how a
     character is escaped, in the order within a multi-valued RDN, or in Unicode composition.
@@ -98,13 +98,13 @@ class NameTable(Protocol):
     """Leads from the values of a member attribute to keys."""
 
     def add(self, name: bytes, key: str) -> None:
-        """Remember whose name this is; a name of two keys becomes ambiguous."""
+        """Record the key of a name; a name of two keys becomes ambiguous."""
 
     def find(self, name: bytes) -> str | None:
-        """Return whose name this is: a key, AMBIGUOUS, or None for nobody's."""
+        """Return the key of a name, AMBIGUOUS, or None for an unknown name."""
 
     def identity(self, name: bytes) -> bytes:
-        """Return what all spellings of a name have in common."""
+        """Return the form that all spellings of a name have in common."""
 
 
 class DnTable:

@@ -45,7 +45,7 @@ PRESETS: Final[dict[DirectoryKind, Preset]] = {
         member="member",
         group_name="cn",
         # ADS_UF_ACCOUNTDISABLE. Every user has a userAccountControl; if ours may not read it the rule fails, and
-        # that stops each change to the person: better than taking everyone for enabled. Neither lockoutTime (too
+        # that stops each change to the person: better than treating everyone as enabled. Neither lockoutTime (too
         # many wrong passwords) nor accountExpires (a rule has no clock) is looked at.
         active="math.bitAnd(int(userAccountControl), 2) == 0",
         operational=(),

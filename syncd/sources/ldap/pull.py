@@ -1,8 +1,8 @@
 """One reading of a directory: users, then groups with their members resolved to keys.
 
-A directory is not frozen while it is read. People are read once, over one connection; whoever is renamed between
-that and the reading of a group (or of a report of theirs) goes by a name that nobody had. So when names led to
-nobody, everybody's name is read once more at the end.
+A directory changes while it is read. People are read once, over one connection. A person who is renamed before the
+reading of a group (or of a person who reports to them) is referred to by an unknown name. So after unknown names,
+all names are read once more at the end.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class LdapPull:
 
     @property
     def references(self) -> int:
-        """How often the server referred to another one for a part of the tree; none of them was followed."""
+        """Number of references to other servers for a part of the tree; none of them was followed."""
         return self._session.references
 
     # -- users -----------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ class LdapPull:
         return Entry(key, attributes, where)
 
     def _with_managers(self) -> Iterator[Entry]:
-        """Yield those whose manager came after them."""
+        """Yield the people whose manager was read after them."""
         dns = self._dns
         if dns is None:
             return
@@ -165,7 +165,7 @@ class LdapPull:
                 attributes[spelling] = known
 
     def _name(self, dn: bytes, reading: Reading, key: str) -> None:
-        """Remember by which names others may refer to a user."""
+        """Record the names by which other entries may refer to a user."""
         if self._dns is not None:
             self._dns.add(dn, key)
         if self._uids is not None:
@@ -237,11 +237,11 @@ class LdapPull:
                     some.append(value)
             elif value:
                 entry.incomplete = True
-            # The empty DN stands in groups that have nobody: groupOfNames demands a member (RFC 4519 section 3.5).
+            # The empty DN stands in groups without members: groupOfNames requires a member (RFC 4519 section 3.5).
         return _OpenGroup(entry, unresolved, some) if unresolved else entry
 
     def _resolve(self, group: _OpenGroup, names: Mapping[int, str]) -> Problem | None:
-        """Sort a group's remaining members into subgroups, renamed users and nobodies; report the last."""
+        """Sort a group's remaining members into subgroups, renamed users and unknown names; report the last."""
         entry, nobodies = group.entry, 0
         for name in group.unresolved:
             key = names.get(name)
@@ -264,7 +264,7 @@ class LdapPull:
     # -- the end ---------------------------------------------------------------------------------
 
     def evidence(self) -> Evidence:
-        """Return what was read. Raises SourceIncomplete while that isn't everything."""
+        """Return the evidence of the reading. Raises SourceIncomplete for an unfinished reading."""
         self._demand_read()
         return Evidence(
             source=self._session.url,
@@ -280,7 +280,7 @@ class LdapPull:
         """Ask this server for entries by key, below every base and by no other filter, once everything was read.
 
         `kind` means nothing here: no two entries have one key.
-        True: it is there, and no longer what was to be read: moved out of the base, or not matched by the filter.
+        True: the entry exists, and no longer matches the reading: moved out of the base, or not matched by the filter.
         False: the server searched everything, still found people who were just read, and found nothing; an entry
         that an access rule hides from our account looks the same. None: not proven (see `LookUp`), or there is
         an entry without a readable key, which may be theirs.
@@ -295,9 +295,9 @@ class LdapPull:
         return key in self._users or key in self._groups
 
     def _witnesses(self) -> list[str]:
-        """Return a few of those who were read, any; and one whose key is spelled otherwise in the directory.
+        """Return a few of the keys that were read; and one whose spelling in the directory differs.
 
-        Where the attribute is compared exactly, that one is not found by our spelling: nor would others be.
+        Where the attribute is compared exactly, the latter is not found by our spelling: nor would others be.
         """
         chosen = [*islice(self._users, _WITNESSES), *islice(self._groups, 1)]
         return [*chosen, self._respelled] if self._respelled else chosen
@@ -307,7 +307,7 @@ class LdapPull:
     def _renamed(self, table: NameTable, by_uid: bool) -> dict[int, str]:
         """Read everybody's name once more, and return the names that weren't known before, hashed, with the keys.
 
-        Who came only since isn't among them: nothing of theirs was read.
+        Entries added since the reading are left out: their attributes were not read.
         """
         reader = AttributeReader(frozenset(), withheld=[self._layout.key], raw=[UID] if by_uid else [])
         renamed: dict[int, str] = {}

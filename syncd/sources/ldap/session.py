@@ -1,7 +1,7 @@
 """Searches over one bound connection to one server, to the end of the reading.
 
-Owns what makes a reading whole: no answer is taken for complete that doesn't prove it (result code 0 and, on each
-page, the paged-results control), and whatever else happens ends the session. No server takes over from another.
+Owns the completeness of a reading: an answer counts as complete only with proof (result code 0 and, on each
+page, the paged-results control), and any other event ends the session. No server takes over from another.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ class Session:
 
     @property
     def references(self) -> int:
-        """How often the server referred to another one for a part of the tree; none of them is followed."""
+        """Number of references to other servers for a part of the tree; none of them is followed."""
         return self._receiver.references
 
     @property
     def seconds(self) -> float:
-        """How long ago we began to connect."""
+        """Time since the connection was begun."""
         return monotonic() - self._started
 
     @property
@@ -83,7 +83,7 @@ class Session:
         """Yield what `convert` makes of every entry below the base, page by page; None is left out.
 
         Entries are converted while they arrive: a page of raw groups may be larger than memory.
-        Raises SourceError; SourceIncomplete for whatever keeps an answer from being proven complete.
+        Raises SourceError; SourceIncomplete for an answer that is not proven complete.
         """
         cookie, read = b"", 0
         while True:
@@ -107,7 +107,7 @@ class Session:
     def found(
         self, query: Query, convert: Callable[[bytes, RawAttributes], T | None]
     ) -> tuple[list[T], answers.Result, set[bytes]]:
-        """Search once without paging; return what became of the entries, the result, whatever it is, and references.
+        """Search once without paging; return the converted entries, the result of any code, and references.
 
         References are the URLs of parts of the tree that other servers hold. Raises SourceIncomplete when the
         connection breaks.
@@ -130,7 +130,7 @@ class Session:
         return entries > 0
 
     def whoami(self) -> str:
-        """Return who the server says we are (RFC 4532), or nothing where it can't say."""
+        """Return our identity at the server (RFC 4532), or nothing where the server can't tell."""
         with self._reported("asking who we are", 0):
             self._connection.extended("1.3.6.1.4.1.4203.1.11.3")
             result = self._connection.result
@@ -146,7 +146,7 @@ class Session:
         cookie: bytes | None,
         size_limit: int = 0,
     ) -> tuple[list[T], int, answers.Result]:
-        """Do one search request; return what became of its entries, their number, and the result."""
+        """Do one search request; return the converted entries, their number, and the result."""
         page: list[T] = []
         entries = 0
 
@@ -266,7 +266,7 @@ class Session:
 
 
 class _Reported:
-    """Turns what ldap3 and the receiver raise into SourceIncomplete, whatever happened."""
+    """Turns all errors of ldap3 and the receiver into SourceIncomplete."""
 
     def __init__(self, session: Session, task: str, read: int | Callable[[], int]) -> None:
         self._session, self._task, self._read = session, task, read
@@ -280,5 +280,5 @@ class _Reported:
         if isinstance(error, Broken | LDAPException | OSError):
             read = self._read() if callable(self._read) else self._read
             raise self._session.broke(self._task, read, error) from None
-        # Whatever it was, half of an answer is unread now.
+        # After any error, a part of an answer is unread.
         self._session.close("the reading failed")

@@ -42,7 +42,7 @@ class LdapSource:
         return None
 
     def check(self, wanted: Wanted) -> Mapping[str, str]:
-        """Connect, bind, count, and say what was found. Raises what a pull raises."""
+        """Connect, bind, count, and describe the findings. Raises the same errors as a pull."""
         self._demand_possible(wanted)
         session = connect(self._options)
         try:
@@ -95,7 +95,7 @@ def _facts(session: Session, options: LdapOptions, wanted: Wanted) -> dict[str, 
 
 
 class _Census:
-    """How many entries match, and how many of them have no key; and one key of theirs."""
+    """Number of matching entries, number of those without a key, and the key of one."""
 
     def __init__(self, session: Session, task: str, base: str, filter_: str, key: str) -> None:
         self.entries = self.keyless = 0
@@ -116,7 +116,7 @@ class _Census:
 
 
 def _absence(session: Session, layout: Layout, witness: str) -> str:
-    """Say whether an entry can be proven gone: by looking for one that never was, and for the witness beside it."""
+    """Report whether absence can be proven: look up a key that never existed, together with a witness."""
     if not witness:
         return f"is never proven gone, while there are entries without a readable {layout.key}"
     nobody = str(uuid4())
@@ -130,7 +130,7 @@ def _absence(session: Session, layout: Layout, witness: str) -> str:
 
 
 def _vendor(session: Session) -> str:
-    """Return what the server says it is (RFC 3045), or what gives it away."""
+    """Return the server's product name (RFC 3045), or a guess from other attributes."""
     found = session.entry(
         Query(
             "reading the root DSE",

@@ -1,4 +1,4 @@
-"""Where entries wait until what they refer to has been read: a few in memory, the rest in a file without a name."""
+"""Entries that wait for the entries that they refer to: a few in memory, the rest in a file without a name."""
 
 from __future__ import annotations
 
