@@ -8,7 +8,7 @@ SOURCES := syncd tests tools
 # Hundreds of commands are run, also where Python may not write what it compiled.
 COMPILE := $(BIN)/python -m compileall -q syncd tests
 # Whole files go to two workers, in the order of tests/conftest.py: what takes longest comes first.
-PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -q
 
 .PHONY: help demo test quick check bench docs pictures install uninstall deb wheel wheels lock clean
 
