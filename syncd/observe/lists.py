@@ -55,10 +55,13 @@ async def _listed(subject: Subject, reading: Reading, kind: Kind) -> AsyncIterat
             return
         if isinstance(error, TargetRefused):
             raise
+        hint = "nothing was inferred from what was read so far; a normal run needs no such reading"
+        if error.status == 404:
+            hint = f"check base_url: nothing serves {ENDPOINTS[kind]} there\n{hint}"
         raise TargetUnusable(
             transport.name,
             f"its {ENDPOINTS[kind]} can't be read: {error}",
-            hint="nothing was inferred from what was read so far; a normal run needs no such reading",
+            hint=hint,
             status=error.status,
         ) from None
     if listing.doubt:

@@ -243,6 +243,7 @@ def test_a_list_that_fails_is_an_error_and_nothing_follows(world: Managed, path:
     with pytest.raises(TargetUnusable, match=f"{path[1:-1]} can't be read: {status}") as caught:
         world.read()
     assert "nothing was inferred" in caught.value.hint
+    assert ("check base_url: nothing serves" in caught.value.hint) is (status == 404)
 
 
 @pytest.mark.parametrize("status", [503, 429])
