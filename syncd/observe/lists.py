@@ -57,7 +57,7 @@ async def _listed(subject: Subject, reading: Reading, kind: Kind) -> AsyncIterat
             raise
         hint = "nothing was inferred from what was read so far; a normal run needs no such reading"
         if error.status == 404:
-            hint = f"check base_url: nothing serves {ENDPOINTS[kind]} there\n{hint}"
+            hint = f"check base_url: nothing serves {ENDPOINTS[kind]} there; {hint}"
         raise TargetUnusable(
             transport.name,
             f"its {ENDPOINTS[kind]} can't be read: {error}",
