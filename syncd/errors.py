@@ -177,6 +177,10 @@ class ScimError(Exception):
         self.scim_type = scim_type
 
 
+class Ineffective(ScimError):
+    """A write that was answered with success, while a look at the target shows no effect of it."""
+
+
 class OutcomeUnclear(ScimError):
     """A request that may have taken effect, and must not be sent again before the target has been read.
 

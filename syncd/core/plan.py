@@ -324,10 +324,25 @@ class Result(StrEnum):
 
     APPLIED = "applied"
     FAILED = "failed"
+    INEFFECTIVE = "ineffective"
+    """Answered with success, and not so when looked at."""
     SKIPPED = "skipped"
     """Not tried, because of an earlier event in the run."""
     REFUSED = "refused"
     """Not tried, because its precondition no longer holds."""
+
+    @property
+    def words(self) -> str:
+        """The result as reports say it."""
+        return _RESULTS.get(self, self.value)
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the change was tried, and is not done."""
+        return self in (Result.FAILED, Result.INEFFECTIVE)
+
+
+_RESULTS: Final = {Result.APPLIED: "done", Result.INEFFECTIVE: "without effect", Result.SKIPPED: "not tried"}
 
 
 @dataclass(frozen=True, slots=True)

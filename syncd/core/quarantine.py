@@ -5,15 +5,18 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+from syncd.core.plan import Result
+
 _FIRST: Final[timedelta] = timedelta(minutes=15)
 _LONGEST: Final = timedelta(hours=24)
 _PASSING: Final = (0, 401, 403, 404, 408, 412, 425, 429)
 """Statuses of temporary causes: no answer, a failing target, a state that moved, too many requests."""
 
 
-def is_permanent(status: int) -> bool:
-    """Return whether a refusal will be the same next time, as long as the same is asked."""
-    return 400 <= status < 500 and status not in _PASSING
+def is_permanent(result: Result, status: int) -> bool:
+    """Return whether a failure will be the same next time, as long as the same is asked."""
+    refused = 400 <= status < 500 and status not in _PASSING
+    return result is Result.INEFFECTIVE or (result is Result.FAILED and refused)
 
 
 def next_try(failures: int, now: datetime) -> datetime:

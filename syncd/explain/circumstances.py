@@ -230,5 +230,10 @@ def _failure(past: PastOutcome) -> str:
     outcome = past.outcome
     detail = ": ".join(filter(None, (str(outcome.status or ""), outcome.detail)))
     because = f" with {detail}" if outcome.status else f": {detail}" if detail else ""
-    verb = {Result.FAILED: "failed", Result.SKIPPED: "was skipped", Result.REFUSED: "was refused"}[outcome.result]
+    verb = {
+        Result.FAILED: "failed",
+        Result.INEFFECTIVE: "had no effect",
+        Result.SKIPPED: "was skipped",
+        Result.REFUSED: "was refused",
+    }[outcome.result]
     return f"{verb} in run {past.run}{because}"

@@ -2,6 +2,8 @@
 
 #  the change ended with                     -> result   open   the target stops
 #  Done                                         applied   no     no
+#  Done, with a part that was not done          as the error of that part
+#  Ineffective: a look shows no effect          ineffect. no     no
 #  Refusal                                      its own   no     no
 #  Lost: the resource is gone                   failed    no     no     the next run makes it anew
 #  OutcomeUnclear: it may have been done        failed    yes    where the target as a whole could not be looked at
@@ -16,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from syncd.core.plan import LOST, Change, Outcome, Result
-from syncd.errors import OutcomeUnclear, ScimError, TargetError
+from syncd.errors import Ineffective, OutcomeUnclear, ScimError, TargetError
 from syncd.push.presence import Lost
 from syncd.push.refusal import Refusal
 
@@ -26,9 +28,9 @@ Failure = Refusal | Lost | ScimError | TargetError
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A successful change: the last HTTP status (0: no request was needed), and a remark, mostly none.
+    """A change that was done, or done in part: the last HTTP status (0: no request was needed), and a remark.
 
-    `acknowledge` writes it into the snapshot, in the transaction that writes the outcome into the journal.
+    `acknowledge` writes what was done into the snapshot, in the transaction that writes the outcome into the journal.
     """
 
     status: int
@@ -36,10 +38,14 @@ class Done:
     acknowledge: Callable[[], None] | None = None
     finished: bool = True
     """Whether nothing of it is left to be done."""
+    failure: ScimError | None = None
+    """Why a part of it was not done; None where all of it was."""
 
 
-def applied(change: Change, done: Done) -> Outcome:
-    """Return the outcome of a successful change."""
+def ended(change: Change, done: Done) -> Outcome:
+    """Return the outcome of a change that was done, or done in part."""
+    if done.failure is not None:
+        return failed(change, done.failure, None)
     return Outcome(change, Result.APPLIED, done.status, done.remark, done.finished)
 
 
@@ -51,7 +57,8 @@ def failed(change: Change, failure: Failure, stopped: TargetError | None) -> Out
         return Outcome(change, Result.FAILED, 404, LOST)
     if isinstance(failure, ScimError):
         detail, unclear = failure.detail or "no reason given", isinstance(failure, OutcomeUnclear)
-        return Outcome(change, Result.FAILED, failure.status, detail, open=unclear)
+        result = Result.INEFFECTIVE if isinstance(failure, Ineffective) else Result.FAILED
+        return Outcome(change, result, failure.status, detail, open=unclear)
     if stopped is not None and not failure.status:
         return skipped_for(change, failure)
     return Outcome(change, Result.FAILED, failure.status, failure.problem)

@@ -71,7 +71,7 @@ class _FollowUp:
     def write(self, outcome: Outcome) -> None:
         """Record the consequences; an approval is spent on a change that was tried."""
         change, id_ = outcome.change, outcome.change.id
-        permanent = outcome.result is Result.FAILED and is_permanent(outcome.status) and not outcome.open
+        permanent = is_permanent(outcome.result, outcome.status) and not outcome.open
         if permanent:
             self._quarantine.failed(change, outcome.status, outcome.detail, self._clock())
         elif outcome.result is Result.APPLIED and id_ in self._quarantined:

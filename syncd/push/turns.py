@@ -9,7 +9,7 @@ from syncd.core.plan import Change, Outcome
 from syncd.errors import ScimError, TargetError
 from syncd.push.execution import Execution
 from syncd.push.learning import Learning
-from syncd.push.outcomes import Done, applied, cut_off, failed, stop_in
+from syncd.push.outcomes import Done, cut_off, ended, failed, stop_in
 from syncd.push.presence import Lost
 from syncd.push.recording import Recording
 from syncd.push.refusal import Refusal
@@ -60,7 +60,7 @@ class Turns:
             return outcome, None
         finally:
             self._learning.note_puts()
-        return applied(change, done), done
+        return ended(change, done), done
 
     def _note(self, outcome: Outcome) -> None:
         self._skips.note(outcome)

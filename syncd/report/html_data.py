@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from syncd.core.model import Json
+from syncd.core.plan import Result
 from syncd.report.items import SECTIONS, Item, Review
 
 MOST_PEOPLE: Final = 500
 """The people listed of one membership change, with the script and without; the others are counted."""
-RESULTS: Final = {"applied": "done", "failed": "failed", "refused": "refused", "skipped": "not tried"}
+RESULTS: Final = {result.value: result.words for result in Result}
 """Outcomes in words, with the script and without."""
 _RANKS: Final = {section.code: index for index, section in enumerate(SECTIONS)}
 _TYPOGRAPHIC: Final = {"-": "−", "x": "×"}

@@ -46,7 +46,10 @@ class Section:
 
 SECTIONS: Final = (
     Section(
-        "undone", "Not done", "failed, refused or not tried; the next run tries what is still needed", Meaning.TROUBLE
+        "undone",
+        "Not done",
+        "failed, without effect, refused or not tried; the next run tries what is still needed",
+        Meaning.TROUBLE,
     ),
     Section("held", "Held", "not done now: each says why, and what releases it", Meaning.HELD),
     Section("deleted", "Deletions", "can't be undone", Meaning.DEACTIVATE, note="deleted"),
@@ -168,7 +171,7 @@ class Item:
     stored: bool = True
     """For a held change, whether a run has stored the hold, so that a person can decide."""
     result: str = ""
-    """The result: `applied`, `failed`, `refused`, `skipped`; "" where no result is due."""
+    """The result, as `Result` names it: `applied`, for instance; "" where no result is due."""
     status: int = 0
     said: str = ""
     """The endpoint's own words, or the reason why the change was not tried."""

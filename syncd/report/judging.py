@@ -129,7 +129,7 @@ def after(outcome: Outcome) -> str:
     if outcome.detail == LOST:
         return "the account was deleted there" if change.action.about_user else "the group was deleted there"
     again = "the next run tries again"
-    if result is Result.FAILED and is_permanent(outcome.status):
+    if is_permanent(result, outcome.status):
         again = "quarantined: tried again ever more rarely, until it or the source changes"
     return f"{change.action.words.undone}; {again}"
 

@@ -24,15 +24,9 @@ from syncd.report.words import counted, duration, key_shown, label, listed, plai
 Subject = Plan | Run
 _DEPARTMENT: Final = f"{ENTERPRISE_SCHEMA}:department"
 _ORDER: Final = {section.code: index for index, section in enumerate(SECTIONS)}
-_RESULTS: Final = {
-    Result.APPLIED: ("done", Meaning.QUIET),
-    Result.FAILED: ("failed", Meaning.TROUBLE),
-    Result.REFUSED: ("refused", Meaning.TROUBLE),
-    Result.SKIPPED: ("skipped", Meaning.TROUBLE),
-}
 _ENOUGH_FOR_PATTERNS: Final = 5
 """The least number of changes for patterns: fewer changes are read as quickly as their patterns."""
-_GRAVITY: Final = (Result.FAILED, Result.REFUSED, Result.SKIPPED)
+_GRAVITY: Final = (Result.FAILED, Result.INEFFECTIVE, Result.REFUSED, Result.SKIPPED)
 
 
 def review(subject: Subject, *, keys: bool = True) -> Review:
@@ -248,7 +242,7 @@ class _Items:
         means = judging.after(outcome)
         if done:
             return self._item(outcome.change, planned=True, outcome=outcome, means=means)
-        cluster = {Result.FAILED: "failed", Result.REFUSED: "refused", Result.SKIPPED: "not tried"}[outcome.result]
+        cluster = outcome.result.words
         return self._item(outcome.change, section="undone", cluster=cluster, outcome=outcome, means=means)
 
     # -- holds, rejections, drift, problems -----------------------------------------------------------
@@ -424,11 +418,15 @@ def _counts(plan: Plan) -> tuple[Tally, ...]:
     return tuple(each for each in found if each.count)
 
 
+def _weight(result: Result) -> Meaning:
+    return Meaning.QUIET if result is Result.APPLIED else Meaning.TROUBLE
+
+
 def _results(run: Run | None) -> tuple[Tally, ...]:
     if run is None:
         return ()
     return tuple(
-        Tally(result.value, _RESULTS[result][0], run.results[result], _RESULTS[result][1])
+        Tally(result.value, result.words, run.results[result], _weight(result))
         for result in Result
         if run.results[result]
     )
@@ -548,9 +546,8 @@ def _said(items: Sequence[Item], run: Run | None, unreached: int) -> tuple[tuple
     if run is not None and tried:
         said.append((f"{len(done):,} of {counted(len(tried), 'change', 'changes')} done.", Meaning.QUIET))
         undone = Counter(item.result for item in tried if item.section == "undone")
-        words = {"failed": "failed", "refused": "refused", "skipped": "not tried"}
         if undone:
-            parts = [f"{undone[result]:,} {word}" for result, word in words.items() if undone[result]]
+            parts = [f"{undone[result]:,} {result.words}" for result in _GRAVITY if undone[result]]
             said.append((f"{listed(parts)}.", Meaning.TROUBLE))
     if phrases := _phrases(done):
         said.append((f"{phrases}.", Meaning.QUIET))

@@ -32,7 +32,7 @@ _WITH_HEADINGS: Final = 20
 _STYLES: Final = {"+": "green", "&": "yellow", "~": "cyan", "-": "red", "x": "bold red"}
 _ID_SHOWN: Final = 8
 """Characters of a change's id: enough to type, longer only where two ids would look the same."""
-_VERBS: Final = {"failed": "FAILED", "skipped": "skipped", "refused": "refused"}
+_VERBS: Final = {"failed": "FAILED", "ineffective": "WITHOUT EFFECT", "skipped": "skipped", "refused": "refused"}
 _APART: Final = ("held", "drift", "problems", "accepted", "rejected")
 _HANGING: Final = 8
 _PATTERNS_SHOWN: Final = 5

@@ -140,9 +140,9 @@ class Journal:
     def failures(self) -> dict[str, int]:
         """Return the number of failures of each key's changes in the last runs; keys without a failure are left out."""
         rows = self._conn.execute(
-            "SELECT key, count(*) FROM outcomes WHERE result = ? AND run IN"
+            "SELECT key, count(*) FROM outcomes WHERE result IN (?, ?) AND run IN"
             " (SELECT id FROM runs WHERE target = ? ORDER BY id DESC LIMIT ?) GROUP BY key",
-            [Result.FAILED.value, self._target, _LATELY],
+            [*(each.value for each in Result if each.is_failure), self._target, _LATELY],
         )
         return dict(rows.fetchall())
 

@@ -8,7 +8,7 @@ from syncd.core.model import Kind
 from syncd.core.plan import LOST, Action, Change, Outcome, Result
 from syncd.errors import OutcomeUnclear, ScimError, TargetError, TargetFailing, TargetRefused
 from syncd.push.gate import Taken
-from syncd.push.outcomes import Done, Failure, applied, failed, stop_in
+from syncd.push.outcomes import Done, Failure, ended, failed, stop_in
 from syncd.push.presence import Lost
 from syncd.push.refusal import Refusal
 from syncd.push.sending import it_was_made
@@ -61,7 +61,7 @@ def test_only_a_failure_of_the_target_as_a_whole_stops_it(failure: Failure, stop
 
 def test_a_change_that_went_through_is_applied_with_its_remark() -> None:
     done = Done(200, "without 1 who has no account yet (2)", finished=False)
-    assert applied(CHANGE, done) == Outcome(CHANGE, Result.APPLIED, 200, done.remark, finished=False)
+    assert ended(CHANGE, done) == Outcome(CHANGE, Result.APPLIED, 200, done.remark, finished=False)
 
 
 @pytest.mark.parametrize(

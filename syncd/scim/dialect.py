@@ -1,0 +1,120 @@
+"""Dialect: what one endpoint was seen to do, beside its profile. Pure.
+
+Learned per ability, and only once the effect was seen; forgotten when the profile or an override changes.
+
+#  ability                                             names
+#  users, groups                                         updates of attributes
+#  users.emails, groups.displayName, users.urn:…:User    updates of one attribute, or of one extension
+#  users.active                                          switching on and off
+#  users.create, users.delete, groups.create, …          creating and deleting
+#  members.add, members.remove                           changes of members
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Self
+
+from syncd.core.digest import fingerprint
+from syncd.core.model import Json
+from syncd.scim.profiles import Profile
+
+
+class Form(StrEnum):
+    """A form in which clients send a change."""
+
+    PATH = "path"
+    """PATCH, an operation for each path (RFC 7644 section 3.5.2)."""
+    WHOLE = "whole"
+    """PATCH that replaces the attribute, or the list, as a whole."""
+    OBJECT = "object"
+    """PATCH without a path: an object of whole attributes."""
+    PUT = "put"
+    """The whole resource."""
+    TYPED = "typed"
+    """Members with their type."""
+    LISTED = "listed"
+    """A group is created with a list of members, an empty one."""
+
+
+_WORDS = {
+    Form.PATH: "PATCH by path",
+    Form.WHOLE: "PATCH of the whole attribute",
+    Form.OBJECT: "PATCH without a path",
+    Form.PUT: "PUT",
+    Form.TYPED: "members with their type",
+    Form.LISTED: "an empty list of members",
+}
+
+
+@dataclass
+class Dialect:
+    """The dialect of one endpoint."""
+
+    forms: dict[str, Form] = field(default_factory=dict)
+    """By ability, the form that had an effect where the usual one had none."""
+    truthful: set[str] = field(default_factory=set)
+    """Abilities of which a look has shown that the endpoint does as it answers."""
+    silent: set[str] = field(default_factory=set)
+    """Abilities whose writes are answered without showing the effect."""
+    dropped: set[str] = field(default_factory=set)
+    """Attributes that the endpoint accepts and doesn't keep, in no form."""
+
+    @classmethod
+    def known(cls, discovery: Mapping[str, Json], profile: Profile) -> Self:
+        """Return the dialect that was learned under this very profile; else an empty one."""
+        kept = discovery.get("dialect")
+        if not isinstance(kept, dict) or kept.get("profile") != _mark(profile):
+            return cls()
+        return cls(
+            {ability: Form(form) for ability, form in kept.get("forms", {}).items()},
+            set(kept.get("truthful", ())),
+            set(kept.get("silent", ())),
+            set(kept.get("dropped", ())),
+        )
+
+    def to_json(self, profile: Profile) -> Json:
+        return {
+            "profile": _mark(profile),
+            "forms": {ability: self.forms[ability].value for ability in sorted(self.forms)},
+            "truthful": sorted(self.truthful),
+            "silent": sorted(self.silent),
+            "dropped": sorted(self.dropped),
+        }
+
+    def form(self, *abilities: str) -> Form | None:
+        """Return the learned form of the first of these abilities that has one; None: the usual form."""
+        return next((self.forms[each] for each in abilities if each in self.forms), None)
+
+    def learn(self, ability: str, form: Form) -> None:
+        """Remember the form of an ability, whose effect was seen."""
+        self.forms[ability] = form
+
+    def note_answer(self, ability: str, *, shown: bool) -> None:
+        """Remember whether the answer to a write showed its effect."""
+        (self.silent.discard if shown else self.silent.add)(ability)
+
+    def looks(self, ability: str, *, always: bool) -> bool:
+        """Return whether a write is followed by a look, as far as is known before it is sent.
+
+        `always`: the effect is one that is looked at whenever the answer doesn't show it.
+        """
+        return ability in self.silent and (always or ability not in self.truthful)
+
+    def in_words(self) -> list[str]:
+        """Return what was learned, a clause for each thing."""
+        said = [f"{ability} by {_WORDS[form]}" for ability, form in sorted(self.forms.items())]
+        if self.dropped:
+            said.append(f"not kept: {', '.join(sorted(self.dropped))}")
+        if self.silent:
+            said.append(f"answers that show no effect: {', '.join(sorted(self.silent))}")
+        return said
+
+
+def _mark(profile: Profile) -> str:
+    return fingerprint(asdict(profile)).hex()
+
+
+__all__ = ["Dialect", "Form"]
