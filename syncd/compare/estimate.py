@@ -9,10 +9,11 @@ from math import ceil
 
 from syncd.compare.rules import TargetRules
 from syncd.core.actions import Effect
-from syncd.core.drift import Drift, DriftClass, Reaction
-from syncd.core.model import Json, Kind
+from syncd.core.drift import Drift
+from syncd.core.model import Json
 from syncd.core.plan import Action, Change, Estimate, Plan
 from syncd.scim.bulk import LEAST, MOST
+from syncd.scim.dialect import AREAS, Dialect, Form, ability_of, forms_of
 from syncd.scim.profiles import Profile
 from syncd.scim.resources import needs_reading
 from syncd.store import Snapshot
@@ -24,25 +25,17 @@ def estimate(
     """Return the requests, and the seconds at the target's rate; `drift`: the drift that some changes correct."""
     if not changes:
         return Estimate(0, 0.0)
-    discovery = snapshot.discovery
+    discovery, dialect = snapshot.discovery, Dialect.known(snapshot.discovery, target.profile)
     requests = int(asks_first(target.profile, discovery)) + _look_ups(changes, target.profile, snapshot)
-    if discovery.get("echoes") is not True:
-        put_back = drifted(drift)
-        requests += sum((each.action.kind, each.key) in put_back and each.action.alters for each in changes)
     for _, phase in groupby(changes, key=lambda change: change.phase):
         together = list(phase)
-        count = sum(_requests(each, target, snapshot, _per_update(each, target, discovery)) for each in together)
+        count = sum(
+            _requests(each, target, snapshot, _per_update(each, target, discovery, dialect)) for each in together
+        )
         operations = bulk_operations(target.profile, discovery.get("bulk"), together)
         requests += ceil(count / min(operations[0], MOST)) if operations else count
+        requests += sum(_looks(each, target.profile, dialect) for each in together)
     return Estimate(requests, round(requests / target.rate, 1))
-
-
-def drifted(drift: Iterable[Drift]) -> frozenset[tuple[Kind, str]]:
-    """Return the resources whose attributes are restored: each is read again, so that no value is sent for ever."""
-    classes = DriftClass.USER_ATTRIBUTES, DriftClass.GROUP_RENAMED
-    return frozenset(
-        (each.kind, each.key) for each in drift if each.class_ in classes and each.reaction is Reaction.ENFORCE
-    )
 
 
 def bulk_operations(profile: Profile, offered: Json, phase: Sequence[Change]) -> tuple[int, int] | None:
@@ -82,16 +75,43 @@ def asks_first(profile: Profile, discovery: Mapping[str, Json]) -> bool:
     return profile.patch is None and "patch" not in discovery
 
 
-def _per_update(change: Change, target: TargetRules, discovery: Mapping[str, Json]) -> int:
-    """Return the requests of one update: one by PATCH, two where it is read first and PUT."""
+def _per_update(change: Change, target: TargetRules, discovery: Mapping[str, Json], dialect: Dialect) -> int:
+    """Return the requests of one update: one by PATCH, two where it is read first."""
+    profile, kind = target.profile, change.action.kind
+    patch = profile.patch if profile.patch is not None else discovery.get("patch") is not False
     # A group is deleted by one request; its updates are those that empty it first.
-    members = change.action.of_members or (change.action.deletes and not change.action.about_user)
-    area = "users" if change.action.about_user else "members" if members else "groups"
-    patch = target.profile.patch
-    if patch is None:
-        patch = discovery.get("patch") is not False and area not in (discovery.get("by_put") or ())
-    reads = not target.profile.patch_paths and not members and needs_reading(change.action.kind, change.after)
-    return 1 if patch and not reads else 2
+    if change.action.of_members or (change.action.deletes and not change.action.about_user):
+        return 1 if patch and (profile.patch or "members" not in (discovery.get("by_put") or ())) else 2
+    after = change.differences[1] if change.action.adopts else change.after
+    forms = {path: forms_of(kind, path, profile, patch=patch, dialect=dialect)[0] for path in after}
+    objects = {path: after[path] for path, form in forms.items() if form is Form.OBJECT}
+    reads = {Form.PUT, Form.WHOLE} & set(forms.values()) or needs_reading(kind, objects)
+    return 2 if reads else 1
+
+
+def _looks(change: Change, profile: Profile, dialect: Dialect) -> int:
+    """Return the looks at the effect of a change, as far as the endpoint's answers are known.
+
+    #  change              looked at
+    #  deletion               always
+    #  creation, update       where the answers show no effect, until one was found to be true
+    #  of `active`            where the answers don't show it
+    #  of members             see `_requests`
+    """
+    kind = change.action.kind
+    match change.action.effect:
+        case Effect.DELETE:
+            return 1
+        case Effect.CREATE:
+            return int(dialect.looks(f"{AREAS[kind]}.create", always=False))
+        case Effect.ALTER | Effect.ADOPT:
+            after = change.differences[1] if change.action.adopts else change.after
+            abilities = {ability_of(kind, path) for path in after}
+            if profile.shows_active is False:
+                abilities.discard("users.active")
+            return int(any(dialect.looks(each, always=each == "users.active") for each in abilities))
+        case Effect.ADD_MEMBERS | Effect.REMOVE_MEMBERS:
+            return 0
 
 
 def read_just_now(plan: Plan, target: TargetRules, snapshot: Snapshot) -> Plan:

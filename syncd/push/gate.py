@@ -16,6 +16,7 @@ from syncd.errors import ScimError
 from syncd.push.presence import Lost, Presence
 from syncd.push.refusal import Refusal, expect
 from syncd.scim.client import Body, Client, Found, Written, has
+from syncd.scim.dialect import Dialect, Form
 from syncd.scim.resources import field
 from syncd.store import Snapshot
 
@@ -57,6 +58,15 @@ class Gate:
         self._protected = protected
         self._claimed: dict[tuple[Kind, str], str] = {}
         self._presence = Presence(client, self._claimed)
+
+    @property
+    def dialect(self) -> Dialect:
+        """What the endpoint was seen to do."""
+        return self._client.dialect
+
+    def forms(self, kind: Kind, path: str) -> tuple[Form, ...]:
+        """Return the forms in which an attribute may be written, the first choice first."""
+        return self._client.forms(kind, path)
 
     @property
     def attempts(self) -> int:
@@ -151,6 +161,10 @@ class Gate:
         there = {str(field(each, "value")) for each in members} if isinstance(members, list) else set()
         return there if there or how == "group" else None
 
+    async def is_on_by_filter(self, name: str, id_: str) -> bool | None:
+        """Return whether a filter finds an account among those that are on; None where that can't be told."""
+        return await self._client.is_on_by_filter(name, id_)
+
     # -- writing ---------------------------------------------------------------------------------
 
     async def create(self, kind: Kind, key: str, attributes: Flat) -> tuple[Link, Written]:
@@ -168,7 +182,16 @@ class Gate:
             raise ScimError(written.status, f"{other}; {error.detail}") from None
         return Link(kind, key, written.id, _SEAL), written
 
-    async def update(self, link: Link, before: Flat, after: Flat, owned: Flat, *, has_members: bool = False) -> Written:
+    async def update(
+        self,
+        link: Link,
+        before: Flat,
+        after: Flat,
+        owned: Flat,
+        *,
+        has_members: bool = False,
+        form: Form | None = None,
+    ) -> Written:
         """Change the paths of `after`; returns the endpoint's answer, status 0 when no request was needed.
 
         Raises Refusal, Lost, ScimError.
@@ -176,7 +199,9 @@ class Gate:
         if any(_switches_off(path, value) for path, value in after.items()):
             self._refuse_protected(link)
         try:
-            written = await self._client.update(link.kind, link.id, before, after, owned, has_members=has_members)
+            written = await self._client.update(
+                link.kind, link.id, before, after, owned, has_members=has_members, form=form
+            )
         except ScimError as error:
             raise await self.lost_or(link, error) from None
         if written.status:

@@ -46,10 +46,10 @@ class Learning:
             self._known_by_put = len(self._client.by_put)
             self._discover(by_put=sorted(self._client.by_put))
 
-    def note_echoes(self, echoed: bool | None) -> None:
-        """Record whether the endpoint answers updates with the resource; None: there was no update."""
-        if echoed is not None:
-            self._discover(echoes=echoed)
+    def note_dialect(self) -> None:
+        """Record what the endpoint was seen to do."""
+        if self._client.dialect.news:
+            self._discover(dialect=self._client.dialect.to_json(self._client.profile))
 
     def note_lost(self, lost: Iterable[Lost]) -> None:
         """Record the resources that are no longer at the target: the next run creates these again."""

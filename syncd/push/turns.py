@@ -60,6 +60,7 @@ class Turns:
             return outcome, None
         finally:
             self._learning.note_puts()
+            self._learning.note_dialect()
         return ended(change, done), done
 
     def _note(self, outcome: Outcome) -> None:

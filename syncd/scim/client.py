@@ -14,6 +14,7 @@ from syncd.core.model import Flat, Json, Kind
 from syncd.core.schema import quote
 from syncd.errors import OutcomeUnclear, ScimError
 from syncd.scim.bulk import Bulk
+from syncd.scim.dialect import Dialect, Form, forms_of
 from syncd.scim.listing import Listing
 from syncd.scim.profiles import Profile
 from syncd.scim.resources import (
@@ -27,6 +28,7 @@ from syncd.scim.resources import (
     patch,
     remove_members,
     resource,
+    whole_attributes,
     with_members,
     without_paths,
 )
@@ -79,10 +81,14 @@ class Client:
         patch: bool | None = None,
         etags: bool | None = None,
         by_put: Iterable[str] = (),
+        dialect: Dialect | None = None,
     ) -> None:
-        """`patch`, `etags`, `by_put`: facts learnt about the endpoint. The profile takes precedence over these."""
+        """`patch`, `etags`: what the endpoint announced; the profile takes precedence. `dialect`: what it was seen to
+        do.
+        """
         self.transport = transport
         self.profile = profile
+        self.dialect = dialect if dialect is not None else Dialect()
         self.patch = profile.patch if profile.patch is not None else patch is not False
         self.by_put: set[str] = set(by_put)
         self.bulk: Bulk | None = None
@@ -114,20 +120,42 @@ class Client:
         version = field(field(answer.body, "meta"), "version")
         return Found(_id(answer.body) or id_, answer.body, version if isinstance(version, str) else answer.etag)
 
+    def forms(self, kind: Kind, path: str) -> tuple[Form, ...]:
+        """Return the forms in which an attribute may be written, the first choice first."""
+        return forms_of(kind, path, self.profile, patch=self.patch, dialect=self.dialect)
+
     async def update(
-        self, kind: Kind, id_: str, before: Flat, after: Flat, owned: Flat, *, has_members: bool = False
+        self,
+        kind: Kind,
+        id_: str,
+        before: Flat,
+        after: Flat,
+        owned: Flat,
+        *,
+        has_members: bool = False,
+        form: Form | None = None,
     ) -> Written:
         """Change the paths of `after`, in one request. Raises ScimError, OutcomeUnclear.
 
-        `has_members`: of a group, that it is known to have some.
+        `owned`: all values that were written before. `has_members`: of a group, that it is known to have some. `form`:
+        how all of it is written; None: each attribute in its first choice.
         """
-        operations = patch(kind, before, after, owned)
-        if not operations:
+        if not after:
             return Written(id_, 0)
-        if not self.profile.patch_paths and not self._puts(kind, area_of(kind, operations)):
-            there = (await self.read(kind, id_)).body if needs_reading(kind, after) else {}
-            operations = without_paths(kind, there, after)
-        return await self._change(kind, id_, operations, lambda body: merge(kind, body, after), has_members)
+        by_form: dict[Form, Flat] = {}
+        for path, value in after.items():
+            by_form.setdefault(form or self.forms(kind, path)[0], {})[path] = value
+        if Form.PUT in by_form:
+            return await self._put(kind, id_, lambda body: merge(kind, body, after, owned), has_members)
+        by_path, wholes, objects = (by_form.get(each, {}) for each in (Form.PATH, Form.WHOLE, Form.OBJECT))
+        reads = wholes or needs_reading(kind, objects)
+        there = (await self.read(kind, id_)).body if reads else {}
+        operations = [
+            *patch(kind, before, by_path, owned),
+            *whole_attributes(kind, there, wholes, owned),
+            *without_paths(kind, there, objects, owned),
+        ]
+        return await self._patch(kind, id_, operations) if operations else Written(id_, 0)
 
     async def delete(self, kind: Kind, id_: str) -> int:
         """DELETE a resource; one that is gone already is a success. Returns the HTTP status. Raises ScimError."""
@@ -249,6 +277,23 @@ class Client:
             if id_ and has(body, attribute, value, exact=exact):
                 found[id_] = Found(id_, body)
         return None if listed and not found else list(found.values())
+
+    async def is_on_by_filter(self, name: str, id_: str) -> bool | None:
+        """Return whether a filter over `active` finds an account among those that are on; None where it can't tell.
+
+        For endpoints that don't show `active`. An endpoint that finds the account in both ways ignores the filter.
+        Raises TargetError.
+        """
+        found = []
+        for said in ("true", "false"):
+            query = {"filter": f"userName eq {quote(name)} and active eq {said}", "startIndex": "1", "count": "10"}
+            try:
+                listed = field((await self.transport.send("GET", ENDPOINTS[Kind.USER], query=query)).body, "Resources")
+            except ScimError:
+                return None
+            found.append(any(_id(each) == id_ for each in listed) if isinstance(listed, list) else False)
+        on, off = found
+        return on if on is not off else None
 
     async def service_provider_config(self) -> Json:
         """GET /ServiceProviderConfig (RFC 7644 section 4). Raises ScimError."""
