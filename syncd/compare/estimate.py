@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from math import ceil
+from typing import Final
 
 from syncd.compare.rules import TargetRules
 from syncd.core.actions import Effect
@@ -17,6 +18,8 @@ from syncd.scim.dialect import AREAS, Dialect, Form, ability_of, forms_of
 from syncd.scim.profiles import Profile
 from syncd.scim.resources import needs_reading
 from syncd.store import Snapshot
+
+_ACTIVE: Final = "users.active"
 
 
 def estimate(
@@ -34,7 +37,10 @@ def estimate(
         )
         operations = bulk_operations(target.profile, discovery.get("bulk"), together)
         requests += ceil(count / min(operations[0], MOST)) if operations else count
-        requests += sum(_looks(each, target.profile, dialect) for each in together)
+        if operations:
+            requests += _looks_in_bulk(together, target.profile, dialect)
+        else:
+            requests += sum(_looks(each, target.profile, dialect) for each in together)
     return Estimate(requests, round(requests / target.rate, 1))
 
 
@@ -98,20 +104,31 @@ def _looks(change: Change, profile: Profile, dialect: Dialect) -> int:
     #  of `active`            where the answers don't show it
     #  of members             see `_requests`
     """
+    if change.action.deletes:
+        return 1
+    return int(any(dialect.looks(each, always=each == _ACTIVE) for each in _abilities(change, profile)))
+
+
+def _looks_in_bulk(changes: Iterable[Change], profile: Profile, dialect: Dialect) -> int:
+    """Return the same of changes in bulk requests, whose answers show no effect: one look for each new ability."""
+    always, new = 0, set[str]()
+    for each in changes:
+        abilities = _abilities(each, profile)
+        always += each.action.deletes or _ACTIVE in abilities
+        new |= abilities - dialect.truthful - {_ACTIVE}
+    return always + len(new)
+
+
+def _abilities(change: Change, profile: Profile) -> set[str]:
+    """Return the abilities that a change of a resource's attributes needs, as far as their effect may be looked at."""
     kind = change.action.kind
-    match change.action.effect:
-        case Effect.DELETE:
-            return 1
-        case Effect.CREATE:
-            return int(dialect.looks(f"{AREAS[kind]}.create", always=False))
-        case Effect.ALTER | Effect.ADOPT:
-            after = change.differences[1] if change.action.adopts else change.after
-            abilities = {ability_of(kind, path) for path in after}
-            if profile.shows_active is False:
-                abilities.discard("users.active")
-            return int(any(dialect.looks(each, always=each == "users.active") for each in abilities))
-        case Effect.ADD_MEMBERS | Effect.REMOVE_MEMBERS:
-            return 0
+    if change.action.creates:
+        return {f"{AREAS[kind]}.create"}
+    if change.action.of_members or change.action.deletes:
+        return set()
+    after = change.differences[1] if change.action.adopts else change.after
+    abilities = {ability_of(kind, path) for path in after}
+    return abilities - {_ACTIVE} if profile.shows_active is False else abilities
 
 
 def read_just_now(plan: Plan, target: TargetRules, snapshot: Snapshot) -> Plan:

@@ -16,6 +16,7 @@ A look that contradicts the answer is taken twice, for some endpoints show a sli
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -92,13 +93,21 @@ class Effects:
         self._profile = profile
         self._dialect = gate.dialect
         self._doubted = doubted
+        self._trial = asyncio.Lock()
+        """Held during a look that may show that the endpoint is true: of many writes in flight, one is looked at."""
 
     # -- creates and deletions -------------------------------------------------------------------
 
     async def of_create(self, link: Link, wanted: Flat, answer: Written) -> WriteEffect:
         """Return the effect of a create. Raises ScimError where an account is on that was to be off."""
+        if answer.body is not None:
+            return await self._of_create(link, wanted, answer)
+        async with self._trial:
+            return await self._of_create(link, wanted, answer)
+
+    async def _of_create(self, link: Link, wanted: Flat, answer: Written) -> WriteEffect:
         ability, body = f"{AREAS[link.kind]}.create", answer.body
-        self._dialect.note_answer(ability, shown=body is not None)
+        self._note(ability, shown=body is not None)
         looked = body is None and ability not in self._dialect.truthful
         if looked:
             body = await self._read(link)
@@ -146,6 +155,14 @@ class Effects:
         """
         if isinstance(answer, OutcomeUnclear) or not answer.status:
             return WriteEffect(answer.status)
+        if answer.body is not None:
+            return await self._of_update(link, before, after, siblings, answer, doubtful=doubtful)
+        async with self._trial:
+            return await self._of_update(link, before, after, siblings, answer, doubtful=doubtful)
+
+    async def _of_update(
+        self, link: Link, before: Flat, after: Flat, siblings: Flat, answer: Written, *, doubtful: bool
+    ) -> WriteEffect:
         body = answer.body
         looks = self._note_answer(link.kind, after, body) or (doubtful and body is None)
         if looks or (link.kind, link.key) in self._doubted:
@@ -173,10 +190,15 @@ class Effects:
         for ability in _abilities(kind, after):
             is_active = ability == "users.active"
             shown = body is not None and not (is_active and member(body, "active") is None)
-            self._dialect.note_answer(ability, shown=shown)
+            self._note(ability, shown=shown)
             if not shown and (is_active or ability not in self._dialect.truthful):
                 looks = looks or not is_active or self._profile.shows_active is not False
         return looks
+
+    def _note(self, ability: str, *, shown: bool) -> None:
+        """Remember whether an answer shows the effect; an answer in a bulk says nothing about the other answers."""
+        if not self._gate.in_bulk:
+            self._dialect.note_answer(ability, shown=shown)
 
     def _judged(self, kind: Kind, before: Flat, after: Flat, siblings: Flat, body: Body, status: int) -> WriteEffect:
         """Compare a resource with an update; `active` is judged apart."""

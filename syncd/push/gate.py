@@ -64,6 +64,11 @@ class Gate:
         """What the endpoint was seen to do."""
         return self._client.dialect
 
+    @property
+    def in_bulk(self) -> bool:
+        """Whether writes are sent many in one request."""
+        return self._client.bulk is not None
+
     def forms(self, kind: Kind, path: str) -> tuple[Form, ...]:
         """Return the forms in which an attribute may be written, the first choice first."""
         return self._client.forms(kind, path)
