@@ -86,7 +86,7 @@ def runs(count: int, config: Path, target: str | None, as_json: bool) -> None:
             head["summary"]["held"],
             head["summary"]["drift"],
             head["summary"]["problems"],
-            head["requests"],
+            f"{head['requests']} ({'?' if head['reads'] is None else head['reads']} reads)",
             f"{head['seconds']:.1f} s",
             head["error"].splitlines()[0] if head["error"] else "" if head["finished"] else "not ended",
         )
