@@ -3,7 +3,7 @@
 #  before                                              -> a change is skipped
 #  the target as a whole stopped                          every one
 #  syncd was told to stop                                 every one
-#  a change of a person did not succeed                   the later changes of the same person
+#  nothing of a person's change was done                  the later changes of the same person
 #  an earlier run's create is open                        a create of the same person or group
 #  20 changes with one action failed in a row             the others with that action
 #  all changes with one action met 403: at 3 resources    the others with that action
@@ -84,18 +84,18 @@ class Skips:
             return Outcome(change, Result.SKIPPED, detail=lacking)
         return None
 
-    def note(self, outcome: Outcome, *, in_part: bool = False) -> None:
-        """Take an outcome into account; `in_part`: a part of the change was done, whatever the outcome."""
+    def note(self, outcome: Outcome, *, is_done: bool) -> None:
+        """Take an outcome into account. `is_done`: whether the change was done, if only in part."""
         change = outcome.change
-        self._streaks.count(outcome)
-        self._rights.count(outcome, in_part=in_part)
+        self._streaks.count(outcome, is_done=is_done)
+        self._rights.count(outcome, is_done=is_done)
         if self._streaks.nothing_succeeds(change.action) and not self._draining:
             problem = (
                 f"fails every change, {_MOST_IN_A_ROW} in a row; the last: {self._streaks.last_failure(change.action)}"
             )
             hint = "nothing more is sent now; what is left is done by the next run"
             self.stop(TargetFailing(self._target, problem, hint=hint))
-        if outcome.result is Result.APPLIED:
+        if is_done:
             return
         if change.action.about_user:
             self._failed_people.add(change.key)
@@ -111,10 +111,10 @@ class _Streaks:
         self._last: dict[Action, str] = {}
         self._some_succeeded = False
 
-    def count(self, outcome: Outcome) -> None:
+    def count(self, outcome: Outcome, *, is_done: bool) -> None:
         """Count an outcome. A refusal of one resource (4xx) is no failure of the endpoint."""
         action = outcome.change.action
-        if outcome.result is Result.APPLIED and outcome.status:
+        if is_done and outcome.status:
             self._in_a_row[action] = 0
             self._some_succeeded = True
         if outcome.result is Result.FAILED and (outcome.status == 0 or outcome.status >= _SERVER_ERROR):
@@ -141,10 +141,10 @@ class _Rights:
         self._done: set[Action] = set()
         self._refused: defaultdict[Action, dict[str, str]] = defaultdict(dict)
 
-    def count(self, outcome: Outcome, *, in_part: bool) -> None:
+    def count(self, outcome: Outcome, *, is_done: bool) -> None:
         """Count an outcome; the endpoint's words of each refusal are kept by key."""
         action = outcome.change.action
-        if in_part or (outcome.result is Result.APPLIED and outcome.status):
+        if is_done and outcome.status:
             self._done.add(action)
         elif outcome.result is Result.FAILED and outcome.status == _FORBIDDEN:
             self._refused[action][outcome.change.key] = outcome.detail

@@ -22,7 +22,7 @@ def skips(*outcomes: Outcome) -> Skips:
     """Return what follows from these outcomes."""
     made = Skips("target")
     for outcome in outcomes:
-        made.note(outcome)
+        made.note(outcome, is_done=outcome.result is Result.APPLIED)
     return made
 
 
@@ -111,7 +111,7 @@ def test_once_told_to_stop_nothing_is_begun_and_failures_are_no_reason_of_the_ta
     made = skips()
     made.drain()
     for outcome in failures(Action.CREATE_USER):
-        made.note(outcome)
+        made.note(outcome, is_done=outcome.result is Result.APPLIED)
     assert made.stopped is None
     assert said(made, change(Action.UPDATE_USER)) == "syncd was told to stop"
 
@@ -163,7 +163,7 @@ def test_an_action_that_succeeded_once_is_allowed(first: bool) -> None:
 def test_an_action_of_which_a_part_was_done_is_allowed() -> None:
     made = skips()
     for outcome in forbidden(Action.UPDATE_USER, 5):
-        made.note(outcome, in_part=True)
+        made.note(outcome, is_done=True)
     assert said(made, change(Action.UPDATE_USER, "2")) is None
 
 
