@@ -18,6 +18,7 @@ from syncd.core.diff import user_changes
 from syncd.core.mapping import EntryUnusable, desired_user
 from syncd.core.matching import Doubt, Match
 from syncd.core.model import Desired, Entry, Flat, Kind, Known, Problem, State
+from syncd.core.ownership import Ownership
 from syncd.core.plan import Trouble
 from syncd.core.schema import MANAGER
 
@@ -93,11 +94,13 @@ class People:
         for entry, desired, digest in mapped:
             before = batch.known.get(desired.key)
             match = self.adoption.match(entry, desired) if before is None or before.lost else None
-            there = self._values_there(before, match)
+            owned, there = self._owned, self._values_there(before, match)
             if there is not None:
-                self.draft.keep(desired, self._owned)
-                desired = self._owned.settle(desired, there)
-            self._follow(desired, before, digest, linked, match)
+                self.draft.keep(desired, owned)
+                if isinstance(match, Match) and MANAGER in owned.left_alone(desired.attributes):
+                    owned = owned.without(MANAGER)  # an id at the target, and no key of the source
+                desired = owned.settle(desired, there)
+            self._follow(desired, before, digest, linked, owned, match)
             if desired.state is State.DEACTIVATED:
                 self.claims.withdraw(desired.key)
             else:
@@ -116,11 +119,12 @@ class People:
         before: Known | None,
         digest: bytes,
         linked: Collection[str],
+        owned: Ownership,
         match: Match | Doubt | None,
     ) -> None:
         """Note the changes of one person. `linked`: keys of managers who have an account already."""
         target = self._comparison.target
-        following = user_changes(desired, before, target.pending, digest.hex(), linked, self._owned, match)
+        following = user_changes(desired, before, target.pending, digest.hex(), linked, owned, match)
         key, changes, draft = desired.key, following.changes, self.draft
         if following.forget:
             draft.forgotten.append(key)

@@ -13,7 +13,7 @@ from typing import Final
 from syncd.core.lifecycle import Says, Shows, Step, step
 from syncd.core.matching import ADOPT, Doubt, Match
 from syncd.core.model import Desired, Flat, Json, Known, KnownGroup, ObservedGroup, State, is_on
-from syncd.core.ownership import Ownership, emptied
+from syncd.core.ownership import Ownership, emptied, named
 from syncd.core.plan import Action, Change
 from syncd.core.schema import MANAGER
 
@@ -204,15 +204,8 @@ def _empties(change: Change) -> Doubt | None:
     lost = emptied(*change.differences) if change.takes_over else {}
     if not lost:
         return None
-    names = ", ".join(f"{path.rpartition(':')[2]} ({_spelled(value)})" for path, value in lost.items())
-    return Doubt(ADOPT, f"taking over the account of {change.name} would empty {names}: the source has no value there")
-
-
-def _spelled(value: Json) -> str:
-    """Return a value as a sentence names it; of a list, its elements' values."""
-    if isinstance(value, list):
-        return ", ".join(str(each.get("value", each) if isinstance(each, dict) else each) for each in value)
-    return str(value)
+    what = f"taking over the account of {change.name} would empty {named(lost)}"
+    return Doubt(ADOPT, f"{what}: the source has no value there")
 
 
 def _update(

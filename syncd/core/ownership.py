@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
 
 from syncd.core.model import Desired, Flat, Json
 
@@ -69,10 +70,13 @@ class Ownership:
         stays = {path: there[path] for path in sorted(alone) if not is_nothing(there.get(path))}
         return {path: value for path, value in wanted.items() if path not in alone} | stays
 
+    def completed(self, flat: Mapping[str, Json]) -> Flat:
+        """Return values with None at the decided paths that have none: what is sent there, and what is emptied."""
+        return {**flat, **dict.fromkeys(sorted(self.decided - flat.keys()))}
+
     def all_of(self, flat: Mapping[str, Json]) -> Flat:
-        """Return the values at every decided path, None where there is none; in the order of `flat`."""
-        paths = [*flat, *sorted(self.decided - flat.keys())]
-        return {path: flat.get(path) for path in paths if path in self.decided}
+        """Return the values at every decided path, None where there is none, and no others."""
+        return {path: value for path, value in self.completed(flat).items() if path in self.decided}
 
     def settle(self, desired: Desired, there: Mapping[str, Json]) -> Desired:
         """Return the desired state of somebody who has an account with these values; nothing where it is to be off."""
@@ -81,9 +85,22 @@ class Ownership:
         return replace(desired, attributes=self.settled(desired.attributes, there))
 
 
+NOTHING_OWNED: Final = Ownership()
+
+
 def emptied(before: Mapping[str, Json], after: Mapping[str, Json]) -> Flat:
     """Return the values that a change takes away without another in their place."""
     return {path: value for path, value in before.items() if not is_nothing(value) and is_nothing(after.get(path))}
+
+
+def named(flat: Mapping[str, Json]) -> str:
+    """Return attributes with their values as a sentence names them: `title (Owner), roles (admin, dev)`."""
+    return ", ".join(f"{path.rpartition(':')[2]} ({_spelled(value)})" for path, value in flat.items())
+
+
+def _spelled(value: Json) -> str:
+    elements = value if isinstance(value, list) else [value]
+    return ", ".join(str(each.get("value", "") if isinstance(each, dict) else each) for each in elements)
 
 
 def is_nothing(value: Json) -> bool:
@@ -91,4 +108,4 @@ def is_nothing(value: Json) -> bool:
     return value is None or value in ("", [])
 
 
-__all__ = ["Apply", "Ownership", "WhenEmpty", "emptied", "is_nothing"]
+__all__ = ["NOTHING_OWNED", "Apply", "Ownership", "WhenEmpty", "emptied", "is_nothing", "named"]
