@@ -53,13 +53,14 @@ the first. Filters: {filters}. `default`, `join`, `remove`, `prefix` and `suffix
 ## Empty values, and values that are written once
 
 A path that the mapping names is the source's to decide, also while the source has no value for somebody. The target's
-value is then removed: by the next sync where the source had one before, by the next full resync where somebody set it at
-the target, and when an account is taken over. A path that no line names is the target's own. A line may say otherwise:
+value is then removed: by the next sync where the source had one before, by the next full resync where somebody set it
+at the target, and when an account is taken over. A path that no line names is the target's own. A line may say
+otherwise:
 
 ```toml
-title = {{ template = "{{title}}", when_empty = "keep" }}            # while the source has no title, the target's stays
-preferredLanguage = {{ template = "{{lang}}", apply = "create" }}    # written with a new account, and left alone afterwards
-nickName = {{ cel = 'preferred', when_empty = "keep" }}            # both keys go with a rule as well
+title = {{ template = "{{title}}", when_empty = "keep" }}          # an empty title leaves the target's alone
+preferredLanguage = {{ template = "{{lang}}", apply = "create" }}  # with a new account, and never again
+nickName = {{ cel = 'preferred', when_empty = "keep" }}          # both keys go with a rule as well
 ```
 
 `when_empty` is `"clear"` (the default) or `"keep"`, `apply` is `"always"` (the default) or `"create"`. `roles` and

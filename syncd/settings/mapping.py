@@ -63,7 +63,7 @@ class MappingSettings(Section):
     user: Annotated[dict[str, Any], _lines(Kind.USER)]
     """SCIM path to template, list of templates (the first that is not empty), true or false, or `{ cel = "…" }`.
     `userName` is needed; `externalId` is the key unless mapped. While the source has no value at a mapped path, the
-    target's value is removed; `{ template = "…", when_empty = "keep", apply = "create" }` says otherwise (see below)."""
+    target's is removed; `{ template = "…", when_empty = "keep", apply = "create" }` says otherwise (see below)."""
     group: Annotated[dict[str, Any], _lines(Kind.GROUP)] = Field(default_factory=dict)
     """The same for groups. `displayName` is the group's name unless mapped."""
 
