@@ -154,7 +154,8 @@ def _moved(known: Known | KnownGroup, there: Flat, owned: Ownership) -> tuple[Fl
     #  none           a value         yes                                  no: it is left alone
     """
     acknowledged = owned.within(known.attributes)
-    added = sorted(path for path in there if path in owned.decided - owned.kept and path not in acknowledged)
+    to_be_empty = owned.decided - owned.kept - acknowledged.keys()
+    added = sorted(path for path in there if path in to_be_empty)
     moved = [
         path
         for path in (*acknowledged, *added)

@@ -239,6 +239,24 @@ def test_a_person_hired_again_gets_the_account_with_all_that_is_in_it(tmp_path: 
         assert world.snapshot.members("a")[0] == {"2", "3"}
 
 
+def test_what_the_new_entry_does_not_have_goes_with_the_former_one(tmp_path: Path) -> None:
+    with pushing(tmp_path, Endpoint()) as world:
+        world.hold(person("1", "ada", title="Dr", boss="3"), person("3"))
+        world.settle()
+        world.hold(person("1", "ada", status="left"), person("3"))
+        world.settle()
+        world.hold(person("1", "ada", status="left"), person("2", "ada"), person("3"))
+        (held,) = world.plan().held
+        assert held.change.differences == (
+            {"externalId": "1", "active": False, "title": "Dr", MANAGER: "3"},
+            {"externalId": "2", "active": True, "title": None, MANAGER: None},
+        )
+        world.decisions = Decisions(frozenset({held.id}))
+        assert results(world.push()) == {"adopt_user 2": "applied"}
+        assert "title" not in world.scim.users["u1"]
+        assert not world.plan().changes
+
+
 @pytest.mark.parametrize("applied_twice", [False, True])
 def test_an_account_that_moved_since_is_not_handed_over(tmp_path: Path, applied_twice: bool) -> None:
     with pushing(tmp_path, Endpoint()) as world:
