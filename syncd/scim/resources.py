@@ -161,6 +161,9 @@ def patch(kind: Kind, before: Flat, after: Flat, owned: Flat) -> list[dict[str, 
         path = _path(text, kind)
         if path.filter:
             elements.setdefault(path.element, []).append(text)
+        elif value is None and path.multi:
+            # An empty list is unassigned (RFC 7643 section 2.5); another form of an update removes the attribute.
+            operations.append({"op": "replace", "path": text, "value": []})
         elif value is None:
             operations.append({"op": "remove", "path": text})
         else:
