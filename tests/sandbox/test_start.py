@@ -66,6 +66,7 @@ def test_state_is_temporary_when_no_file_is_named(tmp_path: Path) -> None:
             "--token: every integration needs a token of its own",
         ),
         (["--faults", "nowhere.json"], "nowhere.json: 1 fault"),
+        (["--habit", "removal-ignord"], "habit: there is no habit 'removal-ignord'; did you mean removal-ignored?"),
         (["--state", "/nowhere/at/all.db"], "/nowhere/at/all.db: the sandbox's state file can't be opened"),
         (["--host", "203.0.113.1"], "the sandbox can't listen on 203.0.113.1:0"),
     ],
@@ -100,7 +101,7 @@ def test_a_file_that_is_no_state_of_a_sandbox_is_left_alone(tmp_path: Path) -> N
     for file, message in (
         (text, "not a sandbox's state file"),
         (database, "a database, but not a sandbox's state file"),
-        (newer, "written by a newer sandbox (format 99, this one knows 1)"),
+        (newer, "written by a newer sandbox (format 99, this one knows 2)"),
     ):
         before = file.read_bytes()
         ended = run("--port", "0", "--state", str(file))
