@@ -17,7 +17,7 @@ from syncd.sandbox.deviations import AddReplaces, Answered, AnyDeviation, Ineffe
 from syncd.sandbox.resources import ENDPOINTS, Memory, Resources
 from syncd.sandbox.reversion import Reversions
 
-WRITES = ("POST", "PUT", "PATCH", "DELETE")
+_WRITES = ("POST", "PUT", "PATCH", "DELETE")
 _TYPES = {endpoint: type_ for type_, endpoint in ENDPOINTS.items()}
 _ONE_ELEMENT = re.compile(r'(\w+)\[\s*(\w+)\s+eq\s+("(?:[^"\\]|\\.)*")\s*\](?:\.(\w+))?')
 _Kind = TypeVar("_Kind")
@@ -32,9 +32,11 @@ class Behaviour:
         self._wording = wording
         self._reversions = Reversions(resources)
 
-    def pass_time(self, method: str, path: str, *, counted: bool) -> None:
+    def pass_time(self, scope: Scope, path: str, *, counted: bool) -> None:
         """Restore what is due before a request; `counted` False: an observer's."""
-        self._reversions.carry_out(counted=counted, listing=method == "GET" and path.strip("/") in _TYPES)
+        searches = b"filter=" in scope["query_string"]
+        listing = scope["method"] == "GET" and path.strip("/") in _TYPES and not searches
+        self._reversions.carry_out(counted=counted, listing=listing)
 
     def stored(self, path: str) -> str:
         """Return the resource that a path names as JSON; empty if there is none."""
@@ -50,30 +52,26 @@ class Behaviour:
             body = replacing(body, {name for each in _all(AddReplaces, deviations) for name in each.attributes})
         conduct = Conduct.of(deviations)
         with self._resources.conducted(conduct):
-            writes = scope["method"] in WRITES and _TYPES.get(path.strip("/").split("/")[0]) and ".search" not in path
-            answer = await (self._write if writes else self._read)(scope, path, body, deviations)
+            if scope["method"] in _WRITES and _is_of_resources(path):
+                answer = await self._write(scope, path, body, deviations)
+            else:
+                answer = await self._run(scope, body)
             if answer.succeeded and (rule := conduct.takes_over) is not None and conduct.took_over:
                 answer.status = rule.status
         for shown in _all(Shown, deviations):
             show(answer, shown)
         return answer
 
-    async def _read(self, scope: Scope, path: str, body: bytes, deviations: Sequence[AnyDeviation]) -> Answer:
-        return await self._run(scope, body)
-
     async def _write(self, scope: Scope, path: str, body: bytes, deviations: Sequence[AnyDeviation]) -> Answer:
         if ineffective := _first(Ineffective, deviations):
             return await self._without_effect(scope, body, ineffective)
-        connection = self._resources.database.connection
-        changes, memory = connection.total_changes, self._remembered(path)
-        answer = await self._run(scope, body)
-        changed = connection.total_changes > changes
         if redundant := _first(Redundant, deviations):
-            absent = scope["method"] == "DELETE" and answer.status == 404
-            if absent or (answer.succeeded and not changed):
-                return scim_error(redundant.status, self._wording, "Nothing is to be changed", redundant.scim_type)
-        if changed and answer.succeeded:
-            self._plan_reversions(memory, path, answer, deviations)
+            answer = await self._unless_so_already(scope, body, redundant)
+        else:
+            memory = self._remembered(path) if _first(Reverts, deviations) else None
+            answer = await self._run(scope, body)
+            if answer.succeeded:
+                self._plan_reversions(memory, path, answer, deviations)
         answered = _first(Answered, deviations)
         if answered and answer.succeeded and scope["method"] in ("PATCH", "PUT"):
             return await self._read_back(scope) if answered.body else no_content(answer.headers)
@@ -91,6 +89,19 @@ class Behaviour:
         if rule.answer == "nothing":
             return no_content(answer.headers)
         return asked or await self._read_back(scope)
+
+    async def _unless_so_already(self, scope: Scope, body: bytes, rule: Redundant) -> Answer:
+        """Return the answer to a write, which is refused and undone if some of it asks for what is so already."""
+        database, conduct = self._resources.database, self._resources.conduct
+        with database.trial() as trial:
+            changes = database.connection.total_changes
+            answer = await self._run(scope, body)
+            changed = database.connection.total_changes > changes
+            absent = scope["method"] == "DELETE" and answer.status == 404
+            trial.kept = answer.succeeded and changed and not conduct.found_done
+        if trial.kept or not (answer.succeeded or absent):
+            return answer
+        return scim_error(rule.status, self._wording, "This is so already", rule.scim_type)
 
     async def _run(self, scope: Scope, body: bytes) -> Answer:
         answer = Answer()
@@ -118,6 +129,11 @@ class Behaviour:
                 memory = Memory(_TYPES[path.strip("/")], str(created["id"]), None)
             if memory is not None:
                 self._reversions.plan(memory, rule)
+
+
+def _is_of_resources(path: str) -> bool:
+    """Whether a path is that of a kind of resource, or of one resource, and not of a search."""
+    return path.strip("/").split("/")[0] in _TYPES and not path.endswith("/.search")
 
 
 def named(path: str) -> tuple[str, str]:

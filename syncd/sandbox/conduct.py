@@ -37,6 +37,8 @@ class Conduct:
     unique: bool = True
     took_over: bool = False
     """Whether the request was answered with an account that was there before."""
+    found_done: bool = False
+    """Whether the request added a member who was in, or removed one who wasn't."""
 
     @classmethod
     def of(cls, deviations: Sequence[AnyDeviation]) -> Conduct:

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 
@@ -85,6 +86,13 @@ PRAGMA foreign_keys = ON;
 """Format 1 let no user and no group have the same id, and no two users the same name: now `resources` sees to it."""
 
 _SEEN_FROM: ContextVar[sqlite3.Connection | None] = ContextVar("_SEEN_FROM", default=None)
+
+
+@dataclass(slots=True)
+class Trial:
+    """Changes that may be undone."""
+
+    kept: bool = False
 
 
 class _Undone(Exception):
@@ -189,12 +197,14 @@ class Database:
                 self._depth = 0
 
     @contextmanager
-    def trial(self) -> Iterator[None]:
-        """Undo all changes of the block when it ends."""
+    def trial(self) -> Iterator[Trial]:
+        """Undo all changes of the block when it ends, unless the block keeps them."""
+        trial = Trial()
         try:
             with self.transaction():
-                yield
-                raise _Undone
+                yield trial
+                if not trial.kept:
+                    raise _Undone
         except _Undone:
             pass
 

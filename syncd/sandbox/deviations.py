@@ -38,11 +38,14 @@ class Reverts(Rule):
     """After this many requests."""
     milliseconds: Annotated[int, Field(ge=0, le=600_000)] | None = None
     listed: bool = False
-    """True: when a list is read."""
+    """True: when a list is read without a filter."""
 
 
 class Redundant(Rule):
-    """A write that asks for what is so already is refused, as is the DELETE of a resource that isn't there."""
+    """A write that asks for what is so already is refused; so is a list of members of whom one is in (or out) already.
+
+    The DELETE of a resource that isn't there is refused in the same words.
+    """
 
     fault: Literal["redundant"]
     status: Annotated[int, Field(ge=400, le=499)] = 409

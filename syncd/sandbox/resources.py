@@ -398,6 +398,7 @@ class Resources:
                 f"SELECT ?2, seq FROM resource WHERE id IN (SELECT value FROM json_each(?3)) AND {may_be}",
                 (group.space, group.seq, listed),
             )
+            self.conduct.found_done |= cursor.rowcount < len(ids)
             return cursor.rowcount
 
     def _remove_members(self, group: Document, ids: list[str]) -> int:
@@ -406,6 +407,7 @@ class Resources:
             "(SELECT seq FROM resource WHERE id IN (SELECT value FROM json_each(?)))",
             (group.seq, json.dumps(ids)),
         )
+        self.conduct.found_done |= cursor.rowcount < len(ids)
         return cursor.rowcount
 
     def _check_name(self, document: Document) -> None:

@@ -364,7 +364,10 @@ def test_what_is_so_already_is_refused(sandbox: Sandbox, status: int) -> None:
         (f"/Users/{bob}", replace("active", False)),
     ]
     assert [sandbox.scim("PATCH", where, body).status_code for where, body in writes] == [status] * 3
+    assert sandbox.scim("PATCH", path, add_members(ada, bob)).status_code == status, "one of them is in"
+    assert member_ids(truth(sandbox, path)) == {ada}
     assert sandbox.scim("PATCH", path, add_members(bob)).status_code == 204
+    assert member_ids(truth(sandbox, path)) == {ada, bob}
     assert [sandbox.scim("DELETE", f"/Users/{bob}").status_code for _ in range(2)] == [204, status]
     assert sandbox.scim("GET", f"/Users/{bob}").status_code == 404
 
