@@ -16,6 +16,7 @@ from syncd.sandbox.conduct import Conduct
 from syncd.sandbox.deviations import AddReplaces, Answered, AnyDeviation, Ineffective, Redundant, Reverts, Shown
 from syncd.sandbox.resources import ENDPOINTS, Memory, Resources
 from syncd.sandbox.reversion import Reversions
+from syncd.sandbox.rules import Rule
 
 _WRITES = ("POST", "PUT", "PATCH", "DELETE")
 _TYPES = {endpoint: type_ for type_, endpoint in ENDPOINTS.items()}
@@ -32,11 +33,11 @@ class Behaviour:
         self._wording = wording
         self._reversions = Reversions(resources)
 
-    def pass_time(self, scope: Scope, path: str, *, counted: bool) -> None:
-        """Restore what is due before a request; `counted` False: an observer's."""
+    def pass_time(self, rules: Sequence[Rule], scope: Scope, path: str, *, counted: bool) -> None:
+        """Restore what is due before a request by the rules in force; `counted` False: an observer's."""
         searches = b"filter=" in scope["query_string"]
         listing = scope["method"] == "GET" and path.strip("/") in _TYPES and not searches
-        self._reversions.carry_out(counted=counted, listing=listing)
+        self._reversions.carry_out(rules, counted=counted, listing=listing)
 
     def stored(self, path: str) -> str:
         """Return the resource that a path names as JSON; empty if there is none."""

@@ -64,7 +64,7 @@ class Interference:
         """Serve one request."""
         headers = dict(scope["headers"])
         method, path = scope["method"], scope["path"].removeprefix(scope.get("root_path", "")) or "/"
-        self.behaviour.pass_time(scope, path, counted=OBSERVER not in headers)
+        self.behaviour.pass_time(self.faults.rules, scope, path, counted=OBSERVER not in headers)
         if OBSERVER in headers:
             await self.app(scope, receive, send)
             return

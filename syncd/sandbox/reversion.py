@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from syncd.sandbox.deviations import Reverts
 from syncd.sandbox.resources import Memory, Resources
+from syncd.sandbox.rules import Rule
 
 
 @dataclass(slots=True)
@@ -43,10 +45,14 @@ class Reversions:
         if all((each.memory.type, each.memory.id) != same for each in self._waiting):
             self._waiting.append(Reversion(memory, rule, time.monotonic()))
 
-    def carry_out(self, *, counted: bool, listing: bool) -> None:
-        """Restore what is due at the beginning of a request; `counted` False: an observer's."""
+    def carry_out(self, rules: Sequence[Rule], *, counted: bool, listing: bool) -> None:
+        """Restore what is due at the beginning of a request; `counted` False: an observer's.
+
+        `rules`: those in force. A reversion ends with its rule.
+        """
         if not self._waiting:
             return
+        self._waiting = [each for each in self._waiting if any(rule is each.rule for rule in rules)]
         for each in self._waiting:
             each.requests += counted
         due = [each for each in self._waiting if each.is_due(listing and counted)]

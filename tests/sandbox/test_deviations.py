@@ -242,6 +242,14 @@ def test_a_change_is_undone_after_some_requests(sandbox: Sandbox) -> None:
     assert seen == [False, False, True, True]
 
 
+def test_a_change_stays_when_its_rule_is_taken_back(sandbox: Sandbox) -> None:
+    path = f"/Users/{create(sandbox, 'Users', user())}"
+    sandbox.faults({"fault": "reverts", "requests": 1, "method": "PATCH"})
+    sandbox.scim("PATCH", path, replace("title", "Boss"))
+    sandbox.faults()
+    assert [sandbox.scim("GET", path).json()["title"] for _ in range(3)] == ["Boss"] * 3
+
+
 def test_a_change_is_undone_after_a_while(sandbox: Sandbox) -> None:
     path = f"/Users/{create(sandbox, 'Users', user())}"
     sandbox.faults({"fault": "reverts", "milliseconds": 0, "method": "PATCH"})
