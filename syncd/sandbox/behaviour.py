@@ -14,7 +14,8 @@ import orjson
 from syncd.sandbox.answer import Answer, App, Message, Receive, Scope, Wording, no_content, scim_error
 from syncd.sandbox.conduct import Conduct
 from syncd.sandbox.deviations import AddReplaces, Answered, AnyDeviation, Ineffective, Redundant, Reverts, Shown
-from syncd.sandbox.resources import ENDPOINTS, Memory, Resources
+from syncd.sandbox.memories import Memory, remember
+from syncd.sandbox.resources import ENDPOINTS, Resources
 from syncd.sandbox.reversion import Reversions
 from syncd.sandbox.rules import Rule
 
@@ -31,7 +32,7 @@ class Behaviour:
         self._app = app
         self._resources = resources
         self._wording = wording
-        self._reversions = Reversions(resources)
+        self._reversions = Reversions(resources.database)
 
     def pass_time(self, rules: Sequence[Rule], scope: Scope, path: str, *, counted: bool) -> None:
         """Restore what is due before a request by the rules in force; `counted` False: an observer's."""
@@ -119,7 +120,7 @@ class Behaviour:
 
     def _remembered(self, path: str) -> Memory | None:
         type_, id_ = named(path)
-        return self._resources.remember(type_, id_) if type_ else None
+        return remember(self._resources.database, type_, id_) if type_ else None
 
     def _plan_reversions(
         self, memory: Memory | None, path: str, answer: Answer, deviations: Sequence[AnyDeviation]

@@ -28,7 +28,6 @@ DELETED = "Deleted"
 """The type of a user that was deleted and stayed in groups: no request finds this user, except as a member."""
 ENDPOINTS = {USER: "Users", GROUP: "Groups"}
 NAMES = {USER: "userName", GROUP: "displayName"}
-Row = dict[str, Any]
 
 DERIVED = ("id", "meta", "members", "groups", "password")
 """Attributes that are columns or rows of other tables, and never part of the stored JSON."""
@@ -121,18 +120,6 @@ class Linked:
     space: str = ""
     managed: bool = True
     deleted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """A resource as it was at one moment: its rows, none where there was no such resource."""
-
-    type: str
-    id: str
-    row: Row | None
-    emails: tuple[Row, ...] = ()
-    members: tuple[Row, ...] = ()
-    """The rows of its members and of its memberships."""
 
 
 @dataclass(slots=True)
@@ -307,37 +294,6 @@ class Resources:
                 (document.version, document.modified, document.seq),
             )
 
-    # What one request changed, taken back
-
-    def remember(self, type_: str, id_: str) -> Memory:
-        """Return a resource as it is now."""
-        row = self._one("SELECT * FROM resource WHERE type = ? AND id = ?", type_, id_)
-        if row is None:
-            return Memory(type_, id_, None)
-        rows = self.database.connection.execute
-        emails = rows("SELECT * FROM email WHERE resource = ?", (row["seq"],)).fetchall()
-        members = rows("SELECT * FROM member WHERE container = ? OR member = ?", (row["seq"], row["seq"])).fetchall()
-        return Memory(type_, id_, dict(row), tuple(map(dict, emails)), tuple(map(dict, members)))
-
-    def restore(self, memory: Memory) -> None:
-        """Make a resource as it was. The memberships of a user that is still there stay as they are."""
-        with self.database.transaction() as connection:
-            present = self.remember(memory.type, memory.id)
-            if memory.row is None:
-                connection.execute("DELETE FROM resource WHERE type = ? AND id = ?", (memory.type, memory.id))
-                return
-            version = memory.row["version"] if present.row is None else present.row["version"]
-            members = memory.members if present.row is None or memory.type == GROUP else present.members
-            connection.execute("DELETE FROM resource WHERE seq = ?", (memory.row["seq"],))
-            _insert(connection, "resource", {**memory.row, "version": version + 1})
-            for email in memory.emails:
-                _insert(connection, "email", email)
-            for member in members:
-                there = "SELECT count(*) FROM resource WHERE seq IN (?, ?)"
-                (both,) = connection.execute(there, (member["container"], member["member"])).fetchone()
-                if both == 2:
-                    _insert(connection, "member", member)
-
     # Steps
 
     def _kept(self, document: Document) -> dict[str, Any]:
@@ -445,12 +401,6 @@ def _linked(row: sqlite3.Row) -> Linked:
     deleted = row["type"] == DELETED
     type_ = USER if deleted else row["type"]
     return Linked(row["id"], type_, row["name"], row["space"], bool(row["managed"]), deleted)
-
-
-def _insert(connection: sqlite3.Connection, table: str, row: Row) -> None:
-    columns = ", ".join(row)
-    statement = f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({', '.join('?' * len(row))})"  # noqa: S608
-    connection.execute(statement, list(row.values()))
 
 
 def _document(row: sqlite3.Row) -> Document:

@@ -6,8 +6,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from syncd.sandbox.database import Database
 from syncd.sandbox.deviations import Reverts
-from syncd.sandbox.resources import Memory, Resources
+from syncd.sandbox.memories import Memory, restore
 from syncd.sandbox.rules import Rule
 
 
@@ -35,8 +36,8 @@ class Reversion:
 class Reversions:
     """The resources that are to be restored."""
 
-    def __init__(self, resources: Resources) -> None:
-        self._resources = resources
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._waiting: list[Reversion] = []
 
     def plan(self, memory: Memory, rule: Reverts) -> None:
@@ -58,4 +59,4 @@ class Reversions:
         due = [each for each in self._waiting if each.is_due(listing and counted)]
         self._waiting = [each for each in self._waiting if each not in due]
         for each in due:
-            self._resources.restore(each.memory)
+            restore(self._database, each.memory)
