@@ -123,14 +123,16 @@ def _names(world: World, keys: Iterable[str]) -> set[str]:
 
 
 def told(runs: Iterable[Run], key: str) -> bool:
-    """Whether a run said that something of a user or group is not done. A run that ended early says so of all.
-
-    A change that is done in part is applied, and its detail says which part is not.
-    """
+    """Whether a run said that something of a user or group is not done. A run that ended early says so of all."""
     return any(
         run.error
         or any(each.change.key == key for each in run.plan.held)
         or any(problem.key == key for problem in run.plan.problems)
-        or any(each.change.key == key and (each.result is not Result.APPLIED or each.detail) for each in run.outcomes)
+        or any(each.change.key == key and each.result is not Result.APPLIED for each in run.outcomes)
         for run in runs
     )
+
+
+def told_of_a_part(runs: Iterable[Run], key: str) -> bool:
+    """Whether a run said of a change that part of it is not done: it is said once, until another value is wanted."""
+    return any(each.change.key == key and each.detail for run in runs for each in run.outcomes)
