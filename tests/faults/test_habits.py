@@ -101,20 +101,11 @@ LEFT_OUT: Final[Mapping[str, frozenset[str]]] = {
             "removal-ignored-silently",
             "removal-pretended",
             "addition-ignored",
-            "deactivation-ignored",
             "deactivation-pretended",
             "creation-pretended",
             "drift-returns",
             "drift-returns-later",
-            "title-dropped",
-            "extension-dropped",
-            "active-dropped",
-            "add-replaces",
             "type-not-kept",
-            "one-email",
-            "email-path-refused",
-            "extension-refused",
-            "title-refused",
             "one-operation",
             "owner-refused",
             "no-new-users",
@@ -134,20 +125,31 @@ LEFT_OUT: Final[Mapping[str, frozenset[str]]] = {
             "deactivation-pretended",
             "drift-returns",
             "drift-returns-later",
+            "mark-dropped",
             "active-dropped",
-            "type-not-kept",
             "owner-refused",
             "rate-limit-403",
             "rate-limit-epoch",
             "members-required",
             "member-type-required",
         }
-        | {"mark-dropped"}
     ),
-    "deleted": frozenset({"deletion-ignored"}),
-    "nested": frozenset({"numbered-apart"}),
-    "taken": frozenset({"takes-over-silently"}),
-    "twice": frozenset({"names-not-unique"}),
+    "deleted": frozenset(),
+    "nested": frozenset(
+        {
+            "numbered-apart",
+        }
+    ),
+    "taken": frozenset(
+        {
+            "takes-over-silently",
+        }
+    ),
+    "twice": frozenset(
+        {
+            "names-not-unique",
+        }
+    ),
 }
 """Rows that the program doesn't fulfil yet. Without a mark, nothing says of a lost account that it is ours."""
 

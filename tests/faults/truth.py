@@ -94,7 +94,7 @@ def _untrue(world: World, truth: Truth, outcome: Outcome) -> str:
             return _unlike(truth.user(name), change.after, outcome.detail)
         case Action.CREATE_GROUP | Action.ADOPT_GROUP | Action.UPDATE_GROUP if key:
             return "" if truth.group(key) else "is not there"
-        case Action.ADD_MEMBERS if key:
+        case Action.ADD_MEMBERS if key and outcome.finished:  # else somebody has no account yet
             lacking = _names(world, change.after["members"]) - truth.members(key)
             return f"lacks {sorted(lacking)}" if lacking else ""
         case Action.REMOVE_MEMBERS if key:

@@ -154,3 +154,15 @@ def test_naming_the_command_loads_no_scim_library() -> None:
     command = [sys.executable, "-c", program]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=True)
     assert ended.stdout == "[]\n"
+
+
+def test_the_habits_are_listed_and_completed() -> None:
+    from click.shell_completion import ShellComplete
+
+    from syncd.sandbox.command import sandbox
+    from syncd.sandbox.habits import HABITS
+
+    listed = run("--habit", "list")
+    assert (listed.returncode, [line.split()[0] for line in listed.stdout.splitlines()]) == (0, list(HABITS))
+    completed = ShellComplete(sandbox, {}, "sandbox", "_SANDBOX_COMPLETE").get_completions(["--habit"], "active-h")
+    assert [each.value for each in completed] == ["active-hidden", "active-hidden-when-off"]
