@@ -54,7 +54,7 @@ HABITS: Final[Mapping[str, Habit]] = {
         {"fault": "ineffective", "answer": "nothing", **_MEMBER},
     ),
     "removal-pretended": _habit(
-        "Removing members in any form of PATCH is answered with the group without them: they stay.",
+        "The operation `remove` of members, in any form, is answered with the group without them: they stay.",
         {"fault": "ineffective", "answer": "as_asked", **_REMOVAL},
     ),
     "addition-ignored": _habit(
@@ -133,11 +133,11 @@ HABITS: Final[Mapping[str, Habit]] = {
         {"fault": "status", "status": 501, "op_path": "members["},
     ),
     "member-removal-refused": _habit(
-        "Removing members by PATCH is refused (501) in every form; a PUT of the group works.",
+        "The operation `remove` of members is refused (501) in every form; the whole list can be replaced.",
         {"fault": "status", "status": 501, **_REMOVAL},
     ),
     "extension-refused": _habit(
-        "Whatever names the enterprise extension in a PATCH is refused (400 invalidPath).",
+        "A PATCH that names the enterprise extension is refused (400 invalidPath).",
         {"fault": "status", "status": 400, "scim_type": "invalidPath", "method": "PATCH", "contains": _ENTERPRISE},
     ),
     "title-refused": _habit(
@@ -262,7 +262,7 @@ HABITS: Final[Mapping[str, Habit]] = {
     "bodies": _habit("Every PATCH and PUT is answered 200, with the resource.", _BODIES),
     # Done otherwise
     "off-leaves-groups": _habit(
-        "Whoever is switched off is taken out of all groups.",
+        "An account that is switched off is taken out of all groups.",
         {"fault": "off_leaves_groups"},
     ),
     "numbered-apart": _habit(
@@ -270,11 +270,11 @@ HABITS: Final[Mapping[str, Habit]] = {
         {"fault": "numbered_apart"},
     ),
     "takes-over": _habit(
-        "A POST of a user whom an account is like (userName, e-mail, externalId) is answered 200 with that account.",
+        "A POST of a user is answered 200 with an account of the same userName, e-mail or externalId that was there.",
         {"fault": "taken_over"},
     ),
     "takes-over-silently": _habit(
-        "A POST of a user whom an account is like is answered 201 with that account, changed as asked for.",
+        "The same, answered 201; the account has the attributes of the request afterwards.",
         {"fault": "taken_over", "status": 201, "merged": True},
     ),
     "names-not-unique": _habit(
