@@ -77,8 +77,8 @@ RULES: Final = (
     Rule(
         "adding one of a list costs no other",
         "push/effects.py",
-        "if not is_nothing(value) and path not in there}\n",
-        "if False}\n",
+        "            if path in shown and is_nothing(shown[path]) and path not in update.kept_as\n",
+        "            if False\n",
         (_EFFECTS, _FORMS),
     ),
     Rule(
