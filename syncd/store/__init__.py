@@ -1,6 +1,6 @@
 """The store: the only door to the state file. One SQLite database holds, per target, the snapshot (what the target
-last acknowledged), the journal (runs and their outcomes), holds and quarantine, and the entries last read;
-and the incidents and notices for people."""
+last acknowledged), the journal (runs and their outcomes), holds and quarantine, what full resyncs put back, and
+the entries last read; and the incidents and notices for people."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from syncd.store.journal import Intent, Journal, RunHead
 from syncd.store.lease import Lease
 from syncd.store.observation import Observation
 from syncd.store.outbox import Outbox, Parcel
+from syncd.store.put_back import Correction, PutBack
 from syncd.store.quarantine import Quarantine, Quarantined
 from syncd.store.readonly import readable
 from syncd.store.snapshot import Pause, Snapshot, Stop
@@ -18,6 +19,7 @@ from syncd.store.statefile import StateFile
 
 __all__ = [
     "Commits",
+    "Correction",
     "Decision",
     "Hold",
     "Holds",
@@ -30,6 +32,7 @@ __all__ = [
     "Outbox",
     "Parcel",
     "Pause",
+    "PutBack",
     "Quarantine",
     "Quarantined",
     "RunHead",
