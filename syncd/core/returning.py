@@ -102,18 +102,18 @@ def came_back(drift: Drift) -> str:
     at = f"at {past.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     match drift.class_:
         case DriftClass.USER_DELETED | DriftClass.GROUP_DELETED:
-            return f"it was made anew {at}, and is gone again"
+            return f"it was made anew {at}, and was gone again"
         case DriftClass.USER_ACTIVATION:
             wanted, found = ("on", "off") if is_on(past.expected.get("active")) else ("off", "on")
-            return f"it was switched {wanted} {at}, and is {found} again"
+            return f"it was switched {wanted} {at}, and was {found} again"
         case DriftClass.MEMBER_ADDED:
             who, several = _named(_keys(past.found))
-            return f"{who} {'were' if several else 'was'} taken out {at}, and {'are' if several else 'is'} in again"
+            return f"{who} {_were(several)} taken out {at}, and {_were(several)} in again"
         case DriftClass.MEMBER_REMOVED:
             who, several = _named(_keys(past.expected))
-            return f"{who} {'were' if several else 'was'} added {at}, and {'are' if several else 'is'} gone again"
+            return f"{who} {_were(several)} added {at}, and {_were(several)} gone again"
     what, several = _named([path.rpartition(":")[2] for path in past.expected])
-    return f"{what} {'were' if several else 'was'} put back {at}, and {'are' if several else 'is'} as before"
+    return f"{what} {_were(several)} put back {at}, and {_were(several)} as before"
 
 
 def _members(change: Change) -> Flat:
@@ -136,6 +136,10 @@ def _at(flat: Flat, paths: Collection[str]) -> Flat:
 
 def _keys(part: Flat) -> list[str]:
     return [*part.get("members", ()), *(f"group {key}" for key in part.get("groups", ()))]
+
+
+def _were(several: bool) -> str:
+    return "were" if several else "was"
 
 
 def _named(names: Collection[str]) -> tuple[str, bool]:

@@ -25,7 +25,8 @@ def _verdict(person: Person) -> str:
     called = f"{person.name} ({person.key})" if person.name not in ("", person.key) else person.key
     known = person.known
     state = _absent(person) if known is None or known.lost else _present(person, known)
-    return f"{called} {state}."
+    undone = [each.detail for each in person.circumstances.undone if each.change.action.about_user]
+    return f"{called} {state}{f', but {undone[0]}' if undone else ''}."
 
 
 def _absent(person: Person) -> str:

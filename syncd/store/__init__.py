@@ -7,6 +7,7 @@ from __future__ import annotations
 from syncd.store.commits import Commits
 from syncd.store.holds import Decision, Hold, Holds
 from syncd.store.incidents import Incident, Incidents
+from syncd.store.ineffective import WithoutEffect, without_effect
 from syncd.store.journal import Intent, Journal, RunHead
 from syncd.store.lease import Lease
 from syncd.store.observation import Observation
@@ -39,5 +40,7 @@ __all__ = [
     "Snapshot",
     "StateFile",
     "Stop",
+    "WithoutEffect",
     "readable",
+    "without_effect",
 ]

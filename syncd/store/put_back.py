@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -10,7 +10,6 @@ from typing import Final
 import orjson
 
 from syncd.core.drift import Drift, Reaction
-from syncd.core.model import Kind
 from syncd.core.plan import Change
 from syncd.core.returning import returned
 from syncd.store.rows import Rows, dumped, moment_of, text_of
@@ -93,10 +92,6 @@ class PutBack(Rows):
             "DELETE FROM put_back WHERE target = ? AND kind = ? AND key = ? AND class = ?",
             [(self._target, *_place(each)) for each in drift],
         )
-
-    def of(self, kind: Kind, key: str) -> Sequence[Correction]:
-        """Return the corrections of one user or group that came back."""
-        return [each for each in self.without_effect() if (each.drift.kind, each.drift.key) == (kind, key)]
 
 
 def _place(drift: Drift) -> tuple[str, str, str]:

@@ -151,15 +151,15 @@ def deletes_the_group(company: Company) -> None:
 
 AT = r"at \d{4}-\d\d-\d\d \d\d:\d\d UTC"
 KINDS = [
-    (edits_the_title, "update_user", f"title was put back {AT}, and is as before"),
-    (empties_the_title, "update_user", f"title was put back {AT}, and is as before"),
-    (switches_the_leaver_on, "deactivate_user", f"it was switched off {AT}, and is on again"),
-    (switches_somebody_off, "update_user", f"it was switched on {AT}, and is off again"),
-    (adds_a_member, "remove_members", f"3 was taken out {AT}, and is in again"),
-    (removes_a_member, "add_members", f"2 was added {AT}, and is gone again"),
-    (renames_the_group, "update_group", f"displayName was put back {AT}, and is as before"),
-    (deletes_an_account, "create_user", f"it was made anew {AT}, and is gone again"),
-    (deletes_the_group, "create_group", f"it was made anew {AT}, and is gone again"),
+    (edits_the_title, "update_user", f"title was put back {AT}, and was as before"),
+    (empties_the_title, "update_user", f"title was put back {AT}, and was as before"),
+    (switches_the_leaver_on, "deactivate_user", f"it was switched off {AT}, and was on again"),
+    (switches_somebody_off, "update_user", f"it was switched on {AT}, and was off again"),
+    (adds_a_member, "remove_members", f"3 was taken out {AT}, and was in again"),
+    (removes_a_member, "add_members", f"2 was added {AT}, and was gone again"),
+    (renames_the_group, "update_group", f"displayName was put back {AT}, and was as before"),
+    (deletes_an_account, "create_user", f"it was made anew {AT}, and was gone again"),
+    (deletes_the_group, "create_group", f"it was made anew {AT}, and was gone again"),
 ]
 
 

@@ -19,6 +19,7 @@ from syncd.core.plan import Plan
 from syncd.errors import StateCorrupt, StateError, StateNewer, StateUnwritable
 from syncd.store import StateFile
 from syncd.store.migrations import APPLICATION_ID, migrations
+from tests.world import NOON
 
 NOBODY = 65_534
 
