@@ -142,8 +142,8 @@ class Dialect:
         if self.dropped:
             said.append(f"accepted and not kept: {', '.join(map(_name, sorted(self.dropped)))}")
         if self.silent:
-            what = ", ".join(map(_doing, sorted(self.silent)))
-            said.append(f"answers don't show the effect, and it is looked at, where {what}")
+            when = ", ".join(map(_doing, sorted(self.silent)))
+            said.append(f"answers don't show the effect, so it is looked at, when {when}")
         return said
 
     @staticmethod
