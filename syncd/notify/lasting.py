@@ -43,7 +43,7 @@ _RECOVERED: Final = {
     SOURCE: "source_recovered",
     STOPPED: "target_recovered",
     FAULT: "run_recovered",
-    INEFFECTIVE: "changes_effective",
+    INEFFECTIVE: "changes_recovered",
 }
 
 

@@ -279,7 +279,7 @@ def test_changes_without_effect_are_told_of_once_and_once_when_it_is_over(house:
     assert house.events() == [], "one of them lasts"
     house.ignored()
     (notice,) = house.told()
-    assert (notice.kind, notice.title) == ("changes_effective", "lucid: no change is without effect any more")
+    assert (notice.kind, notice.title) == ("changes_recovered", "lucid: no change is without effect any more")
     assert house.events(2 * DAY) == []
 
 
