@@ -78,7 +78,7 @@ def returned(drift: Drift, former: Drift, run: int, at: datetime) -> Returned | 
     return Returned(run, at, *part) if any(part) else None
 
 
-def resources_of(drift: Iterable[Drift]) -> frozenset[tuple[Kind, str]]:
+def returned_resources(drift: Iterable[Drift]) -> frozenset[tuple[Kind, str]]:
     """Return kind and key of each resource with drift that came back: the effect of its changes is always looked at."""
     return frozenset((each.kind, each.key) for each in drift if each.returned and each.reaction is Reaction.ENFORCE)
 
@@ -148,4 +148,4 @@ def _named(names: Collection[str]) -> tuple[str, bool]:
     return f"{', '.join(list(names)[:_NAMED])}{more}", len(names) > 1
 
 
-__all__ = ["came_back", "corrected", "resources_of", "returned", "touches", "undone"]
+__all__ = ["came_back", "corrected", "returned", "returned_resources", "touches", "undone"]

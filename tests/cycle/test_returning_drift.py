@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from syncd.cycle.planned import saved_plan
 from syncd.cycle.progress import Progress
 from syncd.cycle.sync import carry_out, make_plans, sync
 from syncd.settings.build import Setup, read
-from syncd.store import StateFile
-from tests.endpoints import TOKEN, Endpoint, error
+from syncd.store import StateFile, without_effect
+from tests.endpoints import TOKEN, Endpoint, Reply, error
 
 CONFIGURATION = """
 state = "syncd.db"
@@ -284,3 +285,45 @@ def test_a_full_resync_for_one_person_forgets_nobody_else(tmp_path: Path) -> Non
         sync(there.setup, there.state, there.setup.targets, Progress(), who="bob@x.org", full=True)
         edits_the_title(there)
         assert there.resync() == [("update_user", "1", "ineffective")]
+
+
+# -- endpoints that answer what they don't do -------------------------------------------------------------
+
+
+class Echoing(Endpoint):
+    """An endpoint that answers a PATCH with what it was asked for, and keeps what it has."""
+
+    pretends = False
+
+    def _patched(self, held: dict[str, dict[str, Any]], id_: str, body: Any) -> Reply:
+        if not self.pretends:
+            return super()._patched(held, id_, body)
+        before = deepcopy(held[id_])
+        reply = super()._patched(held, id_, body)
+        shown, held[id_] = self._shown(held[id_]), before
+        return Reply(200, shown) if reply.status == 204 else reply
+
+
+def leaves_for_good(company: Company) -> None:
+    company.people(PEOPLE.replace("cy@x.org,Clerk,active", "cy@x.org,Clerk,left"))
+
+
+def leaves_the_group(company: Company) -> None:
+    company.members("group,member\ng,1\n")
+
+
+@pytest.mark.parametrize("wanted", [leaves_for_good, leaves_the_group])
+def test_an_endpoint_that_answers_what_it_does_not_do_is_found_out_by_the_second_full_resync(
+    tmp_path: Path, wanted: Callable[[Company], None]
+) -> None:
+    scim = Echoing()
+    with scim, StateFile(tmp_path / "syncd.db") as state:
+        there = Company(tmp_path, state, scim)
+        there.sync()
+        scim.pretends = True
+        wanted(there)
+        there.sync()
+        there.resync()
+        assert [each[2] for each in there.resync()] in (["ineffective"], [])  # tried, or in quarantine already
+        found = without_effect(state.quarantine("lucid"), state.put_back("lucid"))
+        assert len(found) == 1, "somebody still has what they were to lose"
