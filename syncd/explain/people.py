@@ -68,6 +68,9 @@ def _present(person: Person, known: Known) -> str:
             return f"{is_}, and left as it is for a problem in the source: {person.circumstances.problems[0].problem}"
         if known.state is not State.ACTIVE or person.evaluation is None:
             return is_
+        if known.kept_as:
+            kept = ", ".join(map(label, known.kept_as))
+            return f"{is_}, as the source has it but for {kept}, which the target keeps otherwise or not at all"
         return f"{is_}, as the source has it"
     hindrance = f"{doing(change)} {person.circumstances.hindrance(change)}"
     if person.off:

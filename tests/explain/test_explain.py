@@ -406,6 +406,15 @@ def test_the_attributes_that_the_endpoint_keeps_otherwise_or_not_at_all_are_name
     assert 'displayName was not taken over by the target, which shows "DESIGN"' in case.sentences("design", "group")
 
 
+def test_a_value_that_the_target_keeps_otherwise_is_no_value_as_the_source_has_it(case: Case) -> None:
+    case.entry("1")
+    case.account("1", kept_as={"displayName": "ADA"})
+    assert case.verdict("1") == (
+        "Ada Lovelace (1) is active at lucid, as the source has it but for displayName, which the target keeps "
+        "otherwise or not at all."
+    )
+
+
 def undone(case: Case, drift: Drift, change: Change, detail: str) -> None:
     """Let a full resync have found that this was undone, and have put it back."""
     with case.state.atomic():
