@@ -236,7 +236,7 @@ def test_an_error_without_line_or_key_is_one_too(tmp_path: Path) -> None:
     found, _ = refused_as_json(file)
     (error,) = found["errors"]
     assert (error["file"], error["line"], error["key"]) == (str(file), None, None)
-    file.write_text(SMALLEST)
+    file.write_text(f'state = "syncd.db"\n{SMALLEST}')
     found, _ = refused_as_json(file, "--target", "slack")
     (error,) = found["errors"]
     assert (error["key"], error["message"]) == ("target", "none is called `slack`; there are: lucid")
