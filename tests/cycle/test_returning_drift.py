@@ -18,7 +18,7 @@ from syncd.cycle.progress import Progress
 from syncd.cycle.sync import carry_out, make_plans, sync
 from syncd.settings.build import Setup, read
 from syncd.store import StateFile, without_effect
-from tests.endpoints import TOKEN, Endpoint, Reply, error
+from tests.endpoints import TOKEN, Endpoint, Reply, Request, error
 
 CONFIGURATION = """
 state = "syncd.db"
