@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from syncd.compare.rules import TargetRules
 from syncd.core.mapping import EntryUnusable, Selection, UserMapping, email_of
 from syncd.core.matching import ADOPT, Doubt, Match, first, judge
-from syncd.core.model import Desired, Entry, Flat, Kind, ObservedGroup, State
+from syncd.core.model import Desired, Entry, Flat, Kind, KnownGroup, ObservedGroup, State
 from syncd.store import Observation, Snapshot
 
 Members = tuple[set[str], set[str]]
@@ -128,6 +128,15 @@ class GroupAdoption:
         ids = [id_ for id_ in ids if id_ not in people]
         subgroups = self._snapshot.keys_of(Kind.GROUP, ids) | {id_: groups[id_] for id_ in ids if id_ in groups}
         return set(people.values()), set(subgroups.values())
+
+    def newcomers(self, group: KnownGroup) -> Members:
+        """Return the members of a linked group that are taken over in this plan; to be asked as `members`."""
+        if not self._adopted_users and not self._adopted:
+            return set(), set()
+        seen = self._observation.groups([group.id]).get(group.id)
+        ids = seen.members or [] if seen is not None else []
+        users = {self._adopted_users[id_] for id_ in ids if id_ in self._adopted_users}
+        return users, {self._adopted[id_] for id_ in ids if id_ in self._adopted and id_ not in self._adopted_users}
 
     def _take(self, key: str, found: ObservedGroup) -> None:
         self.found[key] = found

@@ -9,7 +9,8 @@ Owns the order of the steps. Each step is a module of its own, and is given what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Final, TypeVar
 
@@ -21,6 +22,7 @@ from syncd.compare.managers import with_managers
 from syncd.compare.people import People
 from syncd.compare.snapshot_updates import SnapshotUpdates
 from syncd.core.model import GroupEntry, Kind, Problem, Pull
+from syncd.core.plan import Change
 
 _BATCH: Final = 1000
 _Item = TypeVar("_Item")
@@ -93,7 +95,7 @@ def _differences(comparison: Comparison, people: People, reading: SourceReading)
     # Groups come last: only people with an account can be in them.
     groups = compare_groups(comparison, reading, accounts, absence.gone, people.adoption.adopted)
     return Differences(
-        changes=changes + groups.changes,
+        changes=[_with_groups(change, groups.found_in) for change in changes + groups.changes],
         doubts=draft.doubts,
         group_doubts=groups.doubts,
         missing=absence.missing.since,
@@ -111,6 +113,12 @@ def _differences(comparison: Comparison, people: People, reading: SourceReading)
             entries=True,
         ),
     )
+
+
+def _with_groups(change: Change, found_in: Mapping[tuple[Kind, str], Sequence[str]]) -> Change:
+    """Return an adoption with the linked groups that its resource was found in; any other change as it is."""
+    groups = found_in.get((change.action.kind, change.key)) if change.action.adopts else None
+    return replace(change, found_in=tuple(sorted(groups))) if groups else change
 
 
 def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:

@@ -233,6 +233,13 @@ def reads_of_runs(db: Database) -> None:
     db.table("runs").add_column("reads", int)
 
 
+@migrations(name="7")
+def readings(db: Database) -> None:
+    """Add what is known of a target from the last time that it was read whole."""
+    # NULL: nothing is known of it. "": accounts were found that are not linked yet. Else the rules it was read by.
+    db.table("targets").add_column("read_by", str)
+
+
 def _fold_addresses(db: Database) -> None:
     last = 0
     while rows := db.conn.execute(
