@@ -7,6 +7,7 @@ account matches an entry.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal
 
 from syncd.compare.rules import TargetRules
 from syncd.core.mapping import EntryUnusable, Selection, UserMapping, email_of
@@ -29,6 +30,8 @@ class UserAdoption:
         self._snapshot = snapshot
         self._observation = observation
         self._adopted: dict[str, str] = {}
+        self.claimed: set[str] = set()
+        """Ids of the accounts that some entry was compared with, whatever came of it."""
 
     @property
     def adopted(self) -> Mapping[str, str]:
@@ -47,16 +50,18 @@ class UserAdoption:
         external_id = self._mapping.external_id(key, entry.attributes)
         target = self._target
 
+        def judged_by(by: Literal["externalId", "userName", "e-mail"], value: str) -> Match | Doubt | None:
+            found = observation.find_users(by, value)
+            self.claimed.update(each.id for each in found)
+            return judge(by, found, key, external_id, self.owner)
+
         def judged() -> Iterator[Match | Doubt | None]:
             if external_id:
-                found = observation.find_users("externalId", external_id)
-                yield judge("externalId", found, key, external_id, self.owner)
+                yield judged_by("externalId", external_id)
             if not off:
-                found = observation.find_users("userName", desired.name)
-                yield judge("userName", found, key, external_id, self.owner)
+                yield judged_by("userName", desired.name)
             if not off and target.profile.adopt_by_email and _is_verified(target.selection, desired.attributes):
-                found = observation.find_users("e-mail", self._mapping.email(desired.attributes))
-                yield judge("e-mail", found, key, external_id, self.owner)
+                yield judged_by("e-mail", self._mapping.email(desired.attributes))
 
         match = first(judged())
         return match if isinstance(match, Match) or not off else None
@@ -95,13 +100,17 @@ class GroupAdoption:
         self._ids_by_name: dict[str, list[str]] = {}
         """Ids of the groups at the target, by name without case."""
         self.found: dict[str, ObservedGroup] = {}
+        self.claimed: set[str] = set()
+        """Ids of the groups that some group of the source was compared with by its mark."""
         self.doubts: dict[str, Doubt] = {}
 
     def look_for(self, key: str, flat: Flat) -> None:
         """Find the group at the target that is ours, or may become ours, for one that is not linked."""
         name, mark = str(flat["displayName"]), flat.get("externalId")
         if mark is not None:
-            found = self._free(self._observation.find_groups("externalId", mark), key)
+            there = self._observation.find_groups("externalId", mark)
+            self.claimed.update(each.id for each in there)
+            found = self._free(there, key)
             if len(found) == 1:
                 self._take(key, found[0])
                 return

@@ -21,6 +21,7 @@ from syncd.compare.groups import compare_groups, unread_groups
 from syncd.compare.managers import with_managers
 from syncd.compare.people import People
 from syncd.compare.snapshot_updates import SnapshotUpdates
+from syncd.compare.unclaimed import unclaimed_accounts
 from syncd.core.model import GroupEntry, Kind, Problem, Pull
 from syncd.core.plan import Change
 
@@ -92,6 +93,8 @@ def _differences(comparison: Comparison, people: People, reading: SourceReading)
         for each in draft.changes.values()
         for change in with_managers(each, accounts, snapshot, people.adoption.owner)
     ]
+    unusable = people.unusable | {problem.key for problem in people.problems}
+    unclaimed = unclaimed_accounts(comparison, people.adoption.claimed, unusable)
     # Groups come last: only people with an account can be in them.
     groups = compare_groups(comparison, reading, accounts, absence.gone, people.adoption.adopted)
     return Differences(
@@ -100,7 +103,7 @@ def _differences(comparison: Comparison, people: People, reading: SourceReading)
         group_doubts=groups.doubts,
         missing=absence.missing.since,
         missing_groups=groups.missing.since,
-        problems=[*people.problems, *absence.problems, *clashes, *groups.problems],
+        problems=[*people.problems, *absence.problems, *clashes, *groups.problems, *unclaimed],
         evidence=reading.evidence,
         snapshot_updates=SnapshotUpdates(
             digests=draft.digests,

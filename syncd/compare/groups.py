@@ -10,6 +10,7 @@ from syncd.compare.accounts import Accounts
 from syncd.compare.adoption import GroupAdoption, Members
 from syncd.compare.comparison import Comparison, SourceReading
 from syncd.compare.members import Memberships, crowded_users, crowding
+from syncd.compare.unclaimed import unclaimed_groups
 from syncd.core.diff import group_changes
 from syncd.core.mapping import EntryUnusable
 from syncd.core.matching import Doubt
@@ -91,7 +92,10 @@ def compare_groups(
     for key in leaving:
         selected = key not in reading.groups and target.selection.wants_groups
         _let_go(known[key], result, selected=selected, moved=reading.found[Kind.GROUP].get(key) is True)
-    return result if adoption is None else replace(result, doubts=adoption.doubts)
+    if adoption is None:
+        return result
+    result.problems.extend(unclaimed_groups(comparison, adoption.claimed))
+    return replace(result, doubts=adoption.doubts)
 
 
 def _wanted(comparison: Comparison, groups: Mapping[str, GroupEntry]) -> tuple[dict[str, Flat], dict[str, Trouble]]:
