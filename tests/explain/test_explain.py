@@ -180,7 +180,7 @@ def test_only_a_full_resync_has_looked_whether_there_is_an_account(case: Case) -
     assert case.verdict("1") == f"{unlinked}{LEFT}, {off}; syncd has not looked whether there is one."
     case.run(replace(plan(), kind="resync", evidence=EVIDENCE))
     assert case.verdict("1") == f"{unlinked}{LEFT}, {off}."
-    case.run(replace(plan(), kind="resync"))
+    case.run(replace(plan(), kind="resync", evidence=None))
     assert case.verdict("1").endswith("syncd has not looked whether there is one."), "the target could not be read"
     case.run(replace(plan(), evidence=EVIDENCE))
     assert case.verdict("1").endswith("syncd has not looked whether there is one."), "that run read the source alone"
@@ -193,9 +193,9 @@ def test_an_attribute_that_the_entry_lacks_is_said_to_be_missing(case: Case) -> 
 
 def test_an_entry_that_cannot_be_mapped_is_the_reason(case: Case) -> None:
     case.entry("1", mail="")
-    assert (
-        case.verdict("1")
-        == "1 is not linked to an account at lucid: the entry has no value for userName; syncd has not looked whether there is one."
+    assert case.verdict("1") == (
+        "1 is not linked to an account at lucid: the entry has no value for userName; syncd has not looked whether"
+        " there is one."
     )
 
 
@@ -301,8 +301,8 @@ def test_whom_a_later_reading_no_longer_returned_is_gone(case: Case) -> None:
     assert LEFT in case.verdict("1")
     case.entry("2", at=NOON)
     assert case.verdict("1") == (
-        "Ada Lovelace (1) is not linked to an account at lucid: the source no longer had them on 2026-11-22 12:00 UTC, and a"
-        " person who is off gets no account; syncd has not looked whether there is one."
+        "Ada Lovelace (1) is not linked to an account at lucid: the source no longer had them on 2026-11-22 12:00 UTC, and"
+        " a person who is off gets no account; syncd has not looked whether there is one."
     )
 
 
@@ -652,9 +652,9 @@ def test_a_group_whose_last_change_failed_is_not_said_to_be_in_line(case: Case) 
 def test_a_group_that_is_not_there_nor_selected_says_so(case: Case) -> None:
     create = Change(Action.CREATE_GROUP, "g", "Sales", {}, {"displayName": "Sales"}, "new in the source")
     case.run(plan(), Outcome(create, Result.FAILED, 503, "later"))
-    assert (
-        case.verdict("g")
-        == "The group Sales (g) is not linked to a group at lucid: `groups` doesn't select it (Design*); syncd has not looked whether there is one."
+    assert case.verdict("g") == (
+        "The group Sales (g) is not linked to a group at lucid: `groups` doesn't select it (Design*); syncd has not"
+        " looked whether there is one."
     )
 
 
@@ -747,7 +747,7 @@ def test_nobody_known_by_that_name_is_an_error_that_says_what_it_may_be(case: Ca
         case.explain("ada")
     assert caught.value.exit_code == 1
     assert str(caught.value).splitlines()[0].endswith("or a group that `groups` doesn't select")
-    with pytest.raises(SyncdError, match="so not in the source, or the target's own\n"):
+    with pytest.raises(SyncdError, match="so not in the source as it was last read, or the target's own\n"):
         case.explain("Designers")
 
 

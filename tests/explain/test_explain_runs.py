@@ -88,7 +88,10 @@ def test_after_real_runs_every_verdict_says_what_happened(tmp_path: Path, monkey
             'is not linked to an account at lucid: they are out of scope: the source says `title` is "Contractor"'
             in verdict("3")
         )
-        assert verdict("4") == "4 is not linked to an account at lucid: the entry has no value for userName."
+        assert verdict("4") == (
+            "4 is not linked to an account at lucid: the entry has no value for userName; syncd has not looked whether"
+            " there is one."
+        )
         assert "is pending at lucid: invited on" in verdict("eve@y.org")
         assert 'is not linked to an account at lucid: the source says `status` is "left"' in verdict("fay@x.org")
         assert "although the source has not had them since" in verdict("7")
