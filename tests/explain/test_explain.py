@@ -301,8 +301,8 @@ def test_whom_a_later_reading_no_longer_returned_is_gone(case: Case) -> None:
     assert LEFT in case.verdict("1")
     case.entry("2", at=NOON)
     assert case.verdict("1") == (
-        "Ada Lovelace (1) is not linked to an account at lucid: the source no longer had them on 2026-11-22 12:00 UTC, and"
-        " a person who is off gets no account; syncd has not looked whether there is one."
+        "Ada Lovelace (1) is not linked to an account at lucid: the source no longer had them on 2026-11-22 12:00 UTC,"
+        " and a person who is off gets no account; syncd has not looked whether there is one."
     )
 
 
