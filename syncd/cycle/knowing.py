@@ -22,7 +22,7 @@ from syncd.store import Snapshot, StateFile
 def must_be_read(rules: TargetRules, snapshot: Snapshot) -> bool:
     """Return whether too little is known of a target: what is there must be found, and not made again."""
     read_by = snapshot.read_by
-    return read_by == "" or (snapshot.is_empty and read_by != _mark(rules))
+    return read_by == "" or (snapshot.is_empty and read_by != mark_of(rules))
 
 
 def note_found(planned: Planned, snapshot: Snapshot) -> None:
@@ -42,10 +42,10 @@ def note_linked(planned: Planned, state: StateFile) -> None:
         return
     snapshot = state.snapshot(planned.target.name)
     if _unlinked(plan, snapshot) <= {each.id for each in state.quarantine(planned.target.name).all()}:
-        snapshot.set_read_by(_mark(rules))
+        snapshot.set_read_by(mark_of(rules))
 
 
-def _mark(rules: TargetRules) -> str:
+def mark_of(rules: TargetRules) -> str:
     """Return what stands for the rules that say who is wanted at a target."""
     return fingerprint([rules.scheme, rules.group_scheme]).hex()
 
