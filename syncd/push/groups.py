@@ -19,10 +19,10 @@ from syncd.push.attributes import as_far_as_done, merged, still_kept_as
 from syncd.push.collisions import GroupCollisions, is_marked
 from syncd.push.effects import WriteEffect
 from syncd.push.gate import Gate, Link
-from syncd.push.linking import PARTS, Linking, link_group, members_seen
+from syncd.push.linking import PARTS, Linking, link_group, members_seen, seen_group, with_the_link
 from syncd.push.members import Members
 from syncd.push.outcomes import Done, remarks
-from syncd.push.preconditions import linked_group, refuse_linked
+from syncd.push.preconditions import linked_group
 from syncd.push.sending import Sending, There
 from syncd.scim.client import Found
 from syncd.store import Snapshot
@@ -78,12 +78,13 @@ class Groups:
             elif not ours:
                 remark = "is managed from now on"
         link, found = own
-        linked = None
+        there = self._linking.values_of(change, found)
         if ours:
-            there = self._linking.values_of(change, found)
-            linked = await self._linking.group(change, link.id, there, self._snapshot.put_group)
-        effect = await self._sending.bring_into_line(link, found, change.after)
-        return self._acknowledged(change, link, replace(effect, status=effect.status or 200), remark, linked)
+            seen = await self._linking.group(change, link.id, there, self._snapshot.put_group)
+        else:
+            seen = seen_group(change, link.id, there)
+        effect = with_the_link(await self._sending.bring_into_line(link, found, change.after))
+        return self._changed(change, seen, replace(effect, status=effect.status or 200), remark)
 
     async def _find(self, change: Change, error: ScimError, began: datetime) -> tuple[Link, Found] | None:
         """Return the group that a create collided with, or may have made. Raises the error where it stays one."""
@@ -97,15 +98,14 @@ class Groups:
             raise error
         return own
 
-    def _acknowledged(
-        self, change: Change, link: Link, effect: WriteEffect, remark: str = "", linked: KnownGroup | None = None
-    ) -> Done:
-        """`linked`: the row of a group that was linked before its attributes were sent."""
-        if linked is None:
-            row = made_group(change, link.id, effect.kept_as)
-        else:
-            row = changed_group(change, linked, effect.kept_as)
-        return Done(effect.status, remarks(remark, effect.ignored(change)), partial(self._snapshot.put_group, row))
+    def _acknowledged(self, change: Change, link: Link, effect: WriteEffect) -> Done:
+        made = made_group(change, link.id, effect.kept_as)
+        return Done(effect.status, effect.ignored(change), partial(self._snapshot.put_group, made))
+
+    def _changed(self, change: Change, seen: KnownGroup, effect: WriteEffect, remark: str = "") -> Done:
+        """Return what was done to a group that was seen before."""
+        acknowledge = partial(self._snapshot.put_group, _as_far_as_done(change, seen, effect))
+        return Done(effect.status, remarks(remark, effect.ignored(change)), acknowledge, failure=effect.failure)
 
     async def adopt(self, change: Change) -> Done:
         """Link the group that a full resync found, with the managed members it was found with; or take one over.
@@ -118,14 +118,14 @@ class Groups:
         link_with_members = partial(self._link_with_members, change)
         if change.takes_over:
             await self._look_again(change)
-            effect = await self._bring_into_line(change, link)
-            made = made_group(change, link.id, effect.kept_as)
-            return Done(effect.status, effect.ignored(change), partial(link_with_members, made))
-        known = await self._linking.group(change, link.id, change.before, link_with_members)
+            effect = with_the_link(await self._bring_into_line(change, link))
+            row = _as_far_as_done(change, seen_group(change, link.id, change.before), effect)
+            acknowledge = partial(link_with_members, row)
+            return Done(effect.status, effect.ignored(change), acknowledge, failure=effect.failure)
+        seen = await self._linking.group(change, link.id, change.before, link_with_members)
         async with self._linking.kept_while_there(link):
-            effect = await self._bring_into_line(change, link)
-        changed = changed_group(change, known, effect.kept_as)
-        return Done(effect.status, effect.ignored(change), partial(self._snapshot.put_group, changed))
+            effect = with_the_link(await self._bring_into_line(change, link))
+        return self._changed(change, seen, effect)
 
     async def _bring_into_line(self, change: Change, link: Link) -> WriteEffect:
         """Send the attributes at which an adopted group differs, in no request where there are none."""
@@ -154,9 +154,7 @@ class Groups:
         effect = await self._sending.update(
             link, change.before, change.after, group.attributes, kept_as=group.kept_as, has_members=has_members
         )
-        changed = changed_group(as_far_as_done(change, effect.undone, None, group.name), group, effect.kept_as)
-        acknowledge = partial(self._snapshot.put_group, changed)
-        return Done(effect.status, effect.ignored(change), acknowledge, failure=effect.failure)
+        return self._changed(change, group, effect)
 
     async def delete(self, change: Change) -> Done:
         """Delete a linked group, emptied before where the endpoint demands it."""
@@ -164,6 +162,10 @@ class Groups:
         await self._members.before_deletion(link, group)
         effect = await self._sending.delete(link)
         return Done(effect.status, acknowledge=partial(self._snapshot.forget_group, change.key))
+
+
+def _as_far_as_done(change: Change, group: KnownGroup, effect: WriteEffect) -> KnownGroup:
+    return changed_group(as_far_as_done(change, effect.undone, None, group.name), group, effect.kept_as)
 
 
 def made_group(change: Change, id_: str, kept_as: Flat | None = None) -> KnownGroup:

@@ -19,6 +19,7 @@ from syncd.core.plan import Change
 from syncd.core.schema import MANAGER
 from syncd.errors import ScimError
 from syncd.push.attributes import merged, shown
+from syncd.push.effects import WriteEffect
 from syncd.push.gate import Gate, Link
 from syncd.scim.client import Found
 from syncd.store import Commits, Snapshot
@@ -164,6 +165,11 @@ def link_group(snapshot: Snapshot, change: Change, group: KnownGroup, members: S
 def members_seen(change: Change) -> list[Member]:
     """Return the members that an adopted group was found with."""
     return [(kind, key) for kind, part in PARTS for key in change.before.get(part, [])]
+
+
+def with_the_link(effect: WriteEffect) -> WriteEffect:
+    """Return the effect of a change that links a resource: the link is an effect, also where no attribute had one."""
+    return effect if effect.undone else replace(effect, failure=None)
 
 
 def with_manager_key(snapshot: Snapshot, there: Flat) -> Flat:

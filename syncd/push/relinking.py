@@ -7,7 +7,7 @@ from functools import partial
 
 from syncd.core.model import Flat, Kind, Known, KnownGroup
 from syncd.core.plan import Change
-from syncd.push.attributes import merged
+from syncd.push.attributes import as_far_as_done, merged
 from syncd.push.collisions import marked
 from syncd.push.gate import Gate, Taken
 from syncd.push.linking import Linking
@@ -50,17 +50,20 @@ class Relinking:
         # A leaver needs nothing but to be off: no other attribute may hold that up.
         sent = change.after if change.action.leaves else merged({}, wanted)
         effect = await self._sending.bring_into_line(link, found, with_manager_id(self._snapshot, sent))
-        acknowledge = partial(self._acknowledge, change, linked, sent, effect.kept_as)
+        done = as_far_as_done(
+            replace(change, after=sent), effect.undone, linked.state if isinstance(linked, Known) else None, linked.name
+        )
+        acknowledge = partial(self._acknowledge, done, linked, effect.kept_as)
         remark = "was made anew at the target, and is linked again"
-        return Done(effect.status or 200, remark, acknowledge, finished=False)
+        return Done(effect.status or 200, remark, acknowledge, finished=False, failure=effect.failure)
 
-    def _acknowledge(self, change: Change, linked: Known | KnownGroup, sent: Flat, kept_as: Flat) -> None:
-        """Write what was sent; without a digest, so that the next run compares the rest."""
-        attributes = merged(linked.attributes, sent)
+    def _acknowledge(self, done: Change, linked: Known | KnownGroup, kept_as: Flat) -> None:
+        """Write what was done; without a digest, so that the next run compares the rest."""
+        attributes = merged(linked.attributes, done.after)
         if isinstance(linked, Known):
-            state = change.state or linked.state
+            state = done.state or linked.state
             self._snapshot.put_user(
-                replace(linked, name=change.name, state=state, attributes=attributes, kept_as=kept_as)
+                replace(linked, name=done.name, state=state, attributes=attributes, kept_as=kept_as)
             )
         else:
-            self._snapshot.put_group(replace(linked, name=change.name, attributes=attributes, kept_as=kept_as))
+            self._snapshot.put_group(replace(linked, name=done.name, attributes=attributes, kept_as=kept_as))

@@ -226,7 +226,8 @@ def test_a_takeover_that_is_refused_for_good_is_not_made_anew_beside_it(tmp_path
         world = Pushing(state, scim)
         scim.add_user(userName="u1", title="theirs", active=True)
         world.hold(person("1", title="ours"))
-        scim.instead("PATCH", "/Users", error(400, "not this title"))
+        for method in ("PATCH", "PUT"):
+            scim.instead(method, "/Users", *[error(400, "not this title")] * 9)
         assert results(run(world)) == {"adopt_user 1": "failed"}
         for _ in range(2):
             done = run(world)

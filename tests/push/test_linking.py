@@ -13,7 +13,7 @@ from syncd.core.model import Kind, State
 from syncd.core.plan import Action, Change
 from syncd.core.schema import MANAGER
 from syncd.push.linking import seen_state
-from tests.endpoints import Endpoint, Reply, error
+from tests.endpoints import Endpoint, Reply, Request, error
 from tests.push.pushing import NAME, PROFILE, Pushing, adoption, plan_of, pushing, results
 from tests.world import group, person, target_rules
 
@@ -22,11 +22,14 @@ RULES = target_rules(NAME, profile=PROFILE)
 
 
 class Stubborn(Endpoint):
-    """Refuses a PATCH that names one of these attributes."""
+    """Refuses a PATCH that names one of these attributes, and every PUT."""
 
     def __init__(self, *refuses: str, **options: Any) -> None:
         super().__init__(**options)
         self.refuses: Sequence[str] = refuses
+
+    def _route(self, request: Request) -> Reply:
+        return error(405, "PUT is not supported") if request.method == "PUT" else super()._route(request)
 
     def _patched(self, held: dict[str, dict[str, Any]], id_: str, body: Any) -> Reply:
         named = str(body)
@@ -78,7 +81,7 @@ def test_a_leaver_is_switched_off_although_an_attribute_was_refused(tmp_path: Pa
 
 
 def test_an_account_that_is_off_and_wanted_is_reactivated_by_the_next_run(tmp_path: Path) -> None:
-    with pushing(tmp_path, Stubborn("title"), RULES) as world:
+    with pushing(tmp_path, Stubborn("title", "active"), RULES) as world:
         there = {**MINE, "active": False, "title": "Ms"}
         id_ = world.scim.add_user(**there)
         assert resynced(world, adoption("1", id_, there, MINE)) == {"adopt_user 1": "failed"}
@@ -102,11 +105,11 @@ def test_an_account_that_is_only_to_be_off_and_stays_on_is_switched_off_by_the_n
 
 
 def test_a_manager_who_is_seen_is_written_down_by_key(tmp_path: Path) -> None:
-    with pushing(tmp_path, Stubborn("title"), RULES) as world:
+    with pushing(tmp_path, Stubborn("title", "manager"), RULES) as world:
         world.hold(person("2"), person("3"))
         world.settle()
         ids = world.snapshot.ids(Kind.USER, ["2", "3"])
-        id_ = world.scim.add_user(**MINE)
+        id_ = world.scim.add_user(**{**MINE, "title": "Ms"})
         before = {**MINE, "title": "Ms", MANAGER: ids["2"]}
         assert resynced(world, adoption("1", id_, before, {**MINE, MANAGER: "3"})) == {"adopt_user 1": "failed"}
         known = world.snapshot.user("1")
@@ -114,12 +117,16 @@ def test_a_manager_who_is_seen_is_written_down_by_key(tmp_path: Path) -> None:
         assert known.attributes[MANAGER] == "2"
 
 
-def test_a_stranger_whose_takeover_is_refused_stays_a_stranger(tmp_path: Path) -> None:
-    with pushing(tmp_path, Stubborn("title"), RULES) as world:
+@pytest.mark.parametrize(("refuses", "links"), [(("title", "externalId"), False), (("title",), True)])
+def test_a_stranger_is_linked_as_soon_as_anything_was_written_there(
+    tmp_path: Path, refuses: tuple[str, ...], links: bool
+) -> None:
+    with pushing(tmp_path, Stubborn(*refuses), RULES) as world:
         theirs = {"userName": "ada@example.com", "title": "Ms", "active": True}
         id_ = world.scim.add_user(**theirs)
         assert resynced(world, adoption("1", id_, theirs, MINE)) == {"adopt_user 1": "failed"}
-        assert world.snapshot.user("1") is None
+        assert bool(world.snapshot.user("1")) is links
+        assert ("externalId" in world.scim.users[id_]) is links
 
 
 # -- groups ------------------------------------------------------------------------------------------
@@ -194,7 +201,7 @@ def test_an_account_that_a_create_collides_with_is_linked_before_its_attributes(
 
 
 def test_a_strangers_account_that_a_create_collides_with_is_linked_when_it_is_ours(tmp_path: Path) -> None:
-    with pushing(tmp_path, Stubborn("title"), RULES) as world:
+    with pushing(tmp_path, Stubborn("title", "externalId"), RULES) as world:
         world.learnt(patch=True)
         world.scim.add_user(userName="ada@example.com", title="Ms", active=True)
         world.hold(person("1", "ada@example.com", title="Dr"))
