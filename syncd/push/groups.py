@@ -22,7 +22,7 @@ from syncd.push.gate import Gate, Link
 from syncd.push.linking import PARTS, Linking, link_group, members_seen, seen_group, with_the_link
 from syncd.push.members import Members
 from syncd.push.outcomes import Done, remarks
-from syncd.push.preconditions import linked_group
+from syncd.push.preconditions import linked_group, refuse_linked
 from syncd.push.sending import Sending, There
 from syncd.scim.client import Found
 from syncd.store import Snapshot

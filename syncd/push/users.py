@@ -20,7 +20,7 @@ from syncd.push.effects import WriteEffect
 from syncd.push.gate import Gate, Link
 from syncd.push.linking import Linking, link_user, seen_user, with_the_link
 from syncd.push.outcomes import Done, remarks
-from syncd.push.preconditions import linked_user
+from syncd.push.preconditions import linked_user, refuse_linked
 from syncd.push.refusal import Refusal
 from syncd.push.sending import Sending, There
 from syncd.scim.client import Found
