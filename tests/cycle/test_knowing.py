@@ -333,3 +333,46 @@ def test_a_saved_plan_knows_the_groups_that_somebody_was_found_in(tmp_path: Path
         plan = Plan.from_json(planned(world, full=True).plan.to_json(), "plan.json")
         assert results(applied(world, plan)) == {"adopt_user 2": "applied"}
         assert world.snapshot.members("g") == ({"1", "2"}, set())
+
+
+# -- the estimate ------------------------------------------------------------------------------------
+
+
+@contextmanager
+def much_to_adopt(folder: Path, scim: Endpoint) -> Iterator[Pushing]:
+    """Yield a world with accounts of ours and of strangers, right and wrong ones, groups of ours, and new ones."""
+    with state_lost(folder, scim, person("1"), person("2"), person("3", status="left")) as world:
+        scim.add_user(userName="u4", title="theirs", active=True)
+        scim.add_user(userName="u5", active=True)
+        scim.by_name()["u2"]["title"] = "edited"
+        for number in range(120):
+            scim.add_group(displayName=f"native {number}")
+        next(each for each in scim.groups.values() if each["displayName"] == "Sales")["displayName"] = "Renamed"
+        world.people = [
+            person("1", boss="4"),
+            person("2", title="Dr", boss="1"),
+            person("3", status="left"),
+            person("4", title="ours", boss="6"),
+            person("5"),
+            person("6", boss="1"),
+        ]
+        everybody = [each.key for each in world.people if isinstance(each, Entry)]
+        world.groups = [group("g", "Sales", everybody), group("h", "New", ["1"]), group("i", "Newer", ["6"])]
+        yield world
+
+
+@pytest.mark.parametrize("patch", [True, False])
+def test_a_full_resync_with_adoptions_sends_what_it_announces(tmp_path: Path, patch: bool) -> None:
+    with much_to_adopt(tmp_path, Endpoint(patch=patch, announces_patch=patch)) as world:
+        world.learnt(patch=patch)
+        done = run(world)
+        assert set(results(done).values()) == {"applied"}
+        assert done.requests == done.plan.estimate.requests
+
+
+def test_a_saved_full_plan_with_adoptions_sends_what_it_announces(tmp_path: Path) -> None:
+    with much_to_adopt(tmp_path, Endpoint()) as world:
+        plan = planned(world).plan
+        done = applied(world, plan)
+        assert set(results(done).values()) == {"applied"}
+        assert done.requests == plan.estimate.requests
