@@ -62,6 +62,9 @@ class Users:
         if not isinstance(created, There):
             return self._acknowledged(change, *created)
         link, found = created.link, created.found
+        if created.collided:
+            change = self._collisions.as_taken_over(change, found)
+            attributes = with_manager_id(self._snapshot, change.after)
         if created.collided and change.state is State.PENDING and is_on(field(found.body, "active")):
             # An outsider with an active account has accepted already: no invitation (as `core/diff.py` adopts).
             change = replace(change, state=State.ACTIVE, after={**change.after, "active": True})
