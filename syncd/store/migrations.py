@@ -234,6 +234,33 @@ def reads_of_runs(db: Database) -> None:
 
 
 @migrations(name="7")
+def corrections_and_changes_without_effect(db: Database) -> None:
+    """Add what full resyncs put back, and whether a quarantined change had no effect; forget the former dialect."""
+    db.table("quarantine").add_column("result", str, not_null_default="failed")
+    db.table("put_back").create(
+        {
+            "target": int,
+            "kind": str,
+            "key": str,
+            "class": str,  # the drift's
+            "drift": str,  # JSON: as much of it as was put back
+            "change": str,  # JSON: the change that put it back
+            "run": int,
+            "at": str,
+            "since": str,  # when a full resync first found that it had come back; NULL while it lasts
+            "detail": str,  # why the change is without effect; "" while it lasts
+        },
+        pk=("target", "kind", "key", "class"),
+        not_null={"drift", "change", "run", "at", "detail"},
+        foreign_keys=[("target", "targets", "id")],
+    )
+    known = db.conn.execute("SELECT id, discovery FROM targets WHERE discovery IS NOT NULL").fetchall()
+    for target, discovery in known:
+        kept = {name: fact for name, fact in orjson.loads(discovery).items() if name not in ("by_put", "echoes")}
+        db.conn.execute("UPDATE targets SET discovery = ? WHERE id = ?", [orjson.dumps(kept).decode(), target])
+
+
+@migrations(name="8")
 def readings(db: Database) -> None:
     """Add what is known of a target from the last time that it was read whole."""
     # NULL: nothing is known of it. "": accounts were found that are not linked yet. Else the rules it was read by.
