@@ -191,6 +191,9 @@ class Endpoint(Server):
     `forgets`: attributes that are taken and not kept. `shows_members` False: reads have no members.
     """
 
+    unique = True
+    """Whether a second account or group of one name is refused (409)."""
+
     def __init__(
         self,
         *,
@@ -280,7 +283,7 @@ class Endpoint(Server):
     def _create(self, collection: str, held: dict[str, dict[str, Json]], request: Request) -> Reply:
         name = "userName" if collection == "Users" else "displayName"
         body = self._kept(request.body)
-        if any(each[name].casefold() == body[name].casefold() for each in held.values()):
+        if self.unique and any(each[name].casefold() == body[name].casefold() for each in held.values()):
             return error(409, f"{name} is taken", "uniqueness")
         id_ = f"{collection[0].lower()}{next(self._numbers)}"
         held[id_] = body | {"id": id_}

@@ -7,11 +7,12 @@ account matches an entry.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal
 
 from syncd.compare.rules import TargetRules
 from syncd.core.mapping import EntryUnusable, Selection, UserMapping, email_of
 from syncd.core.matching import ADOPT, Doubt, Match, first, judge
-from syncd.core.model import Desired, Entry, Flat, Kind, ObservedGroup, State
+from syncd.core.model import Desired, Entry, Flat, Kind, KnownGroup, ObservedGroup, State
 from syncd.store import Observation, Snapshot
 
 Members = tuple[set[str], set[str]]
@@ -29,6 +30,8 @@ class UserAdoption:
         self._snapshot = snapshot
         self._observation = observation
         self._adopted: dict[str, str] = {}
+        self.claimed: set[str] = set()
+        """Ids of the accounts that some entry was compared with, whatever came of it."""
 
     @property
     def adopted(self) -> Mapping[str, str]:
@@ -47,16 +50,18 @@ class UserAdoption:
         external_id = self._mapping.external_id(key, entry.attributes)
         target = self._target
 
+        def judged_by(by: Literal["externalId", "userName", "e-mail"], value: str) -> Match | Doubt | None:
+            found = observation.find_users(by, value)
+            self.claimed.update(each.id for each in found)
+            return judge(by, found, key, external_id, self.owner)
+
         def judged() -> Iterator[Match | Doubt | None]:
             if external_id:
-                found = observation.find_users("externalId", external_id)
-                yield judge("externalId", found, key, external_id, self.owner)
+                yield judged_by("externalId", external_id)
             if not off:
-                found = observation.find_users("userName", desired.name)
-                yield judge("userName", found, key, external_id, self.owner)
+                yield judged_by("userName", desired.name)
             if not off and target.profile.adopt_by_email and _is_verified(target.selection, desired.attributes):
-                found = observation.find_users("e-mail", self._mapping.email(desired.attributes))
-                yield judge("e-mail", found, key, external_id, self.owner)
+                yield judged_by("e-mail", self._mapping.email(desired.attributes))
 
         match = first(judged())
         return match if isinstance(match, Match) or not off else None
@@ -95,13 +100,17 @@ class GroupAdoption:
         self._ids_by_name: dict[str, list[str]] = {}
         """Ids of the groups at the target, by name without case."""
         self.found: dict[str, ObservedGroup] = {}
+        self.claimed: set[str] = set()
+        """Ids of the groups that some group of the source was compared with by its mark."""
         self.doubts: dict[str, Doubt] = {}
 
     def look_for(self, key: str, flat: Flat) -> None:
         """Find the group at the target that is ours, or may become ours, for one that is not linked."""
         name, mark = str(flat["displayName"]), flat.get("externalId")
         if mark is not None:
-            found = self._free(self._observation.find_groups("externalId", mark), key)
+            there = self._observation.find_groups("externalId", mark)
+            self.claimed.update(each.id for each in there)
+            found = self._free(there, key)
             if len(found) == 1:
                 self._take(key, found[0])
                 return
@@ -128,6 +137,15 @@ class GroupAdoption:
         ids = [id_ for id_ in ids if id_ not in people]
         subgroups = self._snapshot.keys_of(Kind.GROUP, ids) | {id_: groups[id_] for id_ in ids if id_ in groups}
         return set(people.values()), set(subgroups.values())
+
+    def newcomers(self, group: KnownGroup) -> Members:
+        """Return the members of a linked group that are taken over in this plan; to be asked as `members`."""
+        if not self._adopted_users and not self._adopted:
+            return set(), set()
+        seen = self._observation.groups([group.id]).get(group.id)
+        ids = seen.members or [] if seen is not None else []
+        users = {self._adopted_users[id_] for id_ in ids if id_ in self._adopted_users}
+        return users, {self._adopted[id_] for id_ in ids if id_ in self._adopted and id_ not in self._adopted_users}
 
     def _take(self, key: str, found: ObservedGroup) -> None:
         self.found[key] = found

@@ -9,7 +9,8 @@ Owns the order of the steps. Each step is a module of its own, and is given what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Final, TypeVar
 
@@ -20,7 +21,9 @@ from syncd.compare.groups import compare_groups, unread_groups
 from syncd.compare.managers import with_managers
 from syncd.compare.people import People
 from syncd.compare.snapshot_updates import SnapshotUpdates
+from syncd.compare.unclaimed import unclaimed_accounts
 from syncd.core.model import GroupEntry, Kind, Problem, Pull
+from syncd.core.plan import Change
 
 _BATCH: Final = 1000
 _Item = TypeVar("_Item")
@@ -91,15 +94,17 @@ def _differences(comparison: Comparison, people: People, reading: SourceReading)
         for each in draft.changes.values()
         for change in with_managers(each, accounts, snapshot, people.adoption.owner)
     ]
+    unusable = people.unusable | {problem.key for problem in people.problems}
+    unclaimed = unclaimed_accounts(comparison, people.adoption.claimed, unusable)
     # Groups come last: only people with an account can be in them.
     groups = compare_groups(comparison, reading, accounts, absence.gone, people.adoption.adopted)
     return Differences(
-        changes=changes + groups.changes,
+        changes=[_with_groups(change, groups.found_in) for change in changes + groups.changes],
         doubts=draft.doubts,
         group_doubts=groups.doubts,
         missing=absence.missing.since,
         missing_groups=groups.missing.since,
-        problems=[*people.problems, *absence.problems, *clashes, *groups.problems],
+        problems=[*people.problems, *absence.problems, *clashes, *groups.problems, *unclaimed],
         evidence=reading.evidence,
         kept=draft.kept,
         snapshot_updates=SnapshotUpdates(
@@ -113,6 +118,12 @@ def _differences(comparison: Comparison, people: People, reading: SourceReading)
             entries=True,
         ),
     )
+
+
+def _with_groups(change: Change, found_in: Mapping[tuple[Kind, str], Sequence[str]]) -> Change:
+    """Return an adoption with the linked groups that its resource was found in; any other change as it is."""
+    groups = found_in.get((change.action.kind, change.key)) if change.action.adopts else None
+    return replace(change, found_in=tuple(sorted(groups))) if groups else change
 
 
 def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:

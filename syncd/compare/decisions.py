@@ -22,6 +22,8 @@ class Decisions:
     """Creations and adoptions that a full resync held: a run that doesn't read the target can't see why, and waits."""
     declined: Mapping[tuple[Kind, str], str] = field(default_factory=dict)
     """Adoptions that a person rejected: a run that doesn't read the target must not create the account instead."""
+    refused: Mapping[tuple[Kind, str], str] = field(default_factory=dict)
+    """Quarantined adoptions, with the reason: a run that doesn't read the target must not create instead."""
     undecided: frozenset[str] = frozenset()
     """Keys of users with a held change: their entries are kept even where nothing differs any more."""
     approvals: Mapping[str, str] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from syncd.compare.accounts import Accounts
 from syncd.compare.adoption import GroupAdoption, Members
 from syncd.compare.comparison import Comparison, SourceReading
 from syncd.compare.members import Memberships, crowded_users, crowding
+from syncd.compare.unclaimed import unclaimed_groups
 from syncd.core.diff import group_changes
 from syncd.core.mapping import EntryUnusable
 from syncd.core.matching import Doubt
@@ -31,6 +32,8 @@ class GroupDifferences:
     """Groups that were missing and are not any more."""
     forgotten: list[str] = field(default_factory=list)
     """Groups that are neither wanted nor at the target any more."""
+    found_in: dict[tuple[Kind, str], list[str]] = field(default_factory=dict)
+    """By kind and key of a user or group that is taken over: the linked groups that it is a member of already."""
     problems: list[Trouble] = field(default_factory=list)
 
 
@@ -84,12 +87,17 @@ def compare_groups(
             changes = [_with_members_before(change, members) for change in changes]
         elif before is None or before.lost:
             members = set(), set()
+        elif adoption is not None:
+            members = _with_newcomers(before, adoption.newcomers(before), comparison, result)
         result.changes.extend(changes)
         result.changes.extend(memberships.changes(entry, str(flat["displayName"]), before, members))
     for key in leaving:
         selected = key not in reading.groups and target.selection.wants_groups
         _let_go(known[key], owned, result, selected=selected, moved=reading.found[Kind.GROUP].get(key) is True)
-    return result if adoption is None else replace(result, doubts=adoption.doubts)
+    if adoption is None:
+        return result
+    result.problems.extend(unclaimed_groups(comparison, adoption.claimed))
+    return replace(result, doubts=adoption.doubts)
 
 
 def _wanted(comparison: Comparison, groups: Mapping[str, GroupEntry]) -> tuple[dict[str, Flat], dict[str, Trouble]]:
@@ -149,6 +157,19 @@ def _with_members_before(change: Change, members: Members) -> Change:
     """Return the change of a group that is taken over, with the members it was found with."""
     there = {part: sorted(keys) for part, keys in zip(("members", "groups"), members, strict=True) if keys}
     return replace(change, before={**change.before, **there})
+
+
+def _with_newcomers(
+    group: KnownGroup, newcomers: Members, comparison: Comparison, result: GroupDifferences
+) -> Members | None:
+    """Return the members of a linked group with those that are taken over now; None where there are none of these."""
+    if not any(newcomers):
+        return None
+    for kind, keys in zip((Kind.USER, Kind.GROUP), newcomers, strict=True):
+        for key in keys:
+            result.found_in.setdefault((kind, key), []).append(group.key)
+    people, groups = comparison.snapshot.members(group.key)
+    return people | newcomers[0], groups | newcomers[1]
 
 
 def _with_a_name_it_may_have(

@@ -35,7 +35,7 @@ def situation(comparison: Comparison, differences: Differences, changes: Sequenc
         group_doubts={**doubts[Kind.GROUP], **differences.group_doubts},
         protected=_protected(changes, comparison),
         absences=_absences(differences.evidence, snapshot.source_counts, managed),
-        quarantined=decisions.quarantined,
+        quarantined={**decisions.quarantined, **_refused(changes, decisions)},
         approved=decisions.approved,
         rejected={**decisions.rejected, **declined},
         groups_of=_groups_of(changes, members_of, comparison),
@@ -61,6 +61,14 @@ def _earlier(changes: Iterable[Change], decisions: Decisions) -> tuple[dict[Kind
         if (rejection := decisions.declined.get((kind, key))) is not None:
             declined[change.id] = rejection
     return doubts, declined
+
+
+def _refused(changes: Iterable[Change], decisions: Decisions) -> dict[str, str]:
+    """Return by id why creations wait: each would replace an adoption that the target refused."""
+    if not decisions.refused:
+        return {}
+    creations = [(change.id, (change.action.kind, change.key)) for change in changes if change.action.creates]
+    return {id_: decisions.refused[subject] for id_, subject in creations if subject in decisions.refused}
 
 
 def _protected(changes: Iterable[Change], comparison: Comparison) -> dict[str, str]:

@@ -46,6 +46,8 @@ class Change:
     """The source entry's digest, hexadecimal, where this change brings the target completely in line."""
     resource: str = ""
     """The id at the target of an adopted resource; the snapshot holds the id of every other resource."""
+    found_in: tuple[str, ...] = ()
+    """Keys of the linked groups that an adopted resource is a member of at the target already."""
     _id: str = field(default="", init=False, repr=False, compare=False)
 
     @property
@@ -59,7 +61,12 @@ class Change:
 
     @property
     def takes_over(self) -> bool:
-        """Whether the change adopts an account or a group that doesn't carry our mark yet."""
+        """Whether the change adopts an account or a group that doesn't carry our mark yet.
+
+        An account that is only to be off is adopted by its mark alone.
+        """
+        if self.state is State.DEACTIVATED:
+            return False
         mark = self.after.get("externalId")
         return self.action.adopts and (mark is None or self.before.get("externalId") != mark)
 
@@ -124,6 +131,8 @@ class Change:
             data["digest"] = self.digest
         if self.resource:
             data["resource"] = self.resource
+        if self.found_in:
+            data["found_in"] = list(self.found_in)
         return data
 
     @classmethod
@@ -140,6 +149,7 @@ class Change:
             State(state) if state is not None else None,
             _text(data.get("digest", "")),
             _text(data.get("resource", "")),
+            tuple(map(_text, data.get("found_in", ()))),
         )
         if change.id != data["id"]:
             raise ValueError(f"the change {data['id']} is not what its id says")

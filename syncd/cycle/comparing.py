@@ -63,9 +63,19 @@ def _decisions(state: StateFile, target: str, moment: datetime, *, read: bool, e
             for hold in unseen
             if hold.decision is Decision.REJECTED and hold.change.action.adopts
         },
+        refused={} if read else _refused_adoptions(state, target),
         undecided=frozenset(hold.change.key for hold in known if hold.change.action.about_user),
         approvals=approvals,
     )
+
+
+def _refused_adoptions(state: StateFile, target: str) -> dict[tuple[Kind, str], str]:
+    """Return by kind and key why adoptions are quarantined: only a full resync tries them again."""
+    return {
+        (each.change.action.kind, each.change.key): f"{each.change.action.words.doing} {each.reason}, by a full resync"
+        for each in state.quarantine(target).all()
+        if each.change.action.adopts
+    }
 
 
 def _subject(hold: Hold) -> tuple[Kind, str]:

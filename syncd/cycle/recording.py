@@ -16,6 +16,7 @@ from syncd.core.plan import Result, Run
 from syncd.cycle import clock
 from syncd.cycle.comparing import RESYNC_ONLY
 from syncd.cycle.gating import end_stop, note_stop
+from syncd.cycle.knowing import note_found, note_linked
 from syncd.cycle.planned import Planned, with_what_is_stored
 from syncd.cycle.pushing import Pushed
 from syncd.errors import TargetError
@@ -51,6 +52,7 @@ def remember(planned: Planned, state: StateFile) -> None:
     """
     plan, target = planned.plan, planned.target.name
     snapshot, moment = state.snapshot(target), clock.now()
+    note_found(planned, snapshot)
     written = 0
     for drift in plan.drift:
         written += drift.reaction is Reaction.ENFORCE and snapshot.observe(drift)
@@ -69,7 +71,10 @@ def remember(planned: Planned, state: StateFile) -> None:
         unseen = () if planned.discovered is not None else RESYNC_ONLY
         _log_held(target, state.holds(target).refresh(plan, moment, unseen))
         everything = (*plan.changes, *(each.change for each in (*plan.held, *plan.rejected)))
-        state.quarantine(target).refresh({change.id for change in everything})
+        kept = {change.id for change in everything}
+        if planned.discovered is None:  # only a full resync plans adoptions
+            kept |= {each.id for each in state.quarantine(target).all() if each.change.action.adopts}
+        state.quarantine(target).refresh(kept)
 
 
 def _log_held(target: str, holds: Sequence[Hold]) -> None:
@@ -89,6 +94,7 @@ def end_run(planned: Planned, number: int, pushed: Pushed, started: datetime, se
             note_stop(snapshot, pushed.failure)
         else:
             end_stop(snapshot)
+            note_linked(planned, state)
         if pushed.window is not None:
             _remember_pace(snapshot, pushed.window)
         state.journal(target).end(

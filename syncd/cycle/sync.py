@@ -8,7 +8,8 @@
     push      send the changes, each intent on disk before its request
     record    write the plan's findings before the push, and the outcomes after the push
 
-A sync differs from a full resync in one step alone: a sync takes the target's state from the snapshot.
+A sync differs from a full resync in one step alone: a sync takes the target's state from the snapshot. Where too little
+is known of a target, every run is a full resync.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from syncd.cycle import clock
 from syncd.cycle.comparing import comparison_of, may_have_changed, plan_of
 from syncd.cycle.gathering import gather
 from syncd.cycle.gating import refusal
+from syncd.cycle.knowing import must_be_read
 from syncd.cycle.observing import Baseline, observe
 from syncd.cycle.person import limited_to_person
 from syncd.cycle.planned import Planned
@@ -51,8 +53,9 @@ def sync(
 ) -> list[Run]:
     """Bring targets in line with the source: one pull for all of them, then one run for each.
 
-    `who`: only this person. `full`: a full resync, of all these targets or of those named. `ended` is called with each
-    run at its end. Raises SyncdError; a failure of one target is in its run.
+    `who`: only this person. `full`: a full resync, of all these targets or of those named; a target of which too
+    little is known (`knowing.py`) gets one unasked. `ended` is called with each run at its end.
+    Raises SyncdError; a failure of one target is in its run.
     """
     recovered = recover(state, targets, progress)
     plans = with_recovery(make_plans(setup, state, targets, progress, who, full=full), recovered)
@@ -77,7 +80,9 @@ def make_plans(
     managed is known to be gone at a target, which is no reason to stop.
     """
     moment, everybody = clock.now(), who is None
-    read_whole = frozenset(full if not isinstance(full, bool) else [each.name for each in targets if full])
+    asked = frozenset(full if not isinstance(full, bool) else [each.name for each in targets if full])
+    unknown = {each.name for each in targets if must_be_read(each.rules, state.snapshot(each.name))}
+    read_whole = asked | unknown
     with state.explained(), _workspace(state, scratch=bool(read_whole)) as workspace:
         baselines = {
             each.name: observe(setup, each, workspace, progress, expect_gone=expect_gone)

@@ -51,7 +51,7 @@ def scheduled(
                 target for target in setup.targets if target.name in names and _usable(setup, target, state, result)
             ]
             if targets:
-                sync(setup, state, targets, progress, shutdown, done, full=full | _empty(state, targets))
+                sync(setup, state, targets, progress, shutdown, done, full=full)
                 result.source = ""
     except Halted:
         result.halted = True
@@ -75,16 +75,6 @@ def _usable(setup: Setup, target: Target, state: StateFile, result: Result) -> b
         result.faults[target.name] = str(error)
         return False
     return True
-
-
-def _empty(state: StateFile, targets: list[Target]) -> frozenset[str]:
-    """Return the targets with an empty snapshot: their accounts must be found by a full resync, not created again."""
-    found = set()
-    for target in targets:
-        snapshot = state.snapshot(target.name)
-        if not any(snapshot.counts().values()) and not snapshot.groups():
-            found.add(target.name)
-    return frozenset(found)
 
 
 def asked(

@@ -12,6 +12,7 @@ from typing import Final
 
 from syncd.core.drift import Drift
 from syncd.core.limits import NEVER_RELEASED, QUARANTINE, in_words
+from syncd.core.matching import ADOPT
 from syncd.core.model import Kind
 from syncd.core.plan import Change, Result, Trouble, timestamp
 from syncd.report.explanation import Part
@@ -128,6 +129,17 @@ class Circumstances:
         if not self.outcomes or self.outcomes[0].outcome.result is Result.APPLIED:
             return ""
         return _failure(self.outcomes[0])
+
+    def not_looked_for(self) -> str:
+        """Say, as the rest of a sentence, that nobody looked for an account or group where none is linked.
+
+        "" where the last run read the target, or an earlier one held what it found there.
+        """
+        found = any(hold.limit == ADOPT for hold in self.own_holds)
+        found = found or any(each.change.action.adopts for each in self.quarantined)
+        if found or (self.last is not None and self.last.target_read):
+            return ""
+        return "; syncd has not looked whether there is one"
 
     def hindrance_of(self, hold: Hold) -> str:
         """Return the state of a held change as the rest of a sentence."""

@@ -46,13 +46,13 @@ def _state(
     """Return the verdict without its subject."""
     held = circumstances.own_holds
     if known is None or known.lost:
-        base = f"is not there at {target.name}"
+        base, unseen = f"is not linked to a group at {target.name}", circumstances.not_looked_for()
         if known is not None:
-            base = f"is gone from {target.name}, deleted there"
+            base, unseen = f"is gone from {target.name}, deleted there", ""
         if name and not target.selection.wants_group(name):
-            return f"{base}: {_unselected(target)}"
+            return f"{base}: {_unselected(target)}{unseen}"
         subject = doing(held[0].change) if held else "making the group"
-        return f"{base}: {subject} {circumstances.hindrance(None)}"
+        return f"{base}: {subject} {circumstances.hindrance(None)}{unseen}"
     people, groups = snapshot.members(known.key)
     members = counted(len(people), "person", "people") + (
         f" and {counted(len(groups), 'group', 'groups')}" if groups else ""

@@ -25,7 +25,7 @@ def meant(setup: Setup, state: StateFile, target: str, who: str) -> Meant:
         found = {each: name for each, name in _named(setup, state, target, rest).items() if each[0] == kind}
     if not found:
         (selection,) = (each.rules.selection for each in setup.chosen(target))
-        why = "not in the source, or the target's own"
+        why = "not in the source as it was last read, or the target's own"
         if not selection.wants_group(who):
             why += ", or a group that `groups` doesn't select"
         raise SyncdError(

@@ -135,7 +135,7 @@ def _manager(person: Person) -> str:
         return ""
     manager = person.snapshot.user(key)
     if manager is None or manager.lost:
-        return f"the manager {key} has no account here: the reference follows as soon as there is one"
+        return f"the manager {key} is not linked to an account here: the reference follows as soon as they are"
     return f"the manager is {manager.name} ({key}), account {manager.id}"
 
 

@@ -30,7 +30,7 @@ def _verdict(person: Person) -> str:
 
 
 def _absent(person: Person) -> str:
-    """Return why there is no account.
+    """Return why no account is linked. Only a full resync has looked whether there is one all the same.
 
     #  the source says          -> the reason is
     #  the entry can't be used     the problem of the entry
@@ -41,18 +41,23 @@ def _absent(person: Person) -> str:
     base = (
         f"is gone from {person.target.name}: the account was deleted there"
         if lost
-        else f"is not there at {person.target.name}"
+        else f"is not linked to an account at {person.target.name}"
     )
     colon = ";" if lost else ":"
+    unseen = "" if lost else person.circumstances.not_looked_for()
+    return f"{base}{colon} {_why_absent(person)}{unseen}"
+
+
+def _why_absent(person: Person) -> str:
     evaluation = person.evaluation
     if evaluation is not None and evaluation.unusable:
-        return f"{base}{colon} {evaluation.problem}"
+        return evaluation.problem
     if person.off:
-        return f"{base}{colon} {person.off}, and a person who is off gets no account"
+        return f"{person.off}, and a person who is off gets no account"
     held = person.circumstances.own_holds
     change = held[0].change if held else person.changes[0] if person.changes else None
     subject = doing(change) if change else "creating the account"
-    return f"{base}{colon} {subject} {person.circumstances.hindrance(change)}"
+    return f"{subject} {person.circumstances.hindrance(change)}"
 
 
 def _present(person: Person, known: Known) -> str:

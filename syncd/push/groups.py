@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Set
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Final
 
 from syncd.core.digest import NO_MEMBERS
 from syncd.core.model import Flat, Kind, KnownGroup
@@ -20,14 +19,13 @@ from syncd.push.attributes import as_far_as_done, merged, still_kept_as
 from syncd.push.collisions import GroupCollisions, is_marked
 from syncd.push.effects import WriteEffect
 from syncd.push.gate import Gate, Link
+from syncd.push.linking import PARTS, Linking, link_group, members_seen, seen_group, with_the_link
 from syncd.push.members import Members
 from syncd.push.outcomes import Done, remarks
 from syncd.push.preconditions import linked_group, refuse_linked
-from syncd.push.sending import Sending, There, it_was_made
+from syncd.push.sending import Sending, There
 from syncd.scim.client import Found
 from syncd.store import Snapshot
-
-_PARTS: Final = ((Kind.USER, "members"), (Kind.GROUP, "groups"))
 
 
 class Groups:
@@ -39,6 +37,7 @@ class Groups:
         snapshot: Snapshot,
         sending: Sending,
         collisions: GroupCollisions,
+        linking: Linking,
         members: Members,
         unmade: Set[str],
         look_again: Callable[[Change], Awaitable[None]],
@@ -51,6 +50,7 @@ class Groups:
         self._snapshot = snapshot
         self._sending = sending
         self._collisions = collisions
+        self._linking = linking
         self._members = members
         self._unmade = unmade
         self._look_again = look_again
@@ -65,21 +65,26 @@ class Groups:
         only where the configuration says so.
         """
         refuse_linked(self._snapshot, Kind.GROUP, change.key)
-        remark = "was there already from an earlier run"
+        ours, remark = True, "was there already from an earlier run"
         own = await self._collisions.group_before(change)
         if own is None:
             created = await self._sending.create(Kind.GROUP, change.key, change.after, partial(self._find, change))
             if not isinstance(created, There):
                 return self._acknowledged(change, *created)
             own = created.link, created.found
+            ours = not created.collided or is_marked(created.found, change)
             if not created.collided:
                 remark = "its id was looked up"
-            elif not is_marked(created.found, change):
+            elif not ours:
                 remark = "is managed from now on"
         link, found = own
-        with it_was_made():
-            effect = await self._sending.bring_into_line(link, found, change.after)
-        return self._acknowledged(change, link, replace(effect, status=effect.status or 200), remark)
+        there = self._linking.values_of(change, found)
+        if ours:
+            seen = await self._linking.group(change, link.id, there, self._snapshot.put_group)
+        else:
+            seen = seen_group(change, link.id, there)
+        effect = with_the_link(await self._sending.bring_into_line(link, found, change.after))
+        return self._changed(change, seen, replace(effect, status=effect.status or 200), remark)
 
     async def _find(self, change: Change, error: ScimError, began: datetime) -> tuple[Link, Found] | None:
         """Return the group that a create collided with, or may have made. Raises the error where it stays one."""
@@ -93,37 +98,53 @@ class Groups:
             raise error
         return own
 
-    def _acknowledged(self, change: Change, link: Link, effect: WriteEffect, remark: str = "") -> Done:
+    def _acknowledged(self, change: Change, link: Link, effect: WriteEffect) -> Done:
         made = made_group(change, link.id, effect.kept_as)
-        return Done(effect.status, remarks(remark, effect.ignored(change)), partial(self._snapshot.put_group, made))
+        return Done(effect.status, effect.ignored(change), partial(self._snapshot.put_group, made))
+
+    def _changed(self, change: Change, seen: KnownGroup, effect: WriteEffect, remark: str = "") -> Done:
+        """Return what was done to a group that was seen before."""
+        acknowledge = partial(self._snapshot.put_group, _as_far_as_done(change, seen, effect))
+        return Done(effect.status, remarks(remark, effect.ignored(change)), acknowledge, failure=effect.failure)
 
     async def adopt(self, change: Change) -> Done:
-        """Take over the group that a full resync found, with the managed members it was found with."""
+        """Link the group that a full resync found, with the managed members it was found with; or take one over.
+
+        A group that carries our mark is ours, and is linked before its attributes are sent. The target's own is ours
+        once our mark was written there, along with the attributes.
+        """
         refuse_linked(self._snapshot, Kind.GROUP, change.key)
         link = self._gate.adopted(change)
+        link_with_members = partial(self._link_with_members, change)
         if change.takes_over:
             await self._look_again(change)
-        before, after = change.differences
-        owned = {path: value for path, value in change.before.items() if path in change.after and value is not None}
-        effect = WriteEffect(0)
-        if after:
-            has_members = any(change.before.get(part) for _, part in _PARTS)
-            effect = await self._sending.update(link, before, after, owned, has_members=has_members)
-        made = made_group(change, link.id, effect.kept_as)
-        return Done(effect.status, effect.ignored(change), partial(self._acknowledge_adopted, change, made))
+            effect = with_the_link(await self._bring_into_line(change, link))
+            row = _as_far_as_done(change, seen_group(change, link.id, change.before), effect)
+            acknowledge = partial(link_with_members, row)
+            return Done(effect.status, effect.ignored(change), acknowledge, failure=effect.failure)
+        seen = await self._linking.group(change, link.id, change.before, link_with_members)
+        async with self._linking.kept_while_there(link):
+            effect = with_the_link(await self._bring_into_line(change, link))
+        return self._changed(change, seen, effect)
 
-    def _acknowledge_adopted(self, change: Change, made: KnownGroup) -> None:
-        """Record an adopted group with its members; members that are linked later are added then."""
-        there = {part: list(change.before.get(part, [])) for _, part in _PARTS}
-        self._snapshot.put_group(made)
+    async def _bring_into_line(self, change: Change, link: Link) -> WriteEffect:
+        """Send the attributes at which an adopted group differs, in no request where there are none."""
+        before, after = change.differences
+        if not after:
+            return WriteEffect(0)
+        owned = {path: value for path, value in change.before.items() if path in change.after and value is not None}
+        has_members = any(change.before.get(part) for _, part in PARTS)
+        return await self._sending.update(link, before, after, owned, has_members=has_members)
+
+    def _link_with_members(self, change: Change, group: KnownGroup) -> None:
+        """Record an adopted group with its members; a group among them may have its turn yet to come."""
+        link_group(self._snapshot, change, group, members_seen(change))
         for parent in self._found_in.pop(change.key, []):
             self._snapshot.change_members(parent, Kind.GROUP, [change.key])
-        # An account that could not be taken over after all is no managed member; a group's turn may be yet to come.
-        people, groups = (self._snapshot.ids(kind, there[part]) for kind, part in _PARTS)
-        self._snapshot.change_members(change.key, Kind.USER, list(people))
-        self._snapshot.change_members(change.key, Kind.GROUP, list(groups))
-        for key in there["groups"]:
-            if key not in groups:
+        subgroups = [key for kind, key in members_seen(change) if kind is Kind.GROUP]
+        linked = self._snapshot.ids(Kind.GROUP, subgroups)
+        for key in subgroups:
+            if key not in linked:
                 self._found_in.setdefault(key, []).append(change.key)
 
     async def update(self, change: Change) -> Done:
@@ -133,9 +154,7 @@ class Groups:
         effect = await self._sending.update(
             link, change.before, change.after, group.attributes, kept_as=group.kept_as, has_members=has_members
         )
-        changed = changed_group(as_far_as_done(change, effect.undone, None, group.name), group, effect.kept_as)
-        acknowledge = partial(self._snapshot.put_group, changed)
-        return Done(effect.status, effect.ignored(change), acknowledge, failure=effect.failure)
+        return self._changed(change, group, effect)
 
     async def delete(self, change: Change) -> Done:
         """Delete a linked group, emptied before where the endpoint demands it."""
@@ -143,6 +162,10 @@ class Groups:
         await self._members.before_deletion(link, group)
         effect = await self._sending.delete(link)
         return Done(effect.status, acknowledge=partial(self._snapshot.forget_group, change.key))
+
+
+def _as_far_as_done(change: Change, group: KnownGroup, effect: WriteEffect) -> KnownGroup:
+    return changed_group(as_far_as_done(change, effect.undone, None, group.name), group, effect.kept_as)
 
 
 def made_group(change: Change, id_: str, kept_as: Flat | None = None) -> KnownGroup:

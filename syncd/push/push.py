@@ -1,7 +1,7 @@
 """Push: one plan on its way to one target, put together from its parts.
 
 #  plan -> phases -> workers -> turns -> execution -> users, groups, members -> sending -> gate -> target
-#                               skips, recording, learning                     effects
+#                               skips, recording, learning  linking            effects
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from syncd.push.execution import Execution
 from syncd.push.gate import Gate
 from syncd.push.groups import Groups
 from syncd.push.learning import Learning
+from syncd.push.linking import Linking
 from syncd.push.listings import TargetListing
 from syncd.push.members import Members
 from syncd.push.phases import Workers, phases
@@ -149,12 +150,13 @@ class Push:
         groups = GroupCollisions(
             gate, snapshot, profile.group_suffix, adopt_groups=rules.adopt_groups, listed_before=groups_before
         )
+        linking = Linking(gate, snapshot, commits, profile.group_suffix, self._clock)
         members = Members(gate, sending, commits, snapshot, profile, unmade)
         return Execution(
-            Users(gate, snapshot, sending, accounts, self._clock, looking),
-            Groups(gate, snapshot, sending, groups, members, unmade, looking),
+            Users(gate, snapshot, sending, accounts, linking, self._clock, looking),
+            Groups(gate, snapshot, sending, groups, linking, members, unmade, looking),
             members,
-            Relinking(gate, snapshot, sending),
+            Relinking(gate, snapshot, sending, linking),
         )
 
 

@@ -5,6 +5,7 @@ create might make the same person or group twice.
 
 #  the look shows                                      -> the change is
 #  its effect is there                                    applied; the snapshot gets its row
+#  the resource to adopt carries our mark                 linked all the same, whatever became of its attributes
 #  its effect is not there, or it no longer can be        failed: it had not been done
 #  the resource of a create is linked already             refused: it has been made since
 #  the look fails: of a create                            still open
@@ -22,14 +23,22 @@ import structlog
 
 from syncd.core.actions import Effect
 from syncd.core.drift import alike
-from syncd.core.model import Flat, Kind, State
+from syncd.core.model import Flat, Kind, Known, KnownGroup, State
 from syncd.core.plan import Change, Outcome, Result
-from syncd.core.schema import MANAGER
 from syncd.errors import OutcomeUnclear, ScimError
 from syncd.push.attributes import shown
 from syncd.push.collisions import AccountCollisions, GroupCollisions, names_of
 from syncd.push.gate import Gate, Link, Taken
 from syncd.push.groups import changed_group, made_group
+from syncd.push.linking import (
+    PARTS,
+    link_group,
+    link_user,
+    members_seen,
+    seen_group,
+    seen_user,
+    with_manager_key,
+)
 from syncd.push.listings import TargetListing
 from syncd.push.members import acknowledge_members, members_reached, members_to_change
 from syncd.push.refusal import Refusal
@@ -122,7 +131,7 @@ class _Look:
             case Effect.CREATE:
                 return await self._created(change, intent.at)
             case Effect.ADOPT:
-                return None  # a full resync takes over the existing resource; a plain run finds it by its mark
+                return await self._adopted(change)
             case Effect.DELETE:
                 return await self._deleted(change)
             case Effect.ADD_MEMBERS | Effect.REMOVE_MEMBERS:
@@ -132,7 +141,7 @@ class _Look:
 
     async def _created(self, change: Change, at: datetime) -> Acknowledge | None:
         kind = change.action.kind
-        known = self._snapshot.user(change.key) if kind is Kind.USER else self._snapshot.group(change.key)
+        known = self._known(change)
         if known is not None and not known.lost:
             raise _Passed
         if kind is Kind.USER:
@@ -152,6 +161,27 @@ class _Look:
             unseen = {path: value for path, value in made.attributes.items() if path not in self._compared(change)}
             made = replace(made, attributes={**unseen, **there}, digest=b"")
         return partial(self._snapshot.put_user, made)
+
+    async def _adopted(self, change: Change) -> Acknowledge | None:
+        """Link a resource that carries our mark, where the run was killed before it did; the next plan compares it."""
+        known = self._known(change)
+        if known is not None and not known.lost:
+            return await self._updated(change) if known.id == change.resource else None
+        link = self._gate.adopted(change)
+        there = await self._there(link, {**change.before, **change.after}.keys() - {part for _, part in PARTS})
+        mark = change.after.get("externalId")
+        if there is None or mark is None or there.get("externalId") != mark:
+            return None  # a stranger's: a full resync takes it over
+        if link.kind is Kind.USER:
+            user = seen_user(self._snapshot, change, link.id, there, self._clock())
+            return partial(link_user, self._snapshot, change, user)
+        group, members = seen_group(change, link.id, there), members_seen(change)
+        reached = await members_reached(self._gate, self._snapshot, link, members, adding=True)
+        return partial(link_group, self._snapshot, change, group, reached or [])
+
+    def _known(self, change: Change) -> Known | KnownGroup | None:
+        about_user = change.action.kind is Kind.USER
+        return self._snapshot.user(change.key) if about_user else self._snapshot.group(change.key)
 
     async def _updated(self, change: Change) -> Acknowledge | None:
         link = self._gate.linked(change.action.kind, change.key)
@@ -198,10 +228,7 @@ class _Look:
 
     def _shown(self, kind: Kind, body: Flat, paths: Iterable[str]) -> Flat:
         """Return a resource's values at these paths, with the manager's key in the place of the id."""
-        there = shown(kind, body, paths, self._profile.group_suffix)
-        if there.get(MANAGER) is None:
-            return there
-        return {**there, MANAGER: self._snapshot.key_of(Kind.USER, str(there[MANAGER]))}
+        return with_manager_key(self._snapshot, shown(kind, body, paths, self._profile.group_suffix))
 
     def _compared(self, change: Change) -> list[str]:
         """Return the paths that tell whether a change was done; `active` of an invited account does not."""

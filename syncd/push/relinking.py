@@ -1,32 +1,31 @@
-"""Relinking: a linked resource is gone, and another one carries its mark. The change is done to that one."""
+"""Relinking: a linked resource is gone, and another carries its mark: it is linked, and the change is done to it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
 
-from syncd.core.digest import NO_MEMBERS
 from syncd.core.model import Flat, Kind, Known, KnownGroup
 from syncd.core.plan import Change
-from syncd.push.attributes import merged
+from syncd.push.attributes import as_far_as_done, merged
 from syncd.push.collisions import marked
-from syncd.push.effects import WriteEffect
 from syncd.push.gate import Gate, Taken
+from syncd.push.linking import Linking
 from syncd.push.outcomes import Done
 from syncd.push.presence import Lost
 from syncd.push.sending import Sending
 from syncd.push.users import with_manager_id
-from syncd.scim.client import Found
 from syncd.store import Snapshot
 
 
 class Relinking:
     """Links keys anew whose resource is gone, each once in a run."""
 
-    def __init__(self, gate: Gate, snapshot: Snapshot, sending: Sending) -> None:
+    def __init__(self, gate: Gate, snapshot: Snapshot, sending: Sending, linking: Linking) -> None:
         self._gate = gate
         self._snapshot = snapshot
         self._sending = sending
+        self._linking = linking
         self._looked_for: set[tuple[Kind, str]] = set()
 
     async def match_anew(self, change: Change, lost: Lost) -> Done:
@@ -46,25 +45,25 @@ class Relinking:
             link = self._gate.relinked(lost, found)
         except Taken:
             raise lost from None
-        attributes = merged(known.attributes, change.after)
-        effect = await self._sending.bring_into_line(link, found, with_manager_id(self._snapshot, attributes))
-        acknowledge = partial(self._acknowledge, change, known, found, attributes, effect)
+        wanted = {**known.attributes, **change.after}
+        linked = await self._linking.anew(lost.kind, known, found, wanted)
+        # A leaver needs nothing but to be off: no other attribute may hold that up.
+        sent = change.after if change.action.leaves else merged({}, wanted)
+        effect = await self._sending.bring_into_line(link, found, with_manager_id(self._snapshot, sent))
+        done = as_far_as_done(
+            replace(change, after=sent), effect.undone, linked.state if isinstance(linked, Known) else None, linked.name
+        )
+        acknowledge = partial(self._acknowledge, done, linked, effect.kept_as)
         remark = "was made anew at the target, and is linked again"
-        return Done(effect.status or 200, remark, acknowledge, finished=False)
+        return Done(effect.status or 200, remark, acknowledge, finished=False, failure=effect.failure)
 
-    def _acknowledge(
-        self, change: Change, known: Known | KnownGroup, found: Found, attributes: Flat, effect: WriteEffect
-    ) -> None:
-        kind, kept_as = change.action.kind, effect.kept_as
-        self._snapshot.lose(kind, known.key)
-        if isinstance(known, Known):
-            state = change.state or known.state
+    def _acknowledge(self, done: Change, linked: Known | KnownGroup, kept_as: Flat) -> None:
+        """Write what was done; without a digest, so that the next run compares the rest."""
+        attributes = merged(linked.attributes, done.after)
+        if isinstance(linked, Known):
+            state = done.state or linked.state
             self._snapshot.put_user(
-                replace(known, id=found.id, name=change.name, state=state, attributes=attributes, digest=b"",
-                        kept_as=kept_as, lost=False)
-            )  # fmt: skip
+                replace(linked, name=done.name, state=state, attributes=attributes, kept_as=kept_as)
+            )
         else:
-            self._snapshot.put_group(
-                replace(known, id=found.id, name=change.name, attributes=attributes, members_digest=NO_MEMBERS,
-                        kept_as=kept_as, lost=False)
-            )  # fmt: skip
+            self._snapshot.put_group(replace(linked, name=done.name, attributes=attributes, kept_as=kept_as))

@@ -6,7 +6,6 @@ The plan has decided whether a change may be done. The row is returned with the 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -16,13 +15,14 @@ from syncd.core.plan import Change, Result
 from syncd.core.schema import MANAGER
 from syncd.errors import OutcomeUnclear, ScimError
 from syncd.push.attributes import as_far_as_done, merged, still_kept_as
-from syncd.push.collisions import AccountCollisions
+from syncd.push.collisions import AccountCollisions, is_marked
 from syncd.push.effects import WriteEffect
 from syncd.push.gate import Gate, Link
+from syncd.push.linking import Linking, link_user, seen_user, with_the_link
 from syncd.push.outcomes import Done, remarks
 from syncd.push.preconditions import linked_user, refuse_linked
 from syncd.push.refusal import Refusal
-from syncd.push.sending import Sending, There, it_was_made
+from syncd.push.sending import Sending, There
 from syncd.scim.client import Found
 from syncd.scim.resources import field
 from syncd.store import Snapshot
@@ -37,6 +37,7 @@ class Users:
         snapshot: Snapshot,
         sending: Sending,
         collisions: AccountCollisions,
+        linking: Linking,
         clock: Callable[[], datetime],
         look_again: Callable[[Change], Awaitable[None]],
     ) -> None:
@@ -45,6 +46,7 @@ class Users:
         self._snapshot = snapshot
         self._sending = sending
         self._collisions = collisions
+        self._linking = linking
         self._clock = clock
         self._look_again = look_again
 
@@ -67,34 +69,61 @@ class Users:
             # An outsider with an active account has accepted already: no invitation (as `core/diff.py` adopts).
             change = replace(change, state=State.ACTIVE, after={**change.after, "active": True})
             attributes = {**attributes, "active": True}
-        with nullcontext() if created.collided else it_was_made():
-            effect = await self._sending.bring_into_line(link, found, attributes, change.state)
         remark = "was there already, and is managed from now on" if created.collided else "its id was looked up"
-        return self._acknowledged(change, link, replace(effect, status=effect.status or 200), remark)
+        there = self._linking.values_of(change, found)
+        if not created.collided or is_marked(found, change):
+            seen = await self._linking.user(change, link.id, there)
+        else:
+            seen = seen_user(self._snapshot, change, link.id, there, self._clock())
+        effect = with_the_link(await self._sending.bring_into_line(link, found, attributes, change.state))
+        return self._changed(change, seen, replace(effect, status=effect.status or 200), remark)
 
-    def _acknowledged(self, change: Change, link: Link, effect: WriteEffect, remark: str = "") -> Done:
+    def _acknowledged(self, change: Change, link: Link, effect: WriteEffect) -> Done:
         made = made_user(change, link.id, self._clock(), kept_as=effect.kept_as)
-        return Done(effect.status, remarks(remark, effect.ignored(change)), partial(self._snapshot.put_user, made))
+        return Done(effect.status, effect.ignored(change), partial(self._snapshot.put_user, made))
+
+    def _changed(self, change: Change, seen: Known, effect: WriteEffect, remark: str = "") -> Done:
+        """Return what was done to an account that was seen before."""
+        row = changed_user(_as_far_as_done(change, effect, seen), seen, self._clock(), effect.kept_as)
+        acknowledge = partial(self._snapshot.put_user, row)
+        return Done(effect.status, remarks(remark, effect.ignored(change)), acknowledge, failure=effect.failure)
 
     async def adopt(self, change: Change) -> Done:
-        """Take over the account that a full resync found; a stranger's is looked at once more."""
+        """Link the account that a full resync found, or take over a stranger's, which is looked at once more.
+
+        An account that carries our mark is ours, and is linked before its attributes are sent. A stranger's is ours
+        once our mark was written there, along with the attributes.
+        """
         refuse_linked(self._snapshot, Kind.USER, change.key)
         link = self._gate.adopted(change)
+        if change.takes_over:
+            return await self._take_over(change, link)
+        seen = await self._linking.user(change, link.id, change.before)
+        async with self._linking.kept_while_there(link):
+            effect = with_the_link(await self._bring_into_line(change, link))
+        return self._changed(change, seen, effect)
+
+    async def _take_over(self, change: Change, link: Link) -> Done:
         former = self._snapshot.user(link.former) if link.former else None
-        if change.takes_over and former is None:
+        if former is None:
             await self._look_again(change)
-        before, after = change.differences
-        owned = {path: value for path, value in change.before.items() if value is not None}
-        effect = WriteEffect(0)
-        if after:
-            effect = await self._sending.update(link, before, with_manager_id(self._snapshot, after), owned)
-        accepted = former is not None and former.accepted
-        made = made_user(change, link.id, self._clock(), accepted=accepted, kept_as=effect.kept_as)
+        effect = with_the_link(await self._bring_into_line(change, link))
+        seen = seen_user(self._snapshot, change, link.id, change.before, self._clock())
+        row = changed_user(_as_far_as_done(change, effect, seen), seen, self._clock(), effect.kept_as)
         if former is not None:
-            acknowledge = partial(self._snapshot.rekey_user, former.key, made)
+            row = replace(row, accepted=row.accepted or former.accepted)
+            acknowledge = partial(self._snapshot.rekey_user, former.key, row)
         else:
-            acknowledge = partial(self._snapshot.put_user, made)
-        return Done(effect.status, effect.ignored(change), acknowledge)
+            acknowledge = partial(link_user, self._snapshot, change, row)
+        return Done(effect.status, effect.ignored(change), acknowledge, failure=effect.failure)
+
+    async def _bring_into_line(self, change: Change, link: Link) -> WriteEffect:
+        """Send the attributes at which an adopted account differs, in no request where there are none."""
+        before, after = change.differences
+        if not after:
+            return WriteEffect(0)
+        owned = {path: value for path, value in change.before.items() if value is not None}
+        return await self._sending.update(link, before, with_manager_id(self._snapshot, after), owned)
 
     async def update(self, change: Change) -> Done:
         """Change attributes of a linked account: an update, a deactivation or a reactivation."""
@@ -111,16 +140,17 @@ class Users:
             unknown = {path: value for path, value in known.attributes.items() if path != "active"}
             doubted = replace(known, attributes=unknown, digest=b"")
             return Done(unclear.status, acknowledge=partial(self._snapshot.put_user, doubted), failure=unclear)
-        done = as_far_as_done(change, effect.undone, known.state, known.name)
-        changed = changed_user(done, known, self._clock(), effect.kept_as)
-        acknowledge = partial(self._snapshot.put_user, changed)
-        return Done(effect.status, effect.ignored(change), acknowledge, failure=effect.failure)
+        return self._changed(change, known, effect)
 
     async def delete(self, change: Change) -> Done:
         """Delete a linked account."""
         link, _ = linked_user(self._gate, self._snapshot, change)
         effect = await self._sending.delete(link)
         return Done(effect.status, acknowledge=partial(self._snapshot.forget_user, change.key))
+
+
+def _as_far_as_done(change: Change, effect: WriteEffect, known: Known) -> Change:
+    return as_far_as_done(change, effect.undone, known.state, known.name)
 
 
 def with_manager_id(snapshot: Snapshot, after: Flat) -> Flat:

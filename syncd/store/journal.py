@@ -92,6 +92,8 @@ class PastPlan:
     run: int
     problems: tuple[Trouble, ...]
     drift: tuple[Drift, ...]
+    target_read: bool = False
+    """Whether the target was read for the plan, and compared with the source."""
 
 
 class Journal:
@@ -299,6 +301,7 @@ class Journal:
             row[0],
             tuple(Trouble(**problem) for problem in plan["problems"]),
             tuple(map(Drift.from_json, plan["drift"])),
+            plan["kind"] == "resync" and bool(plan.get("evidence")),
         )
 
 

@@ -260,6 +260,13 @@ def corrections_and_changes_without_effect(db: Database) -> None:
         db.conn.execute("UPDATE targets SET discovery = ? WHERE id = ?", [orjson.dumps(kept).decode(), target])
 
 
+@migrations(name="8")
+def readings(db: Database) -> None:
+    """Add what is known of a target from the last time that it was read whole."""
+    # NULL: nothing is known of it. "": accounts were found that are not linked yet. Else the rules it was read by.
+    db.table("targets").add_column("read_by", str)
+
+
 def _fold_addresses(db: Database) -> None:
     last = 0
     while rows := db.conn.execute(

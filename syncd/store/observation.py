@@ -129,6 +129,20 @@ class Observation(Rows):
         )
         return [_observed_group(row) for row in rows]
 
+    def marked_users(self) -> Iterator[Observed]:
+        """Yield the users that carry an externalId, by id."""
+        rows = self._conn.execute(
+            f"SELECT {_USER} FROM observed_users WHERE target = ? AND external_id != '' ORDER BY id", [self._target]
+        )
+        yield from map(_observed, rows)
+
+    def marked_groups(self) -> Iterator[ObservedGroup]:
+        """Yield the groups that carry an externalId, by id."""
+        rows = self._conn.execute(
+            f"SELECT {_GROUP} FROM observed_groups WHERE target = ? AND external_id != '' ORDER BY id", [self._target]
+        )
+        yield from map(_observed_group, rows)
+
     def group_names(self) -> Iterator[tuple[str, str]]:
         """Yield id and displayName of every group that was found, by id."""
         yield from self._conn.execute(

@@ -78,6 +78,24 @@ class Snapshot(Users, Groups, Entries):
         self._conn.execute("UPDATE targets SET mark = ? WHERE id = ?", [mark, self._target])
 
     @property
+    def read_by(self) -> str | None:
+        """The fingerprint of the rules by which the target was last read whole, with everything found linked.
+
+        "": some of it is not linked yet. None: nothing was recorded.
+        """
+        found = self._one("SELECT read_by FROM targets WHERE id = ?", self._target)[0]
+        return None if found is None else str(found)
+
+    def set_read_by(self, rules: str) -> None:
+        """Remember the rules by which the target was read, or "" while what was found is not linked."""
+        self._conn.execute("UPDATE targets SET read_by = ? WHERE id = ?", [rules, self._target])
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody and no group is linked."""
+        return not any(self.counts().values()) and not self.groups()
+
+    @property
     def source_counts(self) -> dict[str, int]:
         """Numbers of users, groups and memberships in the last believed reading; empty before the first one."""
         return dict(self._remembered("source_counts") or {})

@@ -446,7 +446,9 @@ def test_a_person_with_nothing_to_do_has_a_plan_of_nothing(crowd: World) -> None
 
 def test_who_is_a_key_is_meant_also_where_somebody_else_is_called_so(state: StateFile) -> None:
     world = World(state)
-    world.hold(person("1", "2"), person("2", "bob"))
+    world.hold(person("3", "carol"))
+    world.sync()
+    world.hold(person("1", "2"), person("2", "bob"), person("3", "carol"))
     assert brief(limited(world, "2")[0]) == ["create_user 2"]
     world.sync()
     world.hold(person("1", "2", shoe="41"), person("2", "bob", status="left"))

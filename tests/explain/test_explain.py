@@ -139,6 +139,7 @@ OVER = "41 of 100 people is over the limit of 10 % for deactivations"
 CREATE = Change(
     Action.CREATE_USER, "1", "u1@x.org", {}, {"userName": "u1@x.org"}, "new in the source", State.ACTIVE, "00"
 )
+EVIDENCE = Evidence("people.csv", 1, 0, 0, 0, 0.1)
 LEFT = 'the source says `status` is "left" (rule: status == "active")'
 
 
@@ -167,9 +168,23 @@ def test_somebody_switched_off_is_so_because_of_the_rule(case: Case) -> None:
 def test_somebody_out_of_scope_is_so_because_of_the_scope(case: Case) -> None:
     case.entry("1", department="Contractors")
     assert case.verdict("1") == (
-        "Ada Lovelace (1) is not there at lucid: they are out of scope: the source says `department` is"
-        ' "Contractors" (rule: department != "Contractors"), and a person who is off gets no account.'
+        "Ada Lovelace (1) is not linked to an account at lucid: they are out of scope: the source says `department` is"
+        ' "Contractors" (rule: department != "Contractors"), and a person who is off gets no account;'
+        " syncd has not looked whether there is one."
     )
+
+
+def test_only_a_full_resync_has_looked_whether_there_is_an_account(case: Case) -> None:
+    case.entry("1", status="left")
+    unlinked = "Ada Lovelace (1) is not linked to an account at lucid: "
+    off = "and a person who is off gets no account"
+    assert case.verdict("1") == f"{unlinked}{LEFT}, {off}; syncd has not looked whether there is one."
+    case.run(replace(plan(), kind="resync", evidence=EVIDENCE))
+    assert case.verdict("1") == f"{unlinked}{LEFT}, {off}."
+    case.run(replace(plan(), kind="resync", evidence=None))
+    assert case.verdict("1").endswith("syncd has not looked whether there is one."), "the target could not be read"
+    case.run(replace(plan(), evidence=EVIDENCE))
+    assert case.verdict("1").endswith("syncd has not looked whether there is one."), "that run read the source alone"
 
 
 def test_an_attribute_that_the_entry_lacks_is_said_to_be_missing(case: Case) -> None:
@@ -179,7 +194,10 @@ def test_an_attribute_that_the_entry_lacks_is_said_to_be_missing(case: Case) -> 
 
 def test_an_entry_that_cannot_be_mapped_is_the_reason(case: Case) -> None:
     case.entry("1", mail="")
-    assert case.verdict("1") == "1 is not there at lucid: the entry has no value for userName."
+    assert case.verdict("1") == (
+        "1 is not linked to an account at lucid: the entry has no value for userName; syncd has not looked whether"
+        " there is one."
+    )
 
 
 def test_an_account_whose_entry_cannot_be_mapped_any_more_is_left_as_it_is(case: Case) -> None:
@@ -284,8 +302,8 @@ def test_whom_a_later_reading_no_longer_returned_is_gone(case: Case) -> None:
     assert LEFT in case.verdict("1")
     case.entry("2", at=NOON)
     assert case.verdict("1") == (
-        "Ada Lovelace (1) is not there at lucid: the source no longer had them on 2026-11-22 12:00 UTC, and a"
-        " person who is off gets no account."
+        "Ada Lovelace (1) is not linked to an account at lucid: the source no longer had them on 2026-11-22 12:00 UTC,"
+        " and a person who is off gets no account; syncd has not looked whether there is one."
     )
 
 
@@ -365,8 +383,9 @@ def test_what_keeps_failing_is_quarantined(case: Case) -> None:
     with case.state.atomic():
         case.state.quarantine("lucid").failed(CREATE, 400, "userName is reserved", NOON)
     assert case.verdict("1") == (
-        "Ada Lovelace (1) is not there at lucid: creating the account is quarantined: it failed at 2026-11-22 12:00"
-        " UTC with 400: userName is reserved; next try at 2026-11-22 12:15 UTC."
+        "Ada Lovelace (1) is not linked to an account at lucid: creating the account is quarantined: it failed at"
+        " 2026-11-22 12:00 UTC with 400: userName is reserved; next try at 2026-11-22 12:15 UTC; syncd has not looked"
+        " whether there is one."
     )
 
 
@@ -446,7 +465,9 @@ def test_what_does_not_last_is_told_of_the_person_and_of_the_group_that_it_is_ab
 def test_whom_only_the_quarantine_knows_is_found(case: Case) -> None:
     with case.state.atomic():
         case.state.quarantine("lucid").failed(CREATE, 400, "userName is reserved", NOON)
-    assert "u1@x.org (1) is not there at lucid: creating the account is quarantined" in case.verdict("u1@x.org")
+    assert "u1@x.org (1) is not linked to an account at lucid: creating the account is quarantined" in case.verdict(
+        "u1@x.org"
+    )
 
 
 def test_a_held_membership_is_shown_to_whom_it_concerns(case: Case) -> None:
@@ -471,7 +492,7 @@ def test_a_group_waits_for_itself_and_not_for_its_members(case: Case) -> None:
     joining = Change.of_members(Action.ADD_MEMBERS, "g", "Design", ["1"], [])
     create = Change(Action.CREATE_GROUP, "g", "Design", {}, {"displayName": "Design"}, "new in the source")
     case.run(plan(held=(Held(joining, "adopt", "waits for the group"), Held(create, "adopt", "is there already"))))
-    assert case.verdict("g").endswith("is not there at lucid: making the group is held (is there already).")
+    assert case.verdict("g").endswith("is not linked to a group at lucid: making the group is held (is there already).")
 
 
 # -- the parts ---------------------------------------------------------------------------------------
@@ -498,7 +519,7 @@ def test_rules_and_domain_say_what_they_made_of_the_entry(case: Case) -> None:
 def test_a_manager_without_an_account_is_named_and_nothing_differs_for_it(case: Case) -> None:
     case.entry("1", boss="2")
     case.account("1")
-    without = "the manager 2 has no account here: the reference follows as soon as there is one"
+    without = "the manager 2 is not linked to an account here: the reference follows as soon as they are"
     for lost in (False, True):
         assert without in case.sentences("1", "account")
         assert case.verdict("1").endswith("as the source has it.")
@@ -705,7 +726,10 @@ def test_a_group_whose_last_change_failed_is_not_said_to_be_in_line(case: Case) 
 def test_a_group_that_is_not_there_nor_selected_says_so(case: Case) -> None:
     create = Change(Action.CREATE_GROUP, "g", "Sales", {}, {"displayName": "Sales"}, "new in the source")
     case.run(plan(), Outcome(create, Result.FAILED, 503, "later"))
-    assert case.verdict("g") == "The group Sales (g) is not there at lucid: `groups` doesn't select it (Design*)."
+    assert case.verdict("g") == (
+        "The group Sales (g) is not linked to a group at lucid: `groups` doesn't select it (Design*); syncd has not"
+        " looked whether there is one."
+    )
 
 
 def test_a_lost_group_is_gone(case: Case) -> None:
@@ -720,8 +744,8 @@ def test_a_group_that_could_not_be_made_is_found_by_its_name(case: Case) -> None
     create = Change(Action.CREATE_GROUP, "g", "Design", {}, {"displayName": "Design"}, "new in the source")
     case.run(plan(), Outcome(create, Result.FAILED, 400, "no such type"))
     assert case.verdict("design") == (
-        "The group Design (g) is not there at lucid: making the group failed in run 1 with 400: no such"
-        " type; the next run tries again."
+        "The group Design (g) is not linked to a group at lucid: making the group failed in run 1 with 400: no such"
+        " type; the next run tries again; syncd has not looked whether there is one."
     )
 
 
@@ -756,7 +780,8 @@ def test_who_is_only_held_is_found(case: Case, who: str) -> None:
     waits = Held(joining, "adopt", "1 of them are not there yet")
     case.run(plan(held=(waits, Held(CREATE, "adopt", "2 accounts have this userName"))))
     assert case.verdict(who) == (
-        "u1@x.org (1) is not there at lucid: creating the account is held (2 accounts have this userName)."
+        "u1@x.org (1) is not linked to an account at lucid: creating the account is held (2 accounts have this"
+        " userName)."
     )
 
 
@@ -769,16 +794,16 @@ def test_who_is_only_held_is_found_in_any_case_of_any_script(case: Case) -> None
 def test_whom_only_outcomes_know_is_found(case: Case, who: str) -> None:
     case.run(plan(), Outcome(CREATE, Result.FAILED, 400, "no"))
     assert case.verdict(who) == (
-        "u1@x.org (1) is not there at lucid: creating the account failed in run 1 with 400: no; the next"
-        " run tries again."
+        "u1@x.org (1) is not linked to an account at lucid: creating the account failed in run 1 with 400: no; the next"
+        " run tries again; syncd has not looked whether there is one."
     )
 
 
 def test_whom_only_a_problem_names_is_found_by_key(case: Case) -> None:
     case.run(plan(problems=(Trouble("7", "the row has 3 cells instead of 4", "people.csv:8"),)))
     assert case.verdict("7") == (
-        "7 is not there at lucid: creating the account is left alone for a problem in the source (the row has 3 cells"
-        " instead of 4)."
+        "7 is not linked to an account at lucid: creating the account is left alone for a problem in the source (the"
+        " row has 3 cells instead of 4); syncd has not looked whether there is one."
     )
 
 
@@ -796,7 +821,7 @@ def test_nobody_known_by_that_name_is_an_error_that_says_what_it_may_be(case: Ca
         case.explain("ada")
     assert caught.value.exit_code == 1
     assert str(caught.value).splitlines()[0].endswith("or a group that `groups` doesn't select")
-    with pytest.raises(SyncdError, match="so not in the source, or the target's own\n"):
+    with pytest.raises(SyncdError, match="so not in the source as it was last read, or the target's own\n"):
         case.explain("Designers")
 
 

@@ -85,10 +85,16 @@ def test_after_real_runs_every_verdict_says_what_happened(tmp_path: Path, monkey
             'Bob (2) is active at lucid, although the source says `status` is "left" (rule: status == "active"):'
             " switching it off is held ("
         ) in verdict("Bob@x.org")
-        assert 'is not there at lucid: they are out of scope: the source says `title` is "Contractor"' in verdict("3")
-        assert verdict("4") == "4 is not there at lucid: the entry has no value for userName."
+        assert (
+            'is not linked to an account at lucid: they are out of scope: the source says `title` is "Contractor"'
+            in verdict("3")
+        )
+        assert verdict("4") == (
+            "4 is not linked to an account at lucid: the entry has no value for userName; syncd has not looked whether"
+            " there is one."
+        )
         assert "is pending at lucid: invited on" in verdict("eve@y.org")
-        assert 'is not there at lucid: the source says `status` is "left"' in verdict("fay@x.org")
+        assert 'is not linked to an account at lucid: the source says `status` is "left"' in verdict("fay@x.org")
         assert "although the source has not had them since" in verdict("7")
         assert "switching it off is held (missing from the source since" in verdict("7")
         assert verdict("design") == "The group Design (g) is at lucid with 2 people, as the source had it in run 2."

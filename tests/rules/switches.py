@@ -26,6 +26,7 @@ _RECORDING, _PRECONDITIONS = "tests/push/test_recording.py", "tests/push/test_pr
 _READING, _DRIFT = "tests/observe/test_reading.py", "tests/observe/test_drift.py"
 _OF_PROFILES = "tests/observe/test_profiles.py"
 _UNANSWERED, _REFUSALS = "tests/push/test_unanswered.py", "tests/scim/test_refusals.py"
+_LINKING, _KNOWING = "tests/push/test_linking.py", "tests/cycle/test_knowing.py"
 _CSV, _LOOKUP, _CLIENT = (
     "tests/contract/test_source_csv.py",
     "tests/contract/test_ldap_lookup.py",
@@ -85,8 +86,8 @@ RULES: Final = (
     Rule(
         "what is refused of an update is sent again, and the rest is not",
         "push/users.py",
-        "        done = as_far_as_done(change, effect.undone, known.state, known.name)\n",
-        "        done = change\n",
+        "    return as_far_as_done(change, effect.undone, known.state, known.name)\n",
+        "    return change\n",
         (_FORMS,),
     ),
     Rule(
@@ -116,6 +117,56 @@ RULES: Final = (
         '            unknown = {path: value for path, value in known.attributes.items() if path != "active"}\n',
         "            unknown = known.attributes\n",
         (_FORMS,),
+    ),
+    # -- what carries our mark is ours -----------------------------------------------------------
+    Rule(
+        "an account that carries our mark is linked before its attributes are sent",
+        "push/users.py",
+        "        seen = await self._linking.user(change, link.id, change.before)",
+        "        seen = seen_user(self._snapshot, change, link.id, change.before, self._clock())",
+        (_LINKING,),
+    ),
+    Rule(
+        "a group that carries our mark is linked before its attributes are sent",
+        "push/groups.py",
+        "        seen = await self._linking.group(change, link.id, change.before, link_with_members)",
+        "        seen = seen_group(change, link.id, change.before)",
+        (_LINKING,),
+    ),
+    Rule(
+        "what carries our mark is linked after a kill",
+        "push/recovery.py",
+        "                return await self._adopted(change)",
+        "                return None",
+        (_LINKING,),
+    ),
+    Rule(
+        "a target of which nothing is known is read first",
+        "cycle/knowing.py",
+        '    return read_by == "" or (snapshot.is_empty and read_by != mark_of(rules))',
+        "    return False",
+        (_KNOWING,),
+    ),
+    Rule(
+        "a target is read again until what was found there is linked",
+        "cycle/knowing.py",
+        '        snapshot.set_read_by("")',
+        "        pass",
+        (_KNOWING,),
+    ),
+    Rule(
+        "an account that could not be taken over gets no second one beside it",
+        "compare/situation.py",
+        "        quarantined={**decisions.quarantined, **_refused(changes, decisions)},",
+        "        quarantined=decisions.quarantined,",
+        (_KNOWING,),
+    ),
+    Rule(
+        "members who were read are not added again",
+        "compare/groups.py",
+        "            members = _with_newcomers(before, adoption.newcomers(before), comparison, result)",
+        "            pass",
+        (_KNOWING,),
     ),
     # -- absence is proven -----------------------------------------------------------------------
     Rule(

@@ -15,7 +15,7 @@ FORMS = {
     "html": "<!doctype html>",
     "md": "## plan: `sandbox`",
     "csv": '\ufeff"target",',
-    "txt": "sandbox (sync",
+    "txt": "sandbox (resync",
     "json": '{\n  "fingerprint"',
 }
 
