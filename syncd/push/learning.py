@@ -9,6 +9,7 @@ from syncd.core.model import Json
 from syncd.errors import ScimError, TargetError
 from syncd.push.presence import Lost
 from syncd.scim.client import Client
+from syncd.scim.dialect import Dialect
 from syncd.scim.discovery import announced
 from syncd.store import Snapshot, StateFile
 
@@ -45,6 +46,13 @@ class Learning:
         if len(self._client.by_put) > self._known_by_put:
             self._known_by_put = len(self._client.by_put)
             self._discover(by_put=sorted(self._client.by_put))
+
+    def note_dialect(self) -> None:
+        """Record what was seen of the endpoint's dialect, and that it shows members."""
+        if self._client.shows_members:
+            self._discover(shows_members=True)
+        if self._client.dialect != Dialect():
+            self._discover(dialect=self._client.dialect.to_json(self._client.profile))
 
     def note_echoes(self, echoed: bool | None) -> None:
         """Record whether the endpoint answers updates with the resource; None: there was no update."""

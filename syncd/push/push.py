@@ -118,6 +118,7 @@ class Push:
             await self._workers.side_by_side(phase, turns.take, operations)
             await recording.finish()
         learning.note_echoes(sending.echoed)
+        learning.note_dialect()
         if self.stopped is None:  # else everything managed may be gone, and these losses are one incident
             learning.note_lost(gate.lost)
         place = {change.id: index for index, change in enumerate(plan.changes)}

@@ -14,7 +14,8 @@ A create is looked up, because a second one would make the same person or group 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,10 +30,13 @@ from syncd.push.effects import Answer, Effects, WriteEffect
 from syncd.push.gate import Gate, Link
 from syncd.push.refusal import Refusal
 from syncd.scim.client import Found, Written
+from syncd.scim.dialect import Form
 from syncd.scim.profiles import Profile
 
 _LOOKS: Final = 2
 """Number of looks for a resource that a create may have made: some endpoints show a slightly older state."""
+_FAILING: Final = 2
+"""Number of attempts of a change of members that is answered 500: another form is tried then."""
 
 Find = Callable[[ScimError, datetime], Awaitable[tuple[Link, Found] | None]]
 """Finds the resource that a create collided with, or may have made since a moment. Raises the error where it stays an
@@ -150,8 +154,18 @@ class Sending:
         """Delete a resource. A deletion is idempotent: the transport sends it again. Raises the gate's errors."""
         return await self._effects.of(link, {}, await self._gate.delete(link))
 
-    async def change_members(self, link: Link, ids: Sequence[str], *, adding: bool, has_members: bool) -> WriteEffect:
-        """Add or remove members, as many as one request may hold. Raises the gate's errors.
+    async def change_members(
+        self,
+        link: Link,
+        ids: Sequence[str],
+        form: Form,
+        *,
+        adding: bool,
+        has_members: bool,
+        kinds: Mapping[str, Kind],
+        without: Container[str] = (),
+    ) -> Answer:
+        """Add or remove members in one form, as many as one request may hold. Raises the gate's errors.
 
         Where the endpoint shows no members, all are sent again after an unclear answer: adding one twice changes
         nothing (RFC 7644 section 3.5.2.1), and neither does removing one twice.
@@ -159,8 +173,10 @@ class Sending:
 
         async def write(ids: Sequence[str]) -> Written:
             if adding:
-                return await self._gate.add_members(link, ids, has_members=has_members)
-            return await self._gate.remove_members(link, ids)
+                return await self._gate.add_members(
+                    link, ids, form, has_members=has_members, kinds=kinds, without=without
+                )
+            return await self._gate.remove_members(link, ids, form, without=without)
 
         async def look(ids: Sequence[str]) -> Sequence[str] | None:
             there = await self._gate.members_of(link.id)
@@ -168,21 +184,28 @@ class Sending:
                 return ids
             return [id_ for id_ in ids if (id_ in there) is not adding] or None
 
-        return await self._effects.of(link, {}, await self._until_clear(ids, write, look))
+        return await self._until_clear(ids, write, look, failing=_FAILING)
 
     async def _until_clear(
-        self, wanted: T, write: Callable[[T], Awaitable[Written]], look: Callable[[T], Awaitable[T | None]]
+        self,
+        wanted: T,
+        write: Callable[[T], Awaitable[Written]],
+        look: Callable[[T], Awaitable[T | None]],
+        *,
+        failing: int = sys.maxsize,
     ) -> Answer:
         """Write the desired values; after an unclear answer, look, and write the remaining ones.
 
         `look` returns the remaining values, None where everything is as wanted: the unclear answer is returned then.
-        Raises OutcomeUnclear where the look fails, or too many answers are unclear.
+        `failing`: how often it is sent to an endpoint that answers 500. Raises OutcomeUnclear where the look fails, or
+        too many answers are unclear.
         """
         for attempt in count(1):
             try:
                 return await write(wanted)
             except OutcomeUnclear as unclear:
-                if attempt >= self._gate.attempts or unclear.stop is not None:
+                most = min(failing, self._gate.attempts) if unclear.status == 500 else self._gate.attempts
+                if attempt >= most or unclear.stop is not None:
                     raise
                 await self._gate.back_off(attempt)
                 try:

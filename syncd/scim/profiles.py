@@ -47,6 +47,10 @@ class Profile:
     member_removal: Removal = "filter"
     """How a PATCH removes members: `members[value eq "…"]`, or the path `members` with a list of values. A strict
     endpoint reads the second as "remove all" (RFC 7644 section 3.5.2.2)."""
+    member_type: bool | None = None
+    """Whether a member that is added is sent with its type, `User` or `Group`. Unset: when the endpoint asks for it."""
+    group_members_required: bool | None = None
+    """Whether a group is created with a list of members, an empty one. Unset: when the endpoint asks for it."""
     members_per_patch: Annotated[int, Field(ge=1, le=100_000)] = 100
     """Member changes per request. AWS allows 100; few others say."""
     body_bytes: Annotated[int, Field(ge=1000)] = 1_000_000

@@ -16,6 +16,7 @@ from syncd.core.model import Json
 from syncd.core.policy import DEFAULT_LIMITS, Class, Limit, Policy
 from syncd.core.rules import Rule
 from syncd.scim.client import Client
+from syncd.scim.dialect import Dialect
 from syncd.scim.pace import Pace
 from syncd.scim.profiles import PROFILES, Profile
 from syncd.scim.transport import Patience, Transport
@@ -83,6 +84,8 @@ class Target:
             patch=discovery.get("patch"),
             etags=discovery.get("etag"),
             by_put=discovery.get("by_put") or (),
+            dialect=Dialect.known(discovery, self.rules.profile),
+            shows_members=bool(discovery.get("shows_members")),
         )
 
 
