@@ -43,6 +43,8 @@ _OF_MEMBERS: Final = (400, 403, 404, 409, 422, 424)
 """Statuses of endpoints that keep one of several members in a group."""
 _OF_FORM: Final = (405, 500, 501)
 """Statuses of endpoints that don't know a form, or fail on it."""
+_NO_PATCH: Final = 405
+"""Method not allowed: RFC 9110 section 15.5.6."""
 _NO_SUCH_FORM: Final = (405, 501)
 _FORM_TYPES: Final = ("invalidpath", "invalidfilter", "invalidsyntax", "notarget")
 """The errors of RFC 7644 section 3.12 that are about a form, in folded case."""
@@ -130,8 +132,10 @@ class Membership:
         """Return whether a form may be tried after another one had no effect."""
         if form is Form.TYPED:
             return self._failure is not None and bool(_TYPE.search(self._failure.detail))
+        if form is Form.WHOLE and self._failure is not None and self._failure.status == _NO_PATCH:
+            return False
         if form in _WHOLE:
-            return await self._is_whole() and bool(self._waiting)
+            return await self._shows_everybody(form) and bool(self._waiting)
         return True
 
     async def _try(self, form: Form) -> None:
@@ -139,7 +143,7 @@ class Membership:
         asked = len(self._waiting)
         error = await self._send(form, self._waiting, halving=self._adding or self._is_proven(form))
         if error is not None and not self._adding and error.status in _OF_MEMBERS:
-            await self._is_whole()  # those who are out already are no longer waited for
+            await self._shows_everybody(form)  # those who are out already are no longer waited for
             if len(self._waiting) < asked:
                 error = await self._send(form, self._waiting, halving=self._is_proven(form))
         if self._refused:
@@ -240,7 +244,7 @@ class Membership:
         Members who are in the group already are done. Where nobody is added because of a member whom nobody has any
         more, the whole list is tried.
         """
-        look = self._judge(await self._look(), list(self._refused))
+        look = self._judge(self._roll or await self._look(), list(self._refused))
         await self._acknowledge(look.reached, None)
         self._refused = {id_: error for id_, error in self._refused.items() if id_ not in look.reached}
         if self._refused and self._adding and len(self._waiting) == len(self._members) and form not in _WHOLE:
@@ -307,13 +311,19 @@ class Membership:
             problem = f"was answered with success, and {len(look.left)} of {len(sent)} are {what}"
             self._failure = self._failure or Ineffective(self.status, f"{problem} ({self._names(look.left)})")
 
-    async def _is_whole(self) -> bool:
-        """Look at the group; return whether it shows everybody who must be in it. Members as wanted are done."""
+    async def _shows_everybody(self, form: Form) -> bool:
+        """Look at the group; return whether it shows everybody who must be in it. Members as wanted are done.
+
+        A group that is not known to have members may be PUT with the first ones.
+        """
         roll = self._roll or await self._look()
         look = self._judge(roll, self._waiting)
-        whole = roll is not None and not look.unknown and roll.is_whole(self._others(self._waiting))
+        others = self._others(self._waiting)
         await self._acknowledge(look.reached, None)
-        return whole
+        if roll is None:
+            return False
+        is_empty = not roll.shown and not self._has_members and self._adding and form is Form.PUT
+        return is_empty or (not look.unknown and roll.is_whole(others))
 
     async def _look(self) -> Roll | None:
         """Read the group's members. Raises ScimError."""
@@ -348,7 +358,7 @@ class Membership:
 
         Asked for by id are those that a refusal names, and those that are not managed. Raises ScimError.
         """
-        roll = None if self._dead else await self._look()
+        roll = None if self._dead else self._roll or await self._look()
         if roll is None:
             return False
         managed = self._others([])

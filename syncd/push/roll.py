@@ -3,7 +3,7 @@
 #  a member is        and the roll is                          -> a removal      an addition
 #  shown                                                          has no effect  is done
 #  not shown          whole                                       is done        has no effect
-#  not shown          whole, but shows another one who left       nobody knows
+#  not shown          long, and shows others who were to leave    nobody knows
 #  not shown          short, or shows nobody who is known         nobody knows   nobody knows
 
 A roll is whole where it shows at least as many members as the group must have, and known ones among them: some
@@ -14,10 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Final
 
 from syncd.core.model import Json
 from syncd.scim.resources import field
+
+_A_PART: Final = 50
+"""The fewest members that an endpoint shows of a group that it shows in part."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +31,6 @@ class Roll:
     believed: bool
     """Whether the endpoint is known to show members: an empty roll is an empty group then."""
 
-    @cached_property
-    def _folded(self) -> frozenset[str]:
-        return frozenset(each.casefold() for each in self.shown)
-
-    def has(self, id_: str, name: str) -> bool:
-        """Return whether a member is shown, by id or by name."""
-        return id_ in self.shown or (name != "" and name.casefold() in self._folded)
-
     def is_whole(self, others: Collection[str]) -> bool:
         """Return whether all members are shown; `others`: the ids that the group must have beside those asked about."""
         if not self.shown:
@@ -43,6 +38,10 @@ class Roll:
         if len(self.shown) < len(others):
             return False
         return not self.shown.keys().isdisjoint(others) if others else self.believed
+
+    def shows_all(self, others: Collection[str]) -> bool:
+        """Return whether every single one of some ids is shown; of none, whether the roll is too short to be a part."""
+        return all(id_ in self.shown for id_ in others) and (bool(others) or len(self.shown) < _A_PART)
 
 
 @dataclass(frozen=True)
@@ -58,12 +57,14 @@ def seen(roll: Roll | None, names: Mapping[str, str], others: Collection[str], *
     """Return what a roll shows of members, whose ids and names are given; None: there is no roll."""
     if roll is None:
         return Seen([], [], list(names))
-    there = [id_ for id_, name in names.items() if roll.has(id_, name)]
-    absent = [id_ for id_, name in names.items() if not roll.has(id_, name)]
+    strangers = {each.casefold() for each in roll.shown if each not in names and each not in others}
+    there = [id_ for id_, name in names.items() if id_ in roll.shown or (name and name.casefold() in strangers)]
+    present = set(there)
+    absent = [id_ for id_ in names if id_ not in present]
     if adding:
         told = roll.is_whole(others) or (bool(there) and len(roll.shown) >= len(others) + len(there))
         return Seen(there, absent if told else [], [] if told else absent)
-    told = not there and roll.is_whole(others)
+    told = roll.is_whole(others) if not there else roll.shows_all(others)
     return Seen(absent if told else [], there, [] if told else absent)
 
 
