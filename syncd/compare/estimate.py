@@ -6,22 +6,33 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from math import ceil
+from typing import Final
 
 from syncd.compare.rules import TargetRules
 from syncd.core.actions import Effect
 from syncd.core.drift import Drift, DriftClass, Reaction
 from syncd.core.model import Json, Kind
-from syncd.core.plan import Action, Change, Estimate, Plan
+from syncd.core.plan import Action, Change, Estimate, Held, Plan
 from syncd.scim.bulk import LEAST, MOST
+from syncd.scim.dialect import Dialect, Form, member_form
 from syncd.scim.profiles import Profile
 from syncd.scim.resources import needs_reading
 from syncd.store import Snapshot
 
+_RANDOM_LENGTH: Final = 20
+
 
 def estimate(
-    changes: Sequence[Change], target: TargetRules, snapshot: Snapshot, drift: Iterable[Drift] = ()
+    changes: Sequence[Change],
+    target: TargetRules,
+    snapshot: Snapshot,
+    drift: Iterable[Drift] = (),
+    withheld: Iterable[Held] = (),
 ) -> Estimate:
-    """Return the requests, and the seconds at the target's rate; `drift`: the drift that some changes correct."""
+    """Return the requests, and the seconds at the target's rate; `drift`: the drift that some changes correct.
+
+    `withheld`: the changes that are held or rejected.
+    """
     if not changes:
         return Estimate(0, 0.0)
     discovery = snapshot.discovery
@@ -29,6 +40,9 @@ def estimate(
     if discovery.get("echoes") is not True:
         put_back = drifted(drift)
         requests += sum((each.action.kind, each.key) in put_back and each.action.alters for each in changes)
+    requests += _looks(changes, target.profile, snapshot)
+    come_back = returning(changes, withheld, target.profile, snapshot)
+    requests += sum(_reads_of_members(group, target.profile, snapshot) for group in come_back)
     for _, phase in groupby(changes, key=lambda change: change.phase):
         together = list(phase)
         count = sum(_requests(each, target, snapshot, _per_update(each, target, discovery)) for each in together)
@@ -43,6 +57,59 @@ def drifted(drift: Iterable[Drift]) -> frozenset[tuple[Kind, str]]:
     return frozenset(
         (each.kind, each.key) for each in drift if each.class_ in classes and each.reaction is Reaction.ENFORCE
     )
+
+
+def returning(
+    changes: Iterable[Change], withheld: Iterable[Held], profile: Profile, snapshot: Snapshot
+) -> dict[str, set[str]]:
+    """Return the people who come back by group: each group is read, in case the endpoint has taken them out.
+
+    Not the groups that the plan deletes or takes them out of, at once or when a person approves.
+    """
+    people = [change.key for change in changes if change.action is Action.REACTIVATE_USER]
+    if not people or profile.members_read == "nothing":
+        return {}
+    everything = [*changes, *(each.change for each in withheld)]
+    deleted = {change.key for change in everything if change.action is Action.DELETE_GROUP}
+    removed = {
+        (change.key, key) for change in everything if change.action is Action.REMOVE_MEMBERS for key in change.members
+    }
+    found: dict[str, set[str]] = {}
+    for key in people:
+        for group in snapshot.holding(Kind.USER, key):
+            if group not in deleted and (group, key) not in removed:
+                found.setdefault(group, set()).add(key)
+    return found
+
+
+def _reads_of_members(group: str, profile: Profile, snapshot: Snapshot) -> int:
+    """Return the requests of one look at a group's members."""
+    if profile.members_read != "filter":
+        return 1
+    return max(ceil(len(snapshot.members(group)[0]) / profile.page_size), 1)
+
+
+def _looks(changes: Iterable[Change], profile: Profile, snapshot: Snapshot) -> int:
+    """Return the requests that look at changes of members, by what is known of the endpoint's answers; and those that
+    ask whether a subgroup's id is an account's as well.
+    """
+    dialect, requests = Dialect.known(snapshot.discovery, profile), 0
+    for change in changes:
+        emptied = change.action is Action.DELETE_GROUP and profile.group_emptied_first
+        removes = change.action is Action.REMOVE_MEMBERS or (emptied and any(snapshot.members(change.key)))
+        ability = "members.remove" if removes else "members.add"
+        if profile.members_read != "nothing" and (removes or change.action is Action.ADD_MEMBERS):
+            looked_at = dialect.looks(ability, always=removes)
+            requests += _reads_of_members(change.key, profile, snapshot) if looked_at else 0
+        if change.action is Action.ADD_MEMBERS and change.subgroups:
+            ids = snapshot.ids(Kind.GROUP, change.subgroups)
+            requests += sum(may_collide(ids.get(key, next(iter(ids.values()), ""))) for key in change.subgroups)
+    return requests
+
+
+def may_collide(id_: str) -> bool:
+    """Return whether a group's id may be an account's as well: an id that is as long as this is drawn at random."""
+    return 0 < len(id_) < _RANDOM_LENGTH
 
 
 def bulk_operations(profile: Profile, offered: Json, phase: Sequence[Change]) -> tuple[int, int] | None:
@@ -84,13 +151,18 @@ def asks_first(profile: Profile, discovery: Mapping[str, Json]) -> bool:
 
 def _per_update(change: Change, target: TargetRules, discovery: Mapping[str, Json]) -> int:
     """Return the requests of one update: one by PATCH, two where it is read first and PUT."""
-    # A group is deleted by one request; its updates are those that empty it first.
-    members = change.action.of_members or (change.action.deletes and not change.action.about_user)
-    area = "users" if change.action.about_user else "members" if members else "groups"
     patch = target.profile.patch
     if patch is None:
-        patch = discovery.get("patch") is not False and area not in (discovery.get("by_put") or ())
-    reads = not target.profile.patch_paths and not members and needs_reading(change.action.kind, change.after)
+        patch = discovery.get("patch") is not False
+    # A group is deleted by one request; its updates are those that empty it first.
+    if change.action.of_members or (change.action.deletes and not change.action.about_user):
+        dialect = Dialect.known(discovery, target.profile)
+        form = member_form(target.profile, patch, dialect, adding=change.action.adds)
+        return 2 if form in (Form.WHOLE, Form.PUT) else 1
+    area = "users" if change.action.about_user else "groups"
+    if target.profile.patch is None:
+        patch = patch and area not in (discovery.get("by_put") or ())
+    reads = not target.profile.patch_paths and needs_reading(change.action.kind, change.after)
     return 1 if patch and not reads else 2
 
 

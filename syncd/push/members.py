@@ -60,6 +60,13 @@ class Members:
         without = f"without {len(left)} who {have} no account yet ({', '.join(left[:NAMED])})" if left else ""
         return Done(done.status, remarks(without, done.remark), finished=not left)
 
+    async def put_back(self, group: str, people: Sequence[str]) -> None:
+        """Add people who are back to a group that they are gone from. Raises Refusal, Lost, ScimError."""
+        link, known = self._gate.linked(Kind.GROUP, group), self._snapshot.group(group)
+        there, _ = self._snapshot.members(group)
+        if known is not None and (wanted := [(Kind.USER, key) for key in people if key not in there]):
+            await self._apply(link, known, wanted, adding=True)
+
     async def before_deletion(self, link: Link, group: KnownGroup) -> None:
         """Remove everybody from a group that is about to be deleted, where the endpoint demands it."""
         if self._profile.group_emptied_first:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
+from syncd.compare.estimate import may_collide
 from syncd.core.model import Kind
 from syncd.errors import Ineffective, OutcomeUnclear, ScimError
 from syncd.push.effects import NAMED, Answer
@@ -54,7 +55,6 @@ _REFUSED_MEMBERS: Final = 5
 """After more than this many refusals the members are not at fault, and no more are tried."""
 _ASKED: Final = 10
 """The most members who are asked for by id, to find those that nobody has any more."""
-_RANDOM_LENGTH: Final = 20
 _WHOLE: Final = (Form.WHOLE, Form.PUT)
 _TYPE: Final = re.compile(r"\btype\b", re.IGNORECASE)
 _UNSEEN: Final = "could not be looked at: the endpoint doesn't show all members of the group"
@@ -342,16 +342,12 @@ class Membership:
     def _others(self, ids: Sequence[str]) -> set[str]:
         """Return the ids that the group must have beside these."""
         if self._known_ids is None:
-            users, groups = self._tools.snapshot.members(self._group)
-            known = [*((Kind.USER, key) for key in users), *((Kind.GROUP, key) for key in groups)]
-            self._known_ids = set(ids_of(self._tools.snapshot, known).values())
+            self._known_ids = self._tools.snapshot.ids_to_be_shown(self._group)
         return self._known_ids.difference(ids)
 
     def _names_at_target(self, ids: Sequence[str]) -> dict[str, str]:
-        """Return the userNames of ids, which some endpoints show in the place of ids."""
-        keys = {id_: key for id_ in ids for kind, key in [self._members[id_]] if kind is Kind.USER}
-        users = self._tools.snapshot.users(list(keys.values()))
-        return {id_: users[keys[id_]].name if keys.get(id_) in users else "" for id_ in ids}
+        """Return the names of ids, which some endpoints show in the place of ids; "" for groups."""
+        return names_of(self._tools.snapshot, {id_: self._members[id_] for id_ in ids})
 
     async def _finds_dead(self, error: ScimError) -> bool:
         """Look for members of the group whom nobody has any more; returns whether there are some new ones.
@@ -418,9 +414,10 @@ class _Chunks:
         self.waiting += [chunk[size:], chunk[:size]]
 
 
-def may_collide(id_: str) -> bool:
-    """Return whether a group's id may be a user's as well: an id as long as this is drawn at random."""
-    return len(id_) < _RANDOM_LENGTH
+def names_of(snapshot: Snapshot, members: Mapping[str, Member]) -> dict[str, str]:
+    """Return the userNames of members, by id; "" for groups."""
+    users = snapshot.users([key for kind, key in members.values() if kind is Kind.USER])
+    return {id_: users[key].name if kind is Kind.USER and key in users else "" for id_, (kind, key) in members.items()}
 
 
 def ids_of(snapshot: Snapshot, members: Sequence[Member]) -> dict[Member, str]:
@@ -442,4 +439,4 @@ def acknowledge_members(snapshot: Snapshot, group: str, members: Sequence[Member
     snapshot.bump()
 
 
-__all__ = ["Fit", "Member", "Membership", "Tools", "acknowledge_members", "ids_of", "may_collide"]
+__all__ = ["Fit", "Member", "Membership", "Tools", "acknowledge_members", "ids_of", "names_of"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from syncd.compare.estimate import bulk_operations, drifted, lists_groups
+from syncd.compare.estimate import bulk_operations, drifted, lists_groups, returning
 from syncd.core.model import Kind
 from syncd.core.plan import Action, Change, Outcome, Plan
 from syncd.errors import TargetError
@@ -27,6 +27,7 @@ from syncd.push.phases import Workers, phases
 from syncd.push.preconditions import look_again
 from syncd.push.recording import Recording
 from syncd.push.relinking import Relinking
+from syncd.push.returning import Returning
 from syncd.push.sending import Sending
 from syncd.push.skips import Skips
 from syncd.push.turns import Turns
@@ -117,6 +118,12 @@ class Push:
             operations = bulk_operations(self._rules.profile, bulk_offered, phase)
             await self._workers.side_by_side(phase, turns.take, operations)
             await recording.finish()
+        if not self._skips.ends:
+            try:
+                await execution.put_back()
+            except TargetError as error:
+                self._skips.stop(error)
+            await recording.finish()
         learning.note_echoes(sending.echoed)
         learning.note_dialect()
         if self.stopped is None:  # else everything managed may be gone, and these losses are one incident
@@ -157,6 +164,7 @@ class Push:
             Groups(gate, snapshot, sending, groups, members, unmade, looking),
             members,
             Relinking(gate, snapshot, sending),
+            Returning(gate, snapshot, returning(plan.changes, [*plan.held, *plan.rejected], profile, snapshot)),
         )
 
 

@@ -14,7 +14,7 @@ from syncd.core.model import Flat, Json, Kind
 from syncd.core.schema import quote
 from syncd.errors import ScimError
 from syncd.scim.bulk import Bulk
-from syncd.scim.dialect import Dialect, Form
+from syncd.scim.dialect import Dialect, Form, member_form
 from syncd.scim.listing import Listing
 from syncd.scim.profiles import Profile
 from syncd.scim.resources import (
@@ -167,11 +167,7 @@ class Client:
 
     def member_form(self, *, adding: bool, learned: bool = True) -> Form:
         """Return the form in which members are added or removed: the learned one, else the profile's."""
-        usual = Form.PUT if not self.patch and self.profile.put_groups else Form.PATH
-        if adding and usual is Form.PATH and self.profile.member_type:
-            usual = Form.TYPED
-        known = self.dialect.form("members.add" if adding else "members.remove") if learned else None
-        return known or usual
+        return member_form(self.profile, self.patch, self.dialect, adding=adding, learned=learned)
 
     async def add_members(
         self,

@@ -113,8 +113,21 @@ class Dialect:
         return said
 
 
+def member_form(profile: Profile, patch: bool, dialect: Dialect, *, adding: bool, learned: bool = True) -> Form:
+    """Return the form in which members are added or removed; `learned`: the endpoint's own, else the profile's.
+
+    `patch`: whether the endpoint takes PATCH.
+    """
+    known = dialect.form("members.add" if adding else "members.remove") if learned else None
+    if known is not None:
+        return known
+    if not patch and profile.put_groups:
+        return Form.PUT
+    return Form.TYPED if adding and profile.member_type else Form.PATH
+
+
 def _mark(profile: Profile) -> str:
     return fingerprint(asdict(profile)).hex()
 
 
-__all__ = ["Dialect", "Form"]
+__all__ = ["Dialect", "Form", "member_form"]
