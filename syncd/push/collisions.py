@@ -8,7 +8,7 @@ taken over up to a limit; a native group only where the configuration says so.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from syncd.core.matching import Doubt, judge
@@ -17,11 +17,11 @@ from syncd.core.plan import Change
 from syncd.errors import OutcomeUnclear, ScimError
 from syncd.push.gate import Gate, Link, Taken
 from syncd.push.listings import TargetListing, find, text
+from syncd.push.predating import CLOCKS_DIFFER, created_at
 from syncd.scim.client import Found
 from syncd.scim.resources import field
 from syncd.store import Snapshot
 
-_CLOCKS_DIFFER: Final = timedelta(minutes=2)
 _CANT_SAY: Final = "the target can't be asked what became of it"
 _ASKED_BY: Final = (("externalId", True), ("userName", False))
 """Attributes that identify the owner of an account, and whether case matters. Never the e-mail: only a full resync has
@@ -85,6 +85,10 @@ class AccountCollisions:
         if unclear:
             return None
         raise _unresolved(conflict, f"{said}; but neither externalId nor userName finds it")
+
+    def take_over(self, why: str) -> None:
+        """Count the takeover of an account that answered a create. Raises ScimError once the limit is reached."""
+        self._count(ScimError(409, ""), f"was answered with an account that was there before ({why})")
 
     def _owner(self, id_: str) -> str | None:
         return self._snapshot.key_of(Kind.USER, id_)
@@ -200,6 +204,12 @@ class GroupCollisions:
             raise _unresolved(conflict, f"{said}; {named} could be meant by that name")
         return _linked(self._gate, Kind.GROUP, free[0], change, said), free[0]
 
+    def take_over(self, why: str) -> None:
+        """Raise ScimError for a group that answered a create, unless such may be taken over."""
+        if not self._adopt_groups:
+            said = f"was answered with a group that was there before ({why})"
+            raise ScimError(409, f"{said}, and stays the target's own: rename one of the two, or set `adopt_groups`")
+
     async def _named(self, change: Change, listing: TargetListing | None = None) -> list[Found] | None:
         """Return the groups of a change's name, None where the endpoint can't say. Raises ScimError."""
         named: list[Found] = []
@@ -250,11 +260,8 @@ def _linked(gate: Gate, kind: Kind, found: Found, change: Change, said: str) -> 
 
 def _is_made_since(found: Found, began: datetime) -> bool | None:
     """Return whether a resource was created since a moment, as far as two clocks agree; None: unknown."""
-    try:
-        created = datetime.fromisoformat(str(field(field(found.body, "meta"), "created")))
-    except ValueError:
-        return None
-    return created.replace(tzinfo=created.tzinfo or UTC) >= began - _CLOCKS_DIFFER
+    created = created_at(found.body)
+    return None if created is None else created.replace(tzinfo=created.tzinfo or UTC) >= began - CLOCKS_DIFFER
 
 
 def _unresolved(conflict: ScimError, detail: str) -> ScimError:

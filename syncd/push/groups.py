@@ -68,13 +68,14 @@ class Groups:
         remark = "was there already from an earlier run"
         own = await self._collisions.group_before(change)
         if own is None:
-            created = await self._sending.create(Kind.GROUP, change.key, change.after, partial(self._find, change))
+            find, take_over = partial(self._find, change), self._collisions.take_over
+            created = await self._sending.create(Kind.GROUP, change.key, change.after, find, take_over)
             if not isinstance(created, There):
                 return self._acknowledged(change, *created)
             own = created.link, created.found
             if not created.collided:
                 remark = "its id was looked up"
-            elif not is_marked(created.found, change):
+            elif created.answered or not is_marked(created.found, change):
                 remark = "is managed from now on"
         link, found = own
         with it_was_made():

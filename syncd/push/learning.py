@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from syncd.compare.estimate import asks_first
-from syncd.core.model import Json
+from syncd.core.model import Json, Kind
 from syncd.errors import ScimError, TargetError
 from syncd.push.presence import Lost
 from syncd.scim.client import Client
@@ -46,6 +46,11 @@ class Learning:
         if len(self._client.by_put) > self._known_by_put:
             self._known_by_put = len(self._client.by_put)
             self._discover(by_put=sorted(self._client.by_put))
+
+    def note_creates(self, made_by_201: Iterable[Kind]) -> None:
+        """Record the kinds of which a create is answered with 201."""
+        if kinds := sorted(kind.value for kind in made_by_201):
+            self._discover(made_by_201=kinds)
 
     def note_dialect(self) -> None:
         """Record what was seen of the endpoint's dialect, and that it shows members."""

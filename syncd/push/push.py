@@ -125,6 +125,7 @@ class Push:
                 self._skips.stop(error)
             await recording.finish()
         learning.note_echoes(sending.echoed)
+        learning.note_creates(sending.made_by_201)
         learning.note_dialect()
         if self.stopped is None:  # else everything managed may be gone, and these losses are one incident
             learning.note_lost(gate.lost)
@@ -145,7 +146,8 @@ class Push:
             drifted=drifted(plan.drift),
             echoes=self._snapshot.discovery.get("echoes") is True,
         )
-        return Sending(gate, effects, profile, self._clock)
+        made_by_201 = map(Kind, self._snapshot.discovery.get("made_by_201") or ())
+        return Sending(gate, effects, profile, self._clock, made_by_201)
 
     def _execution(self, plan: Plan, gate: Gate, sending: Sending, commits: Commits) -> Execution:
         """Put together the parts that carry out changes."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
 from typing import Final, TypeVar
@@ -28,6 +28,7 @@ from syncd.errors import OutcomeUnclear, ScimError, TargetError
 from syncd.push.attributes import shown
 from syncd.push.effects import Answer, Effects, WriteEffect
 from syncd.push.gate import Gate, Link
+from syncd.push.predating import predates
 from syncd.push.refusal import Refusal
 from syncd.scim.client import Found, Written
 from syncd.scim.dialect import Form
@@ -35,6 +36,7 @@ from syncd.scim.profiles import Profile
 
 _LOOKS: Final = 2
 """Number of looks for a resource that a create may have made: some endpoints show a slightly older state."""
+_CREATED: Final = 201
 _FAILING: Final = 2
 """Number of attempts of a change of members that is answered 500: another form is tried then."""
 
@@ -52,24 +54,41 @@ class There:
     link: Link
     found: Found
     collided: bool
-    """Whether the create was refused because of it (409)."""
+    """Whether the create was refused because of it (409), or answered with it."""
+    answered: bool = False
 
 
 class Sending:
     """Writes to one target, each with its effect."""
 
-    def __init__(self, gate: Gate, effects: Effects, profile: Profile, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        effects: Effects,
+        profile: Profile,
+        clock: Callable[[], datetime],
+        made_by_201: Iterable[Kind] = (),
+    ) -> None:
+        """`made_by_201`: the kinds of which a create was answered with 201 in earlier runs."""
         self._gate = gate
         self._effects = effects
         self._profile = profile
         self._clock = clock
+        self.made_by_201 = set(made_by_201)
+        """The kinds of which a create was answered with 201: any other status means something else."""
         self.echoed: bool | None = None
         """Whether the endpoint answered each update with the resource; None: there was no update."""
 
     # -- creates -----------------------------------------------------------------------------------
 
-    async def create(self, kind: Kind, key: str, attributes: Flat, find: Find) -> tuple[Link, WriteEffect] | There:
-        """Create a resource once; or return the one that `find` found. Raises ScimError, TargetError."""
+    async def create(
+        self, kind: Kind, key: str, attributes: Flat, find: Find, take_over: Callable[[str], None]
+    ) -> tuple[Link, WriteEffect] | There:
+        """Create a resource once; or return the one that `find` found, or that the endpoint had and answered with.
+
+        `take_over` raises ScimError where the latter must not be taken over; its argument is how it was recognized.
+        Raises ScimError, TargetError.
+        """
         began = self._clock()
         for attempt in count(1):
             try:
@@ -81,9 +100,30 @@ class Sending:
                 if attempt >= self._gate.attempts:
                     raise
             else:
+                there = await self._there_before(link, attributes, written, began, take_over)
+                if there is not None:
+                    return there
                 with it_was_made():
                     return link, await self._effects.of(link, attributes, written)
         raise AssertionError
+
+    async def _there_before(
+        self, link: Link, attributes: Flat, written: Written, began: datetime, take_over: Callable[[str], None]
+    ) -> There | None:
+        """Return the resource that answered a create, if it was there before. Raises ScimError."""
+        if link.kind is Kind.GROUP and self._profile.groups_restored:
+            return None
+        by_201 = link.kind in self.made_by_201
+        if written.status == _CREATED:
+            self.made_by_201.add(link.kind)
+        elif written.body is None and by_201:
+            with it_was_made():
+                written = replace(written, body=(await self._gate.read(link.kind, link.id)).body)
+        why = predates(link.kind, attributes, written, began, self._clock(), by_201=by_201)
+        if not why:
+            return None
+        take_over(why)
+        return There(link, Found(link.id, written.body or {}), collided=True, answered=True)
 
     async def _found(self, find: Find, error: ScimError, began: datetime, attempt: int) -> tuple[Link, Found] | None:
         """Return the resource that a create collided with or has made; None: there is none. Raises the error else.

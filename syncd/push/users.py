@@ -56,7 +56,7 @@ class Users:
         async def find(error: ScimError, began: datetime) -> tuple[Link, Found] | None:
             return await self._collisions.account(change, attributes, error, began)
 
-        created = await self._sending.create(Kind.USER, change.key, attributes, find)
+        created = await self._sending.create(Kind.USER, change.key, attributes, find, self._collisions.take_over)
         if not isinstance(created, There):
             return self._acknowledged(change, *created)
         link, found = created.link, created.found

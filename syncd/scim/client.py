@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import quote as percent
 from urllib.parse import unquote, urlsplit
@@ -66,6 +68,8 @@ class Written:
     id: str
     status: int
     body: Body | None = None
+    at: datetime | None = None
+    """When a create was answered, by the endpoint's clock; None where the endpoint doesn't say."""
 
 
 class Client:
@@ -125,7 +129,7 @@ class Client:
         id_ = _id(answer.body) or _id_in_location(kind, answer.location)
         if not id_:
             raise ScimError(answer.status, "created, but neither body nor Location says the id")
-        return Written(id_, answer.status, _whole(kind, answer.body))
+        return Written(id_, answer.status, _whole(kind, answer.body), _moment(answer.date))
 
     @property
     def _lists_members(self) -> bool:
@@ -446,6 +450,14 @@ def _id(body: Json) -> str:
     """Return a resource's id, "" where there is none; a number counts as its digits."""
     id_ = field(body, "id")
     return str(id_) if isinstance(id_, str | int) and not isinstance(id_, bool) else ""
+
+
+def _moment(date: str) -> datetime | None:
+    """Return the moment that a Date header names (RFC 9110 section 6.6.1), None where there is none."""
+    try:
+        return parsedate_to_datetime(date)
+    except ValueError:
+        return None
 
 
 def _id_in_location(kind: Kind, location: str) -> str:

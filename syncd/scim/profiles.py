@@ -63,6 +63,8 @@ class Profile:
     """Whether groups have an externalId (RFC 7643 section 3.1 gives one to every resource)."""
     group_emptied_first: bool = False
     """Whether a group must have no members to be deleted."""
+    groups_restored: bool = False
+    """Whether creating a group may bring back an archived one of that name, with its age."""
     group_rename: bool = True
     """Whether a group's displayName can be changed."""
     deletes: Deletes = "deletes"
@@ -147,7 +149,8 @@ PROFILES: Final[dict[str, Profile]] = {
         # DELETE of an organizational group that still has members may be answered 400.
         # "A user can only be in one organizational group" (community.lucid.co, Azure org groups best practices).
         replace(_LUCID, name="lucid-admin", group_emptied_first=True, one_group_per_user=True),
-        replace(_LUCID, name="lucid-content"),
+        # "Creates a team, or restores a matching archived, closed team."
+        replace(_LUCID, name="lucid-content", groups_restored=True),
         # "Understanding SCIM Integration in LucidLink" (support.lucidlink.com, article 38861860730637): a user outside
         # the verified domain is pending until the invitation is accepted; a user becomes managed when the e-mail
         # matches; pushed groups carry the suffix. Everything else is undocumented.

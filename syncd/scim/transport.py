@@ -53,12 +53,13 @@ _KINDS: Final = {"Users": Kind.USER, "Groups": Kind.GROUP}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer: HTTP status, the parsed body (None when it is empty or no JSON), Location and ETag headers."""
+    """An answer: HTTP status, the parsed body (None when it is empty or no JSON), Location, ETag and Date headers."""
 
     status: int
     body: Json
     location: str = ""
     etag: str = ""
+    date: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +344,8 @@ class Transport:
                 raise (page if method == "GET" else _left_unclear(page)) from None
             unreadable = f"{method} {path} was answered {raw.status} with something that is no JSON"
             raise (ScimError if again else OutcomeUnclear)(0, unreadable) from None
-        return Answer(raw.status, body, raw.headers.get("Location", ""), raw.headers.get("ETag", ""))
+        headers = (raw.headers.get(name, "") for name in ("Location", "ETag", "Date"))
+        return Answer(raw.status, body, *headers)
 
     def _error(self, raw: Raw | ScimError) -> ScimError:
         """Return the error message of an answer (RFC 7644 section 3.12, as far as the endpoint keeps to it)."""

@@ -19,6 +19,7 @@ from syncd.cycle.planned import Planned
 from syncd.cycle.progress import Progress
 from syncd.cycle.recovering import recover
 from syncd.cycle.sync import carry_out
+from syncd.scim.dialect import Dialect
 from syncd.scim.profiles import Profile
 from syncd.settings.build import Target
 from syncd.store import StateFile
@@ -83,9 +84,11 @@ class Pushing(World):
         self.scim.requests.clear()
 
     def learnt(self, *, patch: bool) -> None:
-        """Let it be known whether the endpoint takes PATCH."""
+        """Let it be known whether the endpoint takes PATCH, which it answers with nothing, and does as it says."""
+        dialect = Dialect(truthful={"members.add"}, silent={"members.remove"} if patch else set())
         with self.state.atomic():
-            self.snapshot.discover({"patch": patch})
+            facts = {"patch": patch, "shows_members": True, "dialect": dialect.to_json(self.target.profile)}
+            self.snapshot.discover(facts)
 
 
 @contextmanager
