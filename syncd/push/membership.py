@@ -40,6 +40,8 @@ Member = tuple[Kind, str]
 
 _ONE_OF_THEM: Final = (400, 404)
 """Statuses of endpoints that refuse one of several members."""
+_SO_ALREADY: Final = (409,)
+"""Conflict: the status of endpoints that have one of the members already."""
 _OF_MEMBERS: Final = (400, 403, 404, 409, 422, 424)
 """Statuses of endpoints that keep one of several members in a group."""
 _OF_FORM: Final = (405, 500, 501)
@@ -122,7 +124,7 @@ class Membership:
         for form in others:
             if self._waiting and not self._over and await self._may_try(form):
                 await self._try(form)
-        if len(self._waiting) > 1 and not self._adding and not self._refused:
+        if self._waiting and not self._adding and not self._refused:
             await self._divide(usual)
         self._raise_failure()
 
@@ -142,8 +144,9 @@ class Membership:
         """Send the change in one form, and look. Raises Lost, OutcomeUnclear."""
         asked = len(self._waiting)
         error = await self._send(form, self._waiting, halving=self._adding or self._is_proven(form))
-        if error is not None and not self._adding and error.status in _OF_MEMBERS:
-            await self._shows_everybody(form)  # those who are out already are no longer waited for
+        so_already = _SO_ALREADY if self._adding else _OF_MEMBERS
+        if error is not None and error.status in so_already:
+            await self._shows_everybody(form)  # those who are as wanted already are no longer waited for
             if len(self._waiting) < asked:
                 error = await self._send(form, self._waiting, halving=self._is_proven(form))
         if self._refused:
@@ -159,7 +162,7 @@ class Membership:
         if self._partly:
             for id_ in list(self._waiting):
                 await self._send(form, [id_], halving=False)
-        elif self._failure is not None and self._failure.status in _OF_MEMBERS:
+        elif len(self._waiting) > 1 and self._failure is not None and self._failure.status in _OF_MEMBERS:
             await self._send(form, self._waiting, halving=True)
 
     async def _send(self, form: Form, ids: Sequence[str], *, halving: bool) -> ScimError | None:
@@ -279,8 +282,8 @@ class Membership:
             roll = None
         look = self._judge(roll, chunk)
         shown = len(look.reached) == len(chunk)
-        if not look.left:
-            self._dialect.note_answer(self._ability, shown=shown)
+        if shown:
+            self._dialect.note_answer(self._ability, shown=True)
         return shown
 
     def _answers_show_members(self) -> bool:
@@ -302,6 +305,8 @@ class Membership:
         except ScimError as why:
             raise OutcomeUnclear(self.status, "was answered with success").unseen(why) from None
         await self._acknowledge(look.reached, form)
+        if not look.left:
+            self._dialect.note_answer(self._ability, shown=False)
         if not look.left and look.unknown:
             await self._acknowledge(look.unknown, None)
             self.remark = "" if self._tools.profile.members_read == "nothing" else _UNSEEN

@@ -3,8 +3,8 @@
 #  a member is        and the roll is                          -> a removal      an addition
 #  shown                                                          has no effect  is done
 #  not shown          whole                                       is done        has no effect
-#  not shown          long, and shows others who were to leave    nobody knows
 #  not shown          short, or shows nobody who is known         nobody knows   nobody knows
+#  not shown          perhaps the beginning of a longer one       nobody knows   nobody knows
 
 A roll is whole where it shows at least as many members as the group must have, and known ones among them: some
 endpoints show nobody's members, some the first hundred, and some names in the place of ids.
@@ -19,8 +19,9 @@ from typing import Final
 from syncd.core.model import Json
 from syncd.scim.resources import field
 
-_A_PART: Final = 50
+_A_PART: Final = 20
 """The fewest members that an endpoint shows of a group that it shows in part."""
+_ROUND: Final = 5
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,13 @@ class Roll:
         return not self.shown.keys().isdisjoint(others) if others else self.believed
 
     def shows_all(self, others: Collection[str]) -> bool:
-        """Return whether every single one of some ids is shown; of none, whether the roll is too short to be a part."""
-        return all(id_ in self.shown for id_ in others) and (bool(others) or len(self.shown) < _A_PART)
+        """Return whether every single one of some ids is shown."""
+        return all(id_ in self.shown for id_ in others)
+
+    @property
+    def may_be_cut(self) -> bool:
+        """Return whether the roll may be the beginning of a longer one: these end at a round number."""
+        return len(self.shown) >= _A_PART and len(self.shown) % _ROUND == 0
 
 
 @dataclass(frozen=True)
@@ -62,9 +68,10 @@ def seen(roll: Roll | None, names: Mapping[str, str], others: Collection[str], *
     present = set(there)
     absent = [id_ for id_ in names if id_ not in present]
     if adding:
-        told = roll.is_whole(others) or (bool(there) and len(roll.shown) >= len(others) + len(there))
+        enough = roll.is_whole(others) or (bool(there) and len(roll.shown) >= len(others) + len(there))
+        told = enough and not roll.may_be_cut
         return Seen(there, absent if told else [], [] if told else absent)
-    told = roll.is_whole(others) if not there else roll.shows_all(others)
+    told = roll.is_whole(others) if not there else roll.shows_all(others) and not roll.may_be_cut
     return Seen(absent if told else [], there, [] if told else absent)
 
 
