@@ -200,9 +200,11 @@ class Endpoint(Server):
         ids: str = "body",
         forgets: tuple[str, ...] = (),
         shows_members: bool = True,
+        silent: bool = False,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         super().__init__(tls=tls)
+        self.silent = silent
         self.patch = patch
         self.announces_patch = announces_patch
         self.filters = filters
@@ -219,6 +221,11 @@ class Endpoint(Server):
         self._instead: list[tuple[str, str, list[Reply]]] = []
         self._numbers = count(1)
         self._store = threading.RLock()
+
+    def refuse_updates(self, path: str, reply: Reply) -> None:
+        """Answer each update of some resources like this, whatever its form, until it relents."""
+        for method in ("PATCH", "PUT"):
+            self.instead(method, path, *[reply] * 99)
 
     def instead(self, method: str, path: str, *replies: Reply) -> None:
         """Answer the next requests of that method whose path matches the expression with these replies, one each."""
@@ -305,7 +312,7 @@ class Endpoint(Server):
         except (ValueError, SCIMException) as fault:
             return error(400, str(fault), getattr(fault, "scim_type", "") or "invalidValue")
         held[id_] = self._kept(resource.model_dump()) | {"id": id_}
-        return Reply(204)
+        return Reply(204) if self.silent else Reply(200, self._shown(held[id_]))
 
     def _kept(self, body: dict[str, Json]) -> dict[str, Json]:
         return {name: value for name, value in body.items() if name not in self.forgets}

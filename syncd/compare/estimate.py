@@ -10,16 +10,17 @@ from typing import Final
 
 from syncd.compare.rules import TargetRules
 from syncd.core.actions import Effect
-from syncd.core.drift import Drift, DriftClass, Reaction
+from syncd.core.drift import Drift
 from syncd.core.model import Json, Kind
 from syncd.core.plan import Action, Change, Estimate, Held, Plan
 from syncd.scim.bulk import LEAST, MOST
-from syncd.scim.dialect import Dialect, Form, member_form
+from syncd.scim.dialect import AREAS, Dialect, Form, ability_of, forms_of, member_form
 from syncd.scim.profiles import Profile
 from syncd.scim.resources import needs_reading
 from syncd.store import Snapshot
 
 _RANDOM_LENGTH: Final = 20
+_ACTIVE: Final = "users.active"
 
 
 def estimate(
@@ -35,28 +36,23 @@ def estimate(
     """
     if not changes:
         return Estimate(0, 0.0)
-    discovery = snapshot.discovery
+    discovery, dialect = snapshot.discovery, Dialect.known(snapshot.discovery, target.profile)
     requests = int(asks_first(target.profile, discovery)) + _look_ups(changes, target.profile, snapshot)
-    if discovery.get("echoes") is not True:
-        put_back = drifted(drift)
-        requests += sum((each.action.kind, each.key) in put_back and each.action.alters for each in changes)
-    requests += _looks(changes, target.profile, snapshot)
+    requests += _looks_at_members(changes, target.profile, snapshot, dialect)
     come_back = returning(changes, withheld, target.profile, snapshot)
     requests += sum(_reads_of_members(group, target.profile, snapshot) for group in come_back)
     for _, phase in groupby(changes, key=lambda change: change.phase):
         together = list(phase)
-        count = sum(_requests(each, target, snapshot, _per_update(each, target, discovery)) for each in together)
+        count = sum(
+            _requests(each, target, snapshot, _per_update(each, target, discovery, dialect)) for each in together
+        )
         operations = bulk_operations(target.profile, discovery.get("bulk"), together)
         requests += ceil(count / min(operations[0], MOST)) if operations else count
+        if operations:
+            requests += _looks_in_bulk(together, target.profile, dialect)
+        else:
+            requests += sum(_looks(each, target.profile, dialect) for each in together)
     return Estimate(requests, round(requests / target.rate, 1))
-
-
-def drifted(drift: Iterable[Drift]) -> frozenset[tuple[Kind, str]]:
-    """Return the resources whose attributes are restored: each is read again, so that no value is sent for ever."""
-    classes = DriftClass.USER_ATTRIBUTES, DriftClass.GROUP_RENAMED
-    return frozenset(
-        (each.kind, each.key) for each in drift if each.class_ in classes and each.reaction is Reaction.ENFORCE
-    )
 
 
 def returning(
@@ -89,11 +85,11 @@ def _reads_of_members(group: str, profile: Profile, snapshot: Snapshot) -> int:
     return max(ceil(len(snapshot.members(group)[0]) / profile.page_size), 1)
 
 
-def _looks(changes: Iterable[Change], profile: Profile, snapshot: Snapshot) -> int:
+def _looks_at_members(changes: Iterable[Change], profile: Profile, snapshot: Snapshot, dialect: Dialect) -> int:
     """Return the requests that look at changes of members, by what is known of the endpoint's answers; and those that
     ask whether a subgroup's id is an account's as well.
     """
-    dialect, requests = Dialect.known(snapshot.discovery, profile), 0
+    requests = 0
     for change in changes:
         emptied = change.action is Action.DELETE_GROUP and profile.group_emptied_first
         removes = change.action is Action.REMOVE_MEMBERS or (emptied and any(snapshot.members(change.key)))
@@ -149,21 +145,55 @@ def asks_first(profile: Profile, discovery: Mapping[str, Json]) -> bool:
     return profile.patch is None and "patch" not in discovery
 
 
-def _per_update(change: Change, target: TargetRules, discovery: Mapping[str, Json]) -> int:
-    """Return the requests of one update: one by PATCH, two where it is read first and PUT."""
-    patch = target.profile.patch
-    if patch is None:
-        patch = discovery.get("patch") is not False
+def _per_update(change: Change, target: TargetRules, discovery: Mapping[str, Json], dialect: Dialect) -> int:
+    """Return the requests of one update: one by PATCH, two where it is read first."""
+    profile, kind = target.profile, change.action.kind
+    patch = profile.patch if profile.patch is not None else discovery.get("patch") is not False
     # A group is deleted by one request; its updates are those that empty it first.
     if change.action.of_members or (change.action.deletes and not change.action.about_user):
-        dialect = Dialect.known(discovery, target.profile)
-        form = member_form(target.profile, patch, dialect, adding=change.action.adds)
+        form = member_form(profile, patch=patch, dialect=dialect, adding=change.action.adds)
         return 2 if form in (Form.WHOLE, Form.PUT) else 1
-    area = "users" if change.action.about_user else "groups"
-    if target.profile.patch is None:
-        patch = patch and area not in (discovery.get("by_put") or ())
-    reads = not target.profile.patch_paths and needs_reading(change.action.kind, change.after)
-    return 1 if patch and not reads else 2
+    after = change.differences[1] if change.action.adopts else change.after
+    forms = {path: forms_of(kind, path, profile, patch=patch, dialect=dialect)[0] for path in after}
+    objects = {path: after[path] for path, form in forms.items() if form is Form.OBJECT}
+    reads = {Form.PUT, Form.WHOLE} & set(forms.values()) or needs_reading(kind, objects)
+    return 2 if reads else 1
+
+
+def _looks(change: Change, profile: Profile, dialect: Dialect) -> int:
+    """Return the looks at the effect of a change, as far as the endpoint's answers are known.
+
+    #  change              looked at
+    #  deletion               always
+    #  creation, update       where the answers show no effect, until one was found to be true
+    #  of `active`            where the answers don't show it
+    #  of members             see `_looks_at_members`
+    """
+    if change.action.deletes:
+        return 1
+    return int(any(dialect.looks(each, always=each == _ACTIVE) for each in _abilities(change, profile)))
+
+
+def _looks_in_bulk(changes: Iterable[Change], profile: Profile, dialect: Dialect) -> int:
+    """Return the same of changes in bulk requests, whose answers show no effect: one look for each new ability."""
+    always, new = 0, set[str]()
+    for each in changes:
+        abilities = _abilities(each, profile)
+        always += each.action.deletes or _ACTIVE in abilities
+        new |= abilities - dialect.truthful - {_ACTIVE}
+    return always + len(new)
+
+
+def _abilities(change: Change, profile: Profile) -> set[str]:
+    """Return the abilities that a change of a resource's attributes needs, as far as their effect may be looked at."""
+    kind = change.action.kind
+    if change.action.creates:
+        return {f"{AREAS[kind]}.create"}
+    if change.action.of_members or change.action.deletes:
+        return set()
+    after = change.differences[1] if change.action.adopts else change.after
+    abilities = {ability_of(kind, path) for path in after}
+    return abilities - {_ACTIVE} if profile.shows_active is False else abilities
 
 
 def read_just_now(plan: Plan, target: TargetRules, snapshot: Snapshot) -> Plan:

@@ -139,7 +139,7 @@ def _why(desired: Desired | None) -> str:
 def _switch_off(known: Known, desired: Desired | None, digest: str) -> Change:
     """Record that an account is not wanted any more; an account that is off already gets no request."""
     on = is_on(known.attributes.get("active"))
-    before: Flat = {"active": on} if on else {}
+    before: Flat = {"active": known.attributes.get("active")} if on else {}
     after: Flat = {"active": False} if on else {}
     reason = _why(desired)
     if known.state is State.DEACTIVATED:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
+from dataclasses import replace
 
-from syncd.core.model import Flat, Json, Kind
+from syncd.core.model import Flat, Json, Kind, State
+from syncd.core.plan import Change
 from syncd.scim.resources import flatten
 
 
@@ -24,3 +26,16 @@ def merged(attributes: Flat, after: Flat) -> Flat:
 def still_kept_as(known: Flat, sent: Flat, kept_as: Flat) -> Flat:
     """Return the attributes that the target keeps in its own form; the answer decides about those sent now."""
     return {path: value for path, value in known.items() if path not in sent} | kept_as
+
+
+def as_far_as_done(change: Change, undone: Set[str], state: State | None, name: str) -> Change:
+    """Return a change without the paths that were not done; `state` and `name`: what stays so while they are not."""
+    if not undone:
+        return change
+    return replace(
+        change,
+        after={path: value for path, value in change.after.items() if path not in undone},
+        state=state if "active" in undone else change.state,
+        name=name if ("userName" if change.action.about_user else "displayName") in undone else change.name,
+        digest="",
+    )

@@ -1,36 +1,42 @@
-"""Effects: the one place that derives the effect of a write from the endpoint's answer.
+"""Effects: the one place that derives the effect of a write from the endpoint's answer, or from a look.
 
-Every write ends here: a create, an update, a deletion, a change of members.
+#  write                      answer                                 -> effect
+#  any                           shows everything as wanted             as wanted
+#  any                           shows a value in another form          as wanted; `kept_as` says how it is kept
+#  an update                     shows the former value, or nothing     looked at; `untaken` if the look shows the same
+#  an update of one of a list    shows that another one is gone         `lost`: it is put back
+#  any                           without the resource                   looked at, until a look has shown that this
+#                                                                       endpoint does as it answers
+#  `active`                      without `active`                       looked at; asked for by a filter; else unclear
+#  a deletion                    any                                    looked at
+#  an update, unclear            a look has shown all as wanted         as wanted (`sending.py` looks)
 
-#  answer                                             -> effect
-#  no resource in it, or no attributes were wanted       the endpoint is taken at its word
-#  the resource, as wanted                               as wanted
-#  the resource, with other values at some paths         as wanted; `kept_as` says how the endpoint keeps those
-#  an account that was to be off is on                   a failure, if a second look shows the same
-#  an account that was to be on is off                   as wanted; `off` says so
-#  unclear, and a look has shown everything as wanted    as wanted (`sending.py` looks)
-
-An answer without the resource is followed by a read where the write corrects drift: a value that the endpoint never
-accepts would otherwise be sent for ever.
+A look that contradicts the answer is taken twice, for some endpoints show a slightly older state.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from syncd.core.model import Flat, Json, Kind, State, is_on
 from syncd.core.plan import Change
 from syncd.core.schema import MANAGER
-from syncd.errors import OutcomeUnclear, ScimError
+from syncd.errors import Ineffective, OutcomeUnclear, ScimError, TargetError
 from syncd.push.gate import Gate, Link
 from syncd.scim.client import Body, Written
+from syncd.scim.dialect import AREAS, ability_of
+from syncd.scim.profiles import Profile
+from syncd.scim.resources import alike, flatten, is_nothing, not_taken
 from syncd.scim.resources import field as member
-from syncd.scim.resources import not_taken
 from syncd.store import Snapshot
 
 NAMED: Final = 3
 """Number of paths or members that a remark names; the others are counted."""
+_GONE: Final = (404, 410)
+_STILL: Final = "was answered with success, and"
 
 Answer = Written | OutcomeUnclear
 """The answer to a write; OutcomeUnclear: its answer is missing, and a look has shown its effect."""
@@ -44,6 +50,20 @@ class WriteEffect:
     kept_as: Flat = field(default_factory=dict)
     off: bool = False
     """Whether an account that was to be on is shown as off. Never part of `kept_as`, which would hide drift."""
+    untaken: frozenset[str] = frozenset()
+    """Paths at which nothing changed, though it was answered with success; with the value there in `kept_as`, but
+    `active`."""
+    lost: Flat = field(default_factory=dict)
+    """Values of the same attributes that were not written, and are gone since."""
+    undone: frozenset[str] = frozenset()
+    """Paths that are not as wanted, and will be sent again."""
+    failure: ScimError | None = None
+    """Why the write, or a part of it, was not done."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing of the write is left to be tried."""
+        return not self.untaken and not self.lost
 
     def ignored(self, change: Change) -> str:
         """Return a remark on the values that the target did not accept, "" where the target accepted all values.
@@ -51,10 +71,7 @@ class WriteEffect:
         An invited account may be shown as off until the invitation is accepted; that is not remarked on.
         """
         paths = [*(["active"] if self.off and change.state is State.ACTIVE else []), *self.kept_as]
-        if not paths:
-            return ""
-        more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
-        return f"not taken over by the target: {', '.join(paths[:NAMED])}{more}"
+        return f"not taken over by the target: {named(paths)}" if paths else ""
 
 
 class Effects:
@@ -64,53 +81,221 @@ class Effects:
         self,
         gate: Gate,
         snapshot: Snapshot,
-        group_suffix: str,
+        profile: Profile,
         *,
-        drifted: frozenset[tuple[Kind, str]],
-        echoes: bool,
+        doubted: frozenset[tuple[Kind, str]] = frozenset(),
     ) -> None:
-        """`drifted`: kinds and keys of the resources whose attributes are put back, because somebody changed them at
-        the target. `echoes`: the endpoint is known to answer an update with the resource.
+        """`doubted`: kinds and keys of resources that are looked at whatever the answers show, because something that
+        was answered well before is not so.
         """
         self._gate = gate
         self._snapshot = snapshot
-        self._group_suffix = group_suffix
-        self._drifted = drifted
-        self._echoes = echoes
+        self._profile = profile
+        self._dialect = gate.dialect
+        self._doubted = doubted
+        self._trial = asyncio.Lock()
+        """Held during a look that may show that the endpoint is true: of many writes in flight, one is looked at."""
 
-    async def of(self, link: Link, wanted: Flat, answer: Answer) -> WriteEffect:
-        """Return the effect of a write; `wanted`: the attributes that were sent, {} for a deletion and for members.
+    # -- creates and deletions -------------------------------------------------------------------
 
-        Raises ScimError where an account is still active that was to be off, or can't be read.
-        """
-        if isinstance(answer, OutcomeUnclear) or not wanted:
-            return WriteEffect(answer.status)
-        body = answer.body
-        if answer.status and self._puts_drift_back(link) and not (self._echoes and body is not None):
-            body = (await self._gate.read(link.kind, link.id)).body
+    async def of_create(self, link: Link, wanted: Flat, answer: Written) -> WriteEffect:
+        """Return the effect of a create. Raises ScimError where an account is on that was to be off."""
+        if answer.body is not None:
+            return await self._of_create(link, wanted, answer)
+        async with self._trial:
+            return await self._of_create(link, wanted, answer)
+
+    async def _of_create(self, link: Link, wanted: Flat, answer: Written) -> WriteEffect:
+        ability, body = f"{AREAS[link.kind]}.create", answer.body
+        self._note(ability, shown=body is not None)
+        looked = body is None and ability not in self._dialect.truthful
+        if looked:
+            body = await self._read(link)
         if body is None:
             return WriteEffect(answer.status)
         kept_as = self._not_taken(link.kind, wanted, body)
-        if wanted.get("active") is False and "active" in kept_as and await self._is_still_on(link):
-            raise ScimError(answer.status, "was answered with success, and the account is still active")
-        off = wanted.get("active") is True and "active" in kept_as
+        if looked and not kept_as:
+            self._dialect.trust(ability)
+        off = "active" in kept_as and wanted["active"] is True
+        if "active" in kept_as and not off:
+            on = await self._is_on(link, False, body, looked=looked)
+            if on is not False:
+                raise self._active_not_so(answer.status, on)
         kept_as.pop("active", None)
         return WriteEffect(answer.status, kept_as, off)
 
-    def _puts_drift_back(self, link: Link) -> bool:
-        return (link.kind, link.key) in self._drifted
+    async def of_delete(self, link: Link, answer: Written) -> WriteEffect:
+        """Return the effect of a deletion. Raises Ineffective where the resource is still there, OutcomeUnclear."""
+        if answer.status in _GONE:
+            return WriteEffect(answer.status)
+        for attempt in (1, 2):
+            try:
+                body = await self._read(link)
+            except ScimError as error:
+                if error.status in _GONE:
+                    return WriteEffect(answer.status)
+                raise OutcomeUnclear(answer.status, "was answered with success").unseen(error) from None
+            except TargetError as error:
+                raise OutcomeUnclear(answer.status, "was answered with success").unseen(error) from None
+            if attempt == 1:
+                await self._gate.back_off(attempt)
+        off = link.kind is Kind.USER and not is_on(member(body, "active"))
+        what = f"the {link.kind} is still there{', switched off' if off else ''}"
+        raise Ineffective(answer.status, f"{_STILL} {what}")
 
-    async def _is_still_on(self, link: Link) -> bool:
-        """Read an account once more: the answer to a write may show the state before it."""
-        return is_on(member((await self._gate.read(link.kind, link.id)).body, "active"))
+    # -- updates -----------------------------------------------------------------------------------
+
+    async def of_update(
+        self, link: Link, before: Flat, after: Flat, siblings: Flat, answer: Answer, *, doubtful: bool = False
+    ) -> WriteEffect:
+        """Return the effect of an update; `siblings`: values of the same attributes that were not written.
+
+        `doubtful`: the endpoint is not taken at its word alone. Raises OutcomeUnclear where nobody can tell whether an
+        account is off.
+        """
+        if isinstance(answer, OutcomeUnclear) or not answer.status:
+            return WriteEffect(answer.status)
+        if answer.body is not None:
+            return await self._of_update(link, before, after, siblings, answer, doubtful=doubtful)
+        async with self._trial:
+            return await self._of_update(link, before, after, siblings, answer, doubtful=doubtful)
+
+    async def _of_update(
+        self, link: Link, before: Flat, after: Flat, siblings: Flat, answer: Written, *, doubtful: bool
+    ) -> WriteEffect:
+        body = answer.body
+        looks = self._note_answer(link.kind, after, body) or (doubtful and body is None)
+        if looks or (link.kind, link.key) in self._doubted:
+            looks = True
+            body = await self._read(link)
+        effect = WriteEffect(answer.status)
+        if body is not None:
+            effect = self._judged(link.kind, before, after, siblings, body, answer.status)
+            if not effect.is_whole and not (effect.untaken <= self.dropped(link.kind, after) and not effect.lost):
+                # The answer may show the state before, or a part; a look may be stale.
+                if looks:
+                    await self._gate.back_off(1)
+                body, looks = await self._read(link), True
+                effect = self._judged(link.kind, before, after, siblings, body, answer.status)
+        if "active" in after:
+            await self._judge_active(link, after["active"], body, effect, looked=looks)
+        if looks:
+            for ability in _abilities(link.kind, after):
+                (self._dialect.trust if effect.is_whole else self._dialect.distrust)(ability)
+        return effect
+
+    def _note_answer(self, kind: Kind, after: Flat, body: Body | None) -> bool:
+        """Remember what an answer shows; return whether it is followed by a look."""
+        looks = False
+        for ability in _abilities(kind, after):
+            is_active = ability == "users.active"
+            shown = body is not None and not (is_active and member(body, "active") is None)
+            self._note(ability, shown=shown)
+            if not shown and (is_active or ability not in self._dialect.truthful):
+                looks = looks or not is_active or self._profile.shows_active is not False
+        return looks
+
+    def _note(self, ability: str, *, shown: bool) -> None:
+        """Remember whether an answer shows the effect; an answer in a bulk says nothing about the other answers."""
+        if not self._gate.in_bulk:
+            self._dialect.note_answer(ability, shown=shown)
+
+    def _judged(self, kind: Kind, before: Flat, after: Flat, siblings: Flat, body: Body, status: int) -> WriteEffect:
+        """Compare a resource with an update; `active` is judged apart."""
+        wanted = {path: value for path, value in after.items() if path != "active"}
+        kept_as = self._not_taken(kind, wanted, body)
+        untaken = frozenset(
+            path
+            for path, shown in kept_as.items()
+            if (is_nothing(shown) and not is_nothing(wanted[path])) or alike(path, before.get(path), shown)
+        )
+        there = flatten(kind, body, siblings)
+        lost = {path: value for path, value in siblings.items() if not is_nothing(value) and path not in there}
+        return WriteEffect(status, kept_as, untaken=untaken, lost=lost)
+
+    def dropped(self, kind: Kind, paths: Iterable[str]) -> frozenset[str]:
+        """Return the paths that the endpoint was found to keep in no form."""
+        return frozenset(path for path in paths if ability_of(kind, path) in self._dialect.dropped)
 
     def _not_taken(self, kind: Kind, wanted: Flat, body: Body) -> dict[str, Json]:
         """Return the paths at which a resource is not as wanted, with its values there; a manager by key."""
         kept_as = not_taken(kind, wanted, body)
         name = str(kept_as.get("displayName", ""))
-        if kind is Kind.GROUP and name and name.removesuffix(self._group_suffix) == wanted["displayName"]:
+        if kind is Kind.GROUP and name and name.removesuffix(self._profile.group_suffix) == wanted["displayName"]:
             del kept_as["displayName"]
         if MANAGER in kept_as:
             id_ = kept_as[MANAGER]
             kept_as[MANAGER] = self._snapshot.key_of(Kind.USER, str(id_)) if id_ is not None else None
         return kept_as
+
+    # -- whether an account is on --------------------------------------------------------------------
+
+    async def _judge_active(
+        self, link: Link, wanted: bool, body: Body | None, effect: WriteEffect, *, looked: bool
+    ) -> None:
+        """Add to an effect whether an account is on or off as wanted. Raises OutcomeUnclear."""
+        if self._profile.shows_active is False and member(body, "active") is None:
+            return
+        on = await self._is_on(link, wanted, body, looked=looked)
+        if on is wanted:
+            return
+        if on is None and wanted:
+            return  # nothing contradicts the answer; a full resync reports whoever is off
+        if on is None:
+            raise self._active_not_so(effect.status, on)
+        effect.off = wanted
+        if not wanted or not self._profile.pending_by_endpoint:
+            effect.untaken |= {"active"}
+
+    async def _is_on(self, link: Link, wanted: bool, body: Body | None, *, looked: bool) -> bool | None:
+        """Return whether an account is on; None: neither the account nor a filter says so."""
+        shown = member(body, "active")
+        for attempt in (1, 2):
+            if shown is not None and is_on(shown) is wanted:
+                return wanted
+            if looked and (shown is None or attempt == 2):
+                break
+            if looked:
+                await self._gate.back_off(attempt)
+            body = await self._read(link)
+            shown, looked = member(body, "active"), True
+        if shown is not None:
+            return is_on(shown)
+        return await self._gate.is_on_by_filter(str(member(body, "userName") or ""), link.id)
+
+    def _active_not_so(self, status: int, on: bool | None) -> ScimError:
+        if on:
+            return Ineffective(status, f"{_STILL} the account is still active")
+        hint = "where it never does, `shows_active = false` in [target.profile_overrides] takes it at its word"
+        return OutcomeUnclear(status, f"{_STILL} the endpoint doesn't show whether the account is off; {hint}")
+
+    async def _read(self, link: Link) -> Body:
+        return (await self._gate.read(link.kind, link.id)).body
+
+
+def siblings_of(kind: Kind, after: Iterable[str], owned: Mapping[str, Json], kept_as: Mapping[str, Json]) -> Flat:
+    """Return the values that were written before to the attributes of `after`, and are not written now.
+
+    `kept_as`: values that the target keeps in its own form, which says nothing.
+    """
+    paths = set(after)
+    touched = set(_abilities(kind, paths))
+    return {
+        path: value
+        for path, value in owned.items()
+        if path not in paths and path not in kept_as and path != MANAGER and ability_of(kind, path) in touched
+    }
+
+
+def _abilities(kind: Kind, paths: Iterable[str]) -> Iterator[str]:
+    yield from dict.fromkeys(ability_of(kind, path) for path in paths)
+
+
+def named(paths: Iterable[str]) -> str:
+    """Return the first of some paths, and the number of the others."""
+    paths = list(paths)
+    more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
+    return f"{', '.join(paths[:NAMED])}{more}"
+
+
+__all__ = ["NAMED", "Answer", "Effects", "WriteEffect", "named", "siblings_of"]

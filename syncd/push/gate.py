@@ -62,6 +62,20 @@ class Gate:
         self._presence = Presence(client, self._claimed)
 
     @property
+    def dialect(self) -> Dialect:
+        """What the endpoint was seen to do."""
+        return self._client.dialect
+
+    @property
+    def in_bulk(self) -> bool:
+        """Whether writes are sent many in one request."""
+        return self._client.bulk is not None
+
+    def forms(self, kind: Kind, path: str) -> tuple[Form, ...]:
+        """Return the forms in which an attribute may be written, the first choice first."""
+        return self._client.forms(kind, path)
+
+    @property
     def attempts(self) -> int:
         """Number of attempts of a write whose outcome is unclear while a look finds no effect."""
         return self._client.transport.attempts
@@ -185,11 +199,6 @@ class Gate:
 
     # -- the endpoint's dialect ------------------------------------------------------------------
 
-    @property
-    def dialect(self) -> Dialect:
-        """The forms and habits that the endpoint was seen to have."""
-        return self._client.dialect
-
     def member_forms(self, *, adding: bool) -> list[Form]:
         """Return the forms in which members are added or removed, in the order in which they are tried."""
         usual = self._client.member_form(adding=adding, learned=False)
@@ -202,11 +211,15 @@ class Gate:
     def prove_members(self, form: Form, *, adding: bool) -> None:
         """Remember that members were seen to be added or removed in a form."""
         ability = "members.add" if adding else "members.remove"
-        self.dialect.truthful.add(ability)
+        self.dialect.trust(ability)
         if form is not self._client.member_form(adding=adding, learned=False):
             self.dialect.learn(ability, form)
         else:
-            self.dialect.forms.pop(ability, None)
+            self.dialect.unlearn(ability)
+
+    async def is_on_by_filter(self, name: str, id_: str) -> bool | None:
+        """Return whether a filter finds an account among those that are on; None where that can't be told."""
+        return await self._client.is_on_by_filter(name, id_)
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -225,7 +238,16 @@ class Gate:
             raise ScimError(written.status, f"{other}; {error.detail}") from None
         return Link(kind, key, written.id, _SEAL), written
 
-    async def update(self, link: Link, before: Flat, after: Flat, owned: Flat, *, has_members: bool = False) -> Written:
+    async def update(
+        self,
+        link: Link,
+        before: Flat,
+        after: Flat,
+        owned: Flat,
+        *,
+        has_members: bool = False,
+        form: Form | None = None,
+    ) -> Written:
         """Change the paths of `after`; returns the endpoint's answer, status 0 when no request was needed.
 
         Raises Refusal, Lost, ScimError.
@@ -233,7 +255,9 @@ class Gate:
         if any(_switches_off(path, value) for path, value in after.items()):
             self._refuse_protected(link)
         try:
-            written = await self._client.update(link.kind, link.id, before, after, owned, has_members=has_members)
+            written = await self._client.update(
+                link.kind, link.id, before, after, owned, has_members=has_members, form=form
+            )
         except ScimError as error:
             raise await self.lost_or(link, error) from None
         if written.status:

@@ -16,7 +16,7 @@ from syncd.core.digest import NO_MEMBERS
 from syncd.core.model import Flat, Kind, KnownGroup
 from syncd.core.plan import Change
 from syncd.errors import OutcomeUnclear, ScimError
-from syncd.push.attributes import merged, still_kept_as
+from syncd.push.attributes import as_far_as_done, merged, still_kept_as
 from syncd.push.collisions import GroupCollisions, is_marked
 from syncd.push.effects import WriteEffect
 from syncd.push.gate import Gate, Link
@@ -132,10 +132,11 @@ class Groups:
         link, group = linked_group(self._gate, self._snapshot, self._unmade, change)
         has_members = group.members_digest != NO_MEMBERS
         effect = await self._sending.update(
-            link, change.before, change.after, group.attributes, has_members=has_members
+            link, change.before, change.after, group.attributes, kept_as=group.kept_as, has_members=has_members
         )
-        changed = changed_group(change, group, effect.kept_as)
-        return Done(effect.status, effect.ignored(change), partial(self._snapshot.put_group, changed))
+        changed = changed_group(as_far_as_done(change, effect.undone, None, group.name), group, effect.kept_as)
+        acknowledge = partial(self._snapshot.put_group, changed)
+        return Done(effect.status, effect.ignored(change), acknowledge, failure=effect.failure)
 
     async def delete(self, change: Change) -> Done:
         """Delete a linked group, emptied before where the endpoint demands it."""

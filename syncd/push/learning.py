@@ -9,7 +9,6 @@ from syncd.core.model import Json, Kind
 from syncd.errors import ScimError, TargetError
 from syncd.push.presence import Lost
 from syncd.scim.client import Client
-from syncd.scim.dialect import Dialect
 from syncd.scim.discovery import announced
 from syncd.store import Snapshot, StateFile
 
@@ -21,7 +20,7 @@ class Learning:
         self._state = state
         self._snapshot = snapshot
         self._client = client
-        self._known_by_put = len(client.by_put)
+        self._shows_members = client.shows_members
 
     async def ask_first(self) -> TargetError | None:
         """Read the endpoint's announcement once, where the profile leaves a capability open.
@@ -41,28 +40,18 @@ class Learning:
         self._discover(**facts)
         return None
 
-    def note_puts(self) -> None:
-        """Record the resources that turned out to take no PATCH."""
-        if len(self._client.by_put) > self._known_by_put:
-            self._known_by_put = len(self._client.by_put)
-            self._discover(by_put=sorted(self._client.by_put))
-
     def note_creates(self, made_by_201: Iterable[Kind]) -> None:
         """Record the kinds of which a create is answered with 201."""
         if kinds := sorted(kind.value for kind in made_by_201):
             self._discover(made_by_201=kinds)
 
     def note_dialect(self) -> None:
-        """Record what was seen of the endpoint's dialect, and that it shows members."""
-        if self._client.shows_members:
+        """Record what the endpoint was seen to do, and that its groups show their members."""
+        if self._client.shows_members and not self._shows_members:
+            self._shows_members = True
             self._discover(shows_members=True)
-        if self._client.dialect != Dialect():
+        if self._client.dialect.news:
             self._discover(dialect=self._client.dialect.to_json(self._client.profile))
-
-    def note_echoes(self, echoed: bool | None) -> None:
-        """Record whether the endpoint answers updates with the resource; None: there was no update."""
-        if echoed is not None:
-            self._discover(echoes=echoed)
 
     def note_lost(self, lost: Iterable[Lost]) -> None:
         """Record the resources that are no longer at the target: the next run creates these again."""

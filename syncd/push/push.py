@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from syncd.compare.estimate import bulk_operations, drifted, lists_groups, returning
+from syncd.compare.estimate import bulk_operations, lists_groups, returning
 from syncd.core.model import Kind
 from syncd.core.plan import Action, Change, Outcome, Plan
 from syncd.errors import TargetError
@@ -110,7 +110,7 @@ class Push:
             self._skips.stop(await learning.ask_first())
         commits = Commits(self._state)
         gate = Gate(self._client, self._snapshot, self._rules.protected)
-        sending = self._sending(plan, gate)
+        sending = self._sending(gate)
         recording = Recording(self._state, self._snapshot, self._journal, commits, run, self._clock)
         execution = self._execution(plan, gate, sending, commits)
         turns = Turns(execution, recording, self._skips, learning, self._on_outcome)
@@ -124,7 +124,6 @@ class Push:
             except TargetError as error:
                 self._skips.stop(error)
             await recording.finish()
-        learning.note_echoes(sending.echoed)
         learning.note_creates(sending.made_by_201)
         learning.note_dialect()
         if self.stopped is None:  # else everything managed may be gone, and these losses are one incident
@@ -137,15 +136,9 @@ class Push:
         changes = (intent.change for intent in self._journal.intents())
         return frozenset((each.action.kind, each.key) for each in changes if each.action.creates)
 
-    def _sending(self, plan: Plan, gate: Gate) -> Sending:
+    def _sending(self, gate: Gate) -> Sending:
         profile = self._rules.profile
-        effects = Effects(
-            gate,
-            self._snapshot,
-            profile.group_suffix,
-            drifted=drifted(plan.drift),
-            echoes=self._snapshot.discovery.get("echoes") is True,
-        )
+        effects = Effects(gate, self._snapshot, profile)
         made_by_201 = map(Kind, self._snapshot.discovery.get("made_by_201") or ())
         return Sending(gate, effects, profile, self._clock, made_by_201)
 

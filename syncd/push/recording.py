@@ -55,7 +55,7 @@ class Recording:
             done.acknowledge()
             self._snapshot.bump()
         self._journal.record(self._run, outcome, self._clock(), intent)
-        self._follow_up.write(outcome)
+        self._follow_up.write(outcome, in_part=done is not None)
 
 
 class _FollowUp:
@@ -68,11 +68,14 @@ class _FollowUp:
         self._approved = self._holds.approved(clock())
         self._quarantined = {each.id for each in self._quarantine.all()}
 
-    def write(self, outcome: Outcome) -> None:
-        """Record the consequences; an approval is spent on a change that was tried."""
+    def write(self, outcome: Outcome, *, in_part: bool) -> None:
+        """Record the consequences; an approval is spent on a change that was tried.
+
+        `in_part`: the snapshot holds what was done of it, so that the same change is not planned again.
+        """
         change, id_ = outcome.change, outcome.change.id
         permanent = is_permanent(outcome.result, outcome.status) and not outcome.open
-        if permanent:
+        if permanent and not in_part:
             self._quarantine.failed(change, outcome.status, outcome.detail, self._clock())
         elif outcome.result is Result.APPLIED and id_ in self._quarantined:
             self._quarantine.succeeded(id_)

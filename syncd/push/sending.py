@@ -2,7 +2,9 @@
 
 #  answer to a write                         -> what follows
 #  success                                      its effect (`effects.py`)
-#  refused (ScimError)                          the change has failed
+#  success, without the whole effect            other forms (`forms.py`)
+#  an update is refused (ScimError)             other forms, and part by part
+#  anything else is refused                     the change has failed
 #  unclear (OutcomeUnclear), then looked at:
 #      everything is as wanted                  applied
 #      values remain                            the remaining ones are sent again, up to the transport's attempts
@@ -26,7 +28,8 @@ from syncd.core.diff import differing
 from syncd.core.model import Flat, Kind, State
 from syncd.errors import OutcomeUnclear, ScimError, TargetError
 from syncd.push.attributes import shown
-from syncd.push.effects import Answer, Effects, WriteEffect
+from syncd.push.effects import Answer, Effects, WriteEffect, siblings_of
+from syncd.push.forms import Forms, Update, may_be_tried_otherwise
 from syncd.push.gate import Gate, Link
 from syncd.push.predating import predates
 from syncd.push.refusal import Refusal
@@ -74,10 +77,9 @@ class Sending:
         self._effects = effects
         self._profile = profile
         self._clock = clock
+        self._forms = Forms(gate, self._write, self._there)
         self.made_by_201 = set(made_by_201)
         """The kinds of which a create was answered with 201: any other status means something else."""
-        self.echoed: bool | None = None
-        """Whether the endpoint answered each update with the resource; None: there was no update."""
 
     # -- creates -----------------------------------------------------------------------------------
 
@@ -104,7 +106,7 @@ class Sending:
                 if there is not None:
                     return there
                 with it_was_made():
-                    return link, await self._effects.of(link, attributes, written)
+                    return link, await self._effects.of_create(link, attributes, written)
         raise AssertionError
 
     async def _there_before(
@@ -158,25 +160,49 @@ class Sending:
     # -- writes to linked resources ------------------------------------------------------------------
 
     async def update(
-        self, link: Link, before: Flat, after: Flat, owned: Flat, *, has_members: bool = False
+        self,
+        link: Link,
+        before: Flat,
+        after: Flat,
+        owned: Flat,
+        *,
+        kept_as: Flat | None = None,
+        has_members: bool = False,
     ) -> WriteEffect:
         """Change the attributes of `after`; `owned`: all attributes that syncd writes. Raises the gate's errors.
 
-        `has_members`: whether a group is known to have members.
+        `kept_as`: values that the target keeps in its own form. `has_members`: whether a group is known to have some.
         """
+        if not after:
+            return WriteEffect(0)
+        siblings = siblings_of(link.kind, after, owned, kept_as or {})
+        update = Update(link, before, after, owned, siblings, has_members)
+        try:
+            effect = await self._write(update)
+        except ScimError as refusal:
+            if not may_be_tried_otherwise(refusal, update):
+                raise
+            return await self._forms.in_other_forms(update, refusal)
+        if effect.is_whole or (not effect.lost and effect.untaken <= self._effects.dropped(link.kind, after)):
+            return effect
+        return await self._forms.in_other_forms(update, effect)
+
+    async def _write(self, update: Update, form: Form | None = None) -> WriteEffect:
+        """Write an update in one form; returns its effect. Raises the gate's errors."""
+        link, after = update.link, update.after
 
         async def write(step: tuple[Flat, Flat, Flat]) -> Written:
-            return await self._gate.update(link, *step, has_members=has_members)
+            return await self._gate.update(link, *step, has_members=update.has_members, form=form)
 
         async def look(step: tuple[Flat, Flat, Flat]) -> tuple[Flat, Flat, Flat] | None:
             there = await self._there(link, {**step[2], **after})
             left_before, left = differing(there, step[1])
             return (left_before, left, there) if left else None
 
-        answer = await self._until_clear((before, after, owned), write, look)
-        if isinstance(answer, Written) and answer.status:
-            self.echoed = answer.body is not None and self.echoed is not False
-        return await self._effects.of(link, after, answer)
+        answer = await self._until_clear((update.before, after, update.owned), write, look)
+        return await self._effects.of_update(
+            link, update.before, after, update.siblings, answer, doubtful=form is not None
+        )
 
     async def bring_into_line(
         self, link: Link, found: Found, attributes: Flat, state: State | None = None
@@ -192,7 +218,7 @@ class Sending:
 
     async def delete(self, link: Link) -> WriteEffect:
         """Delete a resource. A deletion is idempotent: the transport sends it again. Raises the gate's errors."""
-        return await self._effects.of(link, {}, await self._gate.delete(link))
+        return await self._effects.of_delete(link, await self._gate.delete(link))
 
     async def change_members(
         self,

@@ -59,7 +59,7 @@ class Turns:
             self._skips.stop(stop_in(failure))
             return outcome, None
         finally:
-            self._learning.note_puts()
+            self._learning.note_dialect()
         return ended(change, done), done
 
     def _note(self, outcome: Outcome) -> None:

@@ -14,8 +14,8 @@ from functools import partial
 from syncd.core.model import Flat, Kind, Known, State, is_on
 from syncd.core.plan import Change, Result
 from syncd.core.schema import MANAGER
-from syncd.errors import ScimError
-from syncd.push.attributes import merged, still_kept_as
+from syncd.errors import OutcomeUnclear, ScimError
+from syncd.push.attributes import as_far_as_done, merged, still_kept_as
 from syncd.push.collisions import AccountCollisions
 from syncd.push.effects import WriteEffect
 from syncd.push.gate import Gate, Link
@@ -97,9 +97,21 @@ class Users:
         """Change attributes of a linked account: an update, a deactivation or a reactivation."""
         link, known = linked_user(self._gate, self._snapshot, change)
         attributes = with_manager_id(self._snapshot, change.after)
-        effect = await self._sending.update(link, change.before, attributes, known.attributes)
-        changed = changed_user(change, known, self._clock(), effect.kept_as)
-        return Done(effect.status, effect.ignored(change), partial(self._snapshot.put_user, changed))
+        try:
+            effect = await self._sending.update(
+                link, change.before, attributes, known.attributes, kept_as=known.kept_as
+            )
+        except OutcomeUnclear as unclear:
+            if change.after.get("active") is not False or unclear.stop is not None:
+                raise
+            # Perhaps it is off: whoever comes back is switched on all the same.
+            unknown = {path: value for path, value in known.attributes.items() if path != "active"}
+            doubted = replace(known, attributes=unknown, digest=b"")
+            return Done(unclear.status, acknowledge=partial(self._snapshot.put_user, doubted), failure=unclear)
+        done = as_far_as_done(change, effect.undone, known.state, known.name)
+        changed = changed_user(done, known, self._clock(), effect.kept_as)
+        acknowledge = partial(self._snapshot.put_user, changed)
+        return Done(effect.status, effect.ignored(change), acknowledge, failure=effect.failure)
 
     async def delete(self, change: Change) -> Done:
         """Delete a linked account."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -16,7 +16,7 @@ from syncd.core.model import Flat, Json, Kind
 from syncd.core.schema import quote
 from syncd.errors import ScimError
 from syncd.scim.bulk import Bulk
-from syncd.scim.dialect import Dialect, Form, member_form
+from syncd.scim.dialect import Dialect, Form, forms_of, member_form
 from syncd.scim.listing import Listing
 from syncd.scim.profiles import Profile
 from syncd.scim.resources import (
@@ -31,14 +31,13 @@ from syncd.scim.resources import (
     remove_members,
     replace_members,
     resource,
+    whole_attributes,
     with_members,
     without_paths,
 )
 from syncd.scim.transport import Answer, Transport
 
 ENDPOINTS: Final = {Kind.USER: "Users", Kind.GROUP: "Groups"}
-_NO_PATCH: Final = (405, 501)
-"""Method not allowed, not implemented: the answers of endpoints without PATCH."""
 _CANT_FILTER: Final = (400, 404, 500, 501)
 """Statuses for an unknown filter; some endpoints answer 404 where nothing matches, and others at any time."""
 _NAMES: Final = ("externalId", "userName", "displayName")
@@ -73,10 +72,8 @@ class Written:
 
 
 class Client:
-    """One target's resources. `patch` says whether updates go by PATCH; False: read, merge, PUT.
-
-    Where the profile doesn't know whether the endpoint takes PATCH, and it refuses one that then succeeds as a PUT, its
-    area is added to `by_put` (`users`, `groups`: some know PATCH for one and not for another).
+    """One target's resources. `patch` says whether updates go by PATCH, as far as that is known; False: read, merge,
+    PUT.
     """
 
     def __init__(
@@ -86,23 +83,20 @@ class Client:
         *,
         patch: bool | None = None,
         etags: bool | None = None,
-        by_put: Iterable[str] = (),
         dialect: Dialect | None = None,
         shows_members: bool = False,
     ) -> None:
-        """`patch`, `etags`, `by_put`, `dialect`, `shows_members`: facts learnt about the endpoint. The profile takes
-        precedence over these.
+        """`patch`, `etags`: what the endpoint announced; the profile takes precedence. `dialect`, `shows_members`: what
+        it was seen to do.
         """
         self.transport = transport
         self.profile = profile
+        self.dialect = dialect if dialect is not None else Dialect()
         self.patch = profile.patch if profile.patch is not None else patch is not False
-        self.by_put: set[str] = set(by_put)
-        self.dialect = dialect or Dialect()
         self.shows_members = shows_members
         """Whether groups were seen to show their members."""
         self.bulk: Bulk | None = None
         """Gathers concurrent writes; None: each write is sent alone."""
-        self._patch_open = profile.patch is None
         self._etags = profile.etags if profile.etags is not None else etags is True
 
     def learn(self, *, patch: bool, etags: bool) -> None:
@@ -145,20 +139,42 @@ class Client:
         version = field(field(answer.body, "meta"), "version")
         return Found(_id(answer.body) or id_, answer.body, version if isinstance(version, str) else answer.etag)
 
+    def forms(self, kind: Kind, path: str) -> tuple[Form, ...]:
+        """Return the forms in which an attribute may be written, the first choice first."""
+        return forms_of(kind, path, self.profile, patch=self.patch, dialect=self.dialect)
+
     async def update(
-        self, kind: Kind, id_: str, before: Flat, after: Flat, owned: Flat, *, has_members: bool = False
+        self,
+        kind: Kind,
+        id_: str,
+        before: Flat,
+        after: Flat,
+        owned: Flat,
+        *,
+        has_members: bool = False,
+        form: Form | None = None,
     ) -> Written:
         """Change the paths of `after`, in one request. Raises ScimError, OutcomeUnclear.
 
-        `has_members`: of a group, that it is known to have some.
+        `owned`: all values that were written before. `has_members`: of a group, that it is known to have some. `form`:
+        how all of it is written; None: each attribute in its first choice.
         """
-        operations = patch(kind, before, after, owned)
-        if not operations:
+        if not after:
             return Written(id_, 0)
-        if not self.profile.patch_paths and not self._puts(kind, area_of(kind)):
-            there = (await self.read(kind, id_)).body if needs_reading(kind, after) else {}
-            operations = without_paths(kind, there, after)
-        return await self._change(kind, id_, operations, lambda body: merge(kind, body, after), has_members)
+        by_form: dict[Form, Flat] = {}
+        for path, value in after.items():
+            by_form.setdefault(form or self.forms(kind, path)[0], {})[path] = value
+        if Form.PUT in by_form:
+            return await self._put(kind, id_, lambda body: merge(kind, body, after, owned), has_members)
+        by_path, wholes, objects = (by_form.get(each, {}) for each in (Form.PATH, Form.WHOLE, Form.OBJECT))
+        reads = wholes or needs_reading(kind, objects)
+        there = (await self.read(kind, id_)).body if reads else {}
+        operations = [
+            *patch(kind, before, by_path, owned),
+            *whole_attributes(kind, there, wholes, owned),
+            *without_paths(kind, there, objects, owned),
+        ]
+        return await self._patch(kind, id_, operations) if operations else Written(id_, 0)
 
     async def delete(self, kind: Kind, id_: str) -> int:
         """DELETE a resource; one that is gone already is a success. Returns the HTTP status. Raises ScimError."""
@@ -171,7 +187,7 @@ class Client:
 
     def member_form(self, *, adding: bool, learned: bool = True) -> Form:
         """Return the form in which members are added or removed: the learned one, else the profile's."""
-        return member_form(self.profile, self.patch, self.dialect, adding=adding, learned=learned)
+        return member_form(self.profile, patch=self.patch, dialect=self.dialect, adding=adding, learned=learned)
 
     async def add_members(
         self,
@@ -287,6 +303,23 @@ class Client:
                 found[id_] = Found(id_, body)
         return None if listed and not found else list(found.values())
 
+    async def is_on_by_filter(self, name: str, id_: str) -> bool | None:
+        """Return whether a filter over `active` finds an account among those that are on; None where it can't tell.
+
+        For endpoints that don't show `active`. An endpoint that finds the account in both ways ignores the filter.
+        Raises TargetError.
+        """
+        found = []
+        for said in ("true", "false"):
+            query = {"filter": f"userName eq {quote(name)} and active eq {said}", "startIndex": "1", "count": "10"}
+            try:
+                listed = field((await self.transport.send("GET", ENDPOINTS[Kind.USER], query=query)).body, "Resources")
+            except ScimError:
+                return None
+            found.append(any(_id(each) == id_ for each in listed) if isinstance(listed, list) else False)
+        on, off = found
+        return on if on is not off else None
+
     async def service_provider_config(self) -> Json:
         """GET /ServiceProviderConfig (RFC 7644 section 4). Raises ScimError."""
         return (await self.transport.send("GET", "ServiceProviderConfig")).body
@@ -302,37 +335,6 @@ class Client:
         if not isinstance(total, int | str) or not str(total).isdecimal():
             raise ScimError(answer.status, "the answer is no list of SCIM resources")
         return int(total)
-
-    async def _change(
-        self,
-        kind: Kind,
-        id_: str,
-        operations: list[dict[str, Json]],
-        merged: Callable[[Body], Body],
-        has_members: bool,
-    ) -> Written:
-        """Change a resource by PATCH or, on an endpoint without PATCH, by a PUT of the resource changed by `merged`."""
-        area = area_of(kind)
-        if self._puts(kind, area):
-            return await self._put(kind, id_, merged, has_members)
-        try:
-            return await self._patch(kind, id_, operations)
-        except ScimError as refusal:
-            if not (self._patch_open and self._may_put(kind)) or refusal.status not in _NO_PATCH:
-                raise
-            try:
-                written = await self._put(kind, id_, merged, has_members)
-            except ScimError as error:
-                raise refusal if error.status in _NO_PATCH else error from None
-        self.by_put.add(area)
-        return written
-
-    def _may_put(self, kind: Kind) -> bool:
-        return kind is Kind.USER or self.profile.put_groups
-
-    def _puts(self, kind: Kind, area: str) -> bool:
-        """Return whether a change goes by PUT without PATCH being tried."""
-        return self._may_put(kind) and (not self.patch or (self._patch_open and area in self.by_put))
 
     async def _patch(self, kind: Kind, id_: str, operations: list[dict[str, Json]]) -> Written:
         """PATCH; repeated with the present version, where the endpoint requires one (412)."""
@@ -398,11 +400,6 @@ def has(body: Body, attribute: str, value: str, *, exact: bool) -> bool:
     """Return whether a resource's attribute has a value: as it is (`exact`), or in any case."""
     there = field(body, attribute)
     return there is not None and (there == value if exact else str(there).casefold() == value.casefold())
-
-
-def area_of(kind: Kind) -> str:
-    """Return the area of a change of attributes, as `by_put` names it."""
-    return "users" if kind is Kind.USER else "groups"
 
 
 def chunks_of_members(profile: Profile, ids: Sequence[str], *, adding: bool) -> Iterator[Sequence[str]]:

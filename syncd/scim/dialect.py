@@ -15,10 +15,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Self
+from typing import Final, Self
 
 from syncd.core.digest import fingerprint
-from syncd.core.model import Json
+from syncd.core.model import Json, Kind
+from syncd.core.schema import parse_path
 from syncd.scim.profiles import Profile
 
 
@@ -39,7 +40,7 @@ class Form(StrEnum):
     """A group is created with a list of members, an empty one."""
 
 
-_WORDS = {
+_WORDS: Final = {
     Form.PATH: "PATCH by path",
     Form.WHOLE: "PATCH of the whole attribute",
     Form.OBJECT: "PATCH without a path",
@@ -61,6 +62,8 @@ class Dialect:
     """Abilities whose writes are answered without showing the effect."""
     dropped: set[str] = field(default_factory=set)
     """Attributes that the endpoint accepts and doesn't keep, in no form."""
+    news: bool = False
+    """Whether anything was learned since the last `to_json`."""
 
     @classmethod
     def known(cls, discovery: Mapping[str, Json], profile: Profile) -> Self:
@@ -76,6 +79,7 @@ class Dialect:
         )
 
     def to_json(self, profile: Profile) -> Json:
+        self.news = False
         return {
             "profile": _mark(profile),
             "forms": {ability: self.forms[ability].value for ability in sorted(self.forms)},
@@ -90,11 +94,34 @@ class Dialect:
 
     def learn(self, ability: str, form: Form) -> None:
         """Remember the form of an ability, whose effect was seen."""
+        self.news = self.news or self.forms.get(ability) is not form
         self.forms[ability] = form
 
     def note_answer(self, ability: str, *, shown: bool) -> None:
         """Remember whether the answer to a write showed its effect."""
-        (self.silent.discard if shown else self.silent.add)(ability)
+        if shown is (ability in self.silent):
+            self.news = True
+            (self.silent.discard if shown else self.silent.add)(ability)
+
+    def trust(self, ability: str) -> None:
+        """Remember that a look has shown the effect of a write, as it was answered."""
+        self.news = self.news or ability not in self.truthful
+        self.truthful.add(ability)
+
+    def distrust(self, ability: str) -> None:
+        """Remember that a write was answered with success, and had no effect."""
+        self.news = self.news or ability in self.truthful
+        self.truthful.discard(ability)
+
+    def unlearn(self, ability: str) -> None:
+        """Forget the form of an ability: the usual one has an effect."""
+        self.news = self.news or ability in self.forms
+        self.forms.pop(ability, None)
+
+    def drop(self, ability: str) -> None:
+        """Remember that the endpoint keeps an attribute in no form."""
+        self.news = self.news or ability not in self.dropped
+        self.dropped.add(ability)
 
     def looks(self, ability: str, *, always: bool) -> bool:
         """Return whether a write is followed by a look, as far as is known before it is sent.
@@ -113,21 +140,59 @@ class Dialect:
         return said
 
 
-def member_form(profile: Profile, patch: bool, dialect: Dialect, *, adding: bool, learned: bool = True) -> Form:
+def member_form(profile: Profile, *, patch: bool, dialect: Dialect, adding: bool, learned: bool = True) -> Form:
     """Return the form in which members are added or removed; `learned`: the endpoint's own, else the profile's.
 
     `patch`: whether the endpoint takes PATCH.
     """
     known = dialect.form("members.add" if adding else "members.remove") if learned else None
-    if known is not None:
+    if known is not None and (known is not Form.PUT or profile.put_groups):
         return known
     if not patch and profile.put_groups:
         return Form.PUT
     return Form.TYPED if adding and profile.member_type else Form.PATH
 
 
+AREAS: Final = {Kind.USER: "users", Kind.GROUP: "groups"}
+_abilities: dict[tuple[Kind, str], str] = {(Kind.USER, "active"): "users.active"}
+
+
+def ability_of(kind: Kind, path: str) -> str:
+    """Return the ability of writing an attribute; the attributes of an extension are one."""
+    found = _abilities.get((kind, path))
+    if found is None:
+        parsed = parse_path(path, kind)
+        found = _abilities[kind, path] = f"{AREAS[kind]}.{parsed.schema or parsed.attribute}"
+    return found
+
+
+def forms_of(kind: Kind, path: str, profile: Profile, *, patch: bool, dialect: Dialect) -> tuple[Form, ...]:
+    """Return the forms in which an attribute may be written, the first choice first; none may cost another value.
+
+    `patch`: whether the endpoint takes PATCH, as far as it is known.
+
+    #  the endpoint                     forms, in order
+    #  takes PATCH                         path, whole (a list, a part, an extension), object, PUT
+    #  takes PATCH without paths alone     object, PUT
+    #  takes no PATCH                      PUT; PATCH, where nobody but the endpoint's announcement says so
+    #  takes no PUT of groups              the same without PUT
+
+    The form that was learned comes first.
+    """
+    parsed = parse_path(path, kind) if path != "active" else None
+    complex_ = parsed is not None and bool(parsed.filter or parsed.part or parsed.schema or parsed.multi)
+    usual = [Form.PATH, *([Form.WHOLE] if complex_ else []), Form.OBJECT] if profile.patch_paths else [Form.OBJECT]
+    put = [Form.PUT] if kind is Kind.USER or profile.put_groups else []
+    without_put = usual if patch or profile.patch is None or not put else []
+    forms = [*without_put, *put] if patch else [*put, *without_put]
+    learned = dialect.form(ability_of(kind, path), AREAS[kind])
+    if learned in forms:
+        forms.sort(key=lambda form: form is not learned)
+    return tuple(forms)
+
+
 def _mark(profile: Profile) -> str:
     return fingerprint(asdict(profile)).hex()
 
 
-__all__ = ["Dialect", "Form", "member_form"]
+__all__ = ["AREAS", "Dialect", "Form", "ability_of", "forms_of", "member_form"]

@@ -76,6 +76,9 @@ class Profile:
     members_read: MembersRead | None = None
     """Where a group's members can be read: from the group; by a filter over users (`groups.value eq`); or not at all.
     Unset: from the group, and believed only once the endpoint has shown some."""
+    shows_active: bool | None = None
+    """Whether accounts show `active`. False: switching off is taken at its word, since nobody can look. Unset: it is
+    looked at, and stays unclear where the endpoint shows nothing."""
     paging: Paging | None = None
     """How a list goes on: by startIndex, by a cursor (RFC 9865), or not at all. Unset: as its answers show."""
     page_size: Annotated[int, Field(ge=1, le=10_000)] = 100

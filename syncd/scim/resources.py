@@ -40,7 +40,7 @@ def resource(kind: Kind, flat: Flat) -> dict[str, Json]:
     return body
 
 
-def _put(body: dict[str, Json], path: Path, value: Json) -> None:
+def _put(body: dict[str, Json], path: Path, value: Json, former: Json = None) -> None:
     holder = body
     if path.schema:
         if path.schema not in body["schemas"]:
@@ -49,10 +49,11 @@ def _put(body: dict[str, Json], path: Path, value: Json) -> None:
     if path.filter:
         elements = _list(holder, path.attribute)
         part, wanted = path.filter
-        element = next((each for each in elements if _selects(path, each)), None)
+        element = _element(path, elements, former)
         if element is None:
-            element = {part: wanted}
+            element = {}
             elements.append(element)
+        element.setdefault(_key(element, part), wanted)
         element[_key(element, path.part)] = value
     elif path.part:
         table = _table(holder, path.attribute)
@@ -88,6 +89,21 @@ def _list(holder: dict[str, Json], name: str) -> list[Json]:
     return elements
 
 
+def _element(path: Path, elements: list[Json], former: Json = None) -> Json:
+    """Return the element that a path's filter means, None where there is none.
+
+    Some endpoints keep an element without its label: it is ours all the same, known by its `former` value, or by being
+    the only one without a label.
+    """
+    assert path.filter is not None
+    labelled = next((each for each in elements if _selects(path, each)), None)
+    if labelled is not None:
+        return labelled
+    bare = [each for each in elements if isinstance(each, dict) and field(each, path.filter[0]) in (None, "")]
+    known = [each for each in bare if former is not None and field(each, path.part) == former]
+    return next(iter(known), bare[0] if len(bare) == 1 == len(elements) else None)
+
+
 def _selects(path: Path, element: Json) -> bool:
     """Return whether a path's filter means this element; labels such as `work` are compared without case."""
     assert path.filter is not None
@@ -116,7 +132,7 @@ def _get(body: Mapping[str, Json], path: Path) -> Json:
     value = field(holder, path.attribute)
     if path.filter:
         elements = value if isinstance(value, list) else []
-        return next((field(each, path.part) for each in elements if _selects(path, each)), None)
+        return field(_element(path, elements), path.part)
     if path.part:
         return field(value, path.part)
     if path.multi:
@@ -178,25 +194,30 @@ def _patch_element(kind: Kind, element: str, texts: list[str], after: Flat, owne
     ]
 
 
-def merge(kind: Kind, body: Mapping[str, Json], after: Flat) -> dict[str, Json]:
-    """Return a resource as it was read, with the given paths changed: the body of a PUT that loses nothing."""
+def merge(kind: Kind, body: Mapping[str, Json], after: Flat, former: Flat | None = None) -> dict[str, Json]:
+    """Return a resource as it was read, with the given paths changed: the body of a PUT that loses nothing.
+
+    `former`: values that were written before, by which an element without its label is known.
+    """
+    former = former or {}
     merged = {name: deepcopy(value) for name, value in body.items() if name.casefold() not in ("meta", "schemas")}
     schemas = field(body, "schemas")
     merged["schemas"] = list(schemas) if isinstance(schemas, list) and schemas else resource(kind, {})["schemas"]
     for text, value in after.items():
         path = _path(text, kind)
         if value is not None:
-            _put(merged, path, value)
+            _put(merged, path, value, former.get(text))
         else:
-            _drop(merged, path)
+            _drop(merged, path, former.get(text))
     return merged
 
 
-def _drop(body: dict[str, Json], path: Path) -> None:
+def _drop(body: dict[str, Json], path: Path, former: Json = None) -> None:
     holder = field(body, path.schema) if path.schema else body
     value = field(holder, path.attribute)
     if path.filter and isinstance(value, list):
-        for element in [each for each in value if _selects(path, each)]:
+        mine = _element(path, value, former)
+        for element in [each for each in value if _selects(path, each) or each is mine]:
             element.pop(_key(element, path.part), None)
             # A label without content means nothing; content of somebody else's keeps the element.
             if not {name.casefold() for name in element} - {path.filter[0].casefold(), "primary", "display"}:
@@ -274,14 +295,34 @@ def needs_reading(kind: Kind, after: Flat) -> bool:
     return any(path.filter or path.part or path.schema for path in paths)
 
 
-def without_paths(kind: Kind, there: Mapping[str, Json], after: Flat) -> list[dict[str, Json]]:
+def without_paths(
+    kind: Kind, there: Mapping[str, Json], after: Flat, former: Flat | None = None
+) -> list[dict[str, Json]]:
     """Return the operation for endpoints without paths: its value holds the attributes and extensions, each whole.
 
     `there` is the resource as it was read, where that is needed. Removed values are replaced by null, which
     means the same (RFC 7643 section 2.5): "remove" without a path is an error (RFC 7644 section 3.5.2.2), and a part
     that is merely left out stays (section 3.5.2.3), but not everywhere.
     """
-    body = merge(kind, there, after)
+    value = _wholes(kind, there, after, former)
+    return [{"op": "replace", "value": value}] if value else []
+
+
+def whole_attributes(
+    kind: Kind, there: Mapping[str, Json], after: Flat, former: Flat | None = None
+) -> list[dict[str, Json]]:
+    """Return the operations that replace attributes and extensions as wholes, each by its path, or remove them."""
+    return [
+        {"op": "replace", "path": path, "value": value}
+        if value not in (None, [], {})
+        else {"op": "remove", "path": path}
+        for path, value in _wholes(kind, there, after, former).items()
+    ]
+
+
+def _wholes(kind: Kind, there: Mapping[str, Json], after: Flat, former: Flat | None) -> dict[str, Json]:
+    """Return the attributes and extensions that some paths belong to, each whole; removed parts as null."""
+    body = merge(kind, there, after, former)
     paths = [(_path(text, kind), value) for text, value in after.items()]
     value: dict[str, Json] = {}
     for path, _ in paths:
@@ -295,7 +336,7 @@ def without_paths(kind: Kind, there: Mapping[str, Json], after: Flat) -> list[di
             holder = _table(value, path.schema) if path.schema else value
             holder, name = (_table(holder, path.attribute), path.part) if path.part else (holder, path.attribute)
             holder[_key(holder, name)] = None
-    return [{"op": "replace", "value": value}]
+    return value
 
 
 def is_repeatable(operations: Iterable[Mapping[str, Json]]) -> bool:
@@ -329,10 +370,11 @@ def not_taken(kind: Kind, sent: Flat, body: Mapping[str, Json]) -> Flat:
 
 
 def _same(path: str, value: Json, shown: Json) -> bool:
-    return (_is_nothing(value) and _is_nothing(shown)) or alike(path, value, shown)
+    return (is_nothing(value) and is_nothing(shown)) or alike(path, value, shown)
 
 
-def _is_nothing(value: Json) -> bool:
+def is_nothing(value: Json) -> bool:
+    """Return whether a value is unassigned: null and an empty list mean the same (RFC 7643 section 2.5)."""
     return value is None or value in ("", [])
 
 
@@ -341,7 +383,9 @@ __all__ = [
     "MANAGER",
     "PATCH_SCHEMA",
     "add_members",
+    "alike",
     "flatten",
+    "is_nothing",
     "is_repeatable",
     "merge",
     "needs_reading",
@@ -350,6 +394,7 @@ __all__ = [
     "remove_members",
     "replace_members",
     "resource",
+    "whole_attributes",
     "with_members",
     "without_paths",
 ]

@@ -412,7 +412,7 @@ def test_a_run_as_json_is_its_plan_and_what_came_of_it() -> None:
                 "detail": "no",
             },
         ],
-        "results": {"applied": 1, "failed": 1, "ineffective": 0, "ineffective": 0, "skipped": 0, "refused": 0},
+        "results": {"applied": 1, "failed": 1, "ineffective": 0, "skipped": 0, "refused": 0},
         "requests": 3,
         "seconds": 0.123,
         "retries": 0,

@@ -206,7 +206,7 @@ def test_a_suffix_that_the_endpoint_adds_is_neither_a_reason_nor_something_to_me
         world.groups = [group("a")]
         world.scim.instead("POST", "/Groups$", error(409, "taken"))
         run = world.push()
-        assert said(run) == [("create_group", "a", "applied", 204, "is managed from now on")]
+        assert said(run) == [("create_group", "a", "applied", 200, "is managed from now on")]
         assert world.scim.groups[id_]["displayName"] == "Group a (SCIM)"
         assert world.scim.groups[id_]["externalId"] == "a"
         assert world.snapshot.key_of(Kind.GROUP, id_) == "a"

@@ -48,7 +48,7 @@ def test_an_account_that_is_gone_fails_its_change_and_is_made_anew(tmp_path: Pat
         vanish(world, "u1")
         assert said(world.push()) == [
             ("update_user", "1", "failed", 404, LOST),
-            ("update_user", "2", "applied", 204, ""),
+            ("update_user", "2", "applied", 200, ""),
         ]
         assert lost(world) == {"1"}
         # Asked for by id before it is believed, and looked for by its mark.

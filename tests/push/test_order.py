@@ -74,6 +74,7 @@ def test_one_after_the_other_the_requests_come_in_this_order(tmp_path: Path) -> 
             "members join: PATCH /Groups/g11",
             "members join: PATCH /Groups/g6",
             "deletions: DELETE /Groups/g8",
+            "look-ups: GET /Groups/g8",
         ]
 
 

@@ -71,8 +71,7 @@ def test_an_approval_is_spent_where_the_target_refuses_for_good(tmp_path: Path, 
     with pushing(tmp_path, Endpoint()) as world:
         plan = leaving(world, "1")
         approve(world, *plan.changes)
-        world.scim.instead("PATCH", "/Users/", *[error(status, "no")] * 2)
-        world.scim.instead("PUT", "/Users/", error(status, "no"))
+        world.scim.refuse_updates("/Users/", error(status, "no"))
         assert world.push(plan).results == {Result.FAILED: 1}
         assert withheld(world) == []
 
@@ -82,7 +81,7 @@ def test_an_approval_is_kept_where_it_may_go_through_later(tmp_path: Path, statu
     with pushing(tmp_path, Endpoint()) as world:
         plan = leaving(world, "1")
         approve(world, *plan.changes)
-        world.scim.instead("PATCH", "/Users/", *[error(status, "not now")] * 99)
+        world.scim.refuse_updates("/Users/", error(status, "not now"))
         assert world.push(plan).results == {Result.FAILED: 1}
         assert withheld(world) == ["1"]
         world.scim.relent()
@@ -180,12 +179,15 @@ class NoCommit(Progress):
 def push_without_commit(world: Pushing, plan: Plan) -> None:
     """Push, and let the state file be given up when the first outcome is to be committed."""
     progress = world.progress = NoCommit(world)
-    sent, world.concurrency = len(world.scim.requests), 1
+    world.concurrency = 1
+    world.scim.requests.clear()
     with pytest.raises(StateError):
         world.push(plan)
     progress.over()
     world.progress = Progress()
-    assert len(world.scim.requests) == sent + 1, "nothing is sent once something could not be written down"
+    assert len({request.target for request in world.scim.requests}) == 1, (
+        "nothing is sent once something could not be written down"
+    )
 
 
 def outcomes(world: Pushing) -> int:
@@ -211,7 +213,7 @@ def test_an_approval_is_not_spent_without_the_outcome(tmp_path: Path) -> None:
 def test_nothing_is_set_aside_without_the_outcome(tmp_path: Path) -> None:
     with pushing(tmp_path, Endpoint()) as world:
         plan = leaving(world, "1", "2")
-        world.scim.instead("PATCH", "/Users/u1", *[error(400, "no")] * 2)
+        world.scim.refuse_updates("/Users/u1", error(400, "no"))
         push_without_commit(world, plan)
         assert (outcomes(world), quarantined(world)) == (0, [])
         world.push(plan)
@@ -221,8 +223,9 @@ def test_nothing_is_set_aside_without_the_outcome(tmp_path: Path) -> None:
 def test_nothing_is_let_out_of_quarantine_without_the_outcome(tmp_path: Path) -> None:
     with pushing(tmp_path, Endpoint()) as world:
         plan = leaving(world, "1", "2")
-        world.scim.instead("PATCH", "/Users/", error(400, "no"))
+        world.scim.refuse_updates("/Users/", error(400, "no"))
         world.push(without(plan, lambda change: change.key == "2"))
+        world.scim.relent()
         push_without_commit(world, plan)
         assert (outcomes(world), quarantined(world)) == (0, [("1", 400, 1, "no")])
         world.push(plan)
@@ -249,12 +252,13 @@ def test_an_outcome_is_written_with_its_consequences_or_not_at_all(
 
     with pushing(tmp_path, Endpoint()) as world:
         plan = leaving(world, "1", "2")
-        world.scim.instead("PATCH", "/Users/", error(400, "no"))
+        world.scim.refuse_updates("/Users/", error(400, "no"))
         world.push(without(plan, lambda change: change.key == "2"))
+        world.scim.relent()
         approve(world, *plan.changes)
         before = quarantined(world)
         if reply is not None:
-            world.scim.instead("PATCH", "/Users/", reply)
+            world.scim.refuse_updates("/Users/", reply)
         with monkeypatch.context() as patch:
             patch.setattr(kept, method, follow_and_stop)
             with pytest.raises(StateUnwritable):

@@ -220,7 +220,7 @@ def test_a_person_hired_again_gets_the_account_with_all_that_is_in_it(tmp_path: 
             # They stayed in the group, as after a switched-off account that nobody removed.
             world.snapshot.change_members("a", Kind.USER, added=["1"])
         run = world.push(plan)
-        assert said(run) == [("adopt_user", "2", "applied", 204, "")]
+        assert said(run) == [("adopt_user", "2", "applied", 200, "")]
         assert run.requests == plan.estimate.requests == 1
         assert world.scim.log() == ["PATCH /Users/u1"]
         assert {path: world.scim.users["u1"][path] for path in ("userName", "externalId", "title", "active")} == {
@@ -274,7 +274,7 @@ def test_a_group_is_taken_over_with_the_managed_members_it_has(tmp_path: Path) -
         )
         plan = plan_of(world, change)
         assert estimated(world, plan) == 2
-        assert said(world.push(plan)) == [("adopt_group", "a", "applied", 204, "")]
+        assert said(world.push(plan)) == [("adopt_group", "a", "applied", 200, "")]
         assert world.scim.log() == [f"GET /Groups/{id_}", f"PATCH /Groups/{id_}"]
         assert world.scim.requests[1].body["Operations"] == [{"op": "add", "path": "externalId", "value": "a"}]
         assert world.snapshot.members("a") == ({"1", "2"}, set())

@@ -16,6 +16,7 @@ from scim2_models import EnterpriseUser, PatchOp, User
 from syncd.core.model import Flat, Kind
 from syncd.errors import ScimError
 from syncd.scim.client import Client, chunks_of_members
+from syncd.scim.dialect import Dialect, Form
 from syncd.scim.profiles import PROFILES, Profile
 from tests.endpoints import Endpoint, Reply, Request, Server, error
 from tests.scim.asking import ask_as
@@ -86,18 +87,20 @@ def test_what_is_announced_later_gives_way_to_the_profile_too() -> None:
         assert methods(endpoint) == ["GET", "PUT"]
 
 
-@pytest.mark.parametrize(("said", "asked"), [(None, ["GET", "PUT"]), (True, ["PATCH"])])
-def test_what_refused_patch_before_is_put_unless_the_profile_says_patch(said: bool | None, asked: list[str]) -> None:
+@pytest.mark.parametrize("said", [None, True])
+@pytest.mark.parametrize("ability", ["users", "users.title"])
+def test_the_form_that_was_learned_is_used(said: bool | None, ability: str) -> None:
     with populated() as endpoint:
-        ask_as(Profile("test", patch=said), endpoint.url, title, by_put=["users"])
-        ask_as(Profile("test", patch=said), endpoint.url, name, by_put=["users"])
-        assert methods(endpoint) == [*asked, "PATCH"]
+        dialect = Dialect({ability: Form.PUT})
+        ask_as(Profile("test", patch=said), endpoint.url, title, dialect=dialect)
+        ask_as(Profile("test", patch=said), endpoint.url, name, dialect=dialect)
+        assert methods(endpoint) == ["GET", "PUT", "PATCH"]
 
 
 # -- groups that take no PUT ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("change", [name, join])
+@pytest.mark.parametrize("change", [join])
 def test_a_group_that_takes_no_put_is_asked_once_and_its_refusal_stays(change: Callable[[Client], Any]) -> None:
     with populated(patch=False) as endpoint:
         with pytest.raises(ScimError, match="not supported") as caught:
@@ -113,14 +116,8 @@ def test_a_group_that_takes_no_put_is_asked_once_and_its_refusal_stays(change: C
 def test_a_group_that_takes_no_put_gets_none_whatever_was_learnt(change: Callable[[Client], Any]) -> None:
     with populated() as endpoint:
         profile = Profile("test", put_groups=False)
-        ask_as(profile, endpoint.url, change, patch=False, by_put=["groups", "members"])
+        ask_as(profile, endpoint.url, change, patch=False, dialect=Dialect({"groups": Form.PUT, "members.add": Form.PUT}))
         assert methods(endpoint) == ["PATCH"]
-
-
-def test_users_take_put_where_groups_do_not() -> None:
-    with populated(patch=False) as endpoint:
-        ask_as(Profile("test", put_groups=False), endpoint.url, title)
-        assert methods(endpoint) == ["PATCH", "GET", "PUT"]
 
 
 # -- operations without paths --------------------------------------------------------------------------
@@ -290,15 +287,6 @@ def test_without_paths_members_are_added_as_an_attribute_and_leave_by_their_path
     ]
 
 
-def test_members_that_refuse_patch_are_put_from_then_on_also_without_paths() -> None:
-    async def change(client: Client) -> set[str]:
-        await join(client)
-        return client.by_put
-
-    with populated(patch=False) as endpoint:
-        assert ask_as(Profile("test", patch_paths=False), endpoint.url, change) == {"members"}
-
-
 def test_what_is_put_anyway_is_read_once_where_patches_have_no_paths() -> None:
     with populated() as endpoint:
         change: Flat = {"name.givenName": "Ada"}
@@ -306,7 +294,7 @@ def test_what_is_put_anyway_is_read_once_where_patches_have_no_paths() -> None:
             Profile("test", patch_paths=False),
             endpoint.url,
             lambda client: client.update(Kind.USER, "u1", {}, change, {}),
-            by_put=["users"],
+            dialect=Dialect({"users": Form.PUT}),
         )
         assert methods(endpoint) == ["GET", "PUT"]
 
