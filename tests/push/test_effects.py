@@ -204,6 +204,29 @@ def test_a_profile_may_take_the_endpoint_at_its_word(world: Pushing) -> None:
     assert world.scim.log() == []
 
 
+# -- creates -------------------------------------------------------------------------------------------
+
+
+def test_a_create_without_the_resource_in_its_answer_is_looked_at_until_one_was_true(world: Pushing) -> None:
+    dialect = Dialect()
+
+    def made(wanted: Flat) -> WriteEffect:
+        async def question(client: Client) -> WriteEffect:
+            client.dialect = dialect
+            gate = Gate(client, world.snapshot)
+            effects = Effects(gate, world.snapshot, PROFILE)
+            return await effects.of_create(gate.linked(*PERSON), wanted, answered(201))
+
+        world.scim.requests.clear()
+        return ask(world.scim.url, question)
+
+    assert made({"userName": "u1", "title": "Dr"}) == WriteEffect(201, {"title": None})
+    assert made({"userName": "u1"}) == WriteEffect(201)
+    assert world.scim.log() == ["GET /Users/u1"]
+    assert made({"userName": "u1"}) == WriteEffect(201)
+    assert world.scim.log() == []
+
+
 # -- deletions -----------------------------------------------------------------------------------------
 
 

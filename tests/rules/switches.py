@@ -33,10 +33,89 @@ _CSV, _LOOKUP, _CLIENT = (
 )
 _OBSERVING, _LUCIDLINK = "tests/store/test_observing_drift.py", "tests/failures/test_lucid_and_lucidlink.py"
 
+_EFFECTS, _FORMS, _NOT_TAKEN = "tests/push/test_effects.py", "tests/push/test_forms.py", "tests/push/test_not_taken.py"
 _HTML, _FORMATS = "tests/report/test_html.py", "tests/report/test_formats.py"
 _SANDBOX_PAGES = "tests/sandbox/test_templates.py"
 
 RULES: Final = (
+    # -- done means done -------------------------------------------------------------------------
+    Rule(
+        "an answer without the resource is followed by a look",
+        "push/effects.py",
+        "        looked = body is None and ability not in self._dialect.truthful\n",
+        "        looked = False\n",
+        (_EFFECTS,),
+    ),
+    Rule(
+        "an update without the resource in its answer is looked at",
+        "push/effects.py",
+        "                looks = looks or not is_active or self._profile.shows_active is not False\n",
+        "                pass\n",
+        (_EFFECTS,),
+    ),
+    Rule(
+        "whoever was switched off and is still on is told",
+        "push/effects.py",
+        '            effect.untaken |= {"active"}\n',
+        "            pass\n",
+        (_EFFECTS, _NOT_TAKEN),
+    ),
+    Rule(
+        "an account whose state nobody shows is not believed to be off",
+        "push/effects.py",
+        "        if on is None:\n            raise self._active_not_so(effect.status, on)\n",
+        "",
+        (_EFFECTS, _FORMS),
+    ),
+    Rule(
+        "a deletion is looked at",
+        "push/effects.py",
+        '        raise Ineffective(answer.status, f"{_STILL} {what}")\n',
+        "        return WriteEffect(answer.status)\n",
+        (_EFFECTS,),
+    ),
+    Rule(
+        "adding one of a list costs no other",
+        "push/effects.py",
+        "if not is_nothing(value) and path not in there}\n",
+        "if False}\n",
+        (_EFFECTS, _FORMS),
+    ),
+    Rule(
+        "what is refused of an update is sent again, and the rest is not",
+        "push/users.py",
+        "        done = as_far_as_done(change, effect.undone, known.state, known.name)\n",
+        "        done = change\n",
+        (_FORMS,),
+    ),
+    Rule(
+        "a form is remembered only once it had an effect",
+        "push/forms.py",
+        "            if effect.is_whole:\n                parts.failures.pop",
+        "            if True:\n                parts.failures.pop",
+        (_FORMS, _NOT_TAKEN),
+    ),
+    Rule(
+        "a changed profile makes what was learned forgotten",
+        "scim/dialect.py",
+        '        if not isinstance(kept, dict) or kept.get("profile") != _mark(profile):\n',
+        "        if not isinstance(kept, dict):\n",
+        (_FORMS,),
+    ),
+    Rule(
+        "the requests of one update are bounded",
+        "push/forms.py",
+        "            if parts.writes >= _MOST_WRITES:\n                break\n",
+        "",
+        (_FORMS,),
+    ),
+    Rule(
+        "whoever comes back is switched on, though nobody knows whether it was off",
+        "push/users.py",
+        '            unknown = {path: value for path, value in known.attributes.items() if path != "active"}\n',
+        "            unknown = known.attributes\n",
+        (_FORMS,),
+    ),
     # -- absence is proven -----------------------------------------------------------------------
     Rule(
         "who is not seen counts as gone only where absence means something",
@@ -445,8 +524,8 @@ RULES: Final = (
     Rule(
         "what is refused for good is quarantined",
         "core/quarantine.py",
-        "    return 400 <= status < 500 and status not in _PASSING",
-        "    return False",
+        "    refused = 400 <= status < 500 and status not in _PASSING\n",
+        "    refused = False\n",
         (_RECORDING,),
     ),
     Rule(
