@@ -142,12 +142,12 @@ class Membership:
 
     async def _try(self, form: Form) -> None:
         """Send the change in one form, and look. Raises Lost, OutcomeUnclear."""
-        asked = len(self._waiting)
         error = await self._send(form, self._waiting, halving=self._adding or self._is_proven(form))
         so_already = _SO_ALREADY if self._adding else _OF_MEMBERS
         if error is not None and error.status in so_already:
+            left = len(self._waiting)
             await self._shows_everybody(form)  # those who are as wanted already are no longer waited for
-            if len(self._waiting) < asked:
+            if len(self._waiting) < left:
                 error = await self._send(form, self._waiting, halving=self._is_proven(form))
         if self._refused:
             self._over = await self._are_at_fault(form)

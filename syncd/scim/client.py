@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -67,7 +68,7 @@ class Written:
     id: str
     status: int
     body: Body | None = None
-    at: datetime | None = None
+    at: datetime | None = dataclass_field(default=None, compare=False)
     """When a create was answered, by the endpoint's clock; None where the endpoint doesn't say."""
 
 

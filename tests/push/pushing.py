@@ -19,7 +19,6 @@ from syncd.cycle.planned import Planned
 from syncd.cycle.progress import Progress
 from syncd.cycle.recovering import recover
 from syncd.cycle.sync import carry_out
-from syncd.scim.dialect import Dialect
 from syncd.scim.profiles import Profile
 from syncd.settings.build import Target
 from syncd.store import StateFile
@@ -84,11 +83,9 @@ class Pushing(World):
         self.scim.requests.clear()
 
     def learnt(self, *, patch: bool) -> None:
-        """Let it be known whether the endpoint takes PATCH, which it answers with nothing, and does as it says."""
-        dialect = Dialect(truthful={"members.add"}, silent={"members.remove"} if patch else set())
+        """Let it be known whether the endpoint takes PATCH."""
         with self.state.atomic():
-            facts = {"patch": patch, "shows_members": True, "dialect": dialect.to_json(self.target.profile)}
-            self.snapshot.discover(facts)
+            self.snapshot.discover({"patch": patch})
 
 
 @contextmanager

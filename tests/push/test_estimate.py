@@ -104,19 +104,17 @@ def test_the_first_run_counts_the_question_that_it_asks_first(tmp_path: Path) ->
         plan = world.plan()
         # The question, two people, the manager, the group's look-up and creation, its members.
         assert plan.estimate.requests == 1 + 2 + 1 + 2 + 1
-        # Nobody knew that the endpoint answers a change of members with nothing: one look.
-        assert world.push(plan).requests == 7 + 1
+        assert world.push(plan).requests == 7
 
 
-@pytest.mark.parametrize(("patch", "requests"), [(True, 3 + 1 + 3 + 1), (False, 6 + 6 + 2)])
+@pytest.mark.parametrize(("patch", "requests"), [(True, 3 + 3 + 1), (False, 6 + 6 + 2)])
 def test_each_chunk_of_members_is_counted(tmp_path: Path, patch: bool, requests: int) -> None:
     with pushing(tmp_path, Endpoint(patch=patch)) as world:
         world.learnt(patch=patch)
         world.hold(*(person(str(number)) for number in range(15)))
         world.groups = [group("a", members=[str(number) for number in range(8)]), group("b")]
         world.settle()
-        # Eight leave and eight join the one, one joins the other; three per request. A removal that is answered with
-        # nothing is looked at.
+        # Eight leave and eight join the one, one joins the other; three per request.
         world.groups = [group("a", members=[str(number) for number in range(7, 15)]), group("b", members=["0"])]
         plan = world.plan()
         assert plan.estimate.requests == requests

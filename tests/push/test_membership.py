@@ -33,7 +33,7 @@ class Peculiar(Endpoint):
     def __init__(
         self, *, ignores: Collection[str] = (), refuses: Mapping[str, Reply] | None = None, answers: str = "nothing"
     ) -> None:
-        super().__init__()
+        super().__init__(silent=True)
         self.ignores = set(ignores)
         self.refuses = dict(refuses or {})
         self.answers = answers
@@ -194,6 +194,13 @@ def test_additions_that_are_ignored_are_made_in_another_form(tmp_path: Path) -> 
         assert world.push().results == {Result.APPLIED: 1}
         assert scim.sent == [ADD, REPLACE]
         assert scim.members("Group a") == {"u1", "u2", "u3", "u4"}
+
+
+def test_a_group_that_takes_no_put_is_not_put(tmp_path: Path) -> None:
+    profile = replace(LIMITED, put_groups=False)
+    with three_in_a_group(tmp_path, scim := Peculiar(ignores=[FILTER, REPLACE]), profile=profile) as world:
+        assert leave(world, "1").results == {Result.INEFFECTIVE: 1}
+        assert scim.sent == [FILTER, REPLACE]
 
 
 def test_where_the_whole_list_is_refused_the_group_is_put(tmp_path: Path) -> None:
