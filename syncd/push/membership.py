@@ -312,9 +312,7 @@ class Membership:
             self.remark = "" if self._tools.profile.members_read == "nothing" else _UNSEEN
         elif look.left:
             self._partly = self._partly or len(look.left) < len(sent)
-            what = "not in the group" if self._adding else "still in the group"
-            problem = f"was answered with success, and {len(look.left)} of {len(sent)} are {what}"
-            self._failure = self._failure or Ineffective(self.status, f"{problem} ({self._names(look.left)})")
+            self._failure = self._failure or Ineffective(self.status, "")
 
     async def _shows_everybody(self, form: Form) -> bool:
         """Look at the group; return whether it shows everybody who must be in it. Members as wanted are done.
@@ -400,6 +398,11 @@ class Membership:
             raise ScimError(
                 error.status, f"refuses {len(self._refused)} of the members ({names}): {error.detail}{rest}"
             )
+        if self._waiting and isinstance(self._failure, Ineffective):
+            where = "not in the group" if self._adding else "still in the group"
+            count = f"{len(self._waiting)} of {len(self._members)}"
+            names = self._names(self._waiting)
+            raise Ineffective(self._failure.status, f"was answered with success, and {count} are {where} ({names})")
         if self._waiting and self._failure is not None:
             raise self._failure
 

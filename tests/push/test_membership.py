@@ -162,14 +162,14 @@ def test_a_removal_that_is_ignored_is_done_in_another_form_which_is_remembered(t
 
 def test_where_no_form_has_an_effect_the_change_is_without_effect_and_she_is_still_a_member(tmp_path: Path) -> None:
     with three_in_a_group(tmp_path, scim := Peculiar(ignores=[FILTER, REPLACE, PUT])) as world:
-        run = leave(world, "1")
+        run = leave(world, "1", "2")
         (outcome,) = run.outcomes
         assert (outcome.result, outcome.status) == (Result.INEFFECTIVE, 204)
-        assert outcome.detail == "was answered with success, and 1 of 1 are still in the group (1)"
+        assert outcome.detail == "was answered with success, and 2 of 2 are still in the group (1, 2)"
         assert scim.sent == [FILTER, REPLACE, PUT]
         assert world.snapshot.members("a")[0] == {"1", "2", "3"}
         (kept,) = world.state.quarantine(NAME).all()
-        assert kept.change.members == ["1"]
+        assert kept.change.members == ["1", "2"]
         assert world.snapshot.discovery["dialect"]["forms"] == {}
 
 
