@@ -449,7 +449,7 @@ RULES: Final = (
         "a native group that a create collides with is not taken over for its name",
         "push/collisions.py",
         "        if not self._adopt_groups:\n            hint",
-        "        if False:",
+        "        if False:\n            hint",
         ("tests/push/test_adoption.py::test_a_native_group_of_the_same_name_is_never_taken_over",),
     ),
     Rule(
