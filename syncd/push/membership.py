@@ -64,9 +64,11 @@ _UNSEEN: Final = "could not be looked at: the endpoint doesn't show all members 
 
 @dataclass
 class Fit:
-    """The largest number of members that may fit into one request, as far as one run knows."""
+    """What one run finds out for all its groups: the largest number of members that may fit into one request."""
 
     members: int
+    doubted: bool = False
+    """Whether additions were sent in every form, since a new group showed nobody: once in a run is enough."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,8 @@ class Membership:
         """Whether a form had an effect on some of the members that were sent in one request."""
         self._over = False
         """Whether no other form is tried, since no form is at fault."""
+        self._hidden = False
+        """Whether a new group shows nobody: the endpoint adds nobody, or it never shows members."""
         self._misread: dict[str, ScimError] = {}
         self._known_ids: set[str] | None = None
         self._roll: Roll | None = None
@@ -126,6 +130,8 @@ class Membership:
                 await self._try(form)
         if self._waiting and not self._adding and not self._refused:
             await self._divide(usual)
+        if self._hidden and self._waiting and not (self._roll or await self._look() or Roll({}, believed=False)).shown:
+            await self._take_at_its_word(self._waiting)
         self._raise_failure()
 
     # -- forms -------------------------------------------------------------------------------------
@@ -186,7 +192,7 @@ class Membership:
                     chunk,
                     form,
                     adding=self._adding,
-                    has_members=self._has_members,
+                    has_members=self._has_members and not self._hidden,
                     kinds={id_: Kind.GROUP for id_ in chunk if self._members[id_][0] is Kind.GROUP},
                     without=self._dead,
                 )
@@ -307,12 +313,28 @@ class Membership:
         await self._acknowledge(look.reached, form)
         if not look.left:
             self._dialect.note_answer(self._ability, shown=False)
+        if not look.left and look.unknown and self._may_be_ignored():
+            self._hidden = self._tools.fits.doubted = True
+            look = Seen(look.reached, look.unknown, [])
         if not look.left and look.unknown:
-            await self._acknowledge(look.unknown, None)
-            self.remark = "" if self._tools.profile.members_read == "nothing" else _UNSEEN
+            await self._take_at_its_word(look.unknown)
         elif look.left:
             self._partly = self._partly or len(look.left) < len(sent)
             self._failure = self._failure or Ineffective(self.status, "")
+
+    def _may_be_ignored(self) -> bool:
+        """Return whether other forms can tell why a group shows nobody: one that was made in this run has no others."""
+        empty = self._roll is not None and not self._roll.shown
+        return empty and self._adding and self._is_new and not self._tools.fits.doubted
+
+    @property
+    def _is_new(self) -> bool:
+        return self._link.id in self._tools.sending.made_groups
+
+    async def _take_at_its_word(self, ids: Sequence[str]) -> None:
+        """Record members whom the endpoint doesn't show."""
+        await self._acknowledge(list(ids), None)
+        self.remark = "" if self._tools.profile.members_read == "nothing" else _UNSEEN
 
     async def _shows_everybody(self, form: Form) -> bool:
         """Look at the group; return whether it shows everybody who must be in it. Members as wanted are done.
@@ -325,7 +347,8 @@ class Membership:
         await self._acknowledge(look.reached, None)
         if roll is None:
             return False
-        is_empty = not roll.shown and not self._has_members and self._adding and form is Form.PUT
+        is_new = self._hidden or (not self._has_members and form is Form.PUT)
+        is_empty = not roll.shown and self._adding and is_new
         return is_empty or (not look.unknown and roll.is_whole(others))
 
     async def _look(self) -> Roll | None:

@@ -78,6 +78,8 @@ class Sending:
         self._profile = profile
         self._clock = clock
         self._forms = Forms(gate, self._write, self._there)
+        self.made_groups: set[str] = set()
+        """Ids of the groups that were made in this run: nobody but this run has put members there."""
         self.made_by_201 = set(made_by_201)
         """The kinds of which a create was answered with 201: any other status means something else."""
 
@@ -105,6 +107,8 @@ class Sending:
                 there = await self._there_before(link, attributes, written, began, take_over)
                 if there is not None:
                     return there
+                if kind is Kind.GROUP:
+                    self.made_groups.add(link.id)
                 with it_was_made():
                     return link, await self._effects.of_create(link, attributes, written)
         raise AssertionError
