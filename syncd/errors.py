@@ -10,7 +10,7 @@ SyncdError                      exit code
 ├── TargetError                   1   the target as a whole
 │   ├── TargetUnreachable             no answer
 │   ├── TargetFailing                 keeps failing, or asks for a long pause
-│   ├── TargetRefused                 401, 403: the token is not (or no longer) accepted
+│   ├── TargetRefused                 401, or 403 to a read too: the token is not (or no longer) accepted
 │   ├── TargetPaused                  paused by a person
 │   ├── TargetGone                    everything managed is gone at once: SSO or SCIM was removed there
 │   ├── TargetRedirected              redirects to another host, which must not get the token
@@ -115,7 +115,11 @@ class TargetFailing(TargetError):
 
 
 class TargetRefused(TargetError):
-    """The target answered 401 or 403: one incident for the whole target, not a fault of one resource."""
+    """The target refuses the token: one incident for the whole target, not a fault of one resource.
+
+    `status` is 401, also where the target says so by answering 403 to whatever it is asked. A 403 while other requests
+    are answered is a ScimError.
+    """
 
 
 class TargetGone(TargetError):

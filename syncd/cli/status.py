@@ -87,13 +87,14 @@ def runs(count: int, config: Path, target: str | None, as_json: bool) -> None:
             head["summary"]["drift"],
             head["summary"]["problems"],
             head["requests"],
+            "?" if head["reads"] is None else head["reads"],
             f"{head['seconds']:.1f} s",
             head["error"].splitlines()[0] if head["error"] else "" if head["finished"] else "not ended",
         )
         for found in heads
         for head in found
     ]
-    columns = ("run", "target", "kind", "started", "outcomes", "held", "drift", "problems", "requests", "took")
+    columns = ("run", "target", "kind", "started", "outcomes", "held", "drift", "problems", "requests", "reads", "took")
     show_lines(list(table_or_lines((*columns, "error"), cells, terminal_width())))
 
 

@@ -306,6 +306,11 @@ class Action(StrEnum):
         """Return the action with a number of resources: "create 1,200 users", "add members to 1 group"."""
         return f"{self._verb} {number:,} {self.kind.value}{'' if number == 1 else 's'}"
 
+    @property
+    def of_many(self) -> str:
+        """The action with resources in general: "create users", "add members to groups"."""
+        return f"{self._verb} {self.kind.value}s"
+
     def of(self, name: str) -> str:
         """Return the action with its resource's name: "create ada@example.com", "add members to the group Sales"."""
         return f"{self._verb} {'' if self.about_user else 'the group '}{name}"

@@ -388,6 +388,7 @@ class Run:
     started: datetime
     outcomes: tuple[Outcome, ...]
     requests: int
+    """All that was sent to the target, what was sent again included: to recover, to read it whole, and to push."""
     seconds: float
     error: str = ""
     """Why the run ended early; None where it did not."""
@@ -395,6 +396,13 @@ class Run:
     """Requests that were sent again."""
     waited: float = 0.0
     """Seconds that requests waited for their turn, all together."""
+    reads: int | None = None
+    """How many of the requests only read; None for a run of an earlier version, which counted those of the push."""
+
+    @property
+    def writes(self) -> int | None:
+        """The number of requests that may write; None where reads were not counted apart."""
+        return None if self.reads is None else self.requests - self.reads
 
     @property
     def results(self) -> Mapping[Result, int]:
@@ -408,6 +416,8 @@ class Run:
             "outcomes": [outcome.to_json() for outcome in self.outcomes],
             "results": {result.value: self.results[result] for result in Result},
             "requests": self.requests,
+            "reads": self.reads,
+            "writes": self.writes,
             "seconds": round(self.seconds, 3),
             "retries": self.retries,
             "waited_seconds": round(self.waited, 3),
@@ -432,6 +442,7 @@ class Run:
             data["error"],
             data["retries"],
             data["waited_seconds"],
+            data.get("reads"),
         )
 
 

@@ -9,8 +9,9 @@ from syncd.core.plan import Result
 
 _FIRST: Final[timedelta] = timedelta(minutes=15)
 _LONGEST: Final = timedelta(hours=24)
-_PASSING: Final = (0, 401, 403, 404, 408, 412, 425, 429)
-"""Statuses of temporary causes: no answer, a failing target, a state that moved, too many requests."""
+_PASSING: Final = (0, 401, 404, 408, 412, 425, 429)
+"""Statuses of temporary causes: no answer, a refused token, a state that moved, too many requests. Not 403: the target
+refuses this resource to a token that it accepts."""
 
 
 def is_permanent(result: Result, status: int) -> bool:

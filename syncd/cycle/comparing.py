@@ -112,4 +112,5 @@ def plan_of(
         baseline.discovered,
         baseline.proven,
         baseline.failure,
+        baseline.traffic,
     )

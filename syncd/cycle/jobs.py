@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from syncd.core.plan import Plan, Run
 from syncd.cycle.planned import Planned, saved_plan
 from syncd.cycle.progress import Progress
-from syncd.cycle.recovering import recover, with_recovery_failures
+from syncd.cycle.recovering import recover, with_recovery
 from syncd.cycle.relinking import relink
 from syncd.cycle.sync import carry_out_all, sync
 from syncd.errors import PlanFileError
@@ -84,6 +84,6 @@ def perform(
         return relink(setup, state, targets, progress)
     demand_not_paused(state, [target.name for target in targets], setup.settings.schedule.zone)
     if job.kind == "apply":
-        plans = with_recovery_failures(job.ready(setup), recover(state, targets))
+        plans = with_recovery(job.ready(setup), recover(state, targets, progress))
         return carry_out_all(plans, state, progress, shutdown, ended)
     return sync(setup, state, targets, progress, shutdown, ended, who=job.who, full=job.kind == "resync")

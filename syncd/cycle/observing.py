@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import monotonic
 
 import structlog
@@ -16,6 +16,8 @@ from syncd.cycle.progress import Progress
 from syncd.errors import TargetError
 from syncd.observe.reading import Paths, Reading, read_target
 from syncd.observe.reconciling import reconcile
+from syncd.scim.client import Client
+from syncd.scim.transport import Traffic
 from syncd.settings.build import Setup, Target
 from syncd.store import Observation, Snapshot, StateFile
 
@@ -37,6 +39,7 @@ class Baseline:
     discovered: Mapping[str, Json] | None = None
     proven: bool = False
     failure: TargetError | None = None
+    traffic: Traffic = field(default_factory=Traffic)
 
 
 def observe(setup: Setup, target: Target, scratch: StateFile, progress: Progress, *, expect_gone: bool) -> Baseline:
@@ -49,14 +52,20 @@ def observe(setup: Setup, target: Target, scratch: StateFile, progress: Progress
     progress.reading(target.name)
     started = monotonic()
     try:
+        transport = target.transport(snapshot.discovery)
+    except TargetError as error:
+        return _unreadable(snapshot, error, Traffic())
+    try:
         with scratch.atomic():
-            reading = asyncio.run(_read(setup, target, snapshot, observation, progress, expect_gone=expect_gone))
+            client = target.client(transport, snapshot.discovery)
+            reading = asyncio.run(
+                _read(setup, target, client, snapshot, observation, progress, expect_gone=expect_gone)
+            )
             drift, accepted = reconcile(rules, reading, snapshot, observation)
             discovered = {**snapshot.discovery, **reading.discovered}
             snapshot.discover(discovered)
     except TargetError as error:
-        log.info("target_unreadable", target=target.name, error=error.problem)
-        return Baseline(snapshot, failure=error)
+        return _unreadable(snapshot, error, transport.traffic)
     seconds = monotonic() - started
     progress.took("read", target.name, seconds)
     log.info(
@@ -70,12 +79,20 @@ def observe(setup: Setup, target: Target, scratch: StateFile, progress: Progress
         seconds=round(seconds, 3),
     )
     proven = not any(reading.unclear.values())
-    return Baseline(snapshot, observation, drift, accepted, reading.doubts, discovered, proven)
+    return Baseline(
+        snapshot, observation, drift, accepted, reading.doubts, discovered, proven, traffic=transport.traffic
+    )
+
+
+def _unreadable(snapshot: Snapshot, error: TargetError, traffic: Traffic) -> Baseline:
+    log.info("target_unreadable", target=snapshot.name, error=error.problem)
+    return Baseline(snapshot, failure=error, traffic=traffic)
 
 
 async def _read(
     setup: Setup,
     target: Target,
+    client: Client,
     snapshot: Snapshot,
     observation: Observation,
     progress: Progress,
@@ -83,8 +100,7 @@ async def _read(
     expect_gone: bool,
 ) -> Reading:
     paths = Paths(setup.rules.users.paths, setup.rules.groups.paths)
-    async with target.transport(snapshot.discovery) as transport:
-        client = target.client(transport, snapshot.discovery)
+    async with client.transport as transport:
         try:
             return await read_target(
                 client,
@@ -96,8 +112,7 @@ async def _read(
                 expect_gone=expect_gone,
             )
         finally:
-            waits = transport.pace.waits
-            progress.answered(target.name, transport.answers, waits.retries, waits.seconds)
+            progress.answered(target.name, transport.answers, transport.traffic)
 
 
 def _forgetting_what_is_gone(rules: TargetRules) -> TargetRules:

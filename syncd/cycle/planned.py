@@ -9,6 +9,7 @@ from syncd.compare.snapshot_updates import SnapshotUpdates
 from syncd.core.model import Json
 from syncd.core.plan import Plan
 from syncd.errors import PlanFileError, TargetError
+from syncd.scim.transport import Traffic
 from syncd.settings.build import Setup, Target
 from syncd.store import StateFile
 
@@ -30,6 +31,8 @@ class Planned:
     """Whether reading the target left no doubt about whether each managed resource is there."""
     failure: TargetError | None = None
     """Why the target could not be read; the plan is empty then."""
+    traffic: Traffic = field(default_factory=Traffic)
+    """The requests of this cycle before the push: of recovery, and of reading the target."""
 
     def to_json(self) -> dict[str, Json]:
         """Return the plan as JSON. A failure is added as `error`; such a plan is none that `apply` takes."""

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from syncd.core.plan import Outcome
+from syncd.scim.transport import Traffic
 
 
 class Progress:
@@ -38,9 +39,8 @@ class Progress:
     def pushed(self, target: str, changes: int) -> None:
         """Report the number of changes done, where another process counts them."""
 
-    def answered(self, target: str, answers: Mapping[tuple[str, int], int], retries: int, waited: float) -> None:
-        """Report the answers of a target: counts by method and status (0: no answer), requests that were sent
-        again, and seconds waited."""
+    def answered(self, target: str, answers: Mapping[tuple[str, int], int], traffic: Traffic) -> None:
+        """Report the answers of a target: counts by method and status (0: no answer), and all its requests."""
 
     def took(self, phase: str, target: str, seconds: float) -> None:
         """Report the end of a phase: `pull` (of all targets: ""), `read`, `compare`, `push`."""

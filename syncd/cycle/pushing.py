@@ -18,8 +18,8 @@ from syncd.errors import TargetError
 from syncd.push.push import Push, PushRules
 from syncd.push.shutdown import Shutdown
 from syncd.scim.client import Client
-from syncd.scim.pace import Waits, Window
-from syncd.scim.transport import Transport
+from syncd.scim.pace import Window
+from syncd.scim.transport import Traffic, Transport
 from syncd.store import StateFile
 
 log = structlog.get_logger()
@@ -32,8 +32,7 @@ class Pushed:
     failure: TargetError | None = None
     """Why the push ended early."""
     outcomes: tuple[Outcome, ...] = ()
-    requests: int = 0
-    waits: Waits = field(default_factory=Waits)
+    traffic: Traffic = field(default_factory=Traffic)
     window: Window | None = None
     """Number of concurrent requests that the target bore; None without a connection to the target."""
 
@@ -74,9 +73,8 @@ async def push(
             failure = pushing.stopped
     except TargetError as error:
         failure, outcomes = error, ()
-    waits = transport.pace.waits
-    progress.answered(target.name, transport.answers, waits.retries, waits.seconds)
-    return Pushed(failure, outcomes, transport.requests, waits, transport.pace.window)
+    progress.answered(target.name, transport.answers, transport.traffic)
+    return Pushed(failure, outcomes, transport.traffic, transport.pace.window)
 
 
 def _push_of(planned: Planned, state: StateFile, client: Client, progress: Progress) -> Push:

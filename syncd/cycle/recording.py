@@ -76,8 +76,11 @@ def _log_held(target: str, holds: Sequence[Hold]) -> None:
 
 
 def end_run(planned: Planned, number: int, pushed: Pushed, started: datetime, seconds: float, state: StateFile) -> Run:
-    """Record the result of a run, and whether its target goes on or stops; returns the run."""
-    target, waits = planned.target.name, pushed.waits
+    """Record the result of a run, and whether its target goes on or stops; returns the run.
+
+    The run's requests are those of the whole cycle: recovery, reading the target, push.
+    """
+    target, traffic = planned.target.name, planned.traffic + pushed.traffic
     snapshot, problem = state.snapshot(target), str(pushed.failure or "")
     with state.atomic():
         if pushed.failure is not None:
@@ -87,10 +90,28 @@ def end_run(planned: Planned, number: int, pushed: Pushed, started: datetime, se
         if pushed.window is not None:
             _remember_pace(snapshot, pushed.window)
         state.journal(target).end(
-            number, clock.now(), pushed.requests, seconds, problem, retries=waits.retries, waited=waits.seconds
+            number,
+            clock.now(),
+            traffic.requests,
+            seconds,
+            problem,
+            retries=traffic.retries,
+            waited=traffic.waited,
+            reads=traffic.reads,
         )
     plan = with_what_is_stored(planned.plan, state)
-    return Run(number, plan, started, pushed.outcomes, pushed.requests, seconds, problem, waits.retries, waits.seconds)
+    return Run(
+        number,
+        plan,
+        started,
+        pushed.outcomes,
+        traffic.requests,
+        seconds,
+        problem,
+        traffic.retries,
+        traffic.waited,
+        traffic.reads,
+    )
 
 
 def _remember_pace(snapshot: Snapshot, window: Window) -> None:
@@ -124,6 +145,8 @@ def log_end(run: Run, *, connected: bool) -> None:
     bound = log.bind(target=run.plan.target, run=run.number)
     facts: dict[str, Any] = {
         "requests": run.requests,
+        "reads": run.reads,
+        "writes": run.writes,
         "seconds": round(run.seconds, 3),
         "held": len(run.plan.held),
         "problems": len(run.plan.problems),

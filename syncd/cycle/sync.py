@@ -32,7 +32,7 @@ from syncd.cycle.planned import Planned
 from syncd.cycle.progress import Progress
 from syncd.cycle.pushing import Pushed, connection, push
 from syncd.cycle.recording import begin_run, end_run, log_end, note_in_line
-from syncd.cycle.recovering import recover, with_recovery_failures
+from syncd.cycle.recovering import recover, with_recovery
 from syncd.push.shutdown import Shutdown
 from syncd.settings.build import Setup, Target
 from syncd.store import StateFile
@@ -54,9 +54,8 @@ def sync(
     `who`: only this person. `full`: a full resync, of all these targets or of those named. `ended` is called with each
     run at its end. Raises SyncdError; a failure of one target is in its run.
     """
-    failures = recover(state, targets)
-    plans = make_plans(setup, state, targets, progress, who, full=full)
-    plans = with_recovery_failures(plans, failures)
+    recovered = recover(state, targets, progress)
+    plans = with_recovery(make_plans(setup, state, targets, progress, who, full=full), recovered)
     if shutdown is not None:
         plans = [each for each in plans if not shutdown.is_requested(each.target.name)]
     return carry_out_all(plans, state, progress, shutdown, ended)

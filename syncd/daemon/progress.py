@@ -13,6 +13,7 @@ from syncd.core.plan import Outcome
 from syncd.cycle.progress import Progress
 from syncd.errors import SyncdError
 from syncd.push.shutdown import Shutdown
+from syncd.scim.transport import Traffic
 
 
 class Halted(SyncdError):
@@ -80,11 +81,11 @@ class CycleProgress(Progress):
         with self._lock:
             self.timings[phase, target] = self.timings.get((phase, target), 0.0) + seconds
 
-    def answered(self, target: str, answers: Mapping[tuple[str, int], int], retries: int, waited: float) -> None:
+    def answered(self, target: str, answers: Mapping[tuple[str, int], int], traffic: Traffic) -> None:
         with self._lock:
             self.answers[target].update(answers)
-            self.retries[target] += retries
-            self.waited[target] += waited
+            self.retries[target] += traffic.retries
+            self.waited[target] += traffic.waited
 
     # -- read by the event loop ------------------------------------------------------------------
 

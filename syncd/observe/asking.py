@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from syncd.core.model import Kind
-from syncd.errors import ScimError, TargetRefused
+from syncd.errors import ScimError
 from syncd.observe.bodies import id_of, observed_group, observed_user
 from syncd.observe.model import Reading, Subject
 
@@ -32,17 +32,13 @@ async def is_there(link: Link, subject: Subject, reading: Reading) -> bool | Non
     #  answer                              -> is there
     #  the resource, with that id             yes
     #  404                                    no
-    #  403, or another error of its own       unknown: this one is refused, the list was not
+    #  403, or another error of its own       unknown: this one is refused, others are not
     #  another id, or none                    unknown: an error with a status of success, or somebody else
     """
     try:
         body = (await subject.client.read(link.kind, link.id)).body
     except ScimError as error:
         return False if error.status == 404 else None
-    except TargetRefused as error:
-        if error.status == 403:
-            return None
-        raise
     if id_of(body).casefold() != link.id.casefold():
         return None
     body = {**body, "id": link.id}

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from syncd.core.model import Kind
-from syncd.errors import ScimError, TargetRefused, TargetUnusable
+from syncd.errors import ScimError, TargetUnusable
 from syncd.observe.bodies import observed_group, observed_user
 from syncd.observe.model import Reading, Subject
 from syncd.scim.client import ENDPOINTS, Body
@@ -50,11 +50,9 @@ async def _listed(subject: Subject, reading: Reading, kind: Kind) -> AsyncIterat
             listing = Listing(transport, ENDPOINTS[kind], profile)
             async for page in listing.pages():
                 yield page
-    except (ScimError, TargetRefused) as error:
+    except ScimError as error:
         if kind is Kind.GROUP and error.status in _NOT_SERVED and not any(subject.groups()):
             return
-        if isinstance(error, TargetRefused):
-            raise
         hint = "nothing was inferred from what was read so far; a normal run needs no such reading"
         if error.status == 404:
             hint = f"check base_url: nothing serves {ENDPOINTS[kind]} there; {hint}"

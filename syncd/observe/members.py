@@ -7,7 +7,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 from syncd.core.model import Kind
-from syncd.errors import ScimError, TargetRefused
+from syncd.errors import ScimError
 from syncd.observe.asking import Link, is_there, side_by_side
 from syncd.observe.model import Reading, Subject, count_of, some_of
 from syncd.scim.client import Client
@@ -106,8 +106,4 @@ async def _members_of(group: str, client: Client) -> list[str] | None:
         ids, doubt = await client.members_by_filter(group)
     except ScimError:
         return None
-    except TargetRefused as error:
-        if error.status == 403:  # this request is refused: the lists were not
-            return None
-        raise
     return None if doubt else ids

@@ -100,7 +100,7 @@ class Effects:
 
     async def of_create(self, link: Link, wanted: Flat, answer: Written) -> WriteEffect:
         """Return the effect of a create. Raises ScimError where an account is on that was to be off."""
-        if answer.body is not None:
+        if answer.body is not None or f"{AREAS[link.kind]}.create" in self._dialect.truthful:
             return await self._of_create(link, wanted, answer)
         async with self._trial:
             return await self._of_create(link, wanted, answer)
@@ -155,7 +155,7 @@ class Effects:
         """
         if isinstance(answer, OutcomeUnclear) or not answer.status:
             return WriteEffect(answer.status)
-        if answer.body is not None:
+        if answer.body is not None or self._dialect.truthful.issuperset(_abilities(link.kind, after)):
             return await self._of_update(link, before, after, siblings, answer, doubtful=doubtful)
         async with self._trial:
             return await self._of_update(link, before, after, siblings, answer, doubtful=doubtful)

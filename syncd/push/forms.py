@@ -32,6 +32,7 @@ _MAY_BE_A_PART: Final = (*_MAY_BE_THE_FORM, 404, 409)
 """Statuses that may be about one part of an update. A resource that is gone (404) was told apart before."""
 _NEVER_THE_FORM: Final = frozenset({"uniqueness", "mutability", "sensitive", "toomany", "invalidvers"})
 """scimTypes (RFC 7644 table 9) of refusals that are about the value or the attribute."""
+_CONFLICT: Final = 409
 _FAILED: Final = 500
 """A server error may pass: the same form is tried once more."""
 _MOST_WRITES: Final = 12
@@ -224,10 +225,11 @@ class Forms:
 
 
 def may_be_tried_otherwise(refusal: ScimError, update: Update) -> bool:
-    """Return whether a refused update may be sent in another form, or part by part."""
+    """Return whether a refused update may be so already (409, too), or sent in another form, or part by part."""
     if isinstance(refusal, OutcomeUnclear):
         return False
-    return _may_be_the_form(refusal) or (refusal.status in _MAY_BE_A_PART and len(update.after) > 1)
+    several = len(update.after) > 1 and refusal.status in _MAY_BE_A_PART
+    return several or _may_be_the_form(refusal) or refusal.status == _CONFLICT
 
 
 def _may_be_the_form(refusal: ScimError) -> bool:

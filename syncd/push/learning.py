@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from syncd.compare.estimate import asks_first
-from syncd.core.model import Json, Kind
+from syncd.core.model import Json
 from syncd.errors import ScimError, TargetError
+from syncd.push.predating import Habits
 from syncd.push.presence import Lost
 from syncd.scim.client import Client
 from syncd.scim.discovery import announced
@@ -40,10 +41,10 @@ class Learning:
         self._discover(**facts)
         return None
 
-    def note_creates(self, made_by_201: Iterable[Kind]) -> None:
-        """Record the kinds of which a create is answered with 201."""
-        if kinds := sorted(kind.value for kind in made_by_201):
-            self._discover(made_by_201=kinds)
+    def note_creates(self, habits: Habits) -> None:
+        """Record what was seen of creates."""
+        if habits != Habits():
+            self._discover(creates=habits.to_json())
 
     def note_dialect(self) -> None:
         """Record what the endpoint was seen to do, and that its groups show their members."""

@@ -25,6 +25,7 @@ from syncd.push.listings import TargetListing
 from syncd.push.members import Members
 from syncd.push.phases import Workers, phases
 from syncd.push.preconditions import look_again
+from syncd.push.predating import Habits
 from syncd.push.recording import Recording
 from syncd.push.relinking import Relinking
 from syncd.push.returning import Returning
@@ -124,7 +125,7 @@ class Push:
             except TargetError as error:
                 self._skips.stop(error)
             await recording.finish()
-        learning.note_creates(sending.made_by_201)
+        learning.note_creates(sending.habits)
         learning.note_dialect()
         if self.stopped is None:  # else everything managed may be gone, and these losses are one incident
             learning.note_lost(gate.lost)
@@ -139,8 +140,7 @@ class Push:
     def _sending(self, gate: Gate) -> Sending:
         profile = self._rules.profile
         effects = Effects(gate, self._snapshot, profile)
-        made_by_201 = map(Kind, self._snapshot.discovery.get("made_by_201") or ())
-        return Sending(gate, effects, profile, self._clock, made_by_201)
+        return Sending(gate, effects, profile, self._clock, Habits.known(self._snapshot.discovery))
 
     def _execution(self, plan: Plan, gate: Gate, sending: Sending, commits: Commits) -> Execution:
         """Put together the parts that carry out changes."""

@@ -31,7 +31,7 @@ from syncd.push.attributes import shown
 from syncd.push.effects import Answer, Effects, WriteEffect, siblings_of
 from syncd.push.forms import Forms, Update, may_be_tried_otherwise
 from syncd.push.gate import Gate, Link
-from syncd.push.predating import predates
+from syncd.push.predating import Habits, mark_of, predates
 from syncd.push.refusal import Refusal
 from syncd.scim.client import Found, Written
 from syncd.scim.dialect import Form
@@ -70,9 +70,9 @@ class Sending:
         effects: Effects,
         profile: Profile,
         clock: Callable[[], datetime],
-        made_by_201: Iterable[Kind] = (),
+        habits: Habits,
     ) -> None:
-        """`made_by_201`: the kinds of which a create was answered with 201 in earlier runs."""
+        """`habits`: what earlier runs have seen of creates."""
         self._gate = gate
         self._effects = effects
         self._profile = profile
@@ -80,8 +80,7 @@ class Sending:
         self._forms = Forms(gate, self._write, self._there)
         self.made_groups: set[str] = set()
         """Ids of the groups that were made in this run: nobody but this run has put members there."""
-        self.made_by_201 = set(made_by_201)
-        """The kinds of which a create was answered with 201: any other status means something else."""
+        self.habits = habits
 
     # -- creates -----------------------------------------------------------------------------------
 
@@ -119,15 +118,17 @@ class Sending:
         """Return the resource that answered a create, if it was there before. Raises ScimError."""
         if link.kind is Kind.GROUP and self._profile.groups_restored:
             return None
-        by_201 = link.kind in self.made_by_201
-        if written.status == _CREATED:
-            self.made_by_201.add(link.kind)
-        elif written.body is None and by_201:
+        ended = self._clock()
+        if written.status != _CREATED and written.body is None and link.kind in self.habits.by_201:
             with it_was_made():
                 written = replace(written, body=(await self._gate.read(link.kind, link.id)).body)
-        why = predates(link.kind, attributes, written, began, self._clock(), by_201=by_201)
+        why = predates(link.kind, attributes, written, began, ended, self.habits)
         if not why:
+            self.habits.note(link.kind, attributes, written)
             return None
+        mark = mark_of(written.body or {})
+        if mark not in (None, "", attributes.get("externalId")):
+            raise ScimError(409, f"was answered with a resource that carries another externalId ({mark}): {why}")
         take_over(why)
         return There(link, Found(link.id, written.body or {}), collided=True, answered=True)
 

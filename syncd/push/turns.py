@@ -48,7 +48,7 @@ class Turns:
             self._note(cut_off(change))  # the intent stays on disk
             raise
         self._recording.ended(intent, outcome, done)
-        self._note(outcome)
+        self._note(outcome, is_done=done is not None)
 
     async def _try(self, change: Change) -> tuple[Outcome, Done | None]:
         """Do one change; returns the outcome and the update to the snapshot."""
@@ -62,7 +62,7 @@ class Turns:
             self._learning.note_dialect()
         return ended(change, done), done
 
-    def _note(self, outcome: Outcome) -> None:
-        self._skips.note(outcome)
+    def _note(self, outcome: Outcome, *, is_done: bool = False) -> None:
+        self._skips.note(outcome, is_done=is_done)
         self.outcomes.append(outcome)
         self._on_outcome(outcome)

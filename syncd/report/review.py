@@ -19,7 +19,7 @@ from syncd.core.schema import ENTERPRISE_SCHEMA, MANAGER
 from syncd.report import judging
 from syncd.report.drifts import DRIFTS, drift_details
 from syncd.report.items import MEANINGS, SECTIONS, Item, Meaning, Picture, Review, Row, Tally
-from syncd.report.words import counted, duration, key_shown, label, listed, plain, visible
+from syncd.report.words import counted, duration, key_shown, label, listed, plain, requests_of, visible
 
 Subject = Plan | Run
 _DEPARTMENT: Final = f"{ENTERPRISE_SCHEMA}:department"
@@ -439,7 +439,7 @@ def _effort(plan: Plan, run: Run | None) -> str:
         seconds = plan.estimate.seconds
         about = "" if seconds < 1 else "about "
         return f"{counted(plan.estimate.requests, 'request', 'requests')}, {about}{duration(seconds)}"
-    parts = [f"{counted(run.requests, 'request', 'requests')} in {duration(run.seconds)}"]
+    parts = [f"{requests_of(run)} in {duration(run.seconds)}"]
     if run.retries:
         parts.append(f"{run.retries:,} of them sent again")
     if run.waited >= 1:

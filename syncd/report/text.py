@@ -21,7 +21,7 @@ from syncd.report.drifts import drift_details
 from syncd.report.items import ONCE_STORED, Item, Review, Row
 from syncd.report.limits import on
 from syncd.report.review import review, withheld
-from syncd.report.words import counted, label, shortened, value_text, visible
+from syncd.report.words import counted, label, requests_of, shortened, value_text, visible
 
 REST_ON_A_TERMINAL: Final = 40
 """Lines for usual changes on a terminal. Further changes are counted."""
@@ -317,7 +317,7 @@ def run_lines(run: Run, rest: int | None = None, *, keys: bool = False) -> Itera
     counts = counts or ("nothing done" if run.error else "nothing to do")
     title = Text(shown.target, style="bold")
     title.append(f" (run {run.number}, {shown.kind}): {counts}{_also(run.plan, ', ')}; ", style="not bold")
-    title.append(f"{counted(run.requests, 'request', 'requests')} in {run.seconds:.1f} s", style="not bold")
+    title.append(f"{requests_of(run)} in {run.seconds:.1f} s", style="not bold")
     yield title
     for index, line in enumerate(shown.error):
         yield Text(f"  {'stopped: ' if index == 0 else ''}{line}", style="bold red")

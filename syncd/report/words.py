@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from syncd.core.model import Json
+from syncd.core.plan import Run
 
 END_OF_STOP: Final = {
     "gone": "nothing is sent until `syncd relink`",
@@ -75,6 +76,16 @@ def label(path: str) -> str:
 def counted(number: int, one: str, several: str) -> str:
     """Return a number with its noun, thousands set apart."""
     return f"{number:,} {one if number == 1 else several}"
+
+
+def requests_of(run: Run) -> str:
+    """Return the number of a run's requests: "12 requests (9 reads, 3 writes)"."""
+    requests = counted(run.requests, "request", "requests")
+    if run.reads is None or run.writes is None:
+        return f"{requests} (reads were not counted)"
+    if not run.requests:
+        return requests
+    return f"{requests} ({counted(run.reads, 'read', 'reads')}, {counted(run.writes, 'write', 'writes')})"
 
 
 KEY_SHOWN: Final = 12

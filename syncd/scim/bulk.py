@@ -18,13 +18,14 @@ from syncd.core.model import Json
 from syncd.errors import OutcomeUnclear, ScimError, TargetError
 from syncd.scim.resources import field
 from syncd.scim.transport import Answer, Transport
+from syncd.scim.words import folded, message_of
 
 BULK_SCHEMA: Final = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 LEAST: Final = 100
 """Number of changes from which bulk requests pay off."""
 MOST: Final = 100
 """Operations in one request: after an interruption each operation has to be looked up by itself."""
-_NOT_OFFERED: Final = (400, 404, 405, 413, 501)
+_NOT_OFFERED: Final = (400, 403, 404, 405, 413, 501)
 """Statuses of endpoints that refuse a bulk request: no operation was done."""
 _ENVELOPE_BYTES: Final = 200
 
@@ -142,8 +143,14 @@ class Bulk:
             location = field(said, "location")
             write.answer.set_result(Answer(status, response, location if isinstance(location, str) else ""))
             return
-        detail, scim_type = str(field(response, "detail") or ""), str(field(response, "scimType") or "")
-        if status == 429:
+        scim_type = field(response, "scimType")
+        detail = self._transport.told(message_of(response))
+        scim_type = self._transport.told(folded(scim_type)) if isinstance(scim_type, str) else ""
+        if status in (401, 403):
+            refusal = await self._transport.refusal(ScimError(status, detail, scim_type))
+            if not write.answer.done():
+                write.answer.set_exception(refusal)
+        elif status == 429:
             await self._alone(write)
         elif status == 0 or (status >= 500 and status != 501):
             if write.repeatable:

@@ -39,8 +39,9 @@ from syncd.scim.resources import (
 from syncd.scim.transport import Answer, Transport
 
 ENDPOINTS: Final = {Kind.USER: "Users", Kind.GROUP: "Groups"}
-_CANT_FILTER: Final = (400, 404, 500, 501)
-"""Statuses for an unknown filter; some endpoints answer 404 where nothing matches, and others at any time."""
+_CANT_FILTER: Final = (400, 403, 404, 500, 501)
+"""Statuses for an unknown filter; some endpoints answer 404 where nothing matches, and others at any time. 403 comes of
+firewalls that take a filter for an attack."""
 _NAMES: Final = ("externalId", "userName", "displayName")
 _NO_VERSION: Final = (412, 428)
 """Precondition failed (RFC 7644 section 3.14), precondition required (RFC 6585 section 3)."""

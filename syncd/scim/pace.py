@@ -10,8 +10,6 @@ import random
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Final
 
@@ -149,24 +147,9 @@ class Pace:
         self._resume_at = max(self._resume_at, asyncio.get_running_loop().time() + seconds)
 
 
-def retry_after(text: str, now: datetime) -> float | None:
-    """Return the seconds that a Retry-After header asks for (RFC 9110 section 10.2.3), None where it says nothing.
-
-    Both forms: seconds, and a date. Okta's own client knows seconds alone, so some endpoints send only those.
-    """
-    text = text.strip()
-    if text.isascii() and text.replace(".", "", 1).isdecimal():
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    return max((moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds(), 0.0)
-
-
 def back_off(attempt: int, base: float, cap: float) -> float:
     """Return the backoff after a number of attempts: full jitter, doubling up to a cap."""
     return random.uniform(0, min(base * float(2 ** min(attempt - 1, 20)), cap))  # noqa: S311
 
 
-__all__ = ["Pace", "Pacer", "Waits", "Window", "back_off", "retry_after"]
+__all__ = ["Pace", "Pacer", "Waits", "Window", "back_off"]

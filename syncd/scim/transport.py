@@ -10,7 +10,7 @@ import asyncio
 import platform
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -32,9 +32,10 @@ from syncd.errors import (
     TargetUnusable,
 )
 from syncd.redaction import secret_forms
-from syncd.scim.pace import Pace, back_off, retry_after
+from syncd.scim.pace import Pace, back_off
 from syncd.scim.profiles import PROFILES
-from syncd.scim.resources import field
+from syncd.scim.throttling import is_rate_limit, pause_asked_for
+from syncd.scim.words import is_page, title_of, words_of
 
 if TYPE_CHECKING:
     from syncd.scim.wire import Raw
@@ -46,6 +47,9 @@ _MAX_DETAIL_CHARACTERS: Final = 500
 _IDEMPOTENT: Final = ("GET", "PUT", "DELETE")
 """RFC 9110 section 9.2.2."""
 _AGAIN: Final = (429, 502, 503, 504)
+_REFUSED: Final = (401, 403)
+_PROBE: Final = "Users?startIndex=1&count=1"
+"""The smallest read that every endpoint answers to a token that it accepts."""
 _MOST_GIVEN_UP: Final = 5
 """Number of permanent failures without a successful write after which the target counts as failing."""
 _KINDS: Final = {"Users": Kind.USER, "Groups": Kind.GROUP}
@@ -59,7 +63,7 @@ class Answer:
     body: Json
     location: str = ""
     etag: str = ""
-    date: str = ""
+    date: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,33 @@ class Patience:
     """A target that asks for a longer pause is left alone too."""
 
 
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """The requests sent to a target, by whether they may write; those that were sent again are among them.
+
+    `retries`: requests that were sent again. `waited`: seconds that requests waited before they were sent, in total.
+    """
+
+    reads: int = 0
+    writes: int = 0
+    retries: int = 0
+    waited: float = 0.0
+
+    @property
+    def requests(self) -> int:
+        return self.reads + self.writes
+
+    def __add__(self, other: Traffic) -> Traffic:
+        return Traffic(
+            self.reads + other.reads,
+            self.writes + other.writes,
+            self.retries + other.retries,
+            self.waited + other.waited,
+        )
+
+
 class Transport:
-    """The connection to one target. An async context manager; `requests` counts what was sent."""
+    """The connection to one target. An async context manager; `traffic` counts what was sent."""
 
     def __init__(
         self,
@@ -103,7 +132,6 @@ class Transport:
 
         self.name = name
         self.pace = pace or Pace(PROFILES["generic"])
-        self.requests = 0
         self.answers: Counter[tuple[str, int]] = Counter()
         """Number of answers by method and status; 0: no answer came."""
         self._secrets = dict.fromkeys(secret_forms(token), "(the token)")
@@ -126,6 +154,16 @@ class Transport:
         self._given_up = 0
         self._failing_since: tuple[float, datetime] | None = None
         self._failed: TargetFailing | None = None
+        self._probing = asyncio.Lock()
+        self._probed: tuple[float, int] | None = None
+        """When the last probe of the token began, and how it was answered."""
+
+    @property
+    def traffic(self) -> Traffic:
+        """The requests sent so far."""
+        reads = sum(count for (method, _), count in self.answers.items() if method == "GET")
+        waits = self.pace.waits
+        return Traffic(reads, self.answers.total() - reads, waits.retries, waits.seconds)
 
     async def __aenter__(self) -> Transport:
         return self
@@ -153,9 +191,9 @@ class Transport:
         requests it counts for the rate.
 
         Raises ScimError for an answer about this resource (4xx, 5xx; status 0 when none came), OutcomeUnclear where
-        it may have taken effect. About the target as a whole: TargetRefused for 401 and 403, TargetUnusable for a web
-        page, TargetRedirected, TargetUnreachable, and TargetFailing when patience is at an end; or OutcomeUnclear with
-        one of them, where a write may have taken effect before.
+        it may have taken effect. About the target as a whole: TargetRefused where the token is refused (`refusal`),
+        TargetUnusable for a web page, TargetRedirected, TargetUnreachable, and TargetFailing when patience is at an
+        end; or OutcomeUnclear with one of them, where a write may have taken effect before.
         """
         url = self._base + path
         if query:
@@ -168,6 +206,8 @@ class Transport:
         again = repeatable if repeatable is not None else method in _IDEMPOTENT
         for _ in range(_MAX_REDIRECTS):
             raw = await self._exchange(method, url, content, headers, again, weight)
+            if raw.status in _REFUSED:
+                raise await self.refusal(self._error(raw))
             if raw.status not in (301, 302, 303, 307, 308):
                 return self._answer(method, path, raw, again)
             url = self._redirected(method, url, raw.status, raw.headers.get("Location", ""))
@@ -234,24 +274,26 @@ class Transport:
             await self.pace.turn(method, kind, weight)
             if self._failed is not None:
                 raise self._failed
-            self.requests += 1
             self.answers[method, 0] += 1
             started = clock()
             try:
                 raw = await self._wire.exchange(method, url, content, headers)
             except NotSent as error:
-                return _NotSent(0, self._told(str(error)))
+                return _NotSent(0, self.told(str(error)))
             except Broken as error:
                 self._reached = True
-                return ScimError(0, f"no complete answer: {self._told(str(error))}")
+                return ScimError(0, f"no complete answer: {self.told(str(error))}")
             except TooLarge as error:
                 raise (ScimError if method == "GET" else OutcomeUnclear)(0, str(error)) from None
             except Unsendable as error:
-                raise ScimError(0, f"not sent: no server takes this address: {self._told(str(error))}") from None
+                raise ScimError(0, f"not sent: no server takes this address: {self.told(str(error))}") from None
             self.answers[method, 0] -= 1
             self.answers[method, raw.status] += 1
             self._reached = True
-            if raw.status == 429 or (raw.status == 503 and "Retry-After" in raw.headers):
+            now = datetime.now(UTC)
+            if is_rate_limit(raw.status, raw.headers, raw.data, now):
+                raw = replace(raw, status=429)  # also where it came as 403: from here on there is one rule for both
+            if raw.status == 429 or (raw.status == 503 and pause_asked_for(503, raw.headers, now) is not None):
                 window.cut(started, clock())
             elif raw.status not in _AGAIN:
                 window.answered(f"{method} {kind}", started, clock())
@@ -261,7 +303,7 @@ class Transport:
         """Return for how many seconds the target asks to be left alone. Raises TargetFailing where that is too long."""
         if isinstance(answer, ScimError):
             return None
-        said = retry_after(answer.headers.get("Retry-After", ""), datetime.now(UTC))
+        said = pause_asked_for(answer.status, answer.headers, datetime.now(UTC))
         if said is not None and said > self._patience.longest_pause:
             raise self._fail(f"answers {answer.status} and asks to be left alone for {said:.0f} s")
         return said
@@ -301,7 +343,7 @@ class Transport:
 
     async def _answers(self) -> bool:
         """Send a small request, to tell a failing target from one failing request."""
-        answer = await self._attempt("GET", f"{self._base}Users?startIndex=1&count=1", None, self._headers, 1)
+        answer = await self._attempt("GET", self._base + _PROBE, None, self._headers, 1)
         good = not isinstance(answer, ScimError) and answer.status not in _AGAIN
         if good:
             self._note_good("GET")
@@ -316,33 +358,67 @@ class Transport:
 
     # -- the meaning of answers ------------------------------------------------------------------
 
+    async def refusal(self, error: ScimError) -> ScimError | TargetError:
+        """Return what a 401 or 403 is about: this one resource (ScimError), or the token (TargetRefused).
+
+        #  answer   a small read after it             -> it is about
+        #  401      is not sent                          the token
+        #  403      401, 403                             the token
+        #  403      any other answer, or fails alone     this resource, or requests of this kind
+        #  403      shows that the target fails          the target: its TargetError
+
+        Answers that come while a probe goes on share the next one.
+        """
+        if error.status == 403:
+            came = asyncio.get_running_loop().time()
+            async with self._probing:
+                if self._probed is None or self._probed[0] < came:
+                    began = asyncio.get_running_loop().time()
+                    try:
+                        self._probed = began, await self._probe()
+                    except TargetError as failure:
+                        return failure
+                answered = self._probed[1]
+            if answered not in _REFUSED:
+                return error
+        said = f": {error.detail}" if error.detail else ""
+        return TargetRefused(
+            self.name,
+            f"refuses the token ({error.status}{said})",
+            hint="see whether the token has expired or lacks rights, and make a new one",
+            status=401,
+        )
+
+    async def _probe(self) -> int:
+        """Return the status of a small read, 0 where this read alone fails. Raises TargetError."""
+        try:
+            return (await self._exchange("GET", self._base + _PROBE, None, self._headers, again=True, weight=1)).status
+        except ScimError as error:
+            return error.status
+
     def _answer(self, method: str, path: str, raw: Raw, again: bool) -> Answer:
         """Return a final answer, parsed.
 
-        Raises ScimError, OutcomeUnclear, TargetRefused or, where something was only read, TargetUnusable.
+        Raises ScimError, OutcomeUnclear or, where something was only read, TargetUnusable.
         """
         if not 200 <= raw.status < 300:
             error = self._error(raw)
-            if raw.status in (401, 403):
-                raise TargetRefused(
-                    self.name,
-                    f"refuses the token ({raw.status}{f': {error.detail}' if error.detail else ''})",
-                    hint="see whether the token has expired or lacks rights, and make a new one",
-                    status=raw.status,
-                )
             # A request that fails with 500 may have taken effect; 501 says that it can't.
             raise _unclear(error) if raw.status >= 500 and raw.status != 501 and not again else error
         try:
             body: Any = orjson.loads(raw.data) if raw.data.strip() else None
         except orjson.JSONDecodeError:
-            if "html" in raw.headers.get("Content-Type", ""):
+            sort = raw.headers.get("Content-Type", "")
+            title = self.told(title_of(sort, raw.data)) if is_page(sort, raw.data) else ""
+            called = f" ({title})" if title else ""
+            if "html" in sort.casefold():
                 page = TargetUnusable(
                     self.name,
-                    f"{self._host} answers with an HTML page, not with SCIM",
+                    f"{self._host} answers with an HTML page{called}, not with SCIM",
                     hint="check base_url, and whether a proxy or a sign-in page stands in between",
                 )
                 raise (page if method == "GET" else _left_unclear(page)) from None
-            unreadable = f"{method} {path} was answered {raw.status} with something that is no JSON"
+            unreadable = f"{method} {path} was answered {raw.status} with something that is no JSON{called}"
             raise (ScimError if again else OutcomeUnclear)(0, unreadable) from None
         headers = (raw.headers.get(name, "") for name in ("Location", "ETag", "Date"))
         return Answer(raw.status, body, *headers)
@@ -351,18 +427,14 @@ class Transport:
         """Return the error message of an answer (RFC 7644 section 3.12, as far as the endpoint keeps to it)."""
         if isinstance(raw, ScimError):
             return raw
-        try:
-            body: Any = orjson.loads(raw.data)
-        except orjson.JSONDecodeError:
-            body = None
-        detail = self._told(str(field(body, "detail") or "") or _plain(raw))
-        return ScimError(raw.status, detail, self._told(str(field(body, "scimType") or "")))
+        words, scim_type = words_of(raw.headers.get("Content-Type", ""), raw.data)
+        return ScimError(raw.status, self.told(words), self.told(scim_type))
 
-    def _told(self, text: str) -> str:
+    def told(self, text: str) -> str:
         """Return an endpoint's message, shortened and with secrets redacted."""
         for form, instead in self._secrets.items():
             text = text.replace(form, instead)
-        return text[:_MAX_DETAIL_CHARACTERS]
+        return text if len(text) <= _MAX_DETAIL_CHARACTERS else f"{text[: _MAX_DETAIL_CHARACTERS - 1]}…"
 
     def _redirected(self, method: str, url: str, status: int, location: str) -> str:
         hint = "put the final address into base_url"
@@ -376,7 +448,7 @@ class Transport:
             here.hostname,
             here.port or _PORTS.get(here.scheme),
         ):
-            origin = self._told(f"{there.scheme}://{there.hostname}{f':{port}' if port else ''}")
+            origin = self.told(f"{there.scheme}://{there.hostname}{f':{port}' if port else ''}")
             problem = f"{self._host} redirects to {origin}; the token must not go there"
             raise TargetRedirected(self.name, problem, hint=hint)
         if method != "GET" and status in (301, 302, 303):
@@ -401,11 +473,4 @@ def _left_unclear(stop: TargetError) -> OutcomeUnclear:
 _PORTS: Final = {"http": 80, "https": 443}
 
 
-def _plain(raw: Raw) -> str:
-    """Return an answer that is no SCIM error as text, or as a description."""
-    if "html" in raw.headers.get("Content-Type", ""):
-        return "an HTML page instead of a SCIM error"
-    return raw.data.decode(errors="replace").strip()
-
-
-__all__ = ["MEDIA_TYPE", "USER_AGENT", "Answer", "Patience", "Transport"]
+__all__ = ["MEDIA_TYPE", "USER_AGENT", "Answer", "Patience", "Traffic", "Transport"]

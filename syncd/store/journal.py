@@ -41,6 +41,8 @@ class RunHead:
     error: str
     retries: int
     waited: float
+    reads: int | None = None
+    """As of `Run`."""
 
     def to_json(self) -> Json:
         return {
@@ -52,6 +54,8 @@ class RunHead:
             "summary": self.summary,
             "results": self.results,
             "requests": self.requests,
+            "reads": self.reads,
+            "writes": None if self.reads is None else self.requests - self.reads,
             "seconds": self.seconds,
             "retries": self.retries,
             "waited_seconds": self.waited,
@@ -159,7 +163,16 @@ class Journal:
         ]
 
     def end(
-        self, run: int, now: datetime, requests: int, seconds: float, error: str, *, retries: int = 0, waited: float = 0
+        self,
+        run: int,
+        now: datetime,
+        requests: int,
+        seconds: float,
+        error: str,
+        *,
+        retries: int = 0,
+        waited: float = 0,
+        reads: int | None = None,
     ) -> None:
         """Write the end of a run, and remove the oldest runs, except for changes with an unknown outcome,
         and for the last full resync, which has the drift.
@@ -167,8 +180,9 @@ class Journal:
         Runs without changes are removed sooner, so that runs with changes are kept for longer.
         """
         self._conn.execute(
-            "UPDATE runs SET finished = ?, requests = ?, seconds = ?, error = ?, retries = ?, waited = ? WHERE id = ?",
-            [now.isoformat(), requests, seconds, error, retries, waited, run],
+            "UPDATE runs SET finished = ?, requests = ?, seconds = ?, error = ?, retries = ?, waited = ?, reads = ?"
+            " WHERE id = ?",
+            [now.isoformat(), requests, seconds, error, retries, waited, reads, run],
         )
         self._conn.execute(
             "DELETE FROM runs WHERE id IN (SELECT id FROM runs AS quiet WHERE target = ?1 AND error = ''"
@@ -188,14 +202,14 @@ class Journal:
     def heads(self, limit: int) -> list[RunHead]:
         """Return the last runs, the newest first."""
         rows = self._conn.execute(
-            "SELECT id, kind, started, finished, plan, requests, seconds, error, retries, waited FROM runs"
+            "SELECT id, kind, started, finished, plan, requests, seconds, error, retries, waited, reads FROM runs"
             " WHERE target = ? ORDER BY id DESC LIMIT ?",
             [self._target, limit],
         ).fetchall()
         return [self._head(row) for row in rows]
 
-    def _head(self, row: tuple[int, str, str, str | None, str, int, float, str, int, float]) -> RunHead:
-        number, kind, started, finished, plan, requests, seconds, error, retries, waited = row
+    def _head(self, row: tuple[int, str, str, str | None, str, int, float, str, int, float, int | None]) -> RunHead:
+        number, kind, started, finished, plan, requests, seconds, error, retries, waited, reads = row
         results = self._conn.execute(
             # During a run, a change in flight has no outcome.
             "SELECT result, count(*) FROM outcomes WHERE run = ? AND NOT (open AND ?) GROUP BY result",
@@ -214,17 +228,19 @@ class Journal:
             error,
             retries,
             waited,
+            reads,
         )
 
     def run(self, number: int) -> Run | None:
         """Return one run with its outcomes."""
         row = self._conn.execute(
-            "SELECT started, plan, requests, seconds, error, retries, waited FROM runs WHERE target = ? AND id = ?",
+            "SELECT started, plan, requests, seconds, error, retries, waited, reads FROM runs"
+            " WHERE target = ? AND id = ?",
             [self._target, number],
         ).fetchone()
         if row is None:
             return None
-        started, plan, requests, seconds, error, retries, waited = row
+        started, plan, requests, seconds, error, retries, waited, reads = row
         outcomes = tuple(self._outcomes(number))
         body = orjson.loads(plan) | {"changes": [outcome.change.to_json() for outcome in outcomes]}
         return Run(
@@ -237,6 +253,7 @@ class Journal:
             error,
             retries,
             waited,
+            reads,
         )
 
     def _outcomes(self, run: int) -> Iterator[Outcome]:

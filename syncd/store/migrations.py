@@ -227,6 +227,12 @@ def messages_of_the_last_hour(db: Database) -> None:
     db.table("messages").create({"channel": str, "sent": str}, not_null={"channel", "sent"})
 
 
+@migrations(name="6")
+def reads_of_runs(db: Database) -> None:
+    """Add how many requests of a run only read; NULL for older runs, which counted the push alone."""
+    db.table("runs").add_column("reads", int)
+
+
 def _fold_addresses(db: Database) -> None:
     last = 0
     while rows := db.conn.execute(

@@ -117,7 +117,7 @@ def test_what_was_just_written_is_no_drift(world: Resyncing) -> None:
     world.people[3] = person(4, status="left")  # some hide those who are off
     world.sync()
     run = world.run()
-    assert (drift(run.plan), run.plan.problems, run.outcomes, run.requests) == ([], (), (), 0)
+    assert (drift(run.plan), run.plan.problems, run.outcomes, run.writes) == ([], (), (), 0)
 
 
 def test_what_somebody_changed_is_found_and_put_back(world: Resyncing) -> None:
@@ -138,7 +138,7 @@ def test_what_somebody_changed_is_found_and_put_back(world: Resyncing) -> None:
     assert (users["p1@example.com"]["name"]["givenName"], users["p2@example.com"]["active"]) == ("First1", True)
     assert world.members_of("Engineering") == {"p1@example.com", "p2@example.com"}
     again = world.run()
-    assert (drift(again.plan), again.requests) == ([], 0)
+    assert (drift(again.plan), again.writes) == ([], 0)
 
 
 def test_with_the_state_file_gone_everything_is_linked_again_and_nothing_written(world: Resyncing) -> None:
@@ -167,7 +167,7 @@ def test_where_every_page_is_the_first_nobody_is_lost_and_nobody_made_twice(
         world.sync()
         before = found(endpoint, "p45@example.com")
         run = world.run()
-        assert (drift(run.plan), run.requests) == ([], 0)
+        assert (drift(run.plan), run.writes) == ([], 0)
         unlisted = "the endpoint lists 20 of 45 users: nobody counts as deleted for not being listed"
         assert [each.problem for each in run.plan.problems] == [unlisted]
         for file in world.folder.glob("syncd.db*"):

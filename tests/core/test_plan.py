@@ -387,7 +387,7 @@ def test_a_held_change_that_no_run_has_stored_says_so_and_is_the_same_change() -
 
 def test_a_run_as_json_is_its_plan_and_what_came_of_it() -> None:
     outcomes = (Outcome(CREATE, Result.APPLIED, 201), Outcome(REMOVE, Result.FAILED, 500, "no"))
-    run = Run(7, PLAN, NOON, outcomes, 3, 0.12345, "the target stopped")
+    run = Run(7, PLAN, NOON, outcomes, 3, 0.12345, "the target stopped", reads=1)
     assert run.to_json() == {
         **PLAN.to_json(),
         "run": 7,
@@ -414,6 +414,8 @@ def test_a_run_as_json_is_its_plan_and_what_came_of_it() -> None:
         ],
         "results": {"applied": 1, "failed": 1, "ineffective": 0, "skipped": 0, "refused": 0},
         "requests": 3,
+        "reads": 1,
+        "writes": 2,
         "seconds": 0.123,
         "retries": 0,
         "waited_seconds": 0.0,

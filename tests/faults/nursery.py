@@ -22,7 +22,7 @@ import syncd.scim.wire  # loaded once, not after each fork
 import syncd.settings.build.targets
 from syncd import log
 from syncd.cycle.progress import Progress
-from syncd.cycle.recovering import recover, with_recovery_failures
+from syncd.cycle.recovering import recover, with_recovery
 from syncd.cycle.sync import carry_out, make_plans
 from syncd.scim.transport import Answer, Transport
 from syncd.store import StateFile
@@ -34,7 +34,7 @@ def cycle(folder: Path) -> None:
     setup = syncd.settings.build.read(folder / "syncd.toml")
     with StateFile(setup.state) as state:
         failures = recover(state, setup.targets)
-        (planned,) = with_recovery_failures(make_plans(setup, state, setup.targets, Progress()), failures)
+        (planned,) = with_recovery(make_plans(setup, state, setup.targets, Progress()), failures)
         carry_out(planned, state, Progress())
 
 

@@ -33,6 +33,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "429": {"fault": "status", "status": 429},
     "429 in seconds": {"fault": "status", "status": 429, "retry_after": 0},
     "429 with a date": {"fault": "status", "status": 429, "retry_after": 0, "retry_after_form": "date"},
+    "403 in place of 429": {"fault": "status", "status": 403, "retry_after": 0},
     "half an answer": {"fault": "truncated"},
     "no JSON": {"fault": "not_json"},
     "an empty answer": {"fault": "empty"},

@@ -11,7 +11,7 @@ from typing import Any
 
 from syncd.core.plan import Plan, Run
 from syncd.cycle.progress import Progress
-from syncd.cycle.recovering import recover, with_recovery_failures
+from syncd.cycle.recovering import recover, with_recovery
 from syncd.cycle.sync import carry_out, make_plans
 from syncd.settings.build import Setup, read
 from syncd.store import StateFile
@@ -111,7 +111,7 @@ class World:
         self.write()
         with StateFile(self.setup.state) as state:
             failures = recover(state, self.setup.targets)
-            (planned,) = with_recovery_failures(make_plans(self.setup, state, self.setup.targets, Progress()), failures)
+            (planned,) = with_recovery(make_plans(self.setup, state, self.setup.targets, Progress()), failures)
             return carry_out(planned, state, Progress())
 
     def converge(self, runs: int = 3) -> None:

@@ -27,7 +27,7 @@ from syncd.core.plan import Plan, Run
 from syncd.core.policy import NEVER_RELEASED
 from syncd.cycle.planned import Planned
 from syncd.cycle.progress import Progress
-from syncd.cycle.recovering import recover, with_recovery_failures
+from syncd.cycle.recovering import recover, with_recovery
 from syncd.cycle.relinking import relink
 from syncd.cycle.sync import carry_out, make_plans
 from syncd.errors import SyncdError, TargetGone
@@ -333,7 +333,7 @@ class World:
                     failures = recover(state, self.setup.targets)
                     if planned is None:
                         (planned,) = make_plans(self.setup, state, self.setup.targets, Progress(), full=full)
-                    (planned,) = with_recovery_failures([planned], failures)
+                    (planned,) = with_recovery([planned], failures)
                     event.planned = planned
                     if planned.complete and planned.failure is None:
                         self._note_missing(event)

@@ -11,7 +11,7 @@ import pytest
 from syncd.core.plan import Result, Run
 from syncd.cycle.progress import Progress
 from syncd.cycle.sync import carry_out, make_plans
-from syncd.errors import OutcomeUnclear, ScimError
+from syncd.errors import OutcomeUnclear, ScimError, TargetRefused
 from syncd.scim.bulk import Bulk
 from syncd.scim.transport import Answer, Transport
 from syncd.settings.build import read
@@ -193,3 +193,65 @@ def test_a_refused_request_was_not_carried_out_and_each_gets_its_own_error() -> 
     with Server(answer) as server:
         errors = together(server, 2)
     assert [each.status for each in errors if isinstance(each, ScimError)] == [409, 409]
+
+
+# -- refusals ------------------------------------------------------------------------------------------------
+
+
+def settled(*replies: Reply, statuses: dict[str, int], probe: Reply | None = None) -> tuple[list[Any], list[str]]:
+    """Send three creates together, each operation answered with a status; returns what each got, and the requests."""
+
+    def answer(request: Request) -> Reply:
+        if request.method == "GET":
+            return probe or Reply(200, {"totalResults": 0})
+        if not request.path.endswith("Bulk"):
+            return Reply(201, {"id": f"alone-{request.body['userName']}"})
+        if replies:
+            return replies[0]
+        said = [
+            {
+                "bulkId": each["bulkId"],
+                "status": str(statuses[each["data"]["userName"]]),
+                "response": {"message": "not you", "id": each["data"]["userName"]},
+            }
+            for each in request.body["Operations"]
+        ]
+        return Reply(200, {"Operations": said})
+
+    async def together(url: str) -> list[Any]:
+        async with Transport("lucid", url, TOKEN, patience=IMPATIENT) as transport:
+            bulk = Bulk(transport, 100, 1_000_000)
+
+            async def one(name: str) -> Any:
+                with bulk.worker():
+                    return await bulk.send("POST", "Users", {"userName": name}, repeatable=False)
+
+            return await asyncio.gather(*map(one, statuses), return_exceptions=True)
+
+    with Server(answer) as server:
+        return asyncio.run(together(server.url)), server.log()
+
+
+def test_a_403_inside_a_bulk_answer_is_about_that_operation() -> None:
+    (first, second, third), log = settled(statuses={"a": 201, "b": 403, "c": 403})
+    assert isinstance(first, Answer)
+    assert [(type(each), each.status, each.detail) for each in (second, third)] == [(ScimError, 403, "not you")] * 2
+    assert log[0] == "POST /Bulk"
+    assert set(log[1:]) == {"GET /Users"}
+
+
+def test_a_403_inside_a_bulk_answer_is_about_the_token_where_reads_are_refused_as_well() -> None:
+    answers, _ = settled(statuses={"a": 403, "b": 403}, probe=error(401))
+    assert [type(each) for each in answers] == [TargetRefused] * 2
+
+
+def test_a_401_inside_a_bulk_answer_is_about_the_token() -> None:
+    answers, log = settled(statuses={"a": 401})
+    assert [type(each) for each in answers] == [TargetRefused]
+    assert log == ["POST /Bulk"]
+
+
+def test_a_token_that_may_not_send_bulk_requests_sends_each_write_alone() -> None:
+    answers, log = settled(error(403, "no bulk"), statuses={"a": 0, "b": 0})
+    assert [each.status for each in answers] == [201, 201]
+    assert sorted(log) == ["GET /Users", "POST /Bulk", "POST /Users", "POST /Users"]

@@ -237,13 +237,14 @@ def test_a_taken_name_holds_up_no_title(made: Any) -> None:
         assert world.scim.users["u1"]["title"] == "Prof"
 
 
-def test_a_refusal_of_what_is_so_already_is_no_failure(made: Any) -> None:
+@pytest.mark.parametrize("status", [400, 409])
+def test_a_refusal_of_what_is_so_already_is_no_failure(made: Any, status: int) -> None:
     with made(Endpoint()) as world:
         begin(world)
         world.scim.users["u1"]["active"] = False
-        world.scim.refuse_updates("/Users/", error(400, "the user is not active"))
+        world.scim.refuse_updates("/Users/", error(status, "the user is not active"))
         world.hold(person("1", status="left"))
-        assert said(world.push()) == [("deactivate_user", "1", "applied", 400, "")]
+        assert said(world.push()) == [("deactivate_user", "1", "applied", status, "")]
         assert not world.plan().changes
 
 

@@ -15,7 +15,7 @@ import pytest
 from syncd.core.model import Kind
 from syncd.core.plan import Result
 from syncd.core.policy import Class, Limit
-from syncd.push.predating import predates
+from syncd.push.predating import Habits, predates
 from syncd.scim.client import Written
 from syncd.scim.profiles import Profile
 from tests.endpoints import Endpoint, Reply, Request
@@ -95,6 +95,17 @@ def test_no_more_are_taken_over_than_the_limit_says_and_the_others_are_tried_eve
         assert [each.change.key for each in world.state.quarantine(NAME).all()] == ["3"]
 
 
+def test_an_account_of_another_mark_is_somebody_elses(tmp_path: Path) -> None:
+    with obliging(tmp_path, 201) as world:
+        id_ = world.scim.add_user(userName="u2", externalId="theirs")
+        world.scim.instead("POST", "/Users$", Reply(201, world.scim.users[id_]))
+        world.hold(person("1"), person("2"))
+        run = world.push()
+        assert results(run) == {"create_user 2": "failed"}
+        assert "carries another externalId (theirs)" in run.outcomes[0].detail
+        assert world.snapshot.user("2") is None
+
+
 def test_a_new_account_is_no_takeover(tmp_path: Path) -> None:
     with obliging(tmp_path, 201, limit=0) as world:
         world.hold(person("1"), person("2", title="Dr"))
@@ -128,10 +139,11 @@ def test_a_team_that_is_brought_back_is_no_takeover(tmp_path: Path) -> None:
 # -- the table ---------------------------------------------------------------------------------------
 
 
-def judged(status: int = 201, at: datetime | None = None, *, by_201: bool = True, **body: Any) -> bool:
+def judged(status: int = 201, at: datetime | None = None, *, known: bool = True, **body: Any) -> bool:
     """Return whether an answer counts as one about an account that was there before."""
     written = Written("u7", status, {"id": "u7", "userName": "ada@example.com", **body}, at)
-    return bool(predates(Kind.USER, SENT, written, NOW, NOW + timedelta(seconds=1), by_201=by_201))
+    habits = Habits({Kind.USER}, {Kind.USER}) if known else Habits()
+    return bool(predates(Kind.USER, SENT, written, NOW, NOW + timedelta(seconds=1), habits))
 
 
 def made(ago: timedelta) -> dict[str, Any]:
@@ -155,7 +167,12 @@ def test_an_account_is_as_old_as_the_endpoints_own_clock_says() -> None:
 
 def test_status_200_means_something_where_201_is_usual() -> None:
     assert judged(200)
-    assert not judged(200, by_201=False)
+    assert not judged(200, known=False)
+
+
+def test_another_mark_means_something_where_ours_is_kept() -> None:
+    assert judged(externalId="2")
+    assert not judged(externalId="2", known=False)
 
 
 def test_values_that_an_endpoint_makes_up_are_no_other_persons() -> None:
@@ -172,7 +189,5 @@ def test_values_that_an_endpoint_makes_up_are_no_other_persons() -> None:
     for count in range(len(usual) + 1):
         for names in itertools.combinations(usual, count):
             assert not judged(**{name: usual[name] for name in names}), names
-    assert not judged(externalId="u7")  # the endpoint's own id
-    assert judged(externalId="2")
     assert judged(title="Owner")
     assert judged(emails=[{"value": "other@x.example"}])

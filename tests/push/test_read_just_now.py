@@ -30,5 +30,6 @@ def test_adoption_costs_one_list_and_one_request_for_each_that_differs(tmp_path:
         run = carry_out(planned, world.state, Progress())
         assert run.results == {Result.APPLIED: PEOPLE}, [outcome.detail for outcome in run.outcomes]
         assert {request.method for request in world.scim.requests} == {"PATCH"}
-        assert run.requests == run.plan.estimate.requests == PEOPLE
+        assert (run.reads, run.writes) == (3, run.plan.estimate.requests), "the target was read whole before"
+        assert run.plan.estimate.requests == PEOPLE
         assert saved == 2 * PEOPLE, "a saved plan looks at each once more, for it may be days old"

@@ -22,7 +22,7 @@ def skips(*outcomes: Outcome) -> Skips:
     """Return what follows from these outcomes."""
     made = Skips("target")
     for outcome in outcomes:
-        made.note(outcome)
+        made.note(outcome, is_done=outcome.result is Result.APPLIED)
     return made
 
 
@@ -111,6 +111,62 @@ def test_once_told_to_stop_nothing_is_begun_and_failures_are_no_reason_of_the_ta
     made = skips()
     made.drain()
     for outcome in failures(Action.CREATE_USER):
-        made.note(outcome)
+        made.note(outcome, is_done=outcome.result is Result.APPLIED)
     assert made.stopped is None
     assert said(made, change(Action.UPDATE_USER)) == "syncd was told to stop"
+
+
+# -- what the token may not do ---------------------------------------------------------------------------
+
+
+def forbidden(action: Action, number: int) -> Iterable[Outcome]:
+    """Yield refusals with 403 of so many different people or groups."""
+    return (Outcome(change(action, f"f{n}"), Result.FAILED, 403, f"no {n}") for n in range(number))
+
+
+@pytest.mark.parametrize(
+    ("action", "number", "why"),
+    [
+        (Action.CREATE_USER, 2, None),
+        (Action.CREATE_USER, 3, "this token may not create users (403 for 3 people: no 2)"),
+        (Action.ADOPT_USER, 3, "this token may not adopt users (403 for 3 accounts: no 2)"),
+        (Action.ADD_MEMBERS, 3, "this token may not add members to groups (403 for 3 groups: no 2)"),
+        # Who takes access away goes on for longer: a leaver who is skipped can still get in.
+        (Action.DEACTIVATE_USER, 19, None),
+        (Action.DEACTIVATE_USER, 20, "this token may not deactivate users (403 for 20 people: no 19)"),
+        (Action.REMOVE_MEMBERS, 19, None),
+        (Action.DELETE_GROUP, 20, "this token may not delete groups (403 for 20 groups: no 19)"),
+    ],
+)
+def test_an_action_that_meets_403_at_several_resources_is_not_tried_at_the_others(
+    action: Action, number: int, why: str | None
+) -> None:
+    made = skips(*forbidden(action, number))
+    assert said(made, change(action)) == why
+    others = [each for each in Action if each is not action]
+    assert [said(made, change(each)) for each in others] == [None] * len(others)
+    assert made.stopped is None
+
+
+def test_a_403_at_the_same_resource_again_counts_once() -> None:
+    again = Outcome(change(Action.UPDATE_USER), Result.FAILED, 403, "no")
+    assert said(skips(again, again, again), change(Action.UPDATE_USER, "2")) is None
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_action_that_succeeded_once_is_allowed(first: bool) -> None:
+    refused, done = list(forbidden(Action.UPDATE_USER, 5)), Outcome(change(Action.UPDATE_USER), Result.APPLIED, 200)
+    made = skips(*([done, *refused] if first else [*refused, done]))
+    assert said(made, change(Action.UPDATE_USER, "2")) is None
+
+
+def test_an_action_of_which_a_part_was_done_is_allowed() -> None:
+    made = skips()
+    for outcome in forbidden(Action.UPDATE_USER, 5):
+        made.note(outcome, is_done=True)
+    assert said(made, change(Action.UPDATE_USER, "2")) is None
+
+
+def test_other_refusals_say_nothing_about_the_token() -> None:
+    made = skips(*failures(Action.CREATE_USER, 19, status=400))
+    assert said(made, change(Action.CREATE_USER)) is None

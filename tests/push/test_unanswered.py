@@ -70,7 +70,7 @@ def assert_in_line(world: Pushing) -> None:
 # -- who can't be looked up --------------------------------------------------------------------------
 
 NO_ANSWERS = [
-    *[error(status, "what?") for status in (400, 404, 500, 501)],
+    *[error(status, "what?") for status in (400, 403, 404, 500, 501)],
     Reply(200, {"totalResults": 7, "Resources": [{"id": "x", "userName": "other", "externalId": "other"}]}),
     Reply(200, []),
 ]
@@ -160,13 +160,13 @@ def test_all_that_is_open_takes_one_list(tmp_path: Path) -> None:
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_token_refused_while_it_is_looked_up_leaves_it_open(tmp_path: Path, status: int) -> None:
     with pushing(tmp_path, Lenient(error(500, "oh"))) as world:
-        world.scim.looks = always(error(status, "not you"))
+        world.scim.looks = world.scim.lists = always(error(status, "not you"))
         run = one_new(world)
         assert run.error.startswith(f"target: refuses the token ({status}: not you)")
         assert said(run) == [
             ("create_user", "1", "failed", 500, f"oh; looking for it: refuses the token ({status}: not you)")
         ]
-        world.scim.looks = lambda _: None
+        world.scim.looks = world.scim.lists = lambda _: None
         assert_in_line(world)
         assert world.scim.posts() == 1
 

@@ -83,4 +83,5 @@ RUN: Final = Run(
     1,
     0.1,
     "<b>stopped</b>\n@everyone | `x`",
+    reads=0,
 )

@@ -121,7 +121,7 @@ def carried_out(plan: Plan) -> Run:
         elif number == 61:
             outcome = Outcome(change, Result.SKIPPED, 0, "an earlier change of the same person did not succeed")
         outcomes.append(outcome)
-    return Run(318, plan, plan.created, tuple(outcomes), 340, 41.7, "", 7, 12.4)
+    return Run(318, plan, plan.created, tuple(outcomes), 340, 41.7, "", 7, 12.4, 21)
 
 
 NOTHING = Plan("lucid-content", "sync", NOON, 412, (), managed=2480)

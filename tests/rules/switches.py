@@ -25,7 +25,7 @@ _GATE, _LOST, _TAKING_OVER = "tests/push/test_gate.py", "tests/push/test_lost.py
 _RECORDING, _PRECONDITIONS = "tests/push/test_recording.py", "tests/push/test_preconditions.py"
 _READING, _DRIFT = "tests/observe/test_reading.py", "tests/observe/test_drift.py"
 _OF_PROFILES = "tests/observe/test_profiles.py"
-_UNANSWERED = "tests/push/test_unanswered.py"
+_UNANSWERED, _REFUSALS = "tests/push/test_unanswered.py", "tests/scim/test_refusals.py"
 _CSV, _LOOKUP, _CLIENT = (
     "tests/contract/test_source_csv.py",
     "tests/contract/test_ldap_lookup.py",
@@ -408,6 +408,34 @@ RULES: Final = (
         "        if (count := self._streaks.failed_in_a_row(change.action)) >= _MOST_IN_A_ROW:",
         "        if (count := 0):",
         (_UNANSWERED,),
+    ),
+    Rule(
+        "one refused resource is no refused token",
+        "scim/transport.py",
+        "            if answered not in _REFUSED:",
+        "            if False:",
+        (_REFUSALS, "tests/push/test_forbidden.py"),
+    ),
+    Rule(
+        "a token that is refused to read as well is no refused resource",
+        "scim/transport.py",
+        "            if answered not in _REFUSED:",
+        "            if True:",
+        (_REFUSALS, "tests/push/test_forbidden.py"),
+    ),
+    Rule(
+        "a rate limit is no refusal, whatever its status",
+        "scim/transport.py",
+        "            if is_rate_limit(raw.status, raw.headers, raw.data, now):",
+        "            if False:",
+        ("tests/scim/test_throttling.py",),
+    ),
+    Rule(
+        "leavers are still tried where three others are refused",
+        "push/skips.py",
+        "        if action in self._done or len(refused) < _MOST_FORBIDDEN[action.access]:",
+        "        if action in self._done or len(refused) < 3:",
+        ("tests/push/test_skips.py",),
     ),
     # -- whose account ---------------------------------------------------------------------------
     Rule(

@@ -7,15 +7,14 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from syncd.core.model import Kind
-from syncd.scim.pace import Pace, Pacer, Window, back_off, retry_after
+from syncd.scim.pace import Pace, Pacer, Window, back_off
 from syncd.scim.profiles import PROFILES, Profile
 from tests.scim.clock import now, run
 
@@ -478,57 +477,6 @@ def test_after_a_pause_they_do_not_all_come_at_the_same_instant() -> None:
     moments, _ = paused((0, 5), comings=(1,) * 20)
     assert all(5 <= moment <= 5.2501 for moment in moments)
     assert Counter(moments).most_common(1)[0][1] < 5
-
-
-# -- Retry-After ---------------------------------------------------------------------------------------
-
-NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("120", 120),
-        ("0", 0),
-        (" 7 ", 7),
-        ("1.5", 1.5),
-        ("Mon, 23 Nov 2026 12:00:30 GMT", 30),
-        ("Mon, 23 Nov 2026 13:00:30 +0100", 30),
-        ("Monday, 23-Nov-26 12:00:30 GMT", 30),  # RFC 9110 section 5.6.7: obsolete, and to be understood
-        ("Mon Nov 23 12:00:30 2026", 30),
-        ("Mon, 23 Nov 2026 11:59:59 GMT", 0),
-        ("Mon, 01 Jan 0001 00:00:00 GMT", 0),
-        ("-5", None),
-        ("", None),
-        (".", None),
-        ("soon", None),
-        ("30 s", None),
-        ("1e3", None),
-        ("inf", None),
-        ("nan", None),
-        ("1.5.2", None),
-        ("１２", None),
-        ("Mon, 99 Nov 2026 12:00:30 GMT", None),
-        ("Mon, 23 Nov 99999999999 12:00:30 GMT", None),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date_and_anything_else_says_nothing(text: str, seconds: float | None) -> None:
-    assert retry_after(text, NOON) == seconds
-
-
-def test_more_seconds_than_there_are_is_longer_than_anybody_waits() -> None:
-    assert retry_after("9" * 400, NOON) == float("inf")
-
-
-@given(
-    st.text()
-    | st.from_regex(r"[0-9.+-]{0,30}", fullmatch=True)
-    | st.from_regex(r"\AMon, [0-9]{1,12} Nov [0-9]{1,12} [0-9]{1,12}:[0-9]{1,12}:[0-9]{1,12} ([+-][0-9]{1,9}|GMT)\Z")
-)
-@example("Mon, 23 Nov 2026 " + "9" * 5000 + ":00:30 GMT")
-def test_no_text_of_an_endpoint_breaks_off_a_run(text: str) -> None:
-    seconds = retry_after(text, NOON)
-    assert seconds is None or seconds >= 0
 
 
 # -- backing off ---------------------------------------------------------------------------------------

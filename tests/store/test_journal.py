@@ -50,13 +50,13 @@ def written(state: StateFile, target: str = "t", plan: Plan = PLAN) -> int:
         with state.atomic():
             journal.record(run, outcome, NOON + timedelta(seconds=1))
     with state.atomic():
-        journal.end(run, NOON + timedelta(seconds=2), 5, 2.5, "the target stopped")
+        journal.end(run, NOON + timedelta(seconds=2), 5, 2.5, "the target stopped", reads=3)
     return run
 
 
 def test_a_run_comes_back_as_it_was_written(state: StateFile) -> None:
     number = written(state)
-    assert state.journal("t").run(number) == Run(number, PLAN, NOON, OUTCOMES, 5, 2.5, "the target stopped")
+    assert state.journal("t").run(number) == Run(number, PLAN, NOON, OUTCOMES, 5, 2.5, "the target stopped", reads=3)
 
 
 def test_a_run_is_summed_up_in_its_head(state: StateFile) -> None:
@@ -75,6 +75,7 @@ def test_a_run_is_summed_up_in_its_head(state: StateFile) -> None:
             "the target stopped",
             0,
             0.0,
+            3,
         )
     ]
 
@@ -167,6 +168,8 @@ def test_a_head_as_json(state: StateFile) -> None:
         "summary": {"create_user": 1, "remove_members": 1, "held": 1, "drift": 0, "problems": 1},
         "results": {"applied": 1, "failed": 1},
         "requests": 5,
+        "reads": 3,
+        "writes": 2,
         "seconds": 2.5,
         "retries": 0,
         "waited_seconds": 0.0,

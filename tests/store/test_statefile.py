@@ -166,11 +166,11 @@ def refused(path: Path) -> StateError:
 def test_a_file_of_a_newer_version_is_refused_and_left_alone(path: Path) -> None:
     filled(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as conn:
-        conn.execute("INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('syncd', '6', 'later')")
+        conn.execute("INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('syncd', '7', 'later')")
     before = path.read_bytes()
     error = refused(path)
     assert isinstance(error, StateNewer)
-    assert "written by a newer syncd (format 6; this one knows 5)" in str(error)
+    assert "written by a newer syncd (format 7; this one knows 6)" in str(error)
     assert "install that version again" in error.hint
     assert path.read_bytes() == before
 
