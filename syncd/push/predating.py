@@ -6,11 +6,11 @@ Some endpoints answer a create with the account that they have under this name, 
 #  was made longer ago than clocks differ, by the endpoint's own clock       yes
 #  carries personal values that were not sent                                yes
 #  has status 200, while this endpoint's creates are answered with 201       yes
+#  has status 200, and another name, title or `active` than was sent         yes
 #  carries another externalId, while this endpoint keeps ours                yes
 #  anything else                                                             no
 
-The last two are habits, known from other creates: some endpoints answer every create with 200, and some have marks of
-their own.
+What is usual is known from other creates: some endpoints answer each create with 200, and some have marks of their own.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
+from syncd.core.drift import alike
 from syncd.core.model import Flat, Json, Kind
 from syncd.core.schema import ENTERPRISE_SCHEMA
 from syncd.scim.client import Body, Written
@@ -36,6 +37,8 @@ _PERSONAL: Final = (
     *(f"{ENTERPRISE_SCHEMA}:{name}" for name in ("employeeNumber", "costCenter", "department", "division")),
 )
 """Attributes of a person that no endpoint makes up."""
+_PLAIN: Final = ("active", "title", "name.givenName", "name.familyName")
+"""Attributes that endpoints keep as they are sent, if they keep them."""
 _ADDRESSES: Final = ("emails", "phoneNumbers")
 
 
@@ -81,6 +84,8 @@ def predates(kind: Kind, attributes: Flat, written: Written, began: datetime, en
         return f"it has values that were not sent: {foreign}"
     if written.status == _OK and kind in habits.by_201:
         return "the endpoint answered 200, and answers 201 when it makes one"
+    if written.status == _OK and kind is Kind.USER and (other := _other(attributes, body)):
+        return f"the endpoint answered 200, and shows another {other} than was sent"
     mark, sent_mark = mark_of(body), attributes.get("externalId")
     if sent_mark and mark not in (None, "", sent_mark) and kind in habits.keeps_mark:
         return f"it carries another externalId: {mark}"
@@ -109,6 +114,15 @@ def _foreign(attributes: Flat, body: Body) -> str:
     known = {_plain(value) for value in _texts(list(attributes.values()))}
     for path in _ADDRESSES:
         if any(_plain(value) not in known for value in _texts(there.get(path))):
+            return path
+    return ""
+
+
+def _other(attributes: Flat, body: Body) -> str:
+    """Return the path of a sent value that a resource shows otherwise, though no endpoint writes it in another way."""
+    there = flatten(Kind.USER, body, _PLAIN)
+    for path, shown in there.items():
+        if attributes.get(path) not in (None, "") and not alike(path, attributes[path], shown):
             return path
     return ""
 

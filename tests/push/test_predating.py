@@ -24,7 +24,13 @@ from tests.world import group, person, source_rules, target_rules
 
 NOW = datetime.now(UTC)
 LONG_AGO = "2020-01-01T00:00:00Z"
-SENT = {"userName": "ada@example.com", "externalId": "1", "title": "", 'emails[type eq "work"].value': "ada@x.example"}
+SENT = {
+    "userName": "ada@example.com",
+    "externalId": "1",
+    "title": "",
+    "active": True,
+    'emails[type eq "work"].value': "ada@x.example",
+}
 TAKEN = "was there already, and is managed from now on"
 
 
@@ -168,6 +174,8 @@ def test_an_account_is_as_old_as_the_endpoints_own_clock_says() -> None:
 def test_status_200_means_something_where_201_is_usual() -> None:
     assert judged(200)
     assert not judged(200, known=False)
+    assert not judged(200, known=False, active=True)
+    assert judged(200, known=False, active=False)
 
 
 def test_another_mark_means_something_where_ours_is_kept() -> None:
