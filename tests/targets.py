@@ -13,8 +13,9 @@ from typing import Any
 from syncd.core.digest import NO_MEMBERS
 from syncd.core.drift import Drift, Reactions
 from syncd.core.model import Flat, Kind, Known, KnownGroup, Observed, ObservedGroup, State
+from syncd.core.ownership import Ownership
 from syncd.core.schema import MANAGER
-from syncd.observe.reading import Paths, Reading, read_target
+from syncd.observe.reading import Reading, read_target
 from syncd.observe.reconciling import reconcile
 from syncd.scim.client import Client
 from syncd.scim.pace import Pace
@@ -27,7 +28,10 @@ from tests.scim.asking import IMPATIENT
 from tests.world import WORK_MAIL, target_rules
 
 Json = Any
-PATHS = Paths(frozenset({"userName", "title", WORK_MAIL, MANAGER}), frozenset({"displayName", "externalId"}))
+OWNED = {
+    Kind.USER: Ownership(frozenset({"userName", "title", WORK_MAIL, MANAGER})),
+    Kind.GROUP: Ownership(frozenset({"displayName", "externalId"})),
+}
 PROFILE = Profile("test")
 NAME = "target"
 FAST = 10_000
@@ -133,6 +137,7 @@ class Managed:
     stack: ExitStack
     profile: Profile = PROFILE
     reactions: Reactions = field(default_factory=Reactions)
+    owned: dict[Kind, Ownership] = field(default_factory=lambda: dict(OWNED))
     concurrency: int = 4
 
     @property
@@ -193,7 +198,13 @@ class Managed:
             async with Transport(NAME, self.scim.url, TOKEN, pace=pace, patience=PATIENCE) as transport:
                 client = Client(transport, self.profile, patch=True)
                 return await read_target(
-                    client, rules, PATHS, snapshot, observation, concurrency=self.concurrency, expect_gone=expect_gone
+                    client,
+                    rules,
+                    self.owned,
+                    snapshot,
+                    observation,
+                    concurrency=self.concurrency,
+                    expect_gone=expect_gone,
                 )
 
         with scratch.atomic():

@@ -50,6 +50,23 @@ themselves. At a path with several values (`roles`, `emails`) a template gives o
 the first. Filters: {filters}. `default`, `join`, `remove`, `prefix` and `suffix` take a text behind a colon
 (`{{title|default:Staff}}`), `truncate` a number.
 
+## Empty values, and values that are written once
+
+A path that the mapping names is the source's to decide, also while the source has no value for somebody. The target's
+value is then removed: by the next sync where the source had one before, by the next full resync where somebody set it
+at the target, and when an account is taken over. A path that no line names is the target's own. A line may say
+otherwise:
+
+```toml
+title = {{ template = "{{title}}", when_empty = "keep" }}          # an empty title leaves the target's alone
+preferredLanguage = {{ template = "{{lang}}", apply = "create" }}  # with a new account, and never again
+nickName = {{ cel = 'preferred', when_empty = "keep" }}          # both keys go with a rule as well
+```
+
+`when_empty` is `"clear"` (the default) or `"keep"`, `apply` is `"always"` (the default) or `"create"`. `roles` and
+`entitlements` are like any other path: what is not in the source is removed unless the mapping keeps it. `userName`,
+`externalId` and a group's `displayName` are always written: by these, syncd finds what is its own.
+
 ## Rules
 
 `active`, `scope` and `{{ cel = "…" }}` are written in CEL, the

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from syncd.core.diff import PendingRule, user_changes
 from syncd.core.model import Desired, Evidence, Known, KnownGroup, State
+from syncd.core.ownership import Ownership
 from syncd.core.plan import Action, Change, Trouble
 
 
@@ -70,6 +71,7 @@ def judge_absence(
     found: Mapping[str, bool | None],
     due: Collection[str],
     pending: PendingRule,
+    owned: Ownership,
     now: datetime,
 ) -> Absence:
     """Return what follows for the managed users who were not seen.
@@ -102,7 +104,7 @@ def judge_absence(
             result.moved.add(known.key)
         else:
             result.gone.add(known.key)
-        following = user_changes(desired, known, pending, "", ())
+        following = user_changes(desired, known, pending, "", (), owned)
         if following.forget:
             result.forgotten.append(known.key)
         if following.changes:

@@ -18,6 +18,7 @@ from syncd.compare.accounts import Accounts
 from syncd.compare.draft import Draft
 from syncd.core.matching import Doubt
 from syncd.core.model import Flat, Known, State
+from syncd.core.ownership import Ownership
 from syncd.core.plan import Action, Change, Trouble
 from syncd.store import Snapshot
 
@@ -83,7 +84,7 @@ class Claims:
 
 
 def settle_claims(
-    claims: Claims, snapshot: Snapshot, absence: Absence, draft: Draft, accounts: Accounts
+    claims: Claims, snapshot: Snapshot, absence: Absence, draft: Draft, accounts: Accounts, owned: Ownership
 ) -> list[Trouble]:
     """Remove the changes that would give one address to two people; return the problems of the source.
 
@@ -111,7 +112,7 @@ def settle_claims(
             draft.doubts.setdefault(key, Doubt("address", reason))
             continue
         # A new key: a person may approve the handover of that account.
-        takeover = _handover(changes, account, absence)
+        takeover = _handover(changes, account, absence, owned)
         draft.changes[key] = [takeover]
         accounts.discard(key)  # groups follow once the handover is decided
         draft.doubts[key] = Doubt(
@@ -121,10 +122,14 @@ def settle_claims(
     return list(problems.values())
 
 
-def _handover(changes: list[Change], account: Known, absence: Absence) -> Change:
-    """Return the change that hands an account over to the key for which `changes` would create one."""
+def _handover(changes: list[Change], account: Known, absence: Absence, owned: Ownership) -> Change:
+    """Return the change that hands an account over to the key for which `changes` would create one.
+
+    Values that the new entry doesn't have are emptied: they were the former one's.
+    """
     former = account.key
-    after: Flat = dict(chain.from_iterable(change.after.items() for change in changes))
+    wanted: Flat = dict(chain.from_iterable(change.after.items() for change in changes))
+    after = owned.all_of(owned.settled(wanted, account.attributes))
     before = {path: account.attributes.get(path) for path in after}
     left = "left" if former in absence.gone else "was not seen" if former in absence.unproven else "is switched off"
     return replace(

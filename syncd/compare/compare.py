@@ -76,6 +76,7 @@ def _differences(comparison: Comparison, people: People, reading: SourceReading)
         reading.found[Kind.USER],
         comparison.due,
         comparison.target.pending,
+        comparison.source.users.ownership,
         comparison.now,
     )
     draft.changes |= absence.changes
@@ -84,7 +85,7 @@ def _differences(comparison: Comparison, people: People, reading: SourceReading)
     for key in deleted:
         accounts.discard(key)
     # An address belongs to one person; a manager is named once there is an account.
-    clashes = settle_claims(people.claims, snapshot, absence, draft, accounts)
+    clashes = settle_claims(people.claims, snapshot, absence, draft, accounts, comparison.source.users.ownership)
     changes = [
         change
         for each in draft.changes.values()
@@ -100,6 +101,7 @@ def _differences(comparison: Comparison, people: People, reading: SourceReading)
         missing_groups=groups.missing.since,
         problems=[*people.problems, *absence.problems, *clashes, *groups.problems],
         evidence=reading.evidence,
+        kept=draft.kept,
         snapshot_updates=SnapshotUpdates(
             digests=draft.digests,
             missing=absence.missing.new,

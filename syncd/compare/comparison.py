@@ -79,5 +79,7 @@ class Differences:
     missing_groups: Mapping[str, datetime]
     problems: Sequence[Trouble]
     evidence: Evidence
+    kept: Mapping[str, frozenset[str]]
+    """By key of a user, the paths that the mapping keeps while the source has no value there, as it has none now."""
     snapshot_updates: SnapshotUpdates
     """Without `counts`: the plan decides whether the counts are believed."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from syncd.core.matching import Doubt
+from syncd.core.model import Desired, State
+from syncd.core.ownership import Ownership
 from syncd.core.plan import Change
 
 
@@ -19,6 +21,13 @@ class Draft:
     """Digests of entries that differ without a change."""
     forgotten: list[str] = field(default_factory=list)
     """Users who are neither wanted nor at the target."""
+    kept: dict[str, frozenset[str]] = field(default_factory=dict)
+    """By key, the paths at which the target's value is kept, because the source has none."""
+
+    def keep(self, desired: Desired, owned: Ownership) -> None:
+        """Note the paths of one person at which the target's value is kept at the moment."""
+        if desired.state is not State.DEACTIVATED and (paths := owned.left_alone(desired.attributes)):
+            self.kept[desired.key] = paths
 
     def leave_alone(self, key: str) -> None:
         """Remove everything about one person: this run changes nothing, and the next run compares the person again."""

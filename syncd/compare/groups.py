@@ -14,6 +14,7 @@ from syncd.core.diff import group_changes
 from syncd.core.mapping import EntryUnusable
 from syncd.core.matching import Doubt
 from syncd.core.model import Evidence, Flat, GroupEntry, Kind, KnownGroup, ObservedGroup
+from syncd.core.ownership import Ownership
 from syncd.core.plan import Change, Trouble
 from syncd.scim.profiles import Profile
 
@@ -69,13 +70,14 @@ def compare_groups(
         result.problems.extend(crowding(crowded, target.profile.name))
     # Each group is compared, then its members; those that leave come last.
     remaining = (known.keys() - leaving) | mapped.keys()
+    owned = target.owned_of_groups(source.groups)
     memberships = Memberships(comparison.snapshot, reading.groups, source.nesting, remaining, accounts, gone, crowded)
     for key, wanted in mapped.items():
         entry, before = reading.groups[key], known.get(key)
         found = adoption.found.get(key) if adoption is not None else None
         flat = _with_a_name_it_may_have(wanted, before, found, target.profile)
         result.problems.extend(_rename_problem(entry, wanted, flat, target.profile))
-        changes = group_changes(key, flat, _owned(before, source.groups.paths), found)
+        changes = group_changes(key, flat, before, owned, found)
         members: Members | None = None
         if found is not None and adoption is not None:
             members = adoption.members(found)
@@ -86,7 +88,7 @@ def compare_groups(
         result.changes.extend(memberships.changes(entry, str(flat["displayName"]), before, members))
     for key in leaving:
         selected = key not in reading.groups and target.selection.wants_groups
-        _let_go(known[key], result, selected=selected, moved=reading.found[Kind.GROUP].get(key) is True)
+        _let_go(known[key], owned, result, selected=selected, moved=reading.found[Kind.GROUP].get(key) is True)
     return result if adoption is None else replace(result, doubts=adoption.doubts)
 
 
@@ -143,13 +145,6 @@ def _adoption(
     return adoption
 
 
-def _owned(known: KnownGroup | None, paths: frozenset[str]) -> KnownGroup | None:
-    """Return a known group with those attributes alone that the mapping still speaks of."""
-    if known is None:
-        return None
-    return replace(known, attributes={path: value for path, value in known.attributes.items() if path in paths})
-
-
 def _with_members_before(change: Change, members: Members) -> Change:
     """Return the change of a group that is taken over, with the members it was found with."""
     there = {part: sorted(keys) for part, keys in zip(("members", "groups"), members, strict=True) if keys}
@@ -179,7 +174,7 @@ def _rename_problem(entry: GroupEntry, wanted: Flat, flat: Flat, profile: Profil
     return [Trouble(entry.key, problem, entry.where, Kind.GROUP.value)]
 
 
-def _let_go(known: KnownGroup, result: GroupDifferences, *, selected: bool, moved: bool) -> None:
+def _let_go(known: KnownGroup, owned: Ownership, result: GroupDifferences, *, selected: bool, moved: bool) -> None:
     """Note the deletion of a group that the target no longer wants, or that there is nothing to delete.
 
     #  at the target   selected   in the source, elsewhere   -> result
@@ -190,7 +185,7 @@ def _let_go(known: KnownGroup, result: GroupDifferences, *, selected: bool, move
 
     `selected`: whether it would be wanted if the source returned it. `moved`: whether the source has it all the same.
     """
-    changes = group_changes(known.key, None, known)
+    changes = group_changes(known.key, None, known, owned)
     if not changes:
         result.forgotten.append(known.key)
     elif not selected:

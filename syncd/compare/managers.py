@@ -8,7 +8,7 @@ from itertools import chain
 
 from syncd.compare.accounts import Accounts
 from syncd.core.diff import manager_apart
-from syncd.core.model import Flat, Kind
+from syncd.core.model import Flat, Kind, State
 from syncd.core.plan import Action, Change
 from syncd.core.schema import MANAGER
 from syncd.store import Snapshot
@@ -40,16 +40,29 @@ def with_managers(
 
 def _apart(change: Change, snapshot: Snapshot, owner: Callable[[str], str | None]) -> list[Change]:
     """Set the manager of an account that is adopted apart, unless the account names that manager or it is there."""
-    manager = change.after.get(MANAGER)
-    if change.action is not Action.ADOPT_USER or manager is None:
+    if change.action is not Action.ADOPT_USER:
         return [change]
-    there = change.before.get(MANAGER)
-    if there is not None and owner(there) == manager:
-        return [replace(change, before={**change.before, MANAGER: manager})]
-    if there == manager or snapshot.ids(Kind.USER, [manager]):
+    change = _named_by_key(change, owner)
+    manager, there = change.after.get(MANAGER), change.before.get(MANAGER)
+    if manager is None or there == manager or snapshot.ids(Kind.USER, [manager]):
         return [change]
     first, second = manager_apart(change)
     return [first, replace(second, before={MANAGER: None})]
+
+
+def _named_by_key(change: Change, owner: Callable[[str], str | None]) -> Change:
+    """Put the source's key in the place of the manager's id that an account has; a stranger's id stays.
+
+    An account that is only switched off keeps its manager: one who is a stranger is nothing to acknowledge.
+    """
+    id_ = change.before.get(MANAGER)
+    if id_ is None:
+        return change
+    key = owner(str(id_))
+    off = change.state is State.DEACTIVATED
+    after = {**change.after, MANAGER: key} if off else change.after
+    before = None if off and key is None else key or id_
+    return replace(change, before={**change.before, MANAGER: before}, after=after)
 
 
 def _moves(change: Change, snapshot: Snapshot) -> bool:

@@ -7,7 +7,6 @@ and groups can only be judged once everybody has been seen, and are the next ste
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 
 from syncd.compare.accounts import Accounts
 from syncd.compare.addresses import Claims
@@ -19,6 +18,7 @@ from syncd.core.diff import user_changes
 from syncd.core.mapping import EntryUnusable, desired_user
 from syncd.core.matching import Doubt, Match
 from syncd.core.model import Desired, Entry, Flat, Kind, Known, Problem, State
+from syncd.core.ownership import Ownership
 from syncd.core.plan import Trouble
 from syncd.core.schema import MANAGER
 
@@ -31,7 +31,7 @@ class People:
 
     def __init__(self, comparison: Comparison) -> None:
         self._comparison = comparison
-        self._paths = comparison.source.users.paths
+        self._owned = comparison.source.users.ownership
         self.digests = Digests(
             comparison.snapshot,
             comparison.target.mapping_fingerprint,
@@ -94,11 +94,24 @@ class People:
         for entry, desired, digest in mapped:
             before = batch.known.get(desired.key)
             match = self.adoption.match(entry, desired) if before is None or before.lost else None
-            self._follow(desired, before, digest, linked, match)
+            owned, there = self._owned, self._values_there(before, match)
+            if there is not None:
+                self.draft.keep(desired, owned)
+                if isinstance(match, Match) and MANAGER in owned.left_alone(desired.attributes):
+                    owned = owned.without(MANAGER)  # an id at the target, and no key of the source
+                desired = owned.settle(desired, there)
+            self._follow(desired, before, digest, linked, owned, match)
             if desired.state is State.DEACTIVATED:
                 self.claims.withdraw(desired.key)
             else:
                 self.claims.claim(desired.key, desired.name, source.users.email(desired.attributes))
+
+    @staticmethod
+    def _values_there(before: Known | None, match: Match | Doubt | None) -> Flat | None:
+        """Return the values of the account that somebody has, or takes over; None where there is no account."""
+        if before is not None and not before.lost:
+            return before.attributes
+        return match.account.attributes if isinstance(match, Match) else None
 
     def _follow(
         self,
@@ -106,12 +119,12 @@ class People:
         before: Known | None,
         digest: bytes,
         linked: Collection[str],
+        owned: Ownership,
         match: Match | Doubt | None,
     ) -> None:
         """Note the changes of one person. `linked`: keys of managers who have an account already."""
         target = self._comparison.target
-        owned = before and replace(before, attributes=_owned(before.attributes, self._paths))
-        following = user_changes(desired, owned, target.pending, digest.hex(), linked, match)
+        following = user_changes(desired, before, target.pending, digest.hex(), linked, owned, match)
         key, changes, draft = desired.key, following.changes, self.draft
         if following.forget:
             draft.forgotten.append(key)
@@ -137,8 +150,3 @@ class People:
         email = self._comparison.source.users.email
         outside = before.state is State.ACTIVE and desired.state is State.PENDING
         return outside and email(before.attributes) != email(desired.attributes)
-
-
-def _owned(flat: Flat, paths: frozenset[str]) -> Flat:
-    """Return the attributes that the mapping still writes: a removed line leaves the target's value alone."""
-    return {path: value for path, value in flat.items() if path in paths}

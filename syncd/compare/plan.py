@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -11,8 +11,8 @@ from syncd.compare.estimate import estimate
 from syncd.compare.situation import SHRUNK_SOURCE, situation
 from syncd.compare.snapshot_updates import SnapshotUpdates
 from syncd.core.context import Context
-from syncd.core.drift import Drift, Reaction
-from syncd.core.model import Kind
+from syncd.core.drift import Drift, DriftClass, Reaction
+from syncd.core.model import Flat, Kind
 from syncd.core.plan import Action, Change, Plan, Trouble, ordered
 from syncd.core.policy import EMPTY_SOURCE, decide
 from syncd.store.context import groups_of_changes, people_of
@@ -35,6 +35,7 @@ def make_plan(
     `drift`, `accepted` (keys of users) and `doubts` (sentences) are the findings of a full resync.
     """
     target, snapshot = comparison.target, comparison.snapshot
+    drift = _without_kept(drift, differences.kept)
     changes = _told_apart(differences.changes, drift) if drift else differences.changes
     everything = ordered(changes)
     facts = situation(comparison, differences, changes)
@@ -89,6 +90,26 @@ def _with_approval(change: Change, comparison: Comparison) -> Change:
     """Return a change with the person who approved the change, and when, where an approval was needed."""
     approval = comparison.decisions.approvals.get(change.id)
     return change if approval is None else replace(change, reason=f"{change.reason}; {approval}")
+
+
+def _without_kept(drift: Sequence[Drift], kept: Mapping[str, frozenset[str]]) -> Sequence[Drift]:
+    """Leave out of the drift what the mapping keeps while the source is empty: a reading of the target can't know it.
+
+    `kept`: by key of a user, the paths at which the source has no value.
+    """
+    if not kept:
+        return drift
+    remaining = []
+    for each in drift:
+        paths = kept.get(each.key, frozenset()) if each.class_ is DriftClass.USER_ATTRIBUTES else frozenset()
+        expected, found = (_at_others(paths, flat) for flat in (each.expected, each.found))
+        if expected or not paths:
+            remaining.append(replace(each, expected=expected, found=found))
+    return remaining
+
+
+def _at_others(paths: frozenset[str], flat: Flat) -> Flat:
+    return {path: value for path, value in flat.items() if path not in paths}
 
 
 def _told_apart(changes: Iterable[Change], drift: Iterable[Drift]) -> list[Change]:

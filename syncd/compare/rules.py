@@ -16,6 +16,7 @@ from syncd.core.drift import Reactions
 from syncd.core.groups import Nesting
 from syncd.core.mapping import GroupMapping, Selection, UserMapping
 from syncd.core.model import Json
+from syncd.core.ownership import Ownership
 from syncd.core.policy import Policy
 from syncd.core.rules import Rule
 from syncd.scim.profiles import Profile
@@ -63,6 +64,10 @@ class TargetRules:
     def mapping_fingerprint(self) -> bytes:
         """Key of the entries' digests: 16 bytes that differ as soon as an entry may be mapped differently."""
         return fingerprint(self.scheme)
+
+    def owned_of_groups(self, mapping: GroupMapping) -> Ownership:
+        """Return how far the source decides about groups, where the endpoint may have no externalId of theirs."""
+        return mapping.ownership if self.profile.group_external_id else mapping.ownership.without("externalId")
 
     @property
     def deletes(self) -> bool:

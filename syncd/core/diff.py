@@ -11,8 +11,9 @@ from sys import intern
 from typing import Final
 
 from syncd.core.lifecycle import Says, Shows, Step, step
-from syncd.core.matching import Doubt, Match
+from syncd.core.matching import ADOPT, Doubt, Match
 from syncd.core.model import Desired, Flat, Json, Known, KnownGroup, ObservedGroup, State, is_on
+from syncd.core.ownership import Ownership, emptied, named
 from syncd.core.plan import Action, Change
 from syncd.core.schema import MANAGER
 
@@ -55,6 +56,7 @@ def user_changes(
     pending: PendingRule,
     digest: str,
     accounts: Collection[str],
+    owned: Ownership,
     match: Match | Doubt | None = None,
 ) -> Following:
     """Return the changes of one user: two of them where a manager's reference must wait.
@@ -63,6 +65,8 @@ def user_changes(
     account at the target already: a manager among them can be named at once, any other only later.
     `match` is the account that was found at the target for somebody who has none here.
     """
+    if known is not None:
+        known = replace(known, attributes=owned.within(known.attributes))
     says = _says(desired, known)
     found = match if isinstance(match, Match) else None
     following = Following()
@@ -96,21 +100,25 @@ def user_changes(
         case Step.ADOPT | Step.ADOPT_OFF:
             assert desired is not None
             assert found is not None
-            following = Following([_adopt(desired, found, pending, digest)])
+            change = _adopt(desired, found, pending, digest, owned)
+            following = Following([change], _empties(change))
         case Step.UPDATE:
             assert desired is not None
             assert known is not None
-            following = Following(_update(Action.UPDATE_USER, desired, known, known.state, pending, digest, ""))
+            changes = _update(Action.UPDATE_USER, desired, known, known.state, pending, digest, "", owned)
+            following = Following(changes)
         case Step.ADMIT:
             assert desired is not None
             assert known is not None
             reason = "accepted the invitation" if known.accepted else "the address is now in a verified domain"
-            following = Following(_update(Action.UPDATE_USER, desired, known, State.ACTIVE, pending, digest, reason))
+            changes = _update(Action.UPDATE_USER, desired, known, State.ACTIVE, pending, digest, reason, owned)
+            following = Following(changes)
         case Step.REACTIVATE:
             assert desired is not None
             assert known is not None
             state = State.ACTIVE if desired.state is State.ACTIVE or known.accepted else State.PENDING
-            changes = _update(Action.REACTIVATE_USER, desired, known, state, pending, digest, "back in the source")
+            reason = "back in the source"
+            changes = _update(Action.REACTIVATE_USER, desired, known, state, pending, digest, reason, owned)
             following = Following([later for change in changes for later in _manager_later(change, accounts)])
     return following
 
@@ -166,25 +174,38 @@ def _shared(value: Json) -> Json:
     return intern(value) if type(value) is str else value
 
 
-def _adopt(desired: Desired, match: Match, pending: PendingRule, digest: str) -> Change:
-    """Take over an account: `before` holds its values at every path that syncd writes from now on.
+def _adopt(desired: Desired, match: Match, pending: PendingRule, digest: str, owned: Ownership) -> Change:
+    """Take over an account: `before` and `after` hold every path that the source decides from now on.
 
-    An outsider's account that is on was accepted, where syncd itself keeps outsiders out.
+    A value that the source doesn't have is emptied. The account of somebody who is not wanted is only switched off; its
+    values are acknowledged, so that a return changes them in place. An outsider's account that is on was accepted,
+    where syncd itself keeps outsiders out.
     """
     account = match.account
     state = desired.state
     if state is State.PENDING and account.active and not pending.by_endpoint:
         state = State.ACTIVE
-    after = {**desired.attributes, "active": pending.active(state)}
     name = desired.name or account.name
     reason = "its account carries our externalId" if match.ours else f"has an account with this {match.by}"
+    there = owned.within(account.attributes)
+    wanted = desired.attributes
     if state is State.DEACTIVATED:
         reason = f"{desired.reason}, and its account carries our externalId"
-    before = {path: account.attributes.get(path) for path in after}
+        wanted = dict(sorted(there.items()))
+    after = owned.all_of(wanted) | {"active": pending.active(state)}
     # Where the endpoint keeps the pending out, the endpoint decides how `active` shows a pending user.
     shown = after["active"] if state is State.PENDING and pending.by_endpoint else account.active
-    before["active"] = shown
+    before = {path: there.get(path) for path in after} | {"active": shown}
     return Change(Action.ADOPT_USER, desired.key, name, before, after, reason, state, digest, account.id)
+
+
+def _empties(change: Change) -> Doubt | None:
+    """Return why a person decides about an adoption: a stranger's account would lose values that the source lacks."""
+    lost = emptied(*change.differences) if change.takes_over else {}
+    if not lost:
+        return None
+    what = f"taking over the account of {change.name} would empty {named(lost)}"
+    return Doubt(ADOPT, f"{what}: the source has no value there")
 
 
 def _update(
@@ -195,8 +216,9 @@ def _update(
     pending: PendingRule,
     digest: str,
     reason: str,
+    owned: Ownership,
 ) -> list[Change]:
-    target = {**desired.attributes, "active": pending.active(state)}
+    target = {**owned.within(desired.attributes), "active": pending.active(state)}
     before, after = differing(known.attributes, target)
     if not after and state is known.state:
         return []
@@ -247,7 +269,7 @@ def manager_apart(change: Change) -> list[Change]:
 
 
 def group_changes(
-    key: str, desired: Flat | None, known: KnownGroup | None, found: ObservedGroup | None = None
+    key: str, desired: Flat | None, known: KnownGroup | None, owned: Ownership, found: ObservedGroup | None = None
 ) -> list[Change]:
     """Return the changes of a group itself; `membership_changes` returns the changes of its members.
 
@@ -266,13 +288,15 @@ def group_changes(
         return [Change(Action.DELETE_GROUP, key, known.name, dict(known.attributes), {}, "gone from the source")]
     name = desired["displayName"]
     if found is not None:
-        before = {path: found.attributes.get(path) for path in desired} | {"displayName": found.name}
+        there = {**found.attributes, "displayName": found.name}
+        after = owned.all_of(desired)
+        before = {path: there.get(path) for path in after}
         reason = "carries our externalId" if found.external_id else "a group of this name is there"
-        return [Change(Action.ADOPT_GROUP, key, name, before, desired, reason, resource=found.id)]
+        return [Change(Action.ADOPT_GROUP, key, name, before, after, reason, resource=found.id)]
     if known is None or known.lost:
         reason = "new in the source" if known is None else "the group was deleted at the target"
         return [Change(Action.CREATE_GROUP, key, name, {}, desired, reason)]
-    before, after = differing(known.attributes, desired)
+    before, after = differing(owned.within(known.attributes), owned.within(desired))
     if not after:
         return []
     reason = f"renamed in the source (was {known.name})" if "displayName" in after else "changed in the source"

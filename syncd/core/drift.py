@@ -1,7 +1,8 @@
 """Drift: a managed resource at the target differs from what the target last acknowledged.
 
-Only values that syncd has written are compared: an attribute that syncd never set, a native member and a native group
-are the target's own. The acceptance of an invitation is no drift.
+Compared are the attributes that the mapping names, also where nothing was acknowledged: the source has no value there,
+so there is to be none. Any other attribute, a native member and a native group are the target's own. The acceptance of
+an invitation is no drift.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Final, Self
 
 from syncd.core.model import Flat, Json, Kind, Known, KnownGroup, Observed, ObservedGroup, State, is_on
+from syncd.core.ownership import Ownership, is_nothing
 
 
 class DriftClass(StrEnum):
@@ -39,8 +41,8 @@ class Reaction(StrEnum):
 class Drift:
     """One difference between the acknowledged state and the present state of a target.
 
-    `expected` and `found` hold what differs and nothing else: SCIM paths, or `members` (keys of users) and `groups`
-    (keys of groups). A resource that is gone has nothing in `found`.
+    `expected` and `found` hold what differs and nothing else: SCIM paths (None: no value), or `members` (keys of users)
+    and `groups` (keys of groups). A resource that is gone has nothing in `found`.
     """
 
     class_: DriftClass
@@ -94,7 +96,7 @@ _ANY_CASE: Final = ("userName", "emails")
 lower case."""
 
 
-def user_drift(known: Known, seen: Observed | None, reactions: Reactions) -> Iterator[Drift]:
+def user_drift(known: Known, seen: Observed | None, owned: Ownership, reactions: Reactions) -> Iterator[Drift]:
     """Yield the drift of a managed user; `seen` None: the account is gone."""
 
     def drift(class_: DriftClass, expected: Flat, found: Flat) -> Drift:
@@ -108,12 +110,7 @@ def user_drift(known: Known, seen: Observed | None, reactions: Reactions) -> Ite
         yield drift(DriftClass.USER_ACTIVATION, {"active": switched_on}, {"active": seen.active})
     if known.state is State.DEACTIVATED:
         return  # nothing but the account's being off is the source's to say
-    expected: Flat = {}
-    found: Flat = {}
-    for path, value in known.attributes.items():
-        there = seen.attributes.get(path)
-        if path != "active" and not alike(path, value, there) and not _as_kept(path, known.kept_as, there):
-            expected[path], found[path] = value, there
+    expected, found = _moved(known, seen.attributes, owned)
     if expected:
         yield drift(DriftClass.USER_ATTRIBUTES, expected, found)
 
@@ -123,6 +120,7 @@ def group_drift(
     members: tuple[set[str], set[str]],
     seen: ObservedGroup | None,
     seen_members: tuple[set[str], set[str]] | None,
+    owned: Ownership,
     reactions: Reactions,
 ) -> Iterator[Drift]:
     """Yield the drift of a managed group; each pair is (keys of users, keys of groups), `seen_members` None: unknown.
@@ -136,21 +134,36 @@ def group_drift(
     if seen is None:
         yield drift(DriftClass.GROUP_DELETED, {"displayName": known.name}, {})
         return
-    there = {**seen.attributes, "displayName": seen.name}
-    differing = [
-        path
-        for path, value in known.attributes.items()
-        if there.get(path) != value and not _as_kept(path, known.kept_as, there.get(path))
-    ]
-    if differing:
-        expected = {path: known.attributes[path] for path in differing}
-        yield drift(DriftClass.GROUP_RENAMED, expected, {path: there.get(path) for path in differing})
+    expected, found = _moved(known, {**seen.attributes, "displayName": seen.name}, owned)
+    if expected:
+        yield drift(DriftClass.GROUP_RENAMED, expected, found)
     if seen_members is None:
         return
     if came := _members(seen_members[0] - members[0], seen_members[1] - members[1]):
         yield drift(DriftClass.MEMBER_ADDED, {}, came)
     if went := _members(members[0] - seen_members[0], members[1] - seen_members[1]):
         yield drift(DriftClass.MEMBER_REMOVED, went, {})
+
+
+def _moved(known: Known | KnownGroup, there: Flat, owned: Ownership) -> tuple[Flat, Flat]:
+    """Return the decided attributes that moved: as acknowledged, and as they are there.
+
+    #  acknowledged   there           the mapping keeps it when empty   -> moved
+    #  a value        another, none                                        yes, unless the target keeps it so
+    #  none           a value         no                                   the same
+    #  none           a value         yes                                  no: it is left alone
+    """
+    acknowledged = owned.within(known.attributes)
+    to_be_empty = owned.decided - owned.kept - acknowledged.keys()
+    added = sorted(path for path in there if path in to_be_empty)
+    moved = [
+        path
+        for path in (*acknowledged, *added)
+        if path != "active"
+        and not alike(path, acknowledged.get(path), there.get(path))
+        and not _as_kept(path, known.kept_as, there.get(path))
+    ]
+    return {path: acknowledged.get(path) for path in moved}, {path: there.get(path) for path in moved}
 
 
 def _members(users: set[str], groups: set[str]) -> Flat:
@@ -166,6 +179,8 @@ def alike(path: str, expected: Json, found: Json) -> bool:
     """Return whether two values mean the same; the order of a list's elements means nothing (RFC 7643 section 2.4)."""
     if path == "active":
         return is_on(expected) is is_on(found)
+    if is_nothing(expected) or is_nothing(found):
+        return is_nothing(expected) and is_nothing(found)
     if isinstance(expected, list) and isinstance(found, list):
         return _values(path, expected) == _values(path, found)
     if isinstance(expected, str) and isinstance(found, str) and path.startswith(_ANY_CASE):

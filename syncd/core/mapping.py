@@ -8,18 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Any
+from functools import cached_property
+from typing import Any, Final, TypeVar
 
 import idna
 
 from syncd.core.model import Attributes, Desired, Entry, Flat, GroupEntry, Json, Kind, State
+from syncd.core.ownership import Apply, Ownership, WhenEmpty
 from syncd.core.rules import Rule, RuleError, RuleFailed
 from syncd.core.schema import MANAGER, Path, PathError, Type, parse_path
 from syncd.core.templates import AmbiguousValues, Template, TemplateError
 
-Spec = str | bool | Sequence[str] | Mapping[str, str]
-"""The right side of a mapping: a template, a constant, templates to try in turn, or `{ cel = "…" }`."""
+Value = str | bool | Sequence[str]
+"""A template, a constant, or templates to try in turn."""
+Spec = Value | Mapping[str, Value]
+"""The right side of a mapping: a value, or a table with `template` or `cel`, and perhaps `when_empty` and `apply`."""
+KEYS: Final = ("template", "cel", "when_empty", "apply")
+"""The keys of such a table."""
 
 MAPPING_VERSION = 1
 """Raised whenever the same specification would map an entry to something else, so that digests are renewed."""
@@ -38,6 +46,8 @@ class Assignment:
     attributes: frozenset[str] | None
     """The attributes that it reads, None for all of them."""
     value: Callable[[Attributes], Json]
+    when_empty: WhenEmpty = WhenEmpty.CLEAR
+    apply: Apply = Apply.ALWAYS
 
 
 class MappingFault(ValueError):
@@ -48,21 +58,67 @@ def compile_assignment(path: str, spec: Spec, kind: Kind) -> Assignment:
     """Compile one line of a mapping. Raises MappingFault."""
     try:
         target = parse_path(path, kind)
-        return Assignment(target, str(target), *_compile(target, spec))
+        if not isinstance(spec, Mapping):
+            return Assignment(target, str(target), *_compile(target, spec))
+        value, when_empty, apply = _table(str(target), spec, kind)
+        return Assignment(target, str(target), *_compile(target, value), when_empty, apply)
     except (PathError, TemplateError, RuleError) as error:
         raise MappingFault(str(error)) from None
 
 
-def _compile(path: Path, spec: Spec) -> tuple[frozenset[str] | None, Callable[[Attributes], Json]]:
+def _table(path: str, spec: Mapping[str, Value], kind: Kind) -> tuple[Value | Rule, WhenEmpty, Apply]:
+    """Read a line that is a table. Raises MappingFault, RuleError."""
+    for key in spec:
+        if key not in KEYS:
+            raise MappingFault(f"no such key in the table: `{key}`{_nearest(key, KEYS)}")
+    if ("template" in spec) is ("cel" in spec):
+        raise MappingFault("a table takes one of `template` and `cel`")
+    when_empty, apply = _chosen(spec, "when_empty", WhenEmpty), _chosen(spec, "apply", Apply)
+    if path in ("externalId", _NAMES[kind]) and (when_empty, apply) != (WhenEmpty.CLEAR, Apply.ALWAYS):
+        raise MappingFault(f"`{path}` is how syncd finds what is its own: it is always written")
+    return _value_of(spec), when_empty, apply
+
+
+def _value_of(spec: Mapping[str, Value]) -> Value | Rule:
+    """Return the template or the rule of a table. Raises MappingFault, RuleError."""
+    if "cel" in spec:
+        if not isinstance(rule := spec["cel"], str):
+            raise MappingFault("`cel` takes a rule in quotes")
+        return Rule(rule)
+    template = spec["template"]
+    texts = [template] if isinstance(template, str) else template if isinstance(template, list) else [None]
+    if not all(isinstance(each, str) for each in texts):
+        raise MappingFault('`template` takes a template "{mail}", or a list of them')
+    return template
+
+
+_NAMES: Final = {Kind.USER: "userName", Kind.GROUP: "displayName"}
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
+
+def _chosen(spec: Mapping[str, Value], key: str, choices: type[_Choice]) -> _Choice:
+    """Return the choice that a table makes; the first one where it makes none. Raises MappingFault."""
+    options = [each.value for each in choices]
+    value = spec.get(key, next(iter(choices)).value)
+    if value not in options:
+        wanted = " or ".join(f'"{each}"' for each in options)
+        raise MappingFault(f"`{key}` must be {wanted}{_nearest(str(value), options)}")
+    return choices(value)
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    found = get_close_matches(name, known, n=1)
+    return f"; did you mean `{found[0]}`?" if found else ""
+
+
+def _compile(path: Path, spec: Value | Rule) -> tuple[frozenset[str] | None, Callable[[Attributes], Json]]:
+    """Return the attributes that a line reads, and its value as a function of them."""
+    if isinstance(spec, Rule):
+        return spec.attributes, lambda attributes: _checked(path, spec, attributes)
     if isinstance(spec, bool):
         if path.type is not Type.BOOLEAN:
             raise MappingFault(f"`{path}` takes text, not true or false")
         return frozenset(), lambda _: spec
-    if isinstance(spec, Mapping):
-        if set(spec) != {"cel"}:
-            raise MappingFault('an inline table can only be a rule: { cel = "…" }')
-        rule = Rule(spec["cel"])
-        return rule.attributes, lambda attributes: _checked(path, rule, attributes)
     if path.type is Type.BOOLEAN:
         raise MappingFault(f"`{path}` takes true or false, or a rule in CEL that gives one")
     templates = [Template(text) for text in ([spec] if isinstance(spec, str) else spec)]
@@ -144,10 +200,10 @@ class UserMapping:
         """The source attributes that the mapping reads, None for all."""
         return union(a.attributes for a in self.assignments)
 
-    @property
-    def paths(self) -> frozenset[str]:
-        """Every path that syncd writes for a user: the mapped paths, and the paths that are always written."""
-        return frozenset(a.spelling for a in self.assignments) | {"externalId", "active"}
+    @cached_property
+    def ownership(self) -> Ownership:
+        """How far the source decides about each mapped path; `externalId` and `active` are always written."""
+        return _ownership(self.assignments, "externalId", "active")
 
     def flat(self, key: str, attributes: Attributes) -> Flat:
         """Map the attributes of one entry. `externalId` is the key unless mapped. Raises EntryUnusable."""
@@ -204,10 +260,10 @@ class GroupMapping:
     def attributes(self) -> frozenset[str] | None:
         return union(a.attributes for a in self.assignments)
 
-    @property
-    def paths(self) -> frozenset[str]:
-        """Every path that syncd writes for a group."""
-        return frozenset(a.spelling for a in self.assignments) | {"externalId"}
+    @cached_property
+    def ownership(self) -> Ownership:
+        """How far the source decides about each mapped path; `externalId` is always written."""
+        return _ownership(self.assignments, "externalId")
 
     def flat(self, entry: GroupEntry) -> Flat:
         """Map one group. `externalId` is the key unless mapped. Raises EntryUnusable."""
@@ -221,6 +277,18 @@ class GroupMapping:
         if "displayName" not in flat:
             raise EntryUnusable("no value for displayName")
         return flat
+
+
+def _ownership(assignments: Sequence[Assignment], *always: str) -> Ownership:
+    at_creation = frozenset(a.spelling for a in assignments if a.apply is Apply.CREATE)
+    kept = [a for a in assignments if a.when_empty is WhenEmpty.KEEP]
+    # Without its value an element is not mapped at all: its labels stay with the value that is kept.
+    elements = {a.path.element for a in kept if a.path.filter and a.path.part == "value"}
+    return Ownership(
+        decided=frozenset(a.spelling for a in assignments).union(always) - at_creation,
+        kept=frozenset(a.spelling for a in assignments if a in kept or a.path.element in elements) - at_creation,
+        at_creation=at_creation,
+    )
 
 
 def union(sets: Iterable[frozenset[str] | None]) -> frozenset[str] | None:

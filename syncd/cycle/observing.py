@@ -14,7 +14,7 @@ from syncd.core.drift import Drift, DriftClass, Reaction
 from syncd.core.model import Json, Kind
 from syncd.cycle.progress import Progress
 from syncd.errors import TargetError
-from syncd.observe.reading import Paths, Reading, read_target
+from syncd.observe.reading import Reading, read_target
 from syncd.observe.reconciling import reconcile
 from syncd.scim.client import Client
 from syncd.scim.transport import Traffic
@@ -99,13 +99,13 @@ async def _read(
     *,
     expect_gone: bool,
 ) -> Reading:
-    paths = Paths(setup.rules.users.paths, setup.rules.groups.paths)
+    users, groups = setup.rules.users.ownership, target.rules.owned_of_groups(setup.rules.groups)
     async with client.transport as transport:
         try:
             return await read_target(
                 client,
                 target.rules,
-                paths,
+                {Kind.USER: users, Kind.GROUP: groups},
                 snapshot,
                 observation,
                 concurrency=target.concurrency,

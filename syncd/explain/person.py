@@ -91,19 +91,17 @@ def _following(
     #  there    none, or unusable      none
     #  there    usable                 the differences
     """
-    desired = evaluation.desired if evaluation is not None and not gone else None
+    desired, owned = evaluation.desired if evaluation is not None and not gone else None, source.users.ownership
     if known is None:
-        return user_changes(desired, None, target.pending, "", ()).changes if desired is not None else []
+        return user_changes(desired, None, target.pending, "", (), owned).changes if desired is not None else []
     if gone:
-        return user_changes(None, known, target.pending, "", ()).changes
+        return user_changes(None, known, target.pending, "", (), owned).changes
     if desired is None:
         return []
-    paths = source.users.paths
-    owned = replace(known, attributes={path: each for path, each in known.attributes.items() if path in paths})
+    desired = owned.settle(desired, known.attributes)
     manager = desired.attributes.get(MANAGER)
     accounts = snapshot.ids(Kind.USER, [manager]) if manager else {}
     if manager and not accounts:  # the reference waits for the manager's account
         without = {path: each for path, each in desired.attributes.items() if path != MANAGER}
-        desired = replace(desired, attributes=without)
-        owned.attributes.pop(MANAGER, None)
-    return user_changes(desired, owned, target.pending, "", accounts).changes
+        desired, owned = replace(desired, attributes=without), owned.without(MANAGER)
+    return user_changes(desired, known, target.pending, "", accounts, owned).changes

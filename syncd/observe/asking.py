@@ -43,11 +43,13 @@ async def is_there(link: Link, subject: Subject, reading: Reading) -> bool | Non
         return None
     body = {**body, "id": link.id}
     if link.kind is Kind.USER:
-        user = observed_user(body, subject.paths, reading)
+        user = observed_user(body, subject.owned[Kind.USER].paths, reading)
         subject.observation.put_users([user])
         reading.shown.switched_off = reading.shown.switched_off or (link.off and not user.active)
     else:
-        subject.observation.put_groups([observed_group(body, subject.paths, subject.profile, reading)])
+        subject.observation.put_groups(
+            [observed_group(body, subject.owned[Kind.GROUP].paths, subject.profile, reading)]
+        )
     return True
 
 

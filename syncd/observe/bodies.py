@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Final
 
 from syncd.core.model import Json, Kind, Observed, ObservedGroup
-from syncd.observe.model import Paths, Reading
+from syncd.observe.model import Reading
 from syncd.scim.client import Body
 from syncd.scim.profiles import Profile
 from syncd.scim.resources import field, flatten
@@ -13,9 +14,9 @@ from syncd.scim.resources import field, flatten
 _OWNERS: Final = frozenset({"owner", "accountowner", "workspaceowner"})
 
 
-def observed_user(body: Body, paths: Paths, reading: Reading) -> Observed:
+def observed_user(body: Body, paths: Set[str], reading: Reading) -> Observed:
     """Return a user; the reading notes the paths that the body shows, and whether the user is the target's owner."""
-    attributes = flatten(Kind.USER, body, paths.user | {"active"})
+    attributes = flatten(Kind.USER, body, paths | {"active"})
     if "active" in attributes:
         reading.shown.active_as.add(attributes["active"])
     reading.shown.paths[Kind.USER].update(attributes)
@@ -33,13 +34,13 @@ def observed_user(body: Body, paths: Paths, reading: Reading) -> Observed:
     )
 
 
-def observed_group(body: Body, paths: Paths, profile: Profile, reading: Reading) -> ObservedGroup:
+def observed_group(body: Body, paths: Set[str], profile: Profile, reading: Reading) -> ObservedGroup:
     """Return a group; the reading notes the paths that the body shows."""
     name = _text(field(body, "displayName")).removesuffix(profile.group_suffix)
     members = field(body, "members")
     ids = [id_ for each in members if (id_ := _value(each))] if isinstance(members, list) else []
     reading.shown.members = reading.shown.members or bool(ids)
-    attributes = flatten(Kind.GROUP, body, paths.group)
+    attributes = flatten(Kind.GROUP, body, paths)
     reading.shown.paths[Kind.GROUP].update(attributes)
     return ObservedGroup(
         id_of(body),

@@ -22,7 +22,7 @@ _REFUSED: Final = (400, 500, 501)
 async def list_users(subject: Subject, reading: Reading) -> None:
     """Read all users into the observation. Raises TargetError."""
     async for page in _listed(subject, reading, Kind.USER):
-        subject.observation.put_users([observed_user(body, subject.paths, reading) for body in page])
+        subject.observation.put_users([observed_user(body, subject.owned[Kind.USER].paths, reading) for body in page])
 
 
 async def list_groups(subject: Subject, reading: Reading) -> None:
@@ -31,7 +31,7 @@ async def list_groups(subject: Subject, reading: Reading) -> None:
     Raises TargetError.
     """
     async for page in _listed(subject, reading, Kind.GROUP):
-        groups = [observed_group(body, subject.paths, subject.profile, reading) for body in page]
+        groups = [observed_group(body, subject.owned[Kind.GROUP].paths, subject.profile, reading) for body in page]
         subject.observation.put_groups(groups)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from syncd.core.model import Json, Kind, KnownGroup
+from syncd.core.ownership import Ownership
 from syncd.scim.client import Client
 from syncd.scim.profiles import Profile
 from syncd.store import Observation, Snapshot
@@ -15,21 +16,14 @@ NAMED: Final = 3
 """Number of resources that a doubt names."""
 
 
-@dataclass(frozen=True, slots=True)
-class Paths:
-    """The attributes of users and groups that syncd writes."""
-
-    user: frozenset[str]
-    group: frozenset[str]
-
-
 @dataclass(frozen=True)
 class Subject:
     """The input of a reading: the target's client, its snapshot, and the place for its resources."""
 
     client: Client
     profile: Profile
-    paths: Paths
+    owned: Mapping[Kind, Ownership]
+    """How far the source decides about users and about groups."""
     snapshot: Snapshot
     observation: Observation
     concurrency: int
@@ -58,8 +52,8 @@ class Shown:
 class Reading:
     """The findings of a reading, beside the resources themselves."""
 
-    compared: dict[Kind, frozenset[str]]
-    """The paths that syncd writes, and the endpoint shows."""
+    compared: dict[Kind, Ownership]
+    """How far the source decides, about paths that the endpoint shows."""
     shown: Shown
     protected: dict[str, str] = field(default_factory=dict)
     """By id the accounts that must never be switched off, and why."""
@@ -80,7 +74,7 @@ class Reading:
         discovery = subject.snapshot.discovery
         paths = discovery.get("shown") or {}
         return cls(
-            {Kind.USER: subject.paths.user, Kind.GROUP: subject.paths.group},
+            dict(subject.owned),
             Shown({kind: set(paths.get(kind.value, ())) for kind in Kind}, set(discovery.get("active_as") or ())),
         )
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from syncd.compare.rules import TargetRules
 from syncd.core.model import Kind
+from syncd.core.ownership import Ownership
 from syncd.observe import census as linked
 from syncd.observe.lists import list_groups, list_users
 from syncd.observe.members import read_members, read_members_by_filter
-from syncd.observe.model import Paths, Reading, Subject
+from syncd.observe.model import Reading, Subject
 from syncd.observe.protection import protect_own_account
 from syncd.scim.client import Client
 from syncd.store import Observation, Snapshot
@@ -21,7 +23,7 @@ _ENOUGH_TO_SHOW: Final = 3
 async def read_target(
     client: Client,
     rules: TargetRules,
-    paths: Paths,
+    owned: Mapping[Kind, Ownership],
     snapshot: Snapshot,
     observation: Observation,
     *,
@@ -30,10 +32,12 @@ async def read_target(
 ) -> Reading:
     """Read every user and group into the observation, and return the findings. Raises TargetError.
 
+    `owned`: how far the source decides about users and about groups.
+
     TargetGone when everything managed is gone at once, unless that is expected; TargetUnusable when a list can't be
     read: nothing may be inferred then.
     """
-    subject = Subject(client, rules.profile, paths, snapshot, observation, concurrency)
+    subject = Subject(client, rules.profile, owned, snapshot, observation, concurrency)
     reading = Reading.begun(subject)
     # List all resources, and find the protected accounts.
     await list_users(subject, reading)
@@ -69,12 +73,12 @@ def _compare_only_what_is_shown(reading: Reading, census: linked.Census) -> None
     """
     for kind in Kind:
         acknowledged = {path for path, count in census.acknowledged[kind].items() if count >= _ENOUGH_TO_SHOW}
-        if unshown := (reading.compared[kind] | {"active"}) & acknowledged - reading.shown.paths[kind]:
-            reading.compared[kind] -= unshown
+        if unshown := (reading.compared[kind].decided | {"active"}) & acknowledged - reading.shown.paths[kind]:
+            reading.compared[kind] = reading.compared[kind].without(*unshown)
             names = " and no ".join(sorted(path.rpartition(":")[2] for path in unshown))
             reading.doubts.append(f"the endpoint shows no {names} of any {kind.value}: that is not compared")
     if any(reading.shown.paths.values()):
         reading.discovered["shown"] = {kind.value: sorted(paths) for kind, paths in reading.shown.paths.items()}
 
 
-__all__ = ["Paths", "Reading", "read_target"]
+__all__ = ["Reading", "read_target"]

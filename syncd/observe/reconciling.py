@@ -28,13 +28,21 @@ def reconcile(
     The snapshot given (a scratch copy) then holds the present state, as far as drift is to be corrected.
     """
     pending: list[tuple[Known, Observed]] = []
+    unsure: list[Known] = []
     drift: list[Drift] = []
     for known, found in _linked_users(rules, reading, snapshot, observation):
         if found is not None and known.state is State.PENDING and not known.accepted:
             pending.append((known, found))
-        drift += user_drift(*_comparable(known, found, reading), rules.drift)
+        found = found and _with_active(known, found, reading)
+        moved = list(user_drift(known, found, reading.compared[Kind.USER], rules.drift))
+        if any(reading.compared[Kind.USER].kept & each.expected.keys() for each in moved):
+            unsure.append(known)
+        drift += moved
     accepted = _accepted(rules, reading, snapshot, pending)
     drift += _drift_of_groups(rules, reading, snapshot, observation)
+    # Whether a value that the mapping keeps is the source's at the moment, only the source's entry tells: it is mapped.
+    for known in unsure:
+        snapshot.put_user(replace(known, digest=b""))
     for each in drift:
         if each.reaction is Reaction.ENFORCE:
             snapshot.observe(each)
@@ -71,18 +79,16 @@ def _name_managers(seen: Iterable[Observed], snapshot: Snapshot, remade: Set[str
         each.attributes[MANAGER] = id_ if key in remade else key
 
 
-def _comparable(known: Known, found: Observed | None, reading: Reading) -> tuple[Known, Observed | None]:
-    """Return both with the attributes that the endpoint shows and the mapping speaks of.
+def _with_active(known: Known, found: Observed, reading: Reading) -> Observed:
+    """Return an account with its `active`: one that isn't shown is as acknowledged.
 
-    An `active` that isn't shown is as acknowledged. An endpoint that only ever says false is the exception: it leaves
-    `active` out of accounts that are on, and an account that somebody switched on again must not be missed.
+    An endpoint that only ever says false is the exception: it leaves `active` out of accounts that are on, and an
+    account that somebody switched on again must not be missed.
     """
-    paths = reading.compared[Kind.USER] | {"active"}
-    compared = {path: value for path, value in known.attributes.items() if path in paths}
-    if found is not None and "active" not in found.attributes:
-        active = reading.shown.active_as == {False} or is_on(known.attributes.get("active"))
-        found = replace(found, attributes={**found.attributes, "active": active})
-    return replace(known, attributes=compared), found
+    if "active" in found.attributes:
+        return found
+    active = reading.shown.active_as == {False} or is_on(known.attributes.get("active"))
+    return replace(found, attributes={**found.attributes, "active": active})
 
 
 def _accepted(
@@ -130,12 +136,12 @@ def _drift_of_groups(
                 there = _managed(linked, known, rules.profile, reading, snapshot)
                 # The endpoint need not show all members; the members that it need not show count as unchanged.
                 there = there[0] | (members[0] - shown[0]), there[1] | (members[1] - shown[1])
-        attributes = {path: value for path, value in known.attributes.items() if path in compared}
         yield from group_drift(
-            replace(known, attributes=attributes),
+            known,
             members,
             found and _as_named(found, known, rules.profile),
             there,
+            compared,
             rules.drift,
         )
     if unrecognised:

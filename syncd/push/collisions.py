@@ -8,13 +8,17 @@ taken over up to a limit; a native group only where the configuration says so.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
 from syncd.core.matching import Doubt, judge
 from syncd.core.model import Flat, Kind, Observed
+from syncd.core.ownership import NOTHING_OWNED, Ownership, emptied, named
 from syncd.core.plan import Change
+from syncd.core.schema import MANAGER
 from syncd.errors import OutcomeUnclear, ScimError
+from syncd.push.attributes import shown
 from syncd.push.gate import Gate, Link, Taken
 from syncd.push.listings import TargetListing, find, text
 from syncd.push.predating import CLOCKS_DIFFER, created_at
@@ -32,15 +36,22 @@ class AccountCollisions:
     """Finds the accounts that creates are refused for, or may have made."""
 
     def __init__(
-        self, gate: Gate, snapshot: Snapshot, *, takeovers: int | None = 0, listing: TargetListing | None = None
+        self,
+        gate: Gate,
+        snapshot: Snapshot,
+        *,
+        takeovers: int | None = 0,
+        owned: Ownership = NOTHING_OWNED,
+        listing: TargetListing | None = None,
     ) -> None:
-        """`takeovers`: how many accounts may be taken over; None: all.
+        """`takeovers`: how many accounts may be taken over; None: all. `owned`: how far the source decides about them.
 
         `listing`: all accounts, to look into where the endpoint can't be asked; None: nothing is known then.
         """
         self._gate = gate
         self._snapshot = snapshot
         self._takeovers = takeovers
+        self._owned = owned
         self._listing = listing
 
     async def account(
@@ -74,9 +85,10 @@ class AccountCollisions:
                 continue
             if isinstance(match, Doubt):
                 raise _unresolved(conflict, f"{said}; {match.reason}")
-            if not match.ours and conflict.status == 409:
-                self._count(conflict, said)
             account = next(each for each in found if each.id == match.account.id)
+            if not match.ours and conflict.status == 409:
+                self._refuse_emptying(change, account, conflict, said)
+                self._count(conflict, said)
             if unclear and not match.ours and not _is_made_since(account, began):
                 return None
             return _linked(self._gate, Kind.USER, account, change, said), account
@@ -86,9 +98,31 @@ class AccountCollisions:
             return None
         raise _unresolved(conflict, f"{said}; but neither externalId nor userName finds it")
 
-    def take_over(self, why: str) -> None:
-        """Count the takeover of an account that answered a create. Raises ScimError once the limit is reached."""
-        self._count(ScimError(409, ""), f"was answered with an account that was there before ({why})")
+    def take_over(self, change: Change, account: Found, why: str) -> None:
+        """Count the takeover of an account that answered a create. Raises ScimError once the limit is reached, and
+        where the account would lose values.
+        """
+        said = f"was answered with an account that was there before ({why})"
+        self._refuse_emptying(change, account, ScimError(409, ""), said)
+        self._count(ScimError(409, ""), said)
+
+    def as_taken_over(self, change: Change, account: Found) -> Change:
+        """Return a creation with the values that the account which is there is to have instead, None for none.
+
+        Values that the mapping leaves alone are those of the account.
+        """
+        owned = self._owned
+        if not change.digest or MANAGER in owned.left_alone(change.after):  # the reference follows, or stays
+            owned = owned.without(MANAGER)
+        there = shown(Kind.USER, account.body, owned.paths, "")
+        return replace(change, after=owned.completed(owned.settled(change.after, there)))
+
+    def _refuse_emptying(self, change: Change, account: Found, conflict: ScimError, said: str) -> None:
+        """Raises the conflict where an account that isn't ours would lose values: a person decides, in a resync."""
+        wanted = self.as_taken_over(change, account).after
+        if lost := emptied(shown(Kind.USER, account.body, wanted, ""), wanted):
+            hint = "`syncd resync` finds it, and lets a person decide"
+            raise _unresolved(conflict, f"{said}; taking over the account would empty {named(lost)}: {hint}")
 
     def _owner(self, id_: str) -> str | None:
         return self._snapshot.key_of(Kind.USER, id_)
@@ -204,7 +238,7 @@ class GroupCollisions:
             raise _unresolved(conflict, f"{said}; {named} could be meant by that name")
         return _linked(self._gate, Kind.GROUP, free[0], change, said), free[0]
 
-    def take_over(self, why: str) -> None:
+    def take_over(self, _change: Change, _group: Found, why: str) -> None:
         """Raise ScimError for a group that answered a create, unless such may be taken over."""
         if not self._adopt_groups:
             said = f"was answered with a group that was there before ({why})"

@@ -21,7 +21,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from syncd.core.drift import alike
 from syncd.core.model import Flat, Json, Kind, State, is_on
+from syncd.core.ownership import is_nothing
 from syncd.core.plan import Change
 from syncd.core.schema import MANAGER
 from syncd.errors import Ineffective, OutcomeUnclear, ScimError, TargetError
@@ -29,8 +31,8 @@ from syncd.push.gate import Gate, Link
 from syncd.scim.client import Body, Written
 from syncd.scim.dialect import AREAS, ability_of
 from syncd.scim.profiles import Profile
-from syncd.scim.resources import alike, flatten, is_nothing, not_taken
 from syncd.scim.resources import field as member
+from syncd.scim.resources import flatten, not_taken
 from syncd.store import Snapshot
 
 NAMED: Final = 3

@@ -17,12 +17,13 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from syncd.core.drift import alike
 from syncd.core.model import Flat
+from syncd.core.ownership import is_nothing
 from syncd.errors import Ineffective, OutcomeUnclear, ScimError
 from syncd.push.effects import WriteEffect, named
 from syncd.push.gate import Gate, Link
 from syncd.scim.dialect import AREAS, Form, ability_of
-from syncd.scim.resources import alike, is_nothing
 
 NO_METHOD: Final = (405, 501)
 """Method not allowed, not implemented: the answers of endpoints without PATCH."""

@@ -68,7 +68,7 @@ class Groups:
         remark = "was there already from an earlier run"
         own = await self._collisions.group_before(change)
         if own is None:
-            find, take_over = partial(self._find, change), self._collisions.take_over
+            find, take_over = partial(self._find, change), partial(self._collisions.take_over, change)
             created = await self._sending.create(Kind.GROUP, change.key, change.after, find, take_over)
             if not isinstance(created, There):
                 return self._acknowledged(change, *created)

@@ -13,6 +13,7 @@ from functools import partial
 
 from syncd.compare.estimate import bulk_operations, lists_groups, returning
 from syncd.core.model import Kind
+from syncd.core.ownership import NOTHING_OWNED, Ownership
 from syncd.core.plan import Action, Change, Outcome, Plan
 from syncd.errors import TargetError
 from syncd.push.collisions import AccountCollisions, GroupCollisions
@@ -42,13 +43,15 @@ from syncd.store import Commits, Journal, Snapshot, StateFile
 class PushRules:
     """The rules of one run that pushes.
 
-    `takeovers`: how many accounts that creates collide with may be taken over; None: all. `protected` is the gate's.
+    `takeovers`: how many accounts that creates collide with may be taken over; None: all. `owned`: how far the source
+    decides about the attributes of users. `protected` is the gate's.
     `read_just_now`: the plan was made from a reading of the whole target in this run.
     """
 
     profile: Profile
     concurrency: int = 8
     takeovers: int | None = None
+    owned: Ownership = NOTHING_OWNED
     adopt_groups: bool = False
     protected: Callable[[str, str], str] = lambda key, id_: ""
     read_just_now: bool = False
@@ -149,7 +152,7 @@ class Push:
         looking = _seen_just_now if rules.read_just_now else partial(look_again, gate, profile.group_suffix)
         creates = sum(change.action is Action.CREATE_GROUP and "externalId" in change.after for change in plan.changes)
         groups_before = TargetListing(gate, Kind.GROUP) if lists_groups(creates, profile, snapshot) else None
-        accounts = AccountCollisions(gate, snapshot, takeovers=rules.takeovers)
+        accounts = AccountCollisions(gate, snapshot, takeovers=rules.takeovers, owned=rules.owned)
         groups = GroupCollisions(
             gate, snapshot, profile.group_suffix, adopt_groups=rules.adopt_groups, listed_before=groups_before
         )

@@ -85,11 +85,11 @@ class Sending:
     # -- creates -----------------------------------------------------------------------------------
 
     async def create(
-        self, kind: Kind, key: str, attributes: Flat, find: Find, take_over: Callable[[str], None]
+        self, kind: Kind, key: str, attributes: Flat, find: Find, take_over: Callable[[Found, str], None]
     ) -> tuple[Link, WriteEffect] | There:
         """Create a resource once; or return the one that `find` found, or that the endpoint had and answered with.
 
-        `take_over` raises ScimError where the latter must not be taken over; its argument is how it was recognized.
+        `take_over` raises ScimError where the latter must not be taken over; it is told how that was recognized.
         Raises ScimError, TargetError.
         """
         began = self._clock()
@@ -113,7 +113,7 @@ class Sending:
         raise AssertionError
 
     async def _there_before(
-        self, link: Link, attributes: Flat, written: Written, began: datetime, take_over: Callable[[str], None]
+        self, link: Link, attributes: Flat, written: Written, began: datetime, take_over: Callable[[Found, str], None]
     ) -> There | None:
         """Return the resource that answered a create, if it was there before. Raises ScimError."""
         if link.kind is Kind.GROUP and self._profile.groups_restored:
@@ -129,8 +129,9 @@ class Sending:
         mark = mark_of(written.body or {})
         if mark not in (None, "", attributes.get("externalId")):
             raise ScimError(409, f"was answered with a resource that carries another externalId ({mark}): {why}")
-        take_over(why)
-        return There(link, Found(link.id, written.body or {}), collided=True, answered=True)
+        found = Found(link.id, written.body or {})
+        take_over(found, why)
+        return There(link, found, collided=True, answered=True)
 
     async def _found(self, find: Find, error: ScimError, began: datetime, attempt: int) -> tuple[Link, Found] | None:
         """Return the resource that a create collided with or has made; None: there is none. Raises the error else.

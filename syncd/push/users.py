@@ -56,10 +56,14 @@ class Users:
         async def find(error: ScimError, began: datetime) -> tuple[Link, Found] | None:
             return await self._collisions.account(change, attributes, error, began)
 
-        created = await self._sending.create(Kind.USER, change.key, attributes, find, self._collisions.take_over)
+        take_over = partial(self._collisions.take_over, change)
+        created = await self._sending.create(Kind.USER, change.key, attributes, find, take_over)
         if not isinstance(created, There):
             return self._acknowledged(change, *created)
         link, found = created.link, created.found
+        if created.collided:
+            change = self._collisions.as_taken_over(change, found)
+            attributes = with_manager_id(self._snapshot, change.after)
         if created.collided and change.state is State.PENDING and is_on(field(found.body, "active")):
             # An outsider with an active account has accepted already: no invitation (as `core/diff.py` adopts).
             change = replace(change, state=State.ACTIVE, after={**change.after, "active": True})

@@ -111,6 +111,11 @@ class Actions:
             raise Refused(f"line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from error
         return f"Faults in force: {len(self.faults.rules)}"
 
+    def rehearse(self, fields: Fields) -> str:
+        name = fields["habit"]
+        self.faults.rules = [*self.faults.rules, *parse([{"habit": name}], "the form")]
+        return f"The endpoint has the habit {name}"
+
     def switch_support(self, fields: Fields) -> str:
         return ""
 
@@ -136,6 +141,7 @@ ACTIONS: dict[str, Callable[[Actions, Fields], str]] = {
         Actions.clear_requests,
         Actions.clear_faults,
         Actions.set_faults,
+        Actions.rehearse,
         Actions.switch_support,
     )
 }

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from syncd.sandbox.control import control_routes
 from syncd.sandbox.database import Database
-from syncd.sandbox.faults import Faults, load
+from syncd.sandbox.faults import Faults, load, parse
 from syncd.sandbox.guard import Guard
 from syncd.sandbox.interference import Interference
 from syncd.sandbox.options import SCIM_PATH, SandboxOptions
@@ -52,10 +52,11 @@ def build(options: SandboxOptions) -> Starlette:
 
     people = People(resources, profiles)
     log = RequestLog()
-    faults = Faults(load(options.faults) if options.faults else [])
+    habits = parse([{"habit": name} for name in options.habits], "--habit")
+    faults = Faults([*habits, *(load(options.faults) if options.faults else [])])
     # scim2-server and Starlette spell the same ASGI types differently.
     wording = next(iter(profiles.values())).error
-    endpoints = Interference(cast("ASGIApp", scim), database, log, faults, wording)
+    endpoints = Interference(cast("ASGIApp", scim), resources, log, faults, wording)
     page = Page(people, log, faults, tokens, SCIM_PATH)
     routes: list[BaseRoute] = [
         *page.routes(),

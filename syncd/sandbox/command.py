@@ -5,12 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from syncd import loading
 from syncd.errors import ConfigurationError, Fault
+from syncd.sandbox.habits import HABITS
 from syncd.sandbox.options import DEFAULT_PORT, DEFAULT_TOKEN, SandboxOptions
 
 NAMES = "generic, lucidlink, lucid-admin, lucid-content, aws-identity-center or okta-style"
+LIST = "list"
+
+
+def _completed(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(name, help=each.sentence) for name, each in HABITS.items() if name.startswith(incomplete)]
 
 
 @click.command("sandbox")
@@ -34,6 +41,14 @@ NAMES = "generic, lucidlink, lucid-admin, lucid-content, aws-identity-center or 
 )
 @click.option("--faults", type=click.Path(path_type=Path), help="JSON file with the faults to begin with.")
 @click.option(
+    "--habit",
+    "habits",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=_completed,
+    help="A habit of real endpoints to rehearse; `--habit list` lists them.",
+)
+@click.option(
     "--set", "settings", multiple=True, metavar="NAME=ANSWER", help="An open point of the profile's documents."
 )
 def sandbox(
@@ -44,9 +59,13 @@ def sandbox(
     tokens: tuple[str, ...],
     verified_domains: tuple[str, ...],
     faults: Path | None,
+    habits: tuple[str, ...],
     settings: tuple[str, ...],
 ) -> None:
     """Run a local SCIM service provider to try against."""
+    if LIST in habits:
+        click.echo(listed())
+        return
     loading.begin()
     from syncd.sandbox.server import serve
 
@@ -60,9 +79,16 @@ def sandbox(
             tokens=tokens or (DEFAULT_TOKEN,),
             verified_domains=verified_domains,
             faults=faults,
+            habits=habits,
             settings=dict(_setting(text) for text in settings),
         )
     )
+
+
+def listed() -> str:
+    """Return the habits, a line or two each."""
+    width = max(map(len, HABITS))
+    return "\n".join(f"{name:{width}}  {each.sentence}" for name, each in HABITS.items())
 
 
 def _setting(text: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from syncd.errors import ConfigurationError
 from syncd.sandbox.faults import AnyFault, Faults, parse
+from syncd.sandbox.habits import HABITS
 from syncd.sandbox.requestlog import RequestLog
 
 
@@ -36,6 +37,9 @@ def control_routes(log: RequestLog, faults: Faults) -> list[BaseRoute]:
             faults.rules = []
         return json_response({"faults": [rule.report() for rule in faults.rules]})
 
+    async def habits(request: Request) -> Response:
+        return json_response({name: habit.sentence for name, habit in HABITS.items()})
+
     async def guarded_rules(request: Request) -> Response:
         try:
             return await rules(request)
@@ -44,6 +48,7 @@ def control_routes(log: RequestLog, faults: Faults) -> list[BaseRoute]:
 
     return [
         Route("/requests", requests, methods=["GET", "DELETE"]),
+        Route("/habits", habits),
         Route("/faults", guarded_rules, methods=["GET", "PUT", "POST", "DELETE"]),
     ]
 
@@ -54,7 +59,7 @@ def _given(body: bytes) -> list[AnyFault]:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         value = body.decode(errors="replace")
-    return parse([value] if isinstance(value, dict) and "fault" in value else value, "/admin/faults")
+    return parse([value] if isinstance(value, dict) and {"fault", "habit"} & value.keys() else value, "/admin/faults")
 
 
 def json_response(value: Any, status: int = 200) -> Response:

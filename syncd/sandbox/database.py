@@ -10,23 +10,24 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 
 from syncd.errors import StateCorrupt, StateNewer, StateUnwritable
 
-FORMAT = 1
+FORMAT = 2
 APPLICATION_ID = 0x53594E58  # "SYNX": tells a sandbox's file from syncd's own state file.
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 MANAGER = f"json_extract(data, '$.\"{ENTERPRISE}\".manager.value')"
 """Spelt the same in the index and in the queries: SQLite compares the text of expressions."""
 
-SCHEMA = f"""
+RESOURCE = """
 CREATE TABLE resource (
     seq         INTEGER PRIMARY KEY AUTOINCREMENT,
-    id          TEXT NOT NULL UNIQUE,
-    type        TEXT NOT NULL,                 -- User | Group
+    id          TEXT NOT NULL,
+    type        TEXT NOT NULL,                 -- User | Group | Deleted
     space       TEXT NOT NULL DEFAULT '',      -- what kind of group, where two integrations see different ones
     name        TEXT NOT NULL,                 -- userName | displayName
     name_key    TEXT NOT NULL,                 -- as it compares
@@ -42,12 +43,17 @@ CREATE TABLE resource (
     owner       INTEGER NOT NULL DEFAULT 0,    -- of the account
     invitations INTEGER NOT NULL DEFAULT 0,    -- how many were sent
     password    INTEGER NOT NULL DEFAULT 0,    -- whether there is one; never which
-    permission  TEXT NOT NULL DEFAULT ''
+    permission  TEXT NOT NULL DEFAULT '',
+    UNIQUE (id, type)
 );
-CREATE UNIQUE INDEX user_name ON resource (name_key) WHERE type = 'User';
+"""
+INDEXES = f"""
+CREATE INDEX user_name ON resource (name_key) WHERE type = 'User';
 CREATE INDEX group_name ON resource (name_key) WHERE type = 'Group';
 CREATE INDEX resource_external_id ON resource (external_id) WHERE external_id IS NOT NULL;
 CREATE INDEX report ON resource ({MANAGER}) WHERE type = 'User';
+"""
+OTHERS = """
 CREATE TABLE email (
     resource INTEGER NOT NULL REFERENCES resource ON DELETE CASCADE,
     address  TEXT NOT NULL,                    -- as it compares
@@ -65,8 +71,32 @@ CREATE TABLE setting (
     value TEXT NOT NULL
 ) WITHOUT ROWID;
 """
+_FROM_1 = f"""
+PRAGMA foreign_keys = OFF;
+BEGIN;
+{RESOURCE.replace("TABLE resource", "TABLE resource_2")}
+INSERT INTO resource_2 SELECT * FROM resource;
+DROP TABLE resource;
+ALTER TABLE resource_2 RENAME TO resource;
+{INDEXES}
+PRAGMA user_version = 2;
+COMMIT;
+PRAGMA foreign_keys = ON;
+"""  # noqa: S608 - no text from outside
+"""Format 1 let no user and no group have the same id, and no two users the same name: now `resources` sees to it."""
 
 _SEEN_FROM: ContextVar[sqlite3.Connection | None] = ContextVar("_SEEN_FROM", default=None)
+
+
+@dataclass(slots=True)
+class Trial:
+    """Changes that may be undone."""
+
+    kept: bool = False
+
+
+class _Undone(Exception):
+    """The changes of a trial are to be undone."""
 
 
 class Database:
@@ -82,6 +112,8 @@ class Database:
             self._set_up(self._connection)
             if new:
                 self._create()
+            elif self._version() == 1:
+                self._connection.executescript(_FROM_1)
         except sqlite3.OperationalError as error:
             raise StateUnwritable(
                 f"{path}: the sandbox's state file can't be opened: {error}",
@@ -127,7 +159,7 @@ class Database:
         if self._connection.execute("SELECT 1 FROM sqlite_schema").fetchone() is None:
             return True
         (found,) = self._connection.execute("PRAGMA application_id").fetchone()
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        version = self._version()
         if found != APPLICATION_ID:
             raise StateCorrupt(f"{self.path}: a database, but not a sandbox's state file", hint="name another file")
         if version > FORMAT:
@@ -137,9 +169,13 @@ class Database:
             )
         return False
 
+    def _version(self) -> int:
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        return int(version)
+
     def _create(self) -> None:
         marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT};"
-        self._connection.executescript(f"BEGIN; {SCHEMA} {marks} COMMIT;")
+        self._connection.executescript(f"BEGIN; {RESOURCE} {INDEXES} {OTHERS} {marks} COMMIT;")
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -159,6 +195,18 @@ class Database:
                 self._connection.execute("COMMIT")
             finally:
                 self._depth = 0
+
+    @contextmanager
+    def trial(self) -> Iterator[Trial]:
+        """Undo all changes of the block when it ends, unless the block keeps them."""
+        trial = Trial()
+        try:
+            with self.transaction():
+                yield trial
+                if not trial.kept:
+                    raise _Undone
+        except _Undone:
+            pass
 
     def setting(self, name: str, default: str = "") -> str:
         """Return the value stored under a name, or the default."""

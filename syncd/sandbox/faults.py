@@ -1,82 +1,22 @@
-"""Fault rules: which requests fail and how, read from JSON, with the count of matched requests.
+"""The rules in force, read from JSON, and the vocabulary of the rules that let requests fail.
 
-Owns the vocabulary and the selection of rules. Does nothing to a request itself: see `interference`.
+Does nothing to a request itself: see `interference`. The other rules are `deviations`.
 """
 
 from __future__ import annotations
 
-import random
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from syncd.errors import ConfigurationError, Fault
+from syncd.sandbox.deviations import AnyDeviation
+from syncd.sandbox.habits import NO_BULK, rules_of
+from syncd.sandbox.rules import Positive, Request, Rule
 
-Positive = Annotated[int, Field(ge=1)]
 Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
-
-
-class Rule(BaseModel):
-    """The requests that a fault affects: all matching requests, unless the rule has a selection."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    method: str | list[str] = "*"
-    path: str = "*"
-    """Glob over the path below the SCIM base URL, `*` matching slashes too: `/Users*`, `/Groups/*`."""
-    contains: str = ""
-    """Text that the query or the body must contain."""
-    nth: Positive | list[Positive] | None = None
-    """The n-th matching request, or several of them."""
-    since: Positive | None = Field(None, alias="from")
-    """The n-th matching request and every later one."""
-    every: Positive | None = None
-    probability: Annotated[float, Field(ge=0, le=1)] | None = None
-    seed: int = 0
-    times: Positive | None = None
-    """Affect at most this many requests."""
-
-    _seen: int = PrivateAttr(0)
-    _met: int = PrivateAttr(0)
-    _random: random.Random = PrivateAttr(default_factory=random.Random)
-
-    def model_post_init(self, context: Any, /) -> None:
-        self._random = random.Random(self.seed)  # noqa: S311 - reproducible on purpose
-
-    def concerns(self, method: str, path: str, text: str) -> bool:
-        """Whether a request matches this rule, apart from the selection."""
-        methods = [self.method] if isinstance(self.method, str) else self.method
-        return (
-            any(each == "*" or each.upper() == method for each in methods)
-            and fnmatchcase(path, self.path)
-            and self.contains in text
-        )
-
-    def meets(self, method: str, path: str, text: str) -> bool:
-        """Count this request, and return whether the fault affects the request."""
-        if not self.concerns(method, path, text):
-            return False
-        self._seen += 1
-        if not self._selected() or (self.times is not None and self._met >= self.times):
-            return False
-        self._met += 1
-        return True
-
-    def _selected(self) -> bool:
-        nth = [self.nth] if isinstance(self.nth, int) else self.nth
-        return (
-            (nth is None or self._seen in nth)
-            and (self.since is None or self._seen >= self.since)
-            and (self.every is None or self._seen % self.every == 0)
-            and (self.probability is None or self._random.random() < self.probability)
-        )
-
-    def report(self) -> dict[str, Any]:
-        """Return the rule as given, with the numbers of matched and affected requests."""
-        return {**self.model_dump(exclude_unset=True, by_alias=True), "seen": self._seen, "met": self._met}
 
 
 class Delay(Rule):
@@ -95,8 +35,12 @@ class Status(Rule):
     status: Annotated[int, Field(ge=400, le=599)]
     retry_after: Annotated[float, Field(ge=0)] | None = None
     """Seconds; None: no Retry-After header."""
-    retry_after_form: Literal["seconds", "date"] = "seconds"
+    retry_after_form: Literal["seconds", "date", "epoch"] = "seconds"
+    retry_after_header: Literal["Retry-After", "RateLimit-Reset", "X-RateLimit-Reset"] = "Retry-After"
     body: Literal["scim", "html", "empty"] = "scim"
+    scim_type: str = ""
+    detail: str = ""
+    """The error in words; the sandbox's own if empty."""
     applied: bool = False
     """True: the change took effect despite the error."""
 
@@ -162,7 +106,18 @@ class Unauthorized(Rule):
 
 
 AnyFault = (
-    Delay | Status | Reset | Truncated | NotJson | Empty | RepeatedRow | OmittedRow | PageCap | Stale | Unauthorized
+    Delay
+    | Status
+    | Reset
+    | Truncated
+    | NotJson
+    | Empty
+    | RepeatedRow
+    | OmittedRow
+    | PageCap
+    | Stale
+    | Unauthorized
+    | AnyDeviation
 )
 _RULES: TypeAdapter[list[AnyFault]] = TypeAdapter(list[Annotated[AnyFault, Field(discriminator="fault")]])
 
@@ -170,13 +125,25 @@ _RULES: TypeAdapter[list[AnyFault]] = TypeAdapter(list[Annotated[AnyFault, Field
 def parse(value: Any, origin: str) -> list[AnyFault]:
     """Return the rules in a JSON value: a list, or an object with the list under `faults`.
 
-    Raises ConfigurationError, which names `origin`, the rule by its number and the key.
+    `{"habit": NAME}` in the list stands for the rules of that habit. Raises ConfigurationError, which names `origin`,
+    the rule by its number and the key.
     """
     listed = value.get("faults") if isinstance(value, dict) and "faults" in value else value
     try:
+        if isinstance(listed, list):
+            listed = _expanded(listed, origin)
         return _RULES.validate_python(listed)
     except ValidationError as error:
         raise ConfigurationError(origin, [_fault(each) for each in error.errors()]) from error
+
+
+def _expanded(listed: list[Any], origin: str) -> list[Any]:
+    """Return a list of rules in which each habit is replaced by its rules. Raises ConfigurationError."""
+    rules: list[Any] = []
+    for each in listed:
+        names_habit = isinstance(each, dict) and list(each) == ["habit"]
+        rules += rules_of(str(each["habit"]), origin) if names_habit else [each]
+    return [rule for number, rule in enumerate(rules) if rule != NO_BULK or NO_BULK not in rules[:number]]
 
 
 def _fault(error: Any) -> Fault:
@@ -205,6 +172,6 @@ class Faults:
     def __init__(self, rules: list[AnyFault]) -> None:
         self.rules = rules
 
-    def met(self, method: str, path: str, text: str) -> list[AnyFault]:
-        """Return the faults that affect a request, in the order of the rules, and count these faults."""
-        return [rule for rule in self.rules if rule.meets(method, path, text)]
+    def met(self, request: Request) -> list[AnyFault]:
+        """Return the rules that affect a request, in their order, and count them."""
+        return [rule for rule in self.rules if rule.meets(request)]

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import parse_qsl, urlencode
 
 import orjson
 
+from syncd.sandbox.answer import Answer, App, Receive, Scope, Send, Wording, scim_error
+from syncd.sandbox.behaviour import Behaviour
 from syncd.sandbox.connection import KEY, Connection
-from syncd.sandbox.database import Database
+from syncd.sandbox.deviations import AnyDeviation
 from syncd.sandbox.faults import (
     AnyFault,
     Delay,
@@ -35,50 +35,14 @@ from syncd.sandbox.faults import (
     Unauthorized,
 )
 from syncd.sandbox.requestlog import Entry, RequestLog
+from syncd.sandbox.resources import Resources
+from syncd.sandbox.rules import Request
 from syncd.sandbox.staleness import Staleness
 
 OBSERVER = b"x-sandbox-observer"
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Wording = Callable[[dict[str, Any]], dict[str, Any]]
-
 _HTML = b"<!doctype html><html><head><title>Error</title></head><body><h1>Something went wrong</h1></body></html>"
-_ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
-
-
-@dataclass(slots=True)
-class Answer:
-    """A complete response, held back until its faults are applied."""
-
-    status: int = 500
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
-    body: bytes = b""
-
-    async def collect(self, message: Message) -> None:
-        """Take an ASGI message in place of `send`."""
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            self.headers = list(message.get("headers", []))
-        else:
-            self.body += message.get("body", b"")
-
-    def replace_body(self, body: bytes, content_type: bytes | None = None) -> None:
-        """Replace the body and its Content-Length."""
-        dropped = {b"content-length"} | ({b"content-type"} if content_type else set())
-        self.headers = [(name, value) for name, value in self.headers if name.lower() not in dropped]
-        if content_type:
-            self.headers.append((b"Content-Type", content_type))
-        self.headers.append((b"Content-Length", str(len(body)).encode()))
-        self.body = body
-
-    async def deliver(self, send: Send) -> None:
-        """Send the held response."""
-        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
-        await send({"type": "http.response.body", "body": self.body})
+_DEVIATIONS = get_args(AnyDeviation)
 
 
 class Cut(Exception):
@@ -88,21 +52,23 @@ class Cut(Exception):
 class Interference:
     """The SCIM application with its log and its faults; `wording` puts an error into the service's words."""
 
-    def __init__(self, app: App, database: Database, log: RequestLog, faults: Faults, wording: Wording) -> None:
+    def __init__(self, app: App, resources: Resources, log: RequestLog, faults: Faults, wording: Wording) -> None:
         self.app = app
+        self.behaviour = Behaviour(app, resources, wording)
         self.wording = wording
         self.log = log
         self.faults = faults
-        self.staleness = Staleness(database)
+        self.staleness = Staleness(resources.database)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         headers = dict(scope["headers"])
+        method, path = scope["method"], scope["path"].removeprefix(scope.get("root_path", "")) or "/"
+        self.behaviour.pass_time(self.faults.rules, scope, path, counted=OBSERVER not in headers)
         if OBSERVER in headers:
             await self.app(scope, receive, send)
             return
         began = time.perf_counter()
-        method, path = scope["method"], scope["path"].removeprefix(scope.get("root_path", "")) or "/"
         body = await _read(receive)
         query = scope["query_string"].decode("latin-1")
         agent = headers.get(b"user-agent", b"").decode("latin-1")
@@ -123,8 +89,9 @@ class Interference:
 
     async def _answer(self, scope: Scope, body: bytes, entry: Entry) -> Answer:
         """Return the response to a request after its faults. Raises Cut."""
-        text = scope["query_string"].decode("latin-1") + body.decode(errors="replace")
-        faults = self.faults.met(entry.method, entry.path, text)
+        query = scope["query_string"].decode("latin-1")
+        request = Request(entry.method, entry.path, query, body, lambda: self.behaviour.stored(entry.path))
+        faults = self.faults.met(request)
         entry.faults = [fault.fault for fault in faults]
         for fault in faults:
             await _before(fault)
@@ -135,9 +102,9 @@ class Interference:
             if isinstance(fault, Unauthorized):
                 kept = [header for header in scope["headers"] if header[0] != b"authorization"]
                 scope = {**scope, "headers": kept}
-        answer = Answer()
         with self._view(entry, faults):
-            await self.app(scope, _replay(body), answer.collect)
+            deviations = [fault for fault in faults if isinstance(fault, _DEVIATIONS)]
+            answer = await self.behaviour.answer(scope, entry.path, body, deviations)
         for fault in faults:
             answer = await _after(fault, answer, self.wording)
         return answer
@@ -158,13 +125,6 @@ async def _read(receive: Receive) -> bytes:
         body += message.get("body", b"")
         more = message.get("more_body", False)
     return body
-
-
-def _replay(body: bytes) -> Receive:
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return receive
 
 
 async def _before(fault: AnyFault) -> None:
@@ -199,21 +159,21 @@ async def _after(fault: AnyFault, answer: Answer, wording: Wording) -> Answer:
 
 def _error(fault: Status, wording: Wording) -> Answer:
     """Return the error response of a rule."""
-    answer = Answer(fault.status)
     if fault.body == "scim":
-        detail = "A fault of the sandbox, on demand"
-        message = {"schemas": [_ERROR], "status": str(fault.status), "detail": detail}
-        answer.replace_body(orjson.dumps(wording(message)), b"application/scim+json")
+        answer = scim_error(fault.status, wording, fault.detail, fault.scim_type)
     else:
+        answer = Answer(fault.status)
         answer.replace_body(_HTML if fault.body == "html" else b"", b"text/html; charset=utf-8")
     if fault.retry_after is not None:
-        answer.headers.append((b"Retry-After", _retry_after(fault).encode()))
+        answer.headers.append((fault.retry_after_header.encode(), _retry_after(fault).encode()))
     return answer
 
 
 def _retry_after(fault: Status) -> str:
-    """Return the Retry-After header: whole seconds or an HTTP date (RFC 9110 section 10.2.3), rounded up."""
+    """Return when to come again: whole seconds, an HTTP date (RFC 9110 section 10.2.3), or Unix time, rounded up."""
     seconds = -int(-(fault.retry_after or 0) // 1)
+    if fault.retry_after_form == "epoch":
+        return str(int(time.time()) + seconds + 1)
     if fault.retry_after_form == "seconds":
         return str(seconds)
     when = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds + 1)

@@ -28,5 +28,7 @@ class SandboxOptions:
     """Domains of the SSO configuration, `*.example.com` for subdomains. Without domains, no user is external."""
     faults: Path | None = None
     """JSON file with the initial faults."""
+    habits: tuple[str, ...] = ()
+    """Names of `syncd.sandbox.habits.HABITS`: their rules are the first of the initial faults."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Options for behaviour that a profile's documents leave open: option name to choice."""

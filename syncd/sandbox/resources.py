@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -18,11 +19,15 @@ from uuid import uuid4
 
 import orjson
 
+from syncd.sandbox.conduct import Conduct
 from syncd.sandbox.database import ENTERPRISE, MANAGER, Database
 
 USER = "User"
 GROUP = "Group"
+DELETED = "Deleted"
+"""The type of a user that was deleted and stayed in groups: no request finds this user, except as a member."""
 ENDPOINTS = {USER: "Users", GROUP: "Groups"}
+NAMES = {USER: "userName", GROUP: "displayName"}
 
 DERIVED = ("id", "meta", "members", "groups", "password")
 """Attributes that are columns or rows of other tables, and never part of the stored JSON."""
@@ -86,7 +91,7 @@ class Document:
     @property
     def name(self) -> str:
         """userName or displayName."""
-        return str(self.attributes.get("userName" if self.type == USER else "displayName") or "")
+        return str(self.attributes.get(NAMES[self.type]) or "")
 
     @property
     def active(self) -> bool:
@@ -114,6 +119,7 @@ class Linked:
     name: str
     space: str = ""
     managed: bool = True
+    deleted: bool = False
 
 
 @dataclass(slots=True)
@@ -133,13 +139,24 @@ class Resources:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.conduct = Conduct()
+
+    @contextmanager
+    def conducted(self, conduct: Conduct) -> Iterator[None]:
+        """Keep what is written in the block in another way than the RFCs say."""
+        usual, self.conduct = self.conduct, conduct
+        try:
+            yield
+        finally:
+            self.conduct = usual
 
     # Reading
 
     def get(self, id_: str, type_: str | None = None) -> Document | None:
         """Return the resource with this id, or None; of this type, if one is given."""
-        row = self._one("SELECT * FROM resource WHERE id = ?", id_)
-        return None if row is None or type_ not in (None, row["type"]) else _document(row)
+        types = (USER, GROUP) if type_ is None else (type_, type_)
+        row = self._one("SELECT * FROM resource WHERE id = ? AND type IN (?, ?)", id_, *types)
+        return None if row is None else _document(row)
 
     def find(self, query: Query, *, offset: int = 0, limit: int | None = None) -> list[Document]:
         """Return the documents that match, in the order of their creation."""
@@ -192,6 +209,11 @@ class Resources:
         document.id = document.id or uuid4().hex
         document.created = document.modified = now()
         with self.database.transaction() as connection:
+            if (taken_over := self._taken_over(document)) is not None:
+                return taken_over
+            if self.conduct.numbered_apart:
+                document.id = self._next_number(document.type)
+            document.attributes = self.conduct.kept(document.attributes, None, NAMES[document.type])
             self._check_name(document)
             columns = _columns(document)
             cursor = connection.execute(
@@ -206,6 +228,7 @@ class Resources:
     def update(self, document: Document) -> Document:
         """Store a resource's new state under a new version, and return it. Raises Taken."""
         with self.database.transaction() as connection:
+            document.attributes = self._kept(document)
             self._check_name(document)
             document.version += 1
             document.modified = now()
@@ -215,12 +238,21 @@ class Resources:
                 [*columns.values(), document.seq],
             )
             self._store_emails(document)
+            if self.conduct.off_leaves_groups and not document.active:
+                connection.execute("DELETE FROM member WHERE member = ?", (document.seq,))
         return document
 
     def delete(self, document: Document) -> None:
         """Remove a resource, its memberships, and every `manager` reference to the resource."""
         with self.database.transaction() as connection:
-            connection.execute("DELETE FROM resource WHERE seq = ?", (document.seq,))
+            if self.conduct.deleted_stays and document.type == USER:
+                connection.execute("DELETE FROM email WHERE resource = ?", (document.seq,))
+                statement = "UPDATE resource SET type = ?, space = ?, external_id = NULL WHERE seq = ?"
+                connection.execute(statement, (DELETED, DELETED, document.seq))
+            else:
+                connection.execute("DELETE FROM resource WHERE seq = ?", (document.seq,))
+            if document.type == GROUP:
+                return
             for report in self.find(self._reports(document.id)):
                 report.attributes[ENTERPRISE].pop("manager")
                 self.update(report)
@@ -228,18 +260,25 @@ class Resources:
     def set_members(self, group: Document, ids: Iterable[str]) -> bool:
         """Replace the members of a group; return whether the members changed. Raises UnknownMember."""
         wanted = list(dict.fromkeys(ids))
+        if self._keeps_members():
+            return False
         with self.database.transaction():
-            present = {member.id for member in self.members(group)}
+            members = self.members(group)
+            if gone_for_good := next((each.id for each in members if each.deleted and each.id in wanted), None):
+                raise UnknownMember(gone_for_good)
+            present = {member.id for member in members}
             added = self._insert_members(group, [id_ for id_ in wanted if id_ not in present])
             gone = self._remove_members(group, sorted(present.difference(wanted)))
         return bool(added or gone)
 
     def add_members(self, group: Document, ids: Iterable[str]) -> bool:
         """Add members; return whether any member is new. Raises UnknownMember, and then adds no member."""
-        return self._insert_members(group, list(dict.fromkeys(ids))) > 0
+        return not self._keeps_members() and self._insert_members(group, list(dict.fromkeys(ids))) > 0
 
     def remove_members(self, group: Document, ids: Iterable[str] | None) -> bool:
         """Remove these members (None: all); return whether any member was removed."""
+        if self._keeps_members():
+            return False
         with self.database.transaction() as connection:
             if ids is not None:
                 return self._remove_members(group, list(ids)) > 0
@@ -255,25 +294,67 @@ class Resources:
                 (document.version, document.modified, document.seq),
             )
 
+    # Steps
+
+    def _kept(self, document: Document) -> dict[str, Any]:
+        """Return the attributes to store of those that a change asks for."""
+        if not self.conduct.ignored and not self.conduct.trimmed:
+            return document.attributes
+        row = self._one("SELECT data FROM resource WHERE seq = ?", document.seq)
+        before = {} if row is None else orjson.loads(row["data"])
+        return self.conduct.kept(document.attributes, before, NAMES[document.type])
+
+    def _keeps_members(self) -> bool:
+        return "members" in self.conduct.ignored
+
+    def _taken_over(self, document: Document) -> Document | None:
+        """Return the account that answers a creation, where one is taken over for the same person."""
+        rule = self.conduct.takes_over
+        if rule is None or document.type != USER:
+            return None
+        same = Query(
+            "type = 'User' AND (name_key = ? OR external_id = ? OR seq IN "
+            "(SELECT resource FROM email WHERE address IN (SELECT value FROM json_each(?))))",
+            [comparable(document.name), document.attributes.get("externalId"), json.dumps(document.emails)],
+        )
+        found = self.find(same, limit=1)
+        if not found:
+            return None
+        self.conduct.took_over = True
+        if not rule.merged:
+            return found[0]
+        found[0].attributes |= document.attributes
+        return self.update(found[0])
+
+    def _next_number(self, type_: str) -> str:
+        """Return the next id of a type that counts its resources."""
+        name = f"last-{type_}"
+        number = str(int(self.database.setting(name, "0")) + 1)
+        self.database.set_setting(name, number)
+        return number
+
     def _insert_members(self, group: Document, ids: list[str]) -> int:
         """Add members in two statements, however many there are; return how many are new."""
         listed = json.dumps(ids)
+        # Where ids of users and groups collide, a member is the user.
+        may_be = "type = 'User'" if self.conduct.numbered_apart else "(type = 'User' OR space = ?1)"
         with self.database.transaction() as connection:
             known = {
                 row["id"]
                 for row in connection.execute(
-                    "SELECT id FROM resource WHERE id IN (SELECT value FROM json_each(?)) "
-                    "AND (type = 'User' OR space = ?) AND seq <> ?",
-                    (listed, group.space, group.seq),
+                    "SELECT id FROM resource WHERE id IN (SELECT value FROM json_each(?3)) "  # noqa: S608
+                    f"AND {may_be} AND seq <> ?2",
+                    (group.space, group.seq, listed),
                 )
             }
             if unknown := next((id_ for id_ in ids if id_ not in known), None):
                 raise UnknownMember(unknown)
             cursor = connection.execute(
-                "INSERT OR IGNORE INTO member (container, member) "
-                "SELECT ?, seq FROM resource WHERE id IN (SELECT value FROM json_each(?))",
-                (group.seq, listed),
+                "INSERT OR IGNORE INTO member (container, member) "  # noqa: S608
+                f"SELECT ?2, seq FROM resource WHERE id IN (SELECT value FROM json_each(?3)) AND {may_be}",
+                (group.space, group.seq, listed),
             )
+            self.conduct.found_done |= cursor.rowcount < len(ids)
             return cursor.rowcount
 
     def _remove_members(self, group: Document, ids: list[str]) -> int:
@@ -282,11 +363,12 @@ class Resources:
             "(SELECT seq FROM resource WHERE id IN (SELECT value FROM json_each(?)))",
             (group.seq, json.dumps(ids)),
         )
+        self.conduct.found_done |= cursor.rowcount < len(ids)
         return cursor.rowcount
 
     def _check_name(self, document: Document) -> None:
         """userName is unique in the whole service, in any case (RFC 7643 section 4.1.1)."""
-        if document.type != USER:
+        if document.type != USER or not self.conduct.unique:
             return
         holder = self._one(
             "SELECT id FROM resource WHERE type = 'User' AND name_key = ? AND seq <> ?",
@@ -316,7 +398,9 @@ class Resources:
 
 
 def _linked(row: sqlite3.Row) -> Linked:
-    return Linked(row["id"], row["type"], row["name"], row["space"], bool(row["managed"]))
+    deleted = row["type"] == DELETED
+    type_ = USER if deleted else row["type"]
+    return Linked(row["id"], type_, row["name"], row["space"], bool(row["managed"]), deleted)
 
 
 def _document(row: sqlite3.Row) -> Document:

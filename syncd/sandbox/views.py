@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from syncd.sandbox.faults import Faults
+from syncd.sandbox.habits import HABITS
 from syncd.sandbox.html import render
 from syncd.sandbox.people import PERMISSIONS, People, Tab, display_name, tab_of
 from syncd.sandbox.profiles.base import Choice
@@ -153,6 +154,7 @@ def requests(frame: Frame, log: RequestLog, faults: Faults) -> str:
         counts=[f"{count} {method}" for method, count in sorted(log.counts.items())],
         newest=list(log.entries)[: -SHOWN_REQUESTS - 1 : -1],
         faults=[rule.report() for rule in faults.rules],
+        habits=HABITS,
     )
 
 

@@ -163,6 +163,9 @@ def patch(kind: Kind, before: Flat, after: Flat, owned: Flat) -> list[dict[str, 
         path = _path(text, kind)
         if path.filter:
             elements.setdefault(path.element, []).append(text)
+        elif value is None and path.multi:
+            # An empty list is unassigned (RFC 7643 section 2.5); another form of an update removes the attribute.
+            operations.append({"op": "replace", "path": text, "value": []})
         elif value is None:
             operations.append({"op": "remove", "path": text})
         else:
@@ -364,18 +367,9 @@ def not_taken(kind: Kind, sent: Flat, body: Mapping[str, Json]) -> Flat:
     different: Flat = {}
     for path, value in sent.items():
         shown = there.get(path)
-        if not _same(path, value, shown):
+        if not alike(path, value, shown):
             different[path] = shown
     return different
-
-
-def _same(path: str, value: Json, shown: Json) -> bool:
-    return (is_nothing(value) and is_nothing(shown)) or alike(path, value, shown)
-
-
-def is_nothing(value: Json) -> bool:
-    """Return whether a value is unassigned: null and an empty list mean the same (RFC 7643 section 2.5)."""
-    return value is None or value in ("", [])
 
 
 __all__ = [
@@ -383,9 +377,7 @@ __all__ = [
     "MANAGER",
     "PATCH_SCHEMA",
     "add_members",
-    "alike",
     "flatten",
-    "is_nothing",
     "is_repeatable",
     "merge",
     "needs_reading",

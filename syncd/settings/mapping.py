@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, WrapValidator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from syncd.core.mapping import MappingFault, Spec, compile_assignment, conflicts
+from syncd.core.mapping import KEYS, MappingFault, Spec, compile_assignment, conflicts
 from syncd.core.model import Kind
 from syncd.settings.sections import Section
 
@@ -27,7 +27,7 @@ def _lines(kind: Kind) -> WrapValidator:
             faults.append(InitErrorDetails(type=error, loc=(path,), input=None))
 
         for path, spec in value.items():
-            if isinstance(spec, dict) and set(spec) != {"cel"} and not any(map(_like_cel, spec)):
+            if isinstance(spec, dict) and not any(map(_like_a_key, spec)):
                 fault(path, f'a path with a dot needs quotes: "{path}.{next(iter(spec), "…")}" = …')
             elif not _is_spec(spec):
                 fault(path, 'wanted: a template "{mail}", a list of them, true or false, or { cel = "…" }')
@@ -47,16 +47,14 @@ def _lines(kind: Kind) -> WrapValidator:
     return WrapValidator(check)
 
 
-def _like_cel(key: str) -> bool:
-    return bool(get_close_matches(key, ["cel"], n=1))
+def _like_a_key(key: str) -> bool:
+    return bool(get_close_matches(key, KEYS, n=1))
 
 
 def _is_spec(spec: Any) -> bool:
-    if isinstance(spec, dict):
-        return set(spec) == {"cel"} and isinstance(spec["cel"], str)
     if isinstance(spec, list):
         return all(isinstance(item, str) for item in spec)
-    return isinstance(spec, str | bool)
+    return isinstance(spec, str | bool | dict)
 
 
 class MappingSettings(Section):
@@ -64,7 +62,8 @@ class MappingSettings(Section):
 
     user: Annotated[dict[str, Any], _lines(Kind.USER)]
     """SCIM path to template, list of templates (the first that is not empty), true or false, or `{ cel = "…" }`.
-    `userName` is needed; `externalId` is the key unless mapped."""
+    `userName` is needed; `externalId` is the key unless mapped. While the source has no value at a mapped path, the
+    target's is removed; `{ template = "…", when_empty = "keep", apply = "create" }` says otherwise (see below)."""
     group: Annotated[dict[str, Any], _lines(Kind.GROUP)] = Field(default_factory=dict)
     """The same for groups. `displayName` is the group's name unless mapped."""
 

@@ -168,7 +168,8 @@ def test_an_email_hands_over_an_account_in_a_verified_domain_alone(
 
 def test_two_entries_never_get_one_account(state: StateFile) -> None:
     world = World(state, target_rules(verified=[MINE], profile=EMAIL))
-    world.hold(person("1", "ada@example.com"), person("2", "b@example.com", mail="countess@example.com"))
+    ada = person("1", "ada@example.com", mail="ada@example.com")
+    world.hold(ada, person("2", "b@example.com", mail="countess@example.com"))
     plan = resync(world, [account("u7", "ada@example.com", "", "countess@example.com")])
     assert brief(plan) == ["adopt_user 1"]
     assert withheld(plan) == ["adopt: create_user 2"]

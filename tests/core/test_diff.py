@@ -10,12 +10,18 @@ import pytest
 from syncd.core.diff import Following, PendingRule, differing, group_changes, membership_changes, user_changes
 from syncd.core.matching import Doubt, Match
 from syncd.core.model import Desired, Flat, Known, KnownGroup, Observed, ObservedGroup, State
+from syncd.core.ownership import Ownership
 from syncd.core.plan import Action, Change, Phase
 from syncd.core.schema import MANAGER
 
 BY_US, BY_ENDPOINT = PendingRule(by_endpoint=False), PendingRule(by_endpoint=True)
 ACTIVE, PENDING, DEACTIVATED = State.ACTIVE, State.PENDING, State.DEACTIVATED
 DIGEST = "d1"
+DEPARTMENT = f"{MANAGER.rpartition(':')[0]}:department"
+OWNED = Ownership(
+    frozenset({"userName", "externalId", "active", "title", "name.givenName", "roles", DEPARTMENT, MANAGER})
+)
+OF_GROUPS = Ownership(frozenset({"displayName", "externalId"}))
 
 
 def desired(state: State = ACTIVE, reason: str = "", **attributes: Any) -> Desired:
@@ -31,7 +37,7 @@ def known(state: State = ACTIVE, *, active: bool | None = None, accepted: bool =
 def decided(
     wanted: Desired | None, before: Known | None, pending: PendingRule = BY_US, accounts: tuple[str, ...] = ()
 ) -> list[Change]:
-    following = user_changes(wanted, before, pending, DIGEST, accounts)
+    following = user_changes(wanted, before, pending, DIGEST, accounts, OWNED)
     assert (following.doubt, following.forget) == (None, False)
     return following.changes
 
@@ -329,7 +335,7 @@ def test_what_follows_for_a_user(
     ("state", "accepted"), [(ACTIVE, True), (PENDING, False), (DEACTIVATED, True), (DEACTIVATED, False)]
 )
 def test_nobody_from_outside_is_invited_a_second_time_unless_a_person_says_so(state: State, *, accepted: bool) -> None:
-    following = user_changes(desired(PENDING), lost(state, accepted=accepted), BY_ENDPOINT, DIGEST, ())
+    following = user_changes(desired(PENDING), lost(state, accepted=accepted), BY_ENDPOINT, DIGEST, (), OWNED)
     assert [(each.action, each.state) for each in following.changes] == [(Action.CREATE_USER, PENDING)]
     assert following.doubt == Doubt("invitation", "ada was deleted at the target; it would be a second invitation")
 
@@ -337,19 +343,31 @@ def test_nobody_from_outside_is_invited_a_second_time_unless_a_person_says_so(st
 @pytest.mark.parametrize("wanted", [None, desired(DEACTIVATED, "disabled in the source")])
 @pytest.mark.parametrize("state", [ACTIVE, PENDING, DEACTIVATED])
 def test_whom_neither_side_has_is_forgotten(wanted: Desired | None, state: State) -> None:
-    assert user_changes(wanted, lost(state), BY_US, DIGEST, ()) == Following(forget=True)
+    assert user_changes(wanted, lost(state), BY_US, DIGEST, (), OWNED) == Following(forget=True)
 
 
 @pytest.mark.parametrize(
     ("wanted", "found", "pending", "state", "before", "after"),
     [
-        pytest.param(desired(), account(), BY_US, ACTIVE, True, True, id="on"),
-        pytest.param(desired(), account(active=False), BY_US, ACTIVE, False, True, id="off: switched on"),
-        pytest.param(desired(PENDING), account(), BY_US, ACTIVE, True, True, id="outsider, on: accepted long ago"),
-        pytest.param(desired(PENDING), account(active=False), BY_US, PENDING, False, False, id="outsider, off"),
-        pytest.param(desired(PENDING), account(), BY_ENDPOINT, PENDING, True, True, id="outsider, who can tell"),
+        pytest.param(desired(externalId="1"), account(), BY_US, ACTIVE, True, True, id="on"),
+        pytest.param(desired(externalId="1"), account(active=False), BY_US, ACTIVE, False, True, id="off: switched on"),
         pytest.param(
-            desired(PENDING), account(active=False), BY_ENDPOINT, PENDING, True, True, id="outsider, kept out by them"
+            desired(PENDING, externalId="1"), account(), BY_US, ACTIVE, True, True, id="outsider, on: accepted long ago"
+        ),
+        pytest.param(
+            desired(PENDING, externalId="1"), account(active=False), BY_US, PENDING, False, False, id="outsider, off"
+        ),
+        pytest.param(
+            desired(PENDING, externalId="1"), account(), BY_ENDPOINT, PENDING, True, True, id="outsider, who can tell"
+        ),
+        pytest.param(
+            desired(PENDING, externalId="1"),
+            account(active=False),
+            BY_ENDPOINT,
+            PENDING,
+            True,
+            True,
+            id="outsider, kept out by them",
         ),
         pytest.param(desired(DEACTIVATED, "disabled"), account(), BY_US, DEACTIVATED, True, False, id="left: off"),
         pytest.param(
@@ -366,7 +384,7 @@ def test_whom_neither_side_has_is_forgotten(wanted: Desired | None, state: State
 def test_an_account_that_is_there_is_taken_over(
     wanted: Desired, found: Observed, pending: PendingRule, state: State, before: bool, after: bool
 ) -> None:
-    following = user_changes(wanted, None, pending, DIGEST, (), Match(found, "externalId"))
+    following = user_changes(wanted, None, pending, DIGEST, (), OWNED, Match(found, "externalId"))
     (adoption,) = following.changes
     assert (adoption.action, adoption.resource, adoption.state) == (Action.ADOPT_USER, "id-7", state)
     assert (adoption.before["active"], adoption.after["active"]) == (before, after)
@@ -376,17 +394,96 @@ def test_an_account_that_is_there_is_taken_over(
 
 def test_what_is_taken_over_is_brought_into_line_and_nothing_else_is_sent() -> None:
     wanted = desired(title="Dr.", externalId="1")
-    (ours,) = user_changes(wanted, None, BY_US, DIGEST, (), Match(account(title="Ms"), "externalId")).changes
+    (ours,) = user_changes(wanted, None, BY_US, DIGEST, (), OWNED, Match(account(title="Ms"), "externalId")).changes
     assert ours.differences == ({"title": "Ms"}, {"title": "Dr."})
     assert not ours.takes_over
-    (native,) = user_changes(wanted, None, BY_US, DIGEST, (), Match(account("", title="Dr."), "userName")).changes
+    (native,) = user_changes(
+        wanted, None, BY_US, DIGEST, (), OWNED, Match(account("", title="Dr."), "userName")
+    ).changes
     assert native.differences == ({"externalId": None}, {"externalId": "1"})
     assert native.takes_over
 
 
+def adopted(found: Observed, by: str = "externalId", owned: Ownership = OWNED, **wanted: Any) -> Following:
+    """Return what follows for somebody who is wanted with an externalId, and whose account was found by it."""
+    return user_changes(desired(externalId="1", **wanted), None, BY_US, DIGEST, (), owned, Match(found, by))
+
+
+def test_a_value_that_the_source_does_not_have_is_emptied_where_the_account_is_ours() -> None:
+    following = adopted(account(title="Owner", roles=[{"value": "admin"}], nickName="theirs"))
+    (ours,) = following.changes
+    assert ours.differences == (
+        {"title": "Owner", "roles": [{"value": "admin"}]},
+        {"title": None, "roles": None},
+    )
+    assert ours.before.keys() == ours.after.keys() == OWNED.decided
+    assert following.doubt is None
+
+
+def test_a_stranger_s_account_that_would_lose_values_waits_for_a_person_who_is_told_which() -> None:
+    roles = [{"value": "admin"}, {"value": "dev"}]
+    following = adopted(account("", title="Owner", roles=roles, **{DEPARTMENT: "Sales"}), "userName", title="Ms")
+    assert following.doubt == Doubt(
+        "adopt",
+        "taking over the account of ada would empty roles (admin, dev), department (Sales): "
+        "the source has no value there",
+    )
+    (waiting,) = following.changes
+    assert waiting.after["title"] == "Ms"
+    # Nothing that means the same as none is lost, and another value is no loss.
+    assert adopted(account("", title="Ms", roles=[], **{DEPARTMENT: ""}), "userName", title="Dr.").doubt is None
+
+
+def test_what_is_kept_or_written_at_creation_alone_is_no_part_of_an_adoption() -> None:
+    owned = Ownership(OWNED.decided - {"title"}, kept=frozenset({"roles"}), at_creation=frozenset({"title"}))
+    there = account("", title="Owner", roles=[{"value": "admin"}])
+    wanted = owned.settle(desired(externalId="1", title="Ms"), there.attributes)
+    following = user_changes(wanted, None, BY_US, DIGEST, (), owned, Match(there, "userName"))
+    (change,) = following.changes
+    assert change.differences == ({"externalId": None}, {"externalId": "1"})
+    assert "title" not in change.before.keys() | change.after.keys()
+    assert following.doubt is None
+
+
+def test_an_account_of_somebody_who_is_not_wanted_is_acknowledged_as_it_is() -> None:
+    there = account(title="Owner", roles=[{"value": "admin"}], nickName="theirs")
+    off = desired(DEACTIVATED, "disabled")
+    (change,) = user_changes(off, None, BY_US, DIGEST, (), OWNED, Match(there, "externalId")).changes
+    assert change.differences == ({"active": True}, {"active": False})
+    assert (change.after["title"], change.after["roles"]) == ("Owner", [{"value": "admin"}])
+    assert "nickName" not in change.after
+    assert not change.takes_over
+
+
+@pytest.mark.parametrize(
+    ("owned", "wanted", "differs"),
+    [
+        pytest.param(OWNED, {}, {"title": None}, id="emptied"),
+        pytest.param(Ownership(OWNED.decided, kept=frozenset({"title"})), {}, None, id="kept"),
+        pytest.param(
+            Ownership(OWNED.decided, kept=frozenset({"title"})), {"title": "Dr."}, {"title": "Dr."}, id="given"
+        ),
+        pytest.param(
+            Ownership(OWNED.decided - {"title"}, at_creation=frozenset({"title"})),
+            {"title": "Dr."},
+            None,
+            id="at creation",
+        ),
+        pytest.param(OWNED.without("title"), {}, None, id="no longer mapped"),
+    ],
+)
+def test_an_update_empties_what_the_source_no_longer_has_unless_the_mapping_says_otherwise(
+    owned: Ownership, wanted: Flat, differs: Flat | None
+) -> None:
+    before = known(title="Ms")
+    settled = owned.settle(desired(**wanted), before.attributes)
+    changes = user_changes(settled, before, BY_US, DIGEST, (), owned).changes
+    assert [each.after for each in changes] == ([] if differs is None else [differs])
+
+
 def test_where_it_is_in_doubt_whose_account_it_is_a_person_decides() -> None:
     doubt = Doubt("adopt", "2 accounts at the target have this userName (a, b)")
-    following = user_changes(desired(), None, BY_US, DIGEST, (), doubt)
+    following = user_changes(desired(), None, BY_US, DIGEST, (), OWNED, doubt)
     assert [each.action for each in following.changes] == [Action.CREATE_USER]
     assert following.doubt == doubt
 
@@ -402,7 +499,7 @@ def test_a_user_who_is_neither_known_nor_there_is_a_mistake_of_the_caller() -> N
         ({"userName": "lovelace", "title": "Ms"}, "renamed in the source (was ada)"),
         ({"title": "Dr.", "name.givenName": "Ada"}, "title, name.givenName changed in the source"),
         (
-            {"title": "Ms", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department": "R&D"},
+            {"title": "Ms", DEPARTMENT: "R&D"},
             "department changed in the source",
         ),
         ({}, "title changed in the source"),
@@ -448,15 +545,15 @@ def test_who_is_back_with_a_new_manager_is_reactivated_first() -> None:
 
 def test_a_group_that_was_deleted_at_the_target_is_made_again_and_an_unwanted_one_is_not_deleted_twice() -> None:
     gone = replace(known_group(), lost=True)
-    (found,) = group_changes("g", DESIGN, gone)
+    (found,) = group_changes("g", DESIGN, gone, OF_GROUPS)
     assert (found.action, found.after) == (Action.CREATE_GROUP, DESIGN)
     assert found.reason == "the group was deleted at the target"
-    assert group_changes("g", None, gone) == []
+    assert group_changes("g", None, gone, OF_GROUPS) == []
 
 
 def test_a_group_that_is_there_is_taken_over() -> None:
     there = ObservedGroup("id-9", "design", "g", {"externalId": "g", "displayName": "design"}, [])
-    (found,) = group_changes("g", DESIGN, None, there)
+    (found,) = group_changes("g", DESIGN, None, OF_GROUPS, there)
     assert (found.action, found.resource) == (Action.ADOPT_GROUP, "id-9")
     assert found.differences == ({"displayName": "design"}, {"displayName": "Design"})
 
@@ -527,7 +624,7 @@ def known_group(**attributes: Any) -> KnownGroup:
     ],
 )
 def test_what_follows_for_a_group(wanted: Flat | None, before: KnownGroup | None, expected: Change | None) -> None:
-    assert group_changes("g", wanted, before) == ([] if expected is None else [expected])
+    assert group_changes("g", wanted, before, OF_GROUPS) == ([] if expected is None else [expected])
 
 
 def remove(keys: Flat, reason: str) -> Change:

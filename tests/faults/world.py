@@ -18,6 +18,7 @@ from syncd.store import StateFile
 from tests.sandbox.process import Sandbox
 
 TOKEN = "SYNCD_TEST_FAULTS_TOKEN"
+ONE_EMAIL = 'emails = "{mail}"'
 _CONFIGURATION = """
 state = "syncd.db"
 [source]
@@ -27,10 +28,11 @@ key = "key"
 active = 'status == "active"'
 groups = "groups.csv"
 members = "members.csv"
+{source}
 [mapping.user]
 userName = "{{mail}}"
 externalId = "{{key}}"
-emails = "{{mail}}"
+{mapping}
 title = "{{title}}"
 "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager" = "{{boss}}"
 [mapping.group]
@@ -73,45 +75,61 @@ class World:
     """One company's files and state file, with keys and names of its own: several share a sandbox."""
 
     def __init__(
-        self, folder: Path, sandbox: Sandbox, prefix: str, profile: str = "generic", delete_after: str = "never"
+        self,
+        folder: Path,
+        sandbox: Sandbox,
+        prefix: str,
+        profile: str = "generic",
+        *,
+        delete_after: str = "never",
+        source: str = "",
+        mapping: str = ONE_EMAIL,
     ) -> None:
         self.company = Company.usual()
         self._folder, self._sandbox, self._prefix = folder, sandbox, prefix
         folder.mkdir(parents=True, exist_ok=True)
         self.write()
-        text = _CONFIGURATION.format(profile=profile, url=sandbox.base_url, delete_after=delete_after)
+        text = _CONFIGURATION.format(
+            profile=profile, url=sandbox.base_url, delete_after=delete_after, source=source, mapping=mapping
+        )
         (folder / "syncd.toml").write_text(text)
         self.setup: Setup = read(folder / "syncd.toml")
 
     def mail(self, name: str) -> str:
         domain = "elsewhere.net" if name.startswith("out") else "example.com"
-        return f"{self._prefix}-{name}@{domain}"
+        called = self.company.people.get(name, {}).get("called", name)
+        return f"{self._prefix}-{called}@{domain}"
+
+    def key(self, name: str) -> str:
+        return f"{self._prefix}-{name}" if name else ""
 
     def group(self, key: str) -> str:
         return f"{self._prefix} {self.company.groups[key]}"
 
     def write(self) -> None:
         """Let the files say what the company is."""
-        key = lambda name: f"{self._prefix}-{name}" if name else ""  # noqa: E731
+        key = self.key
         rows = [
-            f"{key(name)},{each['status']},{self.mail(name)},{each['title']},{key(each['boss'])}"
+            f"{key(name)},{each['status']},{self.mail(name)},{each['title']},{key(each['boss'])},"
+            f"{each.get('home', '')},{each.get('team', '')}"
             for name, each in self.company.people.items()
         ]
         groups = [f"{key(id_)},{self.group(id_)}" for id_ in self.company.groups]
         members = [f"{key(group)},{key(name)}" for group, name in sorted(self.company.members)]
         for file, lines in (
-            ("people.csv", ["key,status,mail,title,boss", *rows]),
+            ("people.csv", ["key,status,mail,title,boss,home,team", *rows]),
             ("groups.csv", ["id,name", *groups]),
             ("members.csv", ["group,member", *members]),
         ):
             (self._folder / file).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
-    def sync(self) -> Run:
-        """Do what `syncd sync` does."""
+    def sync(self, *, full: bool = False) -> Run:
+        """Do what `syncd sync` does, or `syncd resync`."""
         self.write()
         with StateFile(self.setup.state) as state:
             failures = recover(state, self.setup.targets)
-            (planned,) = with_recovery(make_plans(self.setup, state, self.setup.targets, Progress()), failures)
+            plans = make_plans(self.setup, state, self.setup.targets, Progress(), full=full)
+            (planned,) = with_recovery(plans, failures)
             return carry_out(planned, state, Progress())
 
     def converge(self, runs: int = 3) -> None:

@@ -51,7 +51,7 @@ class Account:
         self.log = RequestLog()
         self.faults = Faults([])
         wording = next(iter(profiles.values())).error
-        self.endpoint = Interference(scim, self.database, self.log, self.faults, wording)
+        self.endpoint = Interference(scim, self.resources, self.log, self.faults, wording)
 
 
 class Hold:

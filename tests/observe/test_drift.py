@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ import pytest
 
 from syncd.core.drift import DriftClass, Reaction, Reactions
 from syncd.core.model import Kind, State
+from syncd.core.ownership import Ownership
 from syncd.core.schema import MANAGER
 from tests.endpoints import Reply, error
-from tests.targets import PROFILE, Hiding, Managed, managed
+from tests.targets import OWNED, PROFILE, Hiding, Managed, managed
 
 Json = Any
 PENDING = State.PENDING
@@ -86,6 +87,76 @@ def test_native_users_are_no_drift(world: Managed) -> None:
     assert world.read().drift == []
 
 
+@pytest.mark.parametrize("reaction", list(Reaction))
+def test_a_value_that_the_source_does_not_have_is_drift_once_somebody_sets_it(
+    world: Managed, reaction: Reaction
+) -> None:
+    world.owned = owning("title", "roles")
+    world.reactions = Reactions(by_class={DriftClass.USER_ATTRIBUTES: reaction})
+    world.users("1", "2", "3")
+    world.user("4", roles=[{"value": "dev"}])
+    world.scim.users["id-1"].update(roles=[{"value": "admin"}], nickName="theirs")
+    world.scim.users["id-2"].update(title="", roles=[])  # means the same as none
+    world.scim.users["id-3"].update(title="Chief", active=False)
+    world.scim.users["id-4"]["roles"].append({"value": "admin"})
+    found = world.read()
+    assert found.said() == [
+        ("user_attributes", "1", {"roles": None}, {"roles": [{"value": "admin"}]}),
+        ("user_activation", "3", {"active": True}, {"active": False}),
+        ("user_attributes", "3", {"title": None}, {"title": "Chief"}),
+        ("user_attributes", "4", {"roles": [{"value": "dev"}]}, {"roles": [{"value": "dev"}, {"value": "admin"}]}),
+    ]
+    there = found.snapshot.users(["1"])["1"]
+    enforced = reaction is Reaction.ENFORCE
+    assert ("roles" in there.attributes, there.digest) == (enforced, b"" if enforced else b"in line")
+
+
+def test_what_is_kept_when_empty_or_written_at_creation_alone_is_no_drift(world: Managed) -> None:
+    world.owned = owning("roles", kept=("title",), at_creation=("locale",))
+    world.users("1")
+    world.user("2", title="Staff", locale="de")
+    world.user("3", title="Staff", locale="de")
+    world.scim.users["id-1"].update(title="Chief", locale="en")
+    world.scim.users["id-2"].update(locale="en")
+    world.scim.users["id-3"].update(title="Chief")
+    # The snapshot can't tell whether the source still has the title: its entry is to be mapped again.
+    for reaction in Reaction:
+        world.reactions = Reactions(by_class={DriftClass.USER_ATTRIBUTES: reaction})
+        found = world.read()
+        assert found.said() == [("user_attributes", "3", {"title": "Staff"}, {"title": "Chief"})]
+        assert [known.digest for known in found.snapshot.users(["1", "2", "3"]).values()] == [
+            b"in line",
+            b"in line",
+            b"",
+        ]
+
+
+def test_somebody_who_is_off_may_hold_what_the_source_does_not_have(world: Managed) -> None:
+    world.owned = owning("title")
+    world.user("1", State.DEACTIVATED)
+    world.scim.users["id-1"]["title"] = "Chief"
+    assert world.read().drift == []
+
+
+def test_a_default_that_the_target_gives_again_is_no_drift(world: Managed) -> None:
+    world.owned = owning("roles")
+    world.users("1")
+    known = world.snapshot.user("1")
+    assert known is not None
+    with world.state.atomic():
+        world.snapshot.put_user(replace(known, kept_as={"roles": [{"value": "member"}]}))
+    world.scim.users["id-1"]["roles"] = [{"value": "member"}]
+    assert world.read().drift == []
+    world.scim.users["id-1"]["roles"].append({"value": "admin"})
+    assert world.read().classes() == ["user_attributes 1"]
+
+
+def owning(*paths: str, kept: Sequence[str] = (), at_creation: Sequence[str] = ()) -> dict[Kind, Ownership]:
+    """Return the ownership of a mapping that names these paths beside the usual ones."""
+    decided = OWNED[Kind.USER].decided - {"title"} | {*paths, *kept}
+    return {**OWNED, Kind.USER: Ownership(decided, frozenset(kept), frozenset(at_creation))}
+
+
 # -- managers ----------------------------------------------------------------------------------------
 
 
@@ -100,6 +171,17 @@ def test_a_manager_is_compared_as_the_person_that_the_id_belongs_to(world: Manag
     assert world.read().said() == [
         ("user_attributes", "4", {MANAGER: "1"}, {MANAGER: "2"}),
         ("user_attributes", "5", {MANAGER: "1"}, {MANAGER: "stranger"}),
+    ]
+
+
+def test_a_manager_whom_the_source_does_not_name_is_drift(world: Managed) -> None:
+    world.users("1", "2", "3")
+    enterprise = MANAGER.rpartition(":")[0]
+    world.scim.users["id-2"][enterprise] = {"manager": {"value": "id-1"}}
+    world.scim.users["id-3"][enterprise] = {"manager": {"value": "stranger"}}
+    assert world.read().said() == [
+        ("user_attributes", "2", {MANAGER: None}, {MANAGER: "1"}),
+        ("user_attributes", "3", {MANAGER: None}, {MANAGER: "stranger"}),
     ]
 
 
@@ -127,6 +209,14 @@ def test_a_renamed_group_is_drift_and_a_suffix_is_no_rename(world: Managed) -> N
     assert world.read().said() == [
         ("group_renamed", "g", {"displayName": "Group g"}, {"displayName": "Other"}),
     ]
+
+
+def test_a_mark_that_the_source_does_not_give_a_group_is_drift(world: Managed) -> None:
+    world.group("f")
+    world.scim.groups["id-f"]["externalId"] = "theirs"
+    assert world.read().said() == [("group_renamed", "f", {"externalId": None}, {"externalId": "theirs"})]
+    world.owned = {**OWNED, Kind.GROUP: OWNED[Kind.GROUP].without("externalId")}
+    assert world.read().drift == []
 
 
 def test_a_group_whose_own_name_ends_with_the_suffix_is_not_renamed(world: Managed) -> None:

@@ -67,6 +67,7 @@ class Pushing(World):
             self.concurrency,
             patience=self.patience,
             timeout=10,
+            owned=self.rules.users.ownership,
         )
 
     def _read_token(self) -> SecretStr:

@@ -90,7 +90,7 @@ def test_no_more_are_taken_over_than_the_limit_says_and_the_others_are_tried_eve
         for name in ("u2", "u3"):
             world.scim.add_user(userName=name, active=True, title="Owner", meta={"created": LONG_AGO})
         world.concurrency = 1
-        world.hold(person("1"), person("2"), person("3"))
+        world.hold(person("1"), person("2", title="Dr"), person("3", title="Dr"))
         run = world.push()
         assert results(run) == {"create_user 2": "applied", "create_user 3": "failed"}
         why = run.outcomes[1].detail

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,18 @@ from typing import Any
 import pytest
 
 from syncd.compare.decisions import Decisions
-from syncd.compare.estimate import estimate
+from syncd.compare.estimate import estimate, read_just_now
+from syncd.core.mapping import Spec
 from syncd.core.model import Kind, State
 from syncd.core.plan import Action, Change, Plan, Result
 from syncd.core.policy import Class, Limit
+from syncd.core.schema import MANAGER
 from syncd.cycle.progress import Progress
 from syncd.cycle.sync import make_plans
 from syncd.scim.profiles import Profile
 from tests.endpoints import Endpoint, Json, error
 from tests.push.pushing import NAME, PROFILE, Pushing, adoption, detail, plan_of, pushing, results, said
-from tests.world import WORK_MAIL, group, person, target_rules
+from tests.world import WORK_MAIL, group, person, source_rules, target_rules
 
 MINE = {"userName": "ada@example.com", "externalId": "1", "title": "Dr", "active": True}
 """The account as it is to be."""
@@ -236,6 +239,24 @@ def test_a_person_hired_again_gets_the_account_with_all_that_is_in_it(tmp_path: 
         assert world.snapshot.members("a")[0] == {"2", "3"}
 
 
+def test_what_the_new_entry_does_not_have_goes_with_the_former_one(tmp_path: Path) -> None:
+    with pushing(tmp_path, Endpoint()) as world:
+        world.hold(person("1", "ada", title="Dr", boss="3"), person("3"))
+        world.settle()
+        world.hold(person("1", "ada", status="left"), person("3"))
+        world.settle()
+        world.hold(person("1", "ada", status="left"), person("2", "ada"), person("3"))
+        (held,) = world.plan().held
+        assert held.change.differences == (
+            {"externalId": "1", "active": False, "title": "Dr", MANAGER: "3"},
+            {"externalId": "2", "active": True, "title": None, MANAGER: None},
+        )
+        world.decisions = Decisions(frozenset({held.id}))
+        assert results(world.push()) == {"adopt_user 2": "applied"}
+        assert "title" not in world.scim.users["u1"]
+        assert not world.plan().changes
+
+
 @pytest.mark.parametrize("applied_twice", [False, True])
 def test_an_account_that_moved_since_is_not_handed_over(tmp_path: Path, applied_twice: bool) -> None:
     with pushing(tmp_path, Endpoint()) as world:
@@ -373,7 +394,199 @@ def test_with_the_state_file_gone_everything_is_linked_again_and_nothing_written
         assert not world.plan().changes
 
 
+def forget_everything(world: Pushing) -> None:
+    """Lose the state file's contents about people."""
+    with world.state.atomic():
+        for batch in list(world.snapshot.all_users()):
+            for known in batch:
+                world.snapshot.forget_user(known.key)
+
+
+def resynced(world: Pushing) -> dict[str, str]:
+    """Carry out a full resync; checks that it takes as many requests as announced, and leaves nothing to do."""
+    plan = read_just_now(resync(world), world.target, world.snapshot)
+    world.scim.requests.clear()
+    run = world.push(plan, read_just_now=True)
+    assert run.requests == len(world.scim.requests) == plan.estimate.requests
+    assert not world.plan().changes
+    assert not resync(world).changes
+    world.scim.requests.clear()
+    return results(run)
+
+
+def test_what_the_source_does_not_have_is_emptied_once_the_state_file_is_gone(tmp_path: Path) -> None:
+    with pushing(tmp_path, Endpoint()) as world:
+        world.learnt(patch=True)
+        world.hold(person("1", boss="2", mail="u1@example.com"), person("2"), person("3", title="Dr"))
+        world.settle()
+        world.scim.users["u1"]["title"] = "Owner"
+        world.scim.users["u2"][MANAGER.rpartition(":")[0]] = {"manager": {"value": "u3"}}
+        world.hold(person("1"), person("2"), person("3", title="Dr"))
+        forget_everything(world)
+        plan = resync(world)
+        assert [change.differences[0] for change in plan.changes] == [
+            {"title": "Owner", WORK_MAIL: "u1@example.com", MANAGER: "2"},
+            {MANAGER: "3"},
+            {},
+        ]
+        assert (plan.estimate.requests, plan.held) == (2, ())
+        assert resynced(world) == {"adopt_user 1": "applied", "adopt_user 2": "applied", "adopt_user 3": "applied"}
+        assert not {"title", "emails"} & world.scim.users["u1"].keys()
+        assert [known.attributes.get("title") for known in world.snapshot.users(["1", "3"]).values()] == [None, "Dr"]
+
+
+def test_somebody_who_was_off_when_the_state_file_was_lost_comes_back_with_one_address(tmp_path: Path) -> None:
+    with pushing(tmp_path, Endpoint()) as world:
+        world.hold(person("1", mail="old@example.com", title="Dr", boss="2"), person("2"))
+        world.settle()
+        left = person("1", status="left")
+        world.hold(left, person("2"))
+        world.settle()
+        forget_everything(world)
+        assert resynced(world) == {"adopt_user 1": "applied", "adopt_user 2": "applied"}
+        assert world.scim.log() == []
+        known = world.snapshot.user("1")
+        assert known is not None
+        there = {"title": "Dr", WORK_MAIL: "old@example.com", MANAGER: "2", "active": False}
+        assert {path: known.attributes.get(path) for path in there} == there
+        world.hold(person("1", mail="new@example.com"), person("2"))
+        assert results(world.push()) == {"reactivate_user 1": "applied"}
+        assert [each["value"] for each in world.scim.users["u1"]["emails"]] == ["new@example.com"]
+        assert "title" not in world.scim.users["u1"]
+        assert resynced(world) == {}
+
+
+def test_a_stranger_s_account_that_would_lose_values_waits_for_a_person(tmp_path: Path) -> None:
+    with pushing(tmp_path, Endpoint()) as world:
+        world.learnt(patch=True)
+        id_ = world.scim.add_user(userName="u1", title="Chief")
+        world.hold(person("1", mail="u1@example.com"))
+        (held,) = resync(world).held
+        assert (held.limit, held.change.action) == ("adopt", Action.ADOPT_USER)
+        assert held.reason == "taking over the account of u1 would empty title (Chief): the source has no value there"
+        assert [each.id for each in resync(world).held] == [held.id]
+        holds = world.state.holds(NAME)
+        with world.state.atomic():
+            holds.add([held], world.now)
+            holds.reject([held.id], "ada", world.now)
+        plan = resync(world)
+        assert (plan.changes, plan.held, [each.id for each in plan.rejected]) == ((), (), [held.id])
+        with world.state.atomic():
+            holds.approve([held.id], "ada", world.now, world.now.replace(year=2999))
+        assert resynced(world) == {"adopt_user 1": "applied"}
+        assert "title" not in world.scim.users[id_]
+        assert world.scim.users[id_]["externalId"] == "1"
+
+
+# -- values that are kept, or written once -----------------------------------------------------------
+
+_KEPT: dict[str, Spec] = {
+    "userName": "{uid}",
+    "title": {"template": "{title}", "when_empty": "keep"},
+    "locale": {"template": "{locale}", "apply": "create"},
+    WORK_MAIL: {"template": "{mail}", "when_empty": "keep"},
+}
+
+
+@contextmanager
+def keeping(folder: Path) -> Iterator[Pushing]:
+    """Yield a world whose mapping keeps titles and addresses when empty, and writes a locale once."""
+    with pushing(folder, Endpoint()) as world:
+        world.rules = source_rules(_KEPT)
+        world.learnt(patch=True)
+        yield world
+
+
+def test_what_is_kept_is_neither_emptied_nor_drift_while_the_source_is_empty(tmp_path: Path) -> None:
+    with keeping(tmp_path) as world:
+        world.hold(person("1", title="Staff", mail="a@example.com", locale="de"), person("2", title="Staff"))
+        world.settle()
+        world.hold(person("1", locale="en"), person("2", title="Staff"))
+        assert not world.plan().changes
+        for user in ("u1", "u2"):
+            world.scim.users[user] |= {"title": "Boss", "locale": "fr"}
+        plan = resync(world)
+        assert [(each.key, each.expected, each.found) for each in plan.drift] == [
+            ("2", {"title": "Staff"}, {"title": "Boss"})
+        ]
+        assert resynced(world) == {"update_user 2": "applied"}
+        assert (world.scim.users["u1"]["title"], world.scim.users["u2"]["title"]) == ("Boss", "Staff")
+        # Lost, and found again: nothing is taken away, and a new value replaces what is there.
+        forget_everything(world)
+        assert resynced(world) == {"adopt_user 1": "applied", "adopt_user 2": "applied"}
+        world.hold(person("1", title="Dr", mail="b@example.com", locale="en"), person("2", title="Staff"))
+        assert resynced(world) == {"update_user 1": "applied"}
+        there = world.scim.users["u1"]
+        assert (there["title"], there["locale"]) == ("Dr", "fr")
+        assert [each["value"] for each in there["emails"]] == ["b@example.com"]
+        # The mapping keeps nothing any more: what the source lacks is emptied.
+        world.rules = source_rules({**_KEPT, "title": "{title}"})
+        world.target = replace(world.target, scheme="mapping 2")
+        world.hold(person("1", locale="en"), person("2", title="Staff"))
+        assert resynced(world) == {"update_user 1": "applied"}
+        assert ("title" in world.scim.users["u1"], "emails" in world.scim.users["u1"]) == (False, True)
+
+
+def test_an_account_that_loses_nothing_is_taken_over_at_once(tmp_path: Path) -> None:
+    with keeping(tmp_path) as world:
+        theirs = {"title": "Chief", "locale": "fr", "emails": [{"type": "work", "value": "c@example.com"}]}
+        world.scim.add_user(userName="u1", **theirs)
+        world.scim.add_user(userName="u2", **theirs)
+        world.hold(person("1", locale="en"))
+        assert resynced(world) == {"adopt_user 1": "applied"}
+        world.hold(person("1", locale="en"), person("2", locale="en"))
+        assert results(world.push()) == {"create_user 2": "applied"}
+        for key, account in (("1", world.scim.by_name()["u1"]), ("2", world.scim.by_name()["u2"])):
+            assert {name: account[name] for name in (*theirs, "externalId")} == {**theirs, "externalId": key}
+        world.hold(*(person(key, mail=f"new{key}@example.com") for key in "12"))
+        assert resynced(world) == {"update_user 1": "applied", "update_user 2": "applied"}
+        for name in ("u1", "u2"):
+            assert len(world.scim.by_name()[name]["emails"]) == 1
+
+
 # -- creates that collide ----------------------------------------------------------------------------
+
+
+def test_a_create_that_meets_our_own_account_empties_what_the_source_does_not_have(tmp_path: Path) -> None:
+    with pushing(tmp_path, Endpoint()) as world:
+        world.hold(person("2"))
+        world.settle()
+        id_ = world.scim.add_user(userName="u1", externalId="1", title="Owner", nickName="theirs")
+        world.scim.users[id_][MANAGER.rpartition(":")[0]] = {"manager": {"value": "u2"}}
+        world.hold(person("1"), person("2"))
+        assert results(world.push()) == {"create_user 1": "applied"}
+        assert ("title" in world.scim.users[id_], world.scim.users[id_]["nickName"]) == (False, "theirs")
+        assert not (world.scim.users[id_].get(MANAGER.rpartition(":")[0]) or {}).get("manager")
+        assert resynced(world) == {}
+
+
+def test_a_create_that_meets_a_stranger_s_account_empties_nothing(tmp_path: Path) -> None:
+    with pushing(tmp_path, Endpoint()) as world:
+        id_ = world.scim.add_user(userName="u1", title="Owner")
+        before = dict(world.scim.users[id_])
+        world.hold(person("1"))
+        run = world.push()
+        assert results(run) == {"create_user 1": "failed"}
+        assert detail(run, Action.CREATE_USER, "1") == (
+            "userName is taken; taking over the account would empty title (Owner): `syncd resync` finds it, and lets a "
+            "person decide"
+        )
+        assert (world.scim.users[id_], world.snapshot.user("1")) == (before, None)
+        assert [each.limit for each in resync(world).held] == ["adopt"]
+
+
+def test_a_manager_who_is_to_follow_is_not_emptied_before(tmp_path: Path) -> None:
+    with pushing(tmp_path, Endpoint()) as world:
+        id_ = world.scim.add_user(userName="u1")
+        world.scim.users[id_][MANAGER.rpartition(":")[0]] = {"manager": {"value": "theirs"}}
+        world.hold(person("1", boss="2"), person("2"))
+        assert results(world.push()) == {
+            "create_user 1": "applied",
+            "create_user 2": "applied",
+            "update_user 1": "applied",
+        }
+        manager = world.scim.users[id_][MANAGER.rpartition(":")[0]]["manager"]
+        assert manager["value"] == world.scim.by_name()["u2"]["id"]
 
 
 def test_no_more_accounts_are_taken_over_in_a_run_than_the_limit_says(tmp_path: Path) -> None:

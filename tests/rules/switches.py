@@ -306,8 +306,8 @@ RULES: Final = (
     Rule(
         "who is pending is never activated by an update",
         "core/diff.py",
-        'desired, known, known.state, pending, digest, ""))',
-        'desired, known, State.ACTIVE, pending, digest, ""))',
+        'desired, known, known.state, pending, digest, "", owned)',
+        'desired, known, State.ACTIVE, pending, digest, "", owned)',
         ("tests/core/test_diff.py",),
     ),
     Rule(
@@ -500,6 +500,41 @@ RULES: Final = (
         "        if self._takeovers <= 0:",
         "        if False:",
         (f"{_TAKING_OVER}::test_no_more_accounts_are_taken_over_in_a_run_than_the_limit_says",),
+    ),
+    Rule(
+        "an account that is not ours and would lose values waits for a person",
+        "core/diff.py",
+        "    lost = emptied(*change.differences) if change.takes_over else {}",
+        "    lost = {}",
+        ("tests/core/test_diff.py",),
+    ),
+    Rule(
+        "a create that meets an account that is not ours takes no values away",
+        "push/collisions.py",
+        "        if lost := emptied(",
+        "        if lost := None and emptied(",
+        (_TAKING_OVER,),
+    ),
+    Rule(
+        "what the source leaves empty is emptied where an account is taken over",
+        "core/ownership.py",
+        "        return {**flat, **dict.fromkeys(sorted(self.decided - flat.keys()))}",
+        "        return dict(flat)",
+        ("tests/core/test_diff.py", _TAKING_OVER),
+    ),
+    Rule(
+        "what the mapping keeps is left alone while the source is empty",
+        "core/ownership.py",
+        "        alone = self.left_alone(wanted) | self.at_creation",
+        "        alone = self.at_creation",
+        ("tests/core/test_ownership.py", _TAKING_OVER),
+    ),
+    Rule(
+        "an account of somebody who is off is acknowledged with what it holds",
+        "core/diff.py",
+        "        wanted = dict(sorted(there.items()))",
+        "        pass",
+        ("tests/core/test_diff.py", _TAKING_OVER),
     ),
     Rule(
         "what is taken over is looked at once more",
@@ -720,6 +755,20 @@ RULES: Final = (
         ".removesuffix(profile.group_suffix)\n    members",
         "\n    members",
         (_READING, _DRIFT),
+    ),
+    Rule(
+        "a value that the source does not have is drift",
+        "core/drift.py",
+        "        for path in (*acknowledged, *added)",
+        "        for path in acknowledged",
+        (_DRIFT,),
+    ),
+    Rule(
+        "what moved where the mapping keeps an empty value is no drift",
+        "compare/plan.py",
+        "    drift = _without_kept(drift, differences.kept)",
+        "    pass",
+        (_TAKING_OVER,),
     ),
     Rule(
         "native members are no drift",

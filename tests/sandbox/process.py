@@ -88,6 +88,7 @@ class Sandbox:
         tokens: Sequence[str] = ("sandbox-token",),
         verified_domains: Sequence[str] = (),
         faults: Path | None = None,
+        habits: Sequence[str] = (),
         settings: Mapping[str, str] | None = None,
         port: int = 0,
     ) -> None:
@@ -102,6 +103,7 @@ class Sandbox:
             *(part for token in self.tokens for part in ("--token", token)),
             *(part for domain in verified_domains for part in ("--verified-domain", domain)),
             *(("--faults", str(faults)) if faults else ()),
+            *(part for name in habits for part in ("--habit", name)),
             *(part for name, answer in (settings or {}).items() for part in ("--set", f"{name}={answer}")),
         ]
         self._process: Process | None = None

@@ -9,6 +9,7 @@ import pytest
 
 from syncd.sandbox.command import NAMES, sandbox
 from syncd.sandbox.faults import AnyFault
+from syncd.sandbox.habits import HABITS
 from syncd.sandbox.profiles import PROFILES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text()
@@ -29,9 +30,14 @@ def test_every_profile_is_there_and_in_the_commands_help(profile: str) -> None:
     assert profile in NAMES
 
 
+def test_every_habit_is_there_with_its_sentence() -> None:
+    rows = [line for line in TEXT.splitlines() if line.startswith("| `") and line.split("`")[1] in HABITS]
+    assert rows == [f"| `{name}` | {habit.sentence} |" for name, habit in HABITS.items()]
+
+
 def test_every_option_and_every_fault_is_there() -> None:
     options = [option for parameter in sandbox.params for option in parameter.opts]
     faults = [get_args(fault.model_fields["fault"].annotation)[0] for fault in get_args(AnyFault)]
-    assert len(faults) == 11
+    assert len(faults) == 24
     assert [option for option in options if f"`{option} " not in TEXT] == []
     assert [fault for fault in faults if f"`{fault}`" not in TEXT] == []

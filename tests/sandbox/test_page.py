@@ -383,6 +383,19 @@ def test_faults_are_set_and_cleared_on_the_page(sandbox: Sandbox, open_page: Pag
     expect(page.get_by_text("0 requests")).to_be_visible()
 
 
+def test_a_habit_is_given_and_taken_on_the_page(sandbox: Sandbox, open_page: Pages) -> None:
+    page = open_page()
+    page.goto(f"{sandbox.url}/ui/requests")
+    page.get_by_text("Give the endpoint a habit").click()
+    page.get_by_label("Habit of real endpoints").select_option("read-only")
+    page.get_by_role("button", name="Rehearse").click()
+    expect(page.get_by_role("status")).to_have_text("The endpoint has the habit read-only")
+    assert sandbox.scim("DELETE", "/Users/none").status_code == 403
+    page.get_by_role("button", name="No faults").click()
+    expect(page.get_by_text("Nothing goes wrong on purpose.")).to_be_visible()
+    assert sandbox.scim("DELETE", "/Users/none").status_code == 404
+
+
 def test_it_works_without_javascript(sandbox: Sandbox, open_page: Pages) -> None:
     name = unused("plain")
     create(sandbox, name)

@@ -66,6 +66,7 @@ def test_state_is_temporary_when_no_file_is_named(tmp_path: Path) -> None:
             "--token: every integration needs a token of its own",
         ),
         (["--faults", "nowhere.json"], "nowhere.json: 1 fault"),
+        (["--habit", "removal-ignord"], "habit: there is no habit 'removal-ignord'; did you mean removal-ignored?"),
         (["--state", "/nowhere/at/all.db"], "/nowhere/at/all.db: the sandbox's state file can't be opened"),
         (["--host", "203.0.113.1"], "the sandbox can't listen on 203.0.113.1:0"),
     ],
@@ -100,7 +101,7 @@ def test_a_file_that_is_no_state_of_a_sandbox_is_left_alone(tmp_path: Path) -> N
     for file, message in (
         (text, "not a sandbox's state file"),
         (database, "a database, but not a sandbox's state file"),
-        (newer, "written by a newer sandbox (format 99, this one knows 1)"),
+        (newer, "written by a newer sandbox (format 99, this one knows 2)"),
     ):
         before = file.read_bytes()
         ended = run("--port", "0", "--state", str(file))
@@ -153,3 +154,15 @@ def test_naming_the_command_loads_no_scim_library() -> None:
     command = [sys.executable, "-c", program]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=True)
     assert ended.stdout == "[]\n"
+
+
+def test_the_habits_are_listed_and_completed() -> None:
+    from click.shell_completion import ShellComplete
+
+    from syncd.sandbox.command import sandbox
+    from syncd.sandbox.habits import HABITS
+
+    listed = run("--habit", "list")
+    assert (listed.returncode, [line.split()[0] for line in listed.stdout.splitlines()]) == (0, list(HABITS))
+    completed = ShellComplete(sandbox, {}, "sandbox", "_SANDBOX_COMPLETE").get_completions(["--habit"], "active-h")
+    assert [each.value for each in completed] == ["active-hidden", "active-hidden-when-off"]

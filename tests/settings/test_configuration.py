@@ -627,7 +627,7 @@ def test_a_file_needs_no_target_where_the_environment_has_one(file: Path) -> Non
             "SYNCD__MAPPING__USER__NICKNAME",
             '{ cell = "name" }',
             "mapping.user.nickname (from SYNCD__MAPPING__USER__NICKNAME)",
-            'wanted: a template "{mail}", a list of them, true or false, or { cel = "…" }',
+            "no such key in the table: `cell`; did you mean `cel`?",
         ),
         (
             "SYNCD__TARGET__LUCID__NAME__X",

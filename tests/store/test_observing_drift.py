@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from syncd.core.digest import NO_MEMBERS
 from syncd.core.drift import Drift, DriftClass, Reactions, group_drift, user_drift
 from syncd.core.model import Flat, Kind, Known, KnownGroup, Observed, ObservedGroup, State
+from syncd.core.ownership import Ownership
 from syncd.store import Snapshot, StateFile
 from tests.world import digest_of
 
@@ -131,7 +132,7 @@ def test_who_never_was_said_to_be_active_is(snapshot: Snapshot) -> None:
     silent = Known("1003", "id-3", "eve", State.ACTIVE, {"userName": "eve"}, b"")
     snapshot.put_user(silent)
     seen = Observed("id-3", "eve", "", (), {"userName": "eve", "active": False})
-    (only,) = user_drift(silent, seen, Reactions())
+    (only,) = user_drift(silent, seen, OF_USERS, Reactions())
     assert snapshot.observe(only)
     assert snapshot.user("1003") == replace(silent, attributes={"userName": "eve", "active": False})
 
@@ -158,18 +159,20 @@ def test_what_was_observed_of_a_user_drifts_no_more(
     with shared.atomic():
         snapshot = shared.snapshot(f"t{next(NUMBERS)}")
         snapshot.put_user(known)
-        found = list(user_drift(known, seen or None, Reactions()))
+        found = list(user_drift(known, seen or None, OF_USERS, Reactions()))
         assert [snapshot.observe(each) for each in found] == [True] * len(found)
         after = snapshot.user("1")
         assert after is not None
         assert after.lost is (seen is None)
         assert (after.digest == b"") is bool(found)
-        assert seen is None or not list(user_drift(after, seen, Reactions()))
+        assert seen is None or not list(user_drift(after, seen, OF_USERS, Reactions()))
         # What was seen once is not written twice.
         if seen is None:
             assert [snapshot.observe(each) for each in found] == [False]
 
 
+OF_USERS = Ownership(frozenset({"userName", "title", "nickName", "active"}))
+OF_GROUPS = Ownership(frozenset({"displayName", "externalId"}))
 KEYS = st.sets(st.sampled_from("abcd"))
 
 
@@ -187,9 +190,9 @@ def test_what_was_observed_of_a_group_drifts_no_more(
         snapshot.change_members("g", Kind.GROUP, sorted(groups))
         seen = ObservedGroup("id-g", name, "g", {"externalId": "g"}, [])
         there = (users_there, groups_there)
-        found = list(group_drift(DESIGN, snapshot.members("g"), seen, there, Reactions()))
+        found = list(group_drift(DESIGN, snapshot.members("g"), seen, there, OF_GROUPS, Reactions()))
         assert [snapshot.observe(each) for each in found] == [True] * len(found)
         known = snapshot.groups()["g"]
         assert snapshot.members("g") == there
         assert known.members_digest == digest_of(*there)
-        assert not list(group_drift(known, snapshot.members("g"), seen, there, Reactions()))
+        assert not list(group_drift(known, snapshot.members("g"), seen, there, OF_GROUPS, Reactions()))

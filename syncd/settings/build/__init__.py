@@ -76,7 +76,7 @@ def compile_settings(settings: Settings, file: Path) -> Setup:
     """Compile checked settings; paths in them are relative to the file's folder."""
     secrets = Secrets(file)
     built = source(settings.source, settings.mapping, secrets)
-    targets = tuple(target(each, built.schemes, secrets, settings.drain) for each in settings.target)
+    targets = tuple(target(each, built, secrets, settings.drain) for each in settings.target)
     wanted = _wanted(built.rules, targets)
     return Setup(file, secrets.base / settings.state, built.source, built.rules, wanted, targets, settings)
 

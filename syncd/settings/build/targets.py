@@ -13,6 +13,7 @@ from syncd.compare.rules import TargetRules
 from syncd.core.drift import DriftClass, Reactions
 from syncd.core.mapping import Domains, Selection
 from syncd.core.model import Json
+from syncd.core.ownership import NOTHING_OWNED, Ownership
 from syncd.core.policy import DEFAULT_LIMITS, Class, Limit, Policy
 from syncd.core.rules import Rule
 from syncd.scim.client import Client
@@ -21,7 +22,7 @@ from syncd.scim.pace import Pace
 from syncd.scim.profiles import PROFILES, Profile
 from syncd.scim.transport import Patience, Transport
 from syncd.settings.build.secrets import Secrets
-from syncd.settings.build.sources import Schemes
+from syncd.settings.build.sources import Schemes, SourceSetup
 from syncd.settings.target import DriftSettings, LimitSettings, TargetSettings
 
 
@@ -44,6 +45,8 @@ class Target:
     proxy_auth: Callable[[], SecretStr] | None = None
     """The proxy's `user:password`. Raises ConfigurationError when it can't be read."""
     http2: bool = True
+    owned: Ownership = NOTHING_OWNED
+    """How far the source decides about the attributes of users: for accounts that a run without a reading meets."""
     drain: float = 20.0
     """Seconds that requests in flight may go on after SIGTERM."""
 
@@ -88,11 +91,11 @@ class Target:
         )
 
 
-def target(settings: TargetSettings, schemes: Schemes, secrets: Secrets, drain: timedelta) -> Target:
+def target(settings: TargetSettings, source: SourceSetup, secrets: Secrets, drain: timedelta) -> Target:
     """Return the target. `drain` is how long its requests may go on after SIGTERM."""
     key = f"target[{settings.name}]"
     return Target(
-        rules=_rules(settings, schemes),
+        rules=_rules(settings, source.schemes),
         base_url=settings.base_url,
         token=secrets.bearer(settings.token, f"{key}.token"),
         ca_file=secrets.base / settings.ca_file if settings.ca_file else None,
@@ -103,6 +106,7 @@ def target(settings: TargetSettings, schemes: Schemes, secrets: Secrets, drain: 
         proxy=settings.proxy or "",
         proxy_auth=secrets.user_and_password(settings.proxy_auth, f"{key}.proxy_auth"),
         http2=settings.http2,
+        owned=source.rules.users.ownership,
         drain=drain.total_seconds(),
     )
 
