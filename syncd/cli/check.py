@@ -20,6 +20,7 @@ from syncd.errors import (
 )
 from syncd.redaction import redact
 from syncd.scim.client import ENDPOINTS, Client
+from syncd.scim.dialect import Dialect
 from syncd.scim.discovery import Announcement, announced, differences, in_toml, overridden
 from syncd.scim.profiles import Profile
 from syncd.scim.resources import field as member
@@ -44,6 +45,14 @@ class Finding:
 def check_all(setup: Setup, state: StateFile, targets: Sequence[Target]) -> list[Finding]:
     """Check the state file, the source and every target; a failure doesn't prevent the other checks."""
     return [_state(state), _source(setup), *(asyncio.run(_target(target, state)) for target in targets)]
+
+
+def with_forgotten(findings: Sequence[Finding], forgotten: Sequence[Json]) -> None:
+    """Report at each target what `--relearn` dropped."""
+    found = {finding.what: finding for finding in findings}
+    for each in forgotten:
+        dropped = "; ".join(each["forgotten"]) or "nothing: nothing had been learned"
+        found[f"target {each['target']}"].facts["forgotten"] = dropped
 
 
 def refused(error: SyncdError) -> dict[str, list[dict[str, Json]]]:
@@ -133,6 +142,7 @@ async def _explore(target: Target, client: Client, state: StateFile, finding: Fi
         with state.atomic():
             snapshot.discover(said.facts(snapshot.discovery))
         finding.facts["updates by"] = _updates(target.rules.profile, said)
+    _say_what_was_learned(target, state, finding)
     finding.facts["members"] = await _members(target, client)
     finding.facts["own account"] = await _own_account(client)
     _say_whom_it_concerns(target, state, finding)
@@ -186,6 +196,15 @@ async def _own_account(client: Client) -> str:
         return "not told by the endpoint (no /Me); name it in `protect` if the source has it"
     name = member(me, "userName")
     return f"{name if isinstance(name, str) else id_}: never switched off"
+
+
+def _say_what_was_learned(target: Target, state: StateFile, finding: Finding) -> None:
+    """Report the endpoint's dialect; one that was learned under another profile counts as forgotten."""
+    discovery, profile = state.snapshot(target.name).discovery, target.rules.profile
+    if Dialect.is_outdated(discovery, profile):
+        finding.facts["learned"] = "nothing: the profile or an override has changed since, and all of it is forgotten"
+    elif learned := Dialect.known(discovery, profile).in_words():
+        finding.facts["learned"] = f"{'; '.join(learned)} (`syncd check --relearn` forgets it)"
 
 
 def _say_whom_it_concerns(target: Target, state: StateFile, finding: Finding) -> None:

@@ -20,6 +20,7 @@ _FEW: Final = 3
 _NEAR: Final = 30
 """Days before a token's expiry from which on the status names the token."""
 _INCIDENTS: Final = {"source": "the source can't be read", "fault": "runs fail"}
+_INEFFECTIVE: Final = "ineffective"
 _HEADINGS: Final = ("target", "active", "pending", "deactivated", "groups", "memberships")
 
 
@@ -126,7 +127,8 @@ class _Target:
             yield self._line(f"the outcome of {count} {noun} is not known yet; the next run looks", "yellow")
         if decided := decided_sentence(row["holds"]):
             yield self._line(f"{decided} (`syncd holds`)", "magenta")
-        if quarantined := row["quarantined"]:
+        yield from self._without_effect()
+        if quarantined := [each for each in row["quarantined"] if each["result"] != _INEFFECTIVE]:
             some = ", ".join(self._quarantined(each) for each in quarantined[:_FEW])
             more = f" and {len(quarantined) - _FEW} more" if len(quarantined) > _FEW else ""
             yield self._line(f"{len(quarantined)} quarantined: {some}{more}", "yellow")
@@ -136,12 +138,22 @@ class _Target:
             invited = f"{row['users']['pending']} invited and pending"
             yield self._line(f"{invited}, the longest since {self._minute(row['pending_since'])}{long}")
 
-    def _quarantined(self, each: dict[str, Any]) -> str:
-        from syncd.core.actions import Action
+    def _without_effect(self) -> Iterator[Text]:
+        if found := self._row["ineffective"]:
+            counted = f"{len(found)} change{' has' if len(found) == 1 else 's have'} no effect"
+            some = ", ".join(f"{_doing(each['change'])} ({self._again(each)})" for each in found[:_FEW])
+            more = f" and {len(found) - _FEW} more" if len(found) > _FEW else ""
+            yield self._line(f"{counted}: {some}{more}; `syncd explain WHO` says what was found", "bold red")
 
-        change = each["change"]
-        when = self._minute(each["next_try"]) if _moment(each["next_try"]) > datetime.now(UTC) else "in the next run"
-        return f"{Action(change['action']).of(change['name'])} ({each['status']}, next try {when})"
+    def _again(self, each: dict[str, Any]) -> str:
+        """Return when a change without effect is sent again."""
+        return f"next try {self._try(each['next_try'])}" if each["next_try"] else "sent again by each full resync"
+
+    def _quarantined(self, each: dict[str, Any]) -> str:
+        return f"{_doing(each['change'])} ({each['status']}, next try {self._try(each['next_try'])})"
+
+    def _try(self, moment: str) -> str:
+        return self._minute(moment) if _moment(moment) > datetime.now(UTC) else "in the next run"
 
     def _last(self) -> Iterator[Text]:
         if run := self._row["last_run"]:
@@ -152,6 +164,8 @@ class _Target:
             error = last["error"]
             found = f"stopped{self._because(error)}" if error else f"drift: {_drift(last['drift'])}"
             yield self._line(f"last full resync {self._minute(last['started'])} (run {last['run']}): {found}")
+        if learned := self._row["learned"]:
+            yield self._line(f"learned about the endpoint: {'; '.join(learned)}")
 
     def _run(self, run: dict[str, Any]) -> str:
         started = second(_moment(run["started"]), self._zone)
@@ -166,6 +180,12 @@ class _Target:
         """Return the first line of an error, or a reference to the line that shows the error already."""
         first = error.splitlines()[0]
         return f": {first}" if self._is_news(first) else " (see above)"
+
+
+def _doing(change: dict[str, Any]) -> str:
+    from syncd.core.actions import Action
+
+    return Action(change["action"]).of(change["name"])
 
 
 def _expiry(day: date) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from syncd.cli.asking import daemon_of, runs_of
+from syncd.cli.asking import ask, daemon_of, runs_of
 from syncd.cli.reports import form_of, format_option, keys_option, output_option, rest_on_a_terminal, write, written
 from syncd.cli.shared import (
     CHANGES,
@@ -51,16 +51,19 @@ _full = click.option("--full", is_flag=True, help="Read the target too: what was
 @config_option
 @target_option
 @click.option("--notices", is_flag=True, help="Also send a test notice by every way that is configured.")
+@click.option("--relearn", is_flag=True, help="First forget what was learned of each endpoint: how it takes changes.")
 @json_option
-def check(config: Path, target: str | None, notices: bool, as_json: bool) -> int:
+def check(config: Path, target: str | None, notices: bool, relearn: bool, as_json: bool) -> int:
     """Validate the configuration, reach source and targets, and print what each can do. Writes to neither."""
-    from syncd.cli.check import check_all, check_notices, refused
+    from syncd.cli.check import check_all, check_notices, refused, with_forgotten
     from syncd.report.text import visible
 
     try:
         setup = opened(config)
+        forgotten = ask(config, "relearn", target=target) if relearn else []
         with state_of(setup) as state:
             findings = check_all(setup, state, setup.chosen(target))
+        with_forgotten(findings, forgotten)
         if notices:
             findings += check_notices(setup)
     except SyncdError as error:

@@ -95,7 +95,9 @@ def _looks_at_members(changes: Iterable[Change], profile: Profile, snapshot: Sna
         removes = change.action is Action.REMOVE_MEMBERS or (emptied and any(snapshot.members(change.key)))
         ability = "members.remove" if removes else "members.add"
         if profile.members_read != "nothing" and (removes or change.action is Action.ADD_MEMBERS):
-            looked_at = dialect.looks(ability, always=removes)
+            # Of the first removal nothing is known but how additions are answered.
+            like_additions = removes and ability not in dialect.truthful and "members.add" in dialect.silent
+            looked_at = dialect.looks(ability, always=removes) or like_additions
             requests += _reads_of_members(change.key, profile, snapshot) if looked_at else 0
         if change.action is Action.ADD_MEMBERS and change.subgroups:
             ids = snapshot.ids(Kind.GROUP, change.subgroups)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, Self
 
@@ -38,6 +39,25 @@ class Reaction(StrEnum):
 
 
 @dataclass(frozen=True)
+class Returned:
+    """An earlier correction that didn't last: its run and its time, and the part of a drift that came back."""
+
+    run: int
+    at: datetime
+    expected: Flat
+    found: Flat
+
+    def to_json(self) -> Json:
+        at = self.at.astimezone(UTC).isoformat()
+        return {"run": self.run, "at": at, "expected": self.expected, "found": self.found}
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """Read what `to_json` gave. Raises KeyError, TypeError or ValueError for malformed input."""
+        return cls(int(data["run"]), datetime.fromisoformat(data["at"]), dict(data["expected"]), dict(data["found"]))
+
+
+@dataclass(frozen=True)
 class Drift:
     """One difference between the acknowledged state and the present state of a target.
 
@@ -52,8 +72,12 @@ class Drift:
     expected: Flat
     found: Flat
     reaction: Reaction = Reaction.ENFORCE
+    returned: Returned | None = None
+    """What of it an earlier full resync put back; None where all of it is new."""
 
     def to_json(self) -> Json:
+        # The key is written only for drift that came back: the JSON of plans without such drift stays as before.
+        returned = {"returned": self.returned.to_json()} if self.returned else {}
         return {
             "class": self.class_.value,
             "kind": self.kind.value,
@@ -62,6 +86,7 @@ class Drift:
             "expected": self.expected,
             "found": self.found,
             "reaction": self.reaction.value,
+            **returned,
         }
 
     @classmethod
@@ -77,6 +102,7 @@ class Drift:
             data["expected"],
             data["found"],
             Reaction(data["reaction"]),
+            Returned.from_json(returned) if (returned := data.get("returned")) else None,
         )
 
 

@@ -61,7 +61,8 @@ def observe(setup: Setup, target: Target, scratch: StateFile, progress: Progress
             reading = asyncio.run(
                 _read(setup, target, client, snapshot, observation, progress, expect_gone=expect_gone)
             )
-            drift, accepted = reconcile(rules, reading, snapshot, observation)
+            found, accepted = reconcile(rules, reading, snapshot, observation)
+            drift = scratch.put_back(target.name).compared(found)
             discovered = {**snapshot.discovery, **reading.discovered}
             snapshot.discover(discovered)
     except TargetError as error:
@@ -74,6 +75,7 @@ def observe(setup: Setup, target: Target, scratch: StateFile, progress: Progress
         users=observation.count(Kind.USER),
         groups=observation.count(Kind.GROUP),
         drift=len(drift),
+        returned=sum(each.returned is not None for each in drift),
         accepted=len(accepted),
         doubts=len(reading.doubts),
         seconds=round(seconds, 3),

@@ -54,6 +54,8 @@ def remember(planned: Planned, state: StateFile) -> None:
     written = 0
     for drift in plan.drift:
         written += drift.reaction is Reaction.ENFORCE and snapshot.observe(drift)
+    if plan.kind == "resync":
+        state.put_back(target).keep_returned(plan.drift)
     for key in plan.accepted:
         snapshot.accept(key, seen=True)
     if written or plan.accepted:

@@ -16,8 +16,8 @@ from syncd.core.model import Kind
 from syncd.core.plan import Change, Result, Trouble, timestamp
 from syncd.report.explanation import Part
 from syncd.report.text import drift_details
-from syncd.report.words import END_OF_STOP
-from syncd.store import Decision, Hold, Quarantined, StateFile, Stop
+from syncd.report.words import END_OF_STOP, label
+from syncd.store import Correction, Decision, Hold, Quarantined, StateFile, Stop
 from syncd.store.journal import PastOutcome, PastPlan
 from syncd.store.lookup import awaited, holds_naming, unapproved
 
@@ -51,6 +51,8 @@ class Circumstances:
     awaited: Mapping[str, Sequence[Hold]]
     """By a hold's id the holds that it waits for: these holds have to be approved as well."""
     quarantined: tuple[Quarantined, ...]
+    undone: tuple[Correction, ...]
+    """What full resyncs put back, and found undone again; a person's include the memberships that name the person."""
     last: PastPlan | None
     """The last run that was not limited to one person."""
     drift: tuple[Drift, ...]
@@ -76,6 +78,7 @@ class Circumstances:
             if any(_is_of_members(hold.change) for hold in holds)
             else {},
             quarantined=tuple(state.quarantine(target).of(key, about_user)),
+            undone=tuple(each for each in state.put_back(target).without_effect() if _concerns(each.change, kind, key)),
             last=last,
             drift=tuple(each for each in (resync.drift if resync else ()) if each.key == key and each.kind is kind),
             outcomes=tuple(journal.outcomes_of(kind, key, _OUTCOMES_SHOWN)),
@@ -138,6 +141,7 @@ class Circumstances:
         yield from self._problems()
         yield from self._holds()
         yield from self._quarantine()
+        yield from self._undone()
         yield from self._drift()
         yield from self._outcomes()
 
@@ -162,9 +166,23 @@ class Circumstances:
 
     def _quarantine(self) -> Iterator[Part]:
         if self.quarantined:
-            sentences = tuple(f"{doing(each.change)} {each.reason}" for each in self.quarantined)
+            sentences = tuple(f"{_doing_what(each.change)} {each.reason}" for each in self.quarantined)
             facts = {"quarantined": [each.to_json() for each in self.quarantined]}
             yield Part("quarantine", "Quarantined, and stops nobody else", sentences, facts)
+
+    def _undone(self) -> Iterator[Part]:
+        if self.undone:
+            sentences = tuple(
+                f"{each.change.action.of(each.change.name)}, sent again by each full resync: {each.detail}"
+                for each in self.undone
+            )
+            facts = {
+                "changes": [
+                    {"change": each.change.to_json(), "since": timestamp(each.since or each.at), "reason": each.detail}
+                    for each in self.undone
+                ]
+            }
+            yield Part("ineffective", "Without effect: what is put back doesn't last", sentences, facts)
 
     def _drift(self) -> Iterator[Part]:
         if self.drift:
@@ -179,6 +197,13 @@ class Circumstances:
                 for each in self.outcomes
             )
             yield Part("outcomes", "Last outcomes", sentences, {"outcomes": [each.to_json() for each in self.outcomes]})
+
+
+def _doing_what(change: Change) -> str:
+    """Return a change as the subject of a sentence, with the attributes that it is about."""
+    if not change.action.alters or change.action.ends:
+        return doing(change)
+    return f"{doing(change)} ({', '.join(map(label, change.after))})"
 
 
 def _is_of_members(change: Change) -> bool:

@@ -109,6 +109,10 @@ def _group(known: KnownGroup, target: TargetRules) -> Part:
     elif target.profile.group_suffix:
         link += f"; the target may show its name with the suffix `{target.profile.group_suffix}`"
     sentences = [link, *(f"{label(path)}: {value_text(value)}" for path, value in known.attributes.items())]
+    sentences += [
+        f"{label(path)} was not taken over by the target, which shows {value_text(value)}"
+        for path, value in known.kept_as.items()
+    ]
     if known.missing_since is not None:
         sentences.append(f"missing from the source since {spoken(known.missing_since)}")
     facts: dict[str, Json] = {

@@ -14,6 +14,7 @@ from syncd.explain.circumstances import spoken
 from syncd.explain.person import Person
 from syncd.report.explanation import Part
 from syncd.report.text import counted, label, value_text
+from syncd.scim.dialect import Dialect
 from syncd.store.lookup import groups_with
 
 _GROUPS_SHOWN: Final = 20
@@ -86,12 +87,17 @@ def account(person: Person) -> Part | None:
         for change in person.changes
         for path, value in change.after.items()
     }
+    dropped = Dialect.known(person.snapshot.discovery, person.target.profile).dropped
     sentences = [
         _link(known),
         *(f"{label(path)}: {value_text(value)}" for path, value in known.attributes.items()),
         *(
             f"{label(path)} was not taken over by the target, which shows {value_text(value)}"
             for path, value in known.kept_as.items()
+        ),
+        *(
+            f"{label(path)} is accepted by the endpoint and not kept, whoever it is sent for"
+            for path in sorted(dropped & known.attributes.keys() - known.kept_as.keys())
         ),
         *(
             f"{label(path)} differs: {value_text(change.before.get(path))}, should be {value_text(value)}"
@@ -108,6 +114,7 @@ def account(person: Person) -> Part | None:
         "accepted": known.accepted,
         "lost": known.lost,
         "attributes": known.attributes,
+        "kept_as": known.kept_as,
         "differences": differences,
     }
     return Part("account", "At the target, as it last acknowledged", tuple(sentences), facts)

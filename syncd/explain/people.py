@@ -25,7 +25,8 @@ def _verdict(person: Person) -> str:
     called = f"{person.name} ({person.key})" if person.name not in ("", person.key) else person.key
     known = person.known
     state = _absent(person) if known is None or known.lost else _present(person, known)
-    return f"{called} {state}."
+    undone = [each.detail for each in person.circumstances.undone if each.change.action.about_user]
+    return f"{called} {state}{f', but {undone[0]}' if undone else ''}."
 
 
 def _absent(person: Person) -> str:
@@ -67,6 +68,9 @@ def _present(person: Person, known: Known) -> str:
             return f"{is_}, and left as it is for a problem in the source: {person.circumstances.problems[0].problem}"
         if known.state is not State.ACTIVE or person.evaluation is None:
             return is_
+        if known.kept_as:
+            kept = ", ".join(map(label, known.kept_as))
+            return f"{is_}, as the source has it but for {kept}, which the target keeps otherwise or not at all"
         return f"{is_}, as the source has it"
     hindrance = f"{doing(change)} {person.circumstances.hindrance(change)}"
     if person.off:

@@ -1,4 +1,5 @@
-"""Decide which lasting incidents are news: a source that is down, a stopped target, runs that fail.
+"""Decide which lasting incidents are news: a source that is down, a stopped target, runs that fail, changes without
+effect.
 
 People are told of the beginning and of the end of an incident. An alert that keeps coming back is repeated less and
 less often:
@@ -32,12 +33,18 @@ from syncd.store import Incident, Incidents
 SOURCE: Final = "source"
 STOPPED: Final = "stopped"
 FAULT: Final = "fault"
+INEFFECTIVE: Final = "ineffective"
 
 MEMORY: Final = timedelta(days=1)
 """Time for which an incident is remembered after its end."""
 _SETTLED: Final = timedelta(hours=1)
 """Time for which a relapsed incident has to be over, the first time, before people are told of its end."""
-_RECOVERED: Final = {SOURCE: "source_recovered", STOPPED: "target_recovered", FAULT: "run_recovered"}
+_RECOVERED: Final = {
+    SOURCE: "source_recovered",
+    STOPPED: "target_recovered",
+    FAULT: "run_recovered",
+    INEFFECTIVE: "changes_recovered",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,8 @@ class Trouble:
 
     target: str
     kind: str
-    cause: str
+    causes: tuple[str, ...]
+    """Its present causes; another one, while it goes on, is news."""
     reason: str
     since: datetime
     event: str
@@ -74,7 +82,7 @@ class LastingTroubles:
     def _wrong(self, known: Incident | None, trouble: Trouble) -> Iterator[Notice]:
         if known is None:
             yield self._down(trouble, trouble.title)
-            self._keep(trouble, trouble.since, told=[trouble.cause], relapses=0)
+            self._keep(trouble, trouble.since, told=[*trouble.causes], relapses=0)
             return
         detail = known.detail
         told: list[str] = detail["told"]
@@ -84,15 +92,15 @@ class LastingTroubles:
             # The incident was over, and people know: this is a relapse.
             relapses += 1
             since = trouble.since
-            told = [trouble.cause]
+            told = [*trouble.causes]
             again = f"It was well again only {span_of(self._now - known.ended)}. If it goes on to come and go,"
             while_ = span_of(_while(relapses))
             yield self._down(
                 trouble, f"{trouble.title}, again", f"{again} the next notice comes when it has been well for {while_}."
             )
-        elif trouble.cause not in told:
+        elif new := [cause for cause in trouble.causes if cause not in told]:
             # The incident goes on, for another cause.
-            told = [*told, trouble.cause]
+            told = [*told, *new]
             yield self._down(trouble, trouble.title)
         self._keep(trouble, since, told=told, relapses=relapses)
 
@@ -127,4 +135,4 @@ def _while(relapses: int) -> timedelta:
     return min(_SETTLED * float(2 ** min(relapses - 1, 10)), MEMORY)
 
 
-__all__ = ["FAULT", "MEMORY", "SOURCE", "STOPPED", "LastingTroubles", "Trouble"]
+__all__ = ["FAULT", "INEFFECTIVE", "MEMORY", "SOURCE", "STOPPED", "LastingTroubles", "Trouble"]

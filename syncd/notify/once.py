@@ -10,12 +10,11 @@ from datetime import UTC, date, timedelta
 from typing import Final
 
 from syncd.core.limits import PASSING, called, waiting
-from syncd.core.plan import Change, timestamp
+from syncd.core.plan import timestamp
 from syncd.notify.lasting import MEMORY
 from syncd.notify.notice import Composer, Notice
-from syncd.notify.wording import counted, span_of
+from syncd.notify.wording import counted, named, span_of
 from syncd.report.moments import day
-from syncd.report.words import key_shown
 from syncd.store import Incident, Incidents
 
 TOKEN: Final = "token"  # noqa: S105
@@ -29,7 +28,7 @@ def held_changes(incidents: Incidents, target: str, composer: Composer) -> Itera
     if not count:
         return
     lines = [f"{waiting(limit, number, own=False)} ({called(limit)})" for limit, number in new.limits.items()]
-    lines += [f"  {change.action.of(_called(change))}" for change in new.first]
+    lines += [f"  {change.action.of(named(change))}" for change in new.first]
     if count > len(new.first):
         lines.append(f"  and {count - len(new.first)} more")
     lines.append(f"`syncd holds --target {target}` shows them all; `syncd approve` or `syncd reject` decides.")
@@ -82,11 +81,6 @@ def expiring_token(
         event, title = "token_expired", f"{target}: the token has expired, on {expires}"
     hint = "Have the target issue another one, put it in place of the old, and set `token_expires` to its date."
     yield composer.notice(event, target, title, [hint], {"expires": expires.isoformat(), "days": left})
-
-
-def _called(change: Change) -> str:
-    key = key_shown(change.key, change.name, keys=False)
-    return f"{change.name} ({key})" if key else change.name
 
 
 __all__ = ["TOKEN", "expiring_token", "held_changes", "overdue_invitations"]

@@ -6,18 +6,20 @@ notice without its incident. Sends nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final
 
-from syncd.notify.lasting import FAULT, MEMORY, SOURCE, STOPPED, LastingTroubles, Trouble
+from syncd.notify.lasting import FAULT, INEFFECTIVE, MEMORY, SOURCE, STOPPED, LastingTroubles, Trouble
 from syncd.notify.notice import Composer, Notice
 from syncd.notify.once import expiring_token, held_changes, overdue_invitations
-from syncd.notify.wording import kept, lines_of
-from syncd.store import Incidents, StateFile
+from syncd.notify.wording import counted, kept, lines_of, named
+from syncd.store import Incidents, StateFile, WithoutEffect, without_effect
 from syncd.store.snapshot import Stop
 
+_SHOWN: Final = 10
+"""Changes without effect that a notice names."""
 _LAST_RUNS: Final = 5
 """Number of last runs among which one has ended: the others go on, or were killed."""
 _BECAUSE: Final = {
@@ -109,6 +111,8 @@ def _notices(state: StateFile, concerns: Concerns, composer: Composer) -> Iterat
             incidents.forget(name, FAULT)  # the stop says more
         else:
             yield from _last_run(state, incidents, lasting, target, composer.now)
+        undone = _without_effect(name, without_effect(state.quarantine(name), state.put_back(name)))
+        yield from lasting.compare(name, INEFFECTIVE, undone, f"{name}: no change is without effect any more")
         yield from held_changes(incidents, name, composer)
         yield from overdue_invitations(incidents, name, concerns.pending_after, composer)
         yield from expiring_token(incidents, name, target.token_expires, concerns.token_before, composer)
@@ -141,18 +145,40 @@ def _source(error: str, now: datetime) -> Trouble | None:
     if not error:
         return None
     hint = "Nothing is changed anywhere until it can be read again; it is tried at each run."
-    return Trouble("", SOURCE, "", error, now, "source_down", "the source can't be read", hint)
+    return Trouble("", SOURCE, ("",), error, now, "source_down", "the source can't be read", hint)
 
 
 def _fault(target: str, error: str, since: datetime, title: str) -> Trouble | None:
-    return Trouble(target, FAULT, "", error, since, "run_failed", title) if error else None
+    return Trouble(target, FAULT, ("",), error, since, "run_failed", title) if error else None
 
 
 def _stopped(target: str, stop: Stop) -> Trouble:
     hint = _ENDS[stop.cause].format(target=target)
     title = f"{target} is stopped: {_BECAUSE[stop.cause]}"
     facts = {"cause": stop.cause}
-    return Trouble(target, STOPPED, stop.cause, stop.reason, stop.since, "target_stopped", title, hint, facts)
+    return Trouble(target, STOPPED, (stop.cause,), stop.reason, stop.since, "target_stopped", title, hint, facts)
+
+
+def _without_effect(target: str, found: Sequence[WithoutEffect]) -> Trouble | None:
+    """Return the trouble that changes have no effect; each change that joins them is another cause."""
+    if not found:
+        return None
+    changes, more = [each.change for each in found[:_SHOWN]], len(found) - _SHOWN
+    lines = [f"{each.change.action.of(named(each.change))}: {each.reason}" for each in found[:_SHOWN]]
+    lines += [f"and {more} more"] if more > 0 else []
+    first = [{"action": each.action.value, "key": each.key, "name": each.name} for each in changes]
+    return Trouble(
+        target,
+        INEFFECTIVE,
+        tuple(f"{each.change.action.value} {each.change.key}" for each in found),
+        "\n".join(lines),
+        found[0].since,
+        "changes_ineffective",
+        f"{target}: {counted(len(found), 'change has', 'changes have')} no effect",
+        "The endpoint answers with success, and what was changed is as before when syncd looks. Find out who or what "
+        "undoes it there; `syncd explain WHO` says what was found. Somebody who was to lose access may still have it.",
+        {"count": len(found), "first": first},
+    )
 
 
 __all__ = ["Concerns", "TargetConcern", "unwritable", "watch", "writable"]

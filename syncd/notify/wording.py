@@ -1,9 +1,12 @@
-"""Numbers, durations and foreign error messages in the wording of notices. Pure."""
+"""Numbers, durations, changes and foreign error messages in the wording of notices. Pure."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import Final
+
+from syncd.core.plan import Change
+from syncd.report.words import key_shown
 
 _TEXT: Final = 2000
 """Characters of an error message that are kept."""
@@ -11,6 +14,12 @@ _TEXT: Final = 2000
 
 def counted(number: int, one: str, several: str) -> str:
     return f"{number} {one if number == 1 else several}"
+
+
+def named(change: Change) -> str:
+    """Return the name of a change's resource, with the key where people know it."""
+    key = key_shown(change.key, change.name, keys=False)
+    return f"{change.name} ({key})" if key else change.name
 
 
 def span_of(span: timedelta) -> str:

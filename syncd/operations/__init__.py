@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from syncd.core.model import Json
-from syncd.operations import decisions, status
+from syncd.operations import decisions, learned, status
 from syncd.operations.decisions import demand_not_paused
 from syncd.operations.status import tally
 from syncd.settings.build import Setup
@@ -97,6 +97,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
     ),
     "resume": Operation(
         TargetArguments, lambda at, asked: decisions.resume(at.setup, at.state, asked.target), writes=True
+    ),
+    "relearn": Operation(
+        TargetArguments, lambda at, asked: learned.relearn(at.setup, at.state, asked.target), writes=True
     ),
 }
 

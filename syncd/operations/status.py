@@ -13,10 +13,13 @@ from syncd.core.model import Json
 from syncd.core.plan import timestamp
 from syncd.errors import SyncdError
 from syncd.explain import explain as explained
+from syncd.scim.dialect import Dialect
 from syncd.settings.build import Setup, Target
-from syncd.store import Decision, Hold, Journal, StateFile
+from syncd.store import Decision, Hold, Journal, StateFile, without_effect
 
 _BATCH: Final = 1000
+_TOLD_APART: Final = ("stopped", "ineffective")
+"""Incidents that have a key of their own in the status."""
 
 
 def status(setup: Setup, state: StateFile, target: str | None) -> list[Json]:
@@ -106,11 +109,13 @@ def _target_status(state: StateFile, configured: Target) -> dict[str, Any]:
         "incidents": [
             each.to_json()
             for each in state.incidents().lasting()
-            if each.target in ("", target) and each.kind != "stopped"
+            if each.target in ("", target) and each.kind not in _TOLD_APART
         ],
         "concurrency": {"now": snapshot.discovery.get("concurrency") or most, "most": most},
+        "learned": Dialect.known(snapshot.discovery, configured.rules.profile).in_words(),
         "unsettled": len(journal.intents()),
         "holds": tally(state.holds(target).all(), datetime.now(UTC)),
+        "ineffective": [each.to_json() for each in without_effect(state.quarantine(target), state.put_back(target))],
         "quarantined": [each.to_json() for each in state.quarantine(target).all()],
         "pending_since": timestamp(since) if since else None,
         "last_run": heads[0].to_json() if heads else None,

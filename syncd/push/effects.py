@@ -17,8 +17,8 @@ A look that contradicts the answer is taken twice, for some endpoints show a sli
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from syncd.core.drift import alike
@@ -50,6 +50,8 @@ class WriteEffect:
 
     status: int
     kept_as: Flat = field(default_factory=dict)
+    bare: frozenset[str] = frozenset()
+    """Paths in `kept_as` whose value is there, without the label of its element."""
     off: bool = False
     """Whether an account that was to be on is shown as off. Never part of `kept_as`, which would hide drift."""
     untaken: frozenset[str] = frozenset()
@@ -72,8 +74,44 @@ class WriteEffect:
 
         An invited account may be shown as off until the invitation is accepted; that is not remarked on.
         """
-        paths = [*(["active"] if self.off and change.state is State.ACTIVE else []), *self.kept_as]
+        kept_as = [path for path in self.kept_as if path not in self.bare]
+        paths = [*(["active"] if self.off and change.state is State.ACTIVE else []), *kept_as]
         return f"not taken over by the target: {named(paths)}" if paths else ""
+
+
+@dataclass(frozen=True)
+class Update:
+    """An update of a linked resource. `before` and `after` hold the same paths; `owned`: all values that syncd writes.
+
+    `kept_as`: values that the target keeps in its own form. `has_members`: a group is known to have members.
+    """
+
+    link: Link
+    before: Flat
+    after: Flat
+    owned: Flat = field(default_factory=dict)
+    kept_as: Flat = field(default_factory=dict)
+    has_members: bool = False
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        return frozenset(ability_of(self.link.kind, path) for path in self.after)
+
+    @property
+    def siblings(self) -> Flat:
+        """The values of the same attributes that are not written now."""
+        kind, touched = self.link.kind, self.abilities
+        return {
+            path: value
+            for path, value in self.owned.items()
+            if path not in self.after and path != MANAGER and ability_of(kind, path) in touched
+        }
+
+    def part(self, paths: Iterable[str], there: Flat) -> Update:
+        """Return the update of some paths; siblings that are not there any more are written as well."""
+        siblings = self.siblings
+        after = {path: self.after[path] if path in self.after else siblings[path] for path in paths}
+        return replace(self, before={path: there.get(path) for path in after}, after=after)
 
 
 class Effects:
@@ -118,13 +156,14 @@ class Effects:
         kept_as = self._not_taken(link.kind, wanted, body)
         if looked and not kept_as:
             self._dialect.trust(ability)
+        bare = _bare(link.kind, wanted, kept_as, body)
         off = "active" in kept_as and wanted["active"] is True
         if "active" in kept_as and not off:
             on = await self._is_on(link, False, body, looked=looked)
             if on is not False:
                 raise self._active_not_so(answer.status, on)
         kept_as.pop("active", None)
-        return WriteEffect(answer.status, kept_as, off)
+        return WriteEffect(answer.status, kept_as | dict.fromkeys(bare), bare, off)
 
     async def of_delete(self, link: Link, answer: Written) -> WriteEffect:
         """Return the effect of a deletion. Raises Ineffective where the resource is still there, OutcomeUnclear."""
@@ -147,49 +186,44 @@ class Effects:
 
     # -- updates -----------------------------------------------------------------------------------
 
-    async def of_update(
-        self, link: Link, before: Flat, after: Flat, siblings: Flat, answer: Answer, *, doubtful: bool = False
-    ) -> WriteEffect:
-        """Return the effect of an update; `siblings`: values of the same attributes that were not written.
+    async def of_update(self, update: Update, answer: Answer, *, doubtful: bool = False) -> WriteEffect:
+        """Return the effect of an update. `doubtful`: the endpoint is not taken at its word alone.
 
-        `doubtful`: the endpoint is not taken at its word alone. Raises OutcomeUnclear where nobody can tell whether an
-        account is off.
+        Raises OutcomeUnclear where nobody can tell whether an account is off.
         """
         if isinstance(answer, OutcomeUnclear) or not answer.status:
             return WriteEffect(answer.status)
-        if answer.body is not None or self._dialect.truthful.issuperset(_abilities(link.kind, after)):
-            return await self._of_update(link, before, after, siblings, answer, doubtful=doubtful)
+        if answer.body is not None or update.abilities <= self._dialect.truthful:
+            return await self._of_update(update, answer, doubtful=doubtful)
         async with self._trial:
-            return await self._of_update(link, before, after, siblings, answer, doubtful=doubtful)
+            return await self._of_update(update, answer, doubtful=doubtful)
 
-    async def _of_update(
-        self, link: Link, before: Flat, after: Flat, siblings: Flat, answer: Written, *, doubtful: bool
-    ) -> WriteEffect:
-        body = answer.body
-        looks = self._note_answer(link.kind, after, body) or (doubtful and body is None)
+    async def _of_update(self, update: Update, answer: Written, *, doubtful: bool) -> WriteEffect:
+        link, body = update.link, answer.body
+        looks = self._note_answer(update, body) or (doubtful and body is None)
         if looks or (link.kind, link.key) in self._doubted:
             looks = True
             body = await self._read(link)
         effect = WriteEffect(answer.status)
         if body is not None:
-            effect = self._judged(link.kind, before, after, siblings, body, answer.status)
-            if not effect.is_whole and not (effect.untaken <= self.dropped(link.kind, after) and not effect.lost):
+            effect = self._judged(update, body, answer.status)
+            if effect.lost or not effect.untaken <= self.dropped(link.kind, update.after):
                 # The answer may show the state before, or a part; a look may be stale.
                 if looks:
                     await self._gate.back_off(1)
                 body, looks = await self._read(link), True
-                effect = self._judged(link.kind, before, after, siblings, body, answer.status)
-        if "active" in after:
-            await self._judge_active(link, after["active"], body, effect, looked=looks)
+                effect = self._judged(update, body, answer.status)
+        if "active" in update.after:
+            await self._judge_active(link, update.after["active"], body, effect, looked=looks)
         if looks:
-            for ability in _abilities(link.kind, after):
+            for ability in update.abilities:
                 (self._dialect.trust if effect.is_whole else self._dialect.distrust)(ability)
         return effect
 
-    def _note_answer(self, kind: Kind, after: Flat, body: Body | None) -> bool:
+    def _note_answer(self, update: Update, body: Body | None) -> bool:
         """Remember what an answer shows; return whether it is followed by a look."""
         looks = False
-        for ability in _abilities(kind, after):
+        for ability in update.abilities:
             is_active = ability == "users.active"
             shown = body is not None and not (is_active and member(body, "active") is None)
             self._note(ability, shown=shown)
@@ -202,18 +236,24 @@ class Effects:
         if not self._gate.in_bulk:
             self._dialect.note_answer(ability, shown=shown)
 
-    def _judged(self, kind: Kind, before: Flat, after: Flat, siblings: Flat, body: Body, status: int) -> WriteEffect:
+    def _judged(self, update: Update, body: Body, status: int) -> WriteEffect:
         """Compare a resource with an update; `active` is judged apart."""
-        wanted = {path: value for path, value in after.items() if path != "active"}
-        kept_as = self._not_taken(kind, wanted, body)
+        kind, siblings = update.link.kind, update.siblings
+        wanted = {path: value for path, value in update.after.items() if path != "active"}
+        shown = self._not_taken(kind, {**siblings, **wanted}, body)
+        kept_as = {path: value for path, value in shown.items() if path in wanted}
         untaken = frozenset(
             path
-            for path, shown in kept_as.items()
-            if (is_nothing(shown) and not is_nothing(wanted[path])) or alike(path, before.get(path), shown)
+            for path, value in kept_as.items()
+            if (is_nothing(value) and not is_nothing(wanted[path])) or alike(path, update.before.get(path), value)
         )
-        there = flatten(kind, body, siblings)
-        lost = {path: value for path, value in siblings.items() if not is_nothing(value) and path not in there}
-        return WriteEffect(status, kept_as, untaken=untaken, lost=lost)
+        lost = {
+            path: value
+            for path, value in siblings.items()
+            if path in shown and is_nothing(shown[path]) and path not in update.kept_as
+        }
+        bare = _bare(kind, wanted, kept_as, body)
+        return WriteEffect(status, kept_as | dict.fromkeys(bare), bare, untaken=untaken, lost=lost)
 
     def dropped(self, kind: Kind, paths: Iterable[str]) -> frozenset[str]:
         """Return the paths that the endpoint was found to keep in no form."""
@@ -275,22 +315,14 @@ class Effects:
         return (await self._gate.read(link.kind, link.id)).body
 
 
-def siblings_of(kind: Kind, after: Iterable[str], owned: Mapping[str, Json], kept_as: Mapping[str, Json]) -> Flat:
-    """Return the values that were written before to the attributes of `after`, and are not written now.
-
-    `kept_as`: values that the target keeps in its own form, which says nothing.
-    """
-    paths = set(after)
-    touched = set(_abilities(kind, paths))
-    return {
-        path: value
-        for path, value in owned.items()
-        if path not in paths and path not in kept_as and path != MANAGER and ability_of(kind, path) in touched
-    }
-
-
-def _abilities(kind: Kind, paths: Iterable[str]) -> Iterator[str]:
-    yield from dict.fromkeys(ability_of(kind, path) for path in paths)
+def _bare(kind: Kind, wanted: Flat, kept_as: Flat, body: Body) -> frozenset[str]:
+    """Return the paths whose wanted value is there, in an element without its label, where a reading won't find it."""
+    labelled = flatten(kind, body, list(wanted))
+    return frozenset(
+        path
+        for path, value in wanted.items()
+        if path != "active" and path not in kept_as and path not in labelled and not is_nothing(value)
+    )
 
 
 def named(paths: Iterable[str]) -> str:
@@ -300,4 +332,4 @@ def named(paths: Iterable[str]) -> str:
     return f"{', '.join(paths[:NAMED])}{more}"
 
 
-__all__ = ["NAMED", "Answer", "Effects", "WriteEffect", "named", "siblings_of"]
+__all__ = ["NAMED", "Answer", "Effects", "Update", "WriteEffect", "named"]

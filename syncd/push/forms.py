@@ -14,14 +14,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from syncd.core.drift import alike
 from syncd.core.model import Flat
 from syncd.core.ownership import is_nothing
 from syncd.errors import Ineffective, OutcomeUnclear, ScimError
-from syncd.push.effects import WriteEffect, named
+from syncd.push.effects import Update, WriteEffect, named
 from syncd.push.gate import Gate, Link
 from syncd.scim.dialect import AREAS, Form, ability_of
 
@@ -43,28 +43,6 @@ _FIRST: Final = ("users.active", "users.userName", "users.externalId", "users.em
 """Abilities in the order of what people need first: to be off or on, to sign in, to stay ours."""
 
 
-@dataclass(frozen=True)
-class Update:
-    """An update of a linked resource. `before` and `after` hold the same paths; `owned`: all values that syncd writes.
-
-    `siblings`: values of the same attributes that are not written. `has_members`: a group is known to have members.
-    """
-
-    link: Link
-    before: Flat
-    after: Flat
-    owned: Flat
-    siblings: Flat
-    has_members: bool = False
-
-    def part(self, paths: Iterable[str], there: Flat) -> Update:
-        """Return the update of some paths; siblings that are not there any more are written as well."""
-        after = {path: self.after[path] if path in self.after else self.siblings[path] for path in paths}
-        before = {path: there.get(path) for path in after}
-        siblings = {path: value for path, value in self.siblings.items() if path not in after}
-        return replace(self, before=before, after=after, siblings=siblings)
-
-
 Write = Callable[[Update, Form], Awaitable[WriteEffect]]
 """Writes an update in one form, and looks at its effect. Raises ScimError, OutcomeUnclear, Lost, TargetError."""
 
@@ -76,6 +54,7 @@ class _Parts:
     paths: dict[str, frozenset[str]] = field(default_factory=dict)
     failures: dict[str, ScimError] = field(default_factory=dict)
     kept_as: Flat = field(default_factory=dict)
+    bare: frozenset[str] = frozenset()
     writes: int = 0
 
     def is_undone(self, ability: str) -> bool:
@@ -134,9 +113,9 @@ class Forms:
 
     async def _part_by_part(self, update: Update, first: WriteEffect | ScimError) -> WriteEffect:
         kind = update.link.kind
-        there = await self._there(update.link, [*update.after, *update.siblings])
+        there = await self._there(update.link, {**update.siblings, **update.after})
         left = [path for path, value in update.after.items() if not alike(path, value, there.get(path))]
-        left += [path for path in update.siblings if path not in there]
+        left += [path for path in update.siblings if path not in there and path not in update.kept_as]
         parts = _Parts()
         by_ability: dict[str, list[str]] = {}
         for path in left:
@@ -183,6 +162,7 @@ class Forms:
                 parts.failures.pop(ability, None)
                 parts.kept_as = {path: value for path, value in parts.kept_as.items() if path not in part.after}
                 parts.kept_as |= effect.kept_as
+                parts.bare |= effect.bare
                 if form is not usual:
                     self._gate.dialect.learn(ability, form)
                 return
@@ -217,7 +197,8 @@ class Forms:
             kept_as = {path: value for path, value in first.kept_as.items() if path not in written} | kept_as
         kept_as = {path: value for path, value in kept_as.items() if path not in undone}
         status = 200 if parts.writes and not parts.failures else first.status
-        effect = WriteEffect(status, kept_as, undone=undone)
+        bare = parts.bare | (first.bare if isinstance(first, WriteEffect) else frozenset())
+        effect = WriteEffect(status, kept_as, bare, undone=undone)
         if undone or failed >= set(update.after):
             effect.failure = parts.failure(done=sorted(set(update.after) - failed))
         if effect.failure is not None and undone >= set(update.after):
@@ -255,4 +236,4 @@ def _kept(part: Update, effect: WriteEffect) -> Flat:
     return {path: value for path, value in effect.kept_as.items() if path in part.after}
 
 
-__all__ = ["NO_METHOD", "Forms", "Update", "may_be_tried_otherwise"]
+__all__ = ["NO_METHOD", "Forms", "may_be_tried_otherwise"]

@@ -17,6 +17,7 @@ from syncd.core.ownership import NOTHING_OWNED, Ownership
 from syncd.core.plan import Action, Change, Outcome, Plan
 from syncd.errors import TargetError
 from syncd.push.collisions import AccountCollisions, GroupCollisions
+from syncd.push.corrections import Corrections
 from syncd.push.effects import Effects
 from syncd.push.execution import Execution
 from syncd.push.gate import Gate
@@ -115,9 +116,10 @@ class Push:
         commits = Commits(self._state)
         gate = Gate(self._client, self._snapshot, self._rules.protected)
         sending = self._sending(gate)
-        recording = Recording(self._state, self._snapshot, self._journal, commits, run, self._clock)
+        corrections = Corrections(plan.drift, self._state.put_back(self._snapshot.name), run, self._clock)
+        recording = Recording(self._state, self._snapshot, self._journal, commits, run, self._clock, corrections)
         execution = self._execution(plan, gate, sending, commits)
-        turns = Turns(execution, recording, self._skips, learning, self._on_outcome)
+        turns = Turns(execution, recording, self._skips, learning, corrections, self._on_outcome)
         for phase in phases(plan.changes, failures):
             operations = bulk_operations(self._rules.profile, bulk_offered, phase)
             await self._workers.side_by_side(phase, turns.take, operations)

@@ -11,6 +11,7 @@ from functools import partial
 
 from syncd.core.plan import Change, Outcome, Result
 from syncd.core.quarantine import is_permanent
+from syncd.push.corrections import Corrections
 from syncd.push.outcomes import Done
 from syncd.store import Commits, Journal, Snapshot, StateFile
 
@@ -26,12 +27,14 @@ class Recording:
         commits: Commits,
         run: int,
         clock: Callable[[], datetime],
+        corrections: Corrections,
     ) -> None:
         self._snapshot = snapshot
         self._journal = journal
         self._commits = commits
         self._run = run
         self._clock = clock
+        self._corrections = corrections
         self._follow_up = _FollowUp(state, snapshot.name, clock)
 
     async def intend(self, change: Change) -> int:
@@ -54,12 +57,17 @@ class Recording:
         if done is not None and done.acknowledge is not None:
             done.acknowledge()
             self._snapshot.bump()
+        if done is not None:
+            self._corrections.write(outcome)
         self._journal.record(self._run, outcome, self._clock(), intent)
-        self._follow_up.write(outcome, in_part=done is not None)
+        self._follow_up.write(outcome, is_done=done is not None)
 
 
 class _FollowUp:
-    """The consequences of an outcome for later runs: a permanent refusal is quarantined, an approval is spent."""
+    """The consequences of an outcome for later runs: a permanent refusal is quarantined, an approval is spent.
+
+    A change that was done, if only in part, is not quarantined: what is left of it is another change.
+    """
 
     def __init__(self, state: StateFile, target: str, clock: Callable[[], datetime]) -> None:
         self._holds = state.holds(target)
@@ -68,16 +76,16 @@ class _FollowUp:
         self._approved = self._holds.approved(clock())
         self._quarantined = {each.id for each in self._quarantine.all()}
 
-    def write(self, outcome: Outcome, *, in_part: bool) -> None:
+    def write(self, outcome: Outcome, *, is_done: bool) -> None:
         """Record the consequences; an approval is spent on a change that was tried.
 
-        `in_part`: the snapshot holds what was done of it, so that the same change is not planned again.
+        `is_done`: whether the snapshot holds what was done of it.
         """
         change, id_ = outcome.change, outcome.change.id
-        permanent = is_permanent(outcome.result, outcome.status) and not outcome.open
-        if permanent and not in_part:
-            self._quarantine.failed(change, outcome.status, outcome.detail, self._clock())
-        elif outcome.result is Result.APPLIED and id_ in self._quarantined:
+        permanent = is_permanent(outcome.result, outcome.status) and not outcome.open and not is_done
+        if permanent:
+            self._quarantine.failed(change, outcome.status, outcome.detail, self._clock(), outcome.result)
+        elif is_done and id_ in self._quarantined:
             self._quarantine.succeeded(id_)
-        if id_ in self._approved and (permanent or outcome.result in (Result.APPLIED, Result.REFUSED)):
+        if id_ in self._approved and (permanent or is_done or outcome.result is Result.REFUSED):
             self._holds.spend(id_)

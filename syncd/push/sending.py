@@ -28,8 +28,8 @@ from syncd.core.diff import differing
 from syncd.core.model import Flat, Kind, State
 from syncd.errors import OutcomeUnclear, ScimError, TargetError
 from syncd.push.attributes import shown
-from syncd.push.effects import Answer, Effects, WriteEffect, siblings_of
-from syncd.push.forms import Forms, Update, may_be_tried_otherwise
+from syncd.push.effects import Answer, Effects, Update, WriteEffect
+from syncd.push.forms import Forms, may_be_tried_otherwise
 from syncd.push.gate import Gate, Link
 from syncd.push.predating import Habits, mark_of, predates
 from syncd.push.refusal import Refusal
@@ -181,8 +181,7 @@ class Sending:
         """
         if not after:
             return WriteEffect(0)
-        siblings = siblings_of(link.kind, after, owned, kept_as or {})
-        update = Update(link, before, after, owned, siblings, has_members)
+        update = Update(link, before, after, owned, kept_as or {}, has_members)
         try:
             effect = await self._write(update)
         except ScimError as refusal:
@@ -206,9 +205,7 @@ class Sending:
             return (left_before, left, there) if left else None
 
         answer = await self._until_clear((update.before, after, update.owned), write, look)
-        return await self._effects.of_update(
-            link, update.before, after, update.siblings, answer, doubtful=form is not None
-        )
+        return await self._effects.of_update(update, answer, doubtful=form is not None)
 
     async def bring_into_line(
         self, link: Link, found: Found, attributes: Flat, state: State | None = None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from syncd.core.plan import Change, Outcome
 from syncd.errors import ScimError, TargetError
+from syncd.push.corrections import Corrections
 from syncd.push.execution import Execution
 from syncd.push.learning import Learning
 from syncd.push.outcomes import Done, cut_off, ended, failed, stop_in
@@ -25,12 +26,14 @@ class Turns:
         recording: Recording,
         skips: Skips,
         learning: Learning,
+        corrections: Corrections,
         on_outcome: Callable[[Outcome], None],
     ) -> None:
         self._execution = execution
         self._recording = recording
         self._skips = skips
         self._learning = learning
+        self._corrections = corrections
         self._on_outcome = on_outcome
         self.outcomes: list[Outcome] = []
 
@@ -53,7 +56,7 @@ class Turns:
     async def _try(self, change: Change) -> tuple[Outcome, Done | None]:
         """Do one change; returns the outcome and the update to the snapshot."""
         try:
-            done = await self._execution.carry_out(change)
+            done = self._corrections.judged(change, await self._execution.carry_out(change))
         except (Refusal, Lost, ScimError, TargetError) as failure:
             outcome = failed(change, failure, self._skips.stopped)
             self._skips.stop(stop_in(failure))

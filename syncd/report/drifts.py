@@ -7,6 +7,7 @@ from typing import Final
 
 from syncd.core.drift import Drift, DriftClass, Reaction
 from syncd.core.model import Flat
+from syncd.core.returning import came_back
 from syncd.report.words import label, shortened, value_text, visible
 
 DRIFTS: Final = {
@@ -42,3 +43,5 @@ def drift_details(drift: Drift, members: Callable[[Flat], Sequence[str]] = _keys
                 found, wanted = value_text(drift.found.get(path)), value_text(expected)
                 what = f"puts back {wanted}" if enforced else f"only reported (was {wanted})"
                 yield f"{label(path)}: found {found}, {what}"
+    if drift.returned is not None:
+        yield visible(came_back(drift))

@@ -265,6 +265,8 @@ class _Items:
     def _drift(self, drift: Drift) -> Item:
         enforced = drift.reaction is Reaction.ENFORCE
         what = "put back" if enforced else "only reported"
+        if drift.returned is not None:
+            what += " again: it comes back"
         return Item(
             id=fingerprint(drift.to_json()).hex(),
             section="drift",

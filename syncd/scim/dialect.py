@@ -40,13 +40,24 @@ class Form(StrEnum):
     """A group is created with a list of members, an empty one."""
 
 
-_WORDS: Final = {
-    Form.PATH: "PATCH by path",
-    Form.WHOLE: "PATCH of the whole attribute",
-    Form.OBJECT: "PATCH without a path",
-    Form.PUT: "PUT",
-    Form.TYPED: "members with their type",
-    Form.LISTED: "an empty list of members",
+_FORMS: Final = {
+    Form.PATH: "by PATCH, path by path",
+    Form.WHOLE: "by PATCH of the whole attribute",
+    Form.OBJECT: "by PATCH without paths",
+    Form.PUT: "by PUT of the whole resource",
+    Form.TYPED: "with each member's type",
+    Form.LISTED: "with an empty list of members",
+}
+_ABILITIES: Final = {
+    "users": "accounts are changed",
+    "groups": "groups are changed",
+    "users.active": "accounts are switched on and off",
+    "users.create": "accounts are created",
+    "users.delete": "accounts are deleted",
+    "groups.create": "groups are created",
+    "groups.delete": "groups are deleted",
+    "members.add": "members are added",
+    "members.remove": "members are removed",
 }
 
 
@@ -132,12 +143,35 @@ class Dialect:
 
     def in_words(self) -> list[str]:
         """Return what was learned, a clause for each thing."""
-        said = [f"{ability} by {_WORDS[form]}" for ability, form in sorted(self.forms.items())]
+        said = [f"{_doing(ability)} {_FORMS[form]}" for ability, form in sorted(self.forms.items())]
         if self.dropped:
-            said.append(f"not kept: {', '.join(sorted(self.dropped))}")
+            said.append(f"accepted and not kept: {', '.join(map(_name, sorted(self.dropped)))}")
         if self.silent:
-            said.append(f"answers that show no effect: {', '.join(sorted(self.silent))}")
+            when = ", ".join(map(_doing, sorted(self.silent)))
+            said.append(f"answers don't show the effect, so it is looked at, when {when}")
         return said
+
+    @staticmethod
+    def is_outdated(discovery: Mapping[str, Json], profile: Profile) -> bool:
+        """Return whether something was learned under another profile or other overrides: it counts as forgotten."""
+        kept = discovery.get("dialect")
+        return isinstance(kept, dict) and kept.get("profile") != _mark(profile)
+
+
+def _doing(ability: str) -> str:
+    """Return an ability as a clause: "members are removed", "title of accounts is changed"."""
+    if ability in _ABILITIES:
+        return _ABILITIES[ability]
+    resource, _, attribute = ability.partition(".")
+    return f"{_name(attribute)} of {'groups' if resource == 'groups' else 'accounts'} is changed"
+
+
+def _name(attribute: str) -> str:
+    """Return an attribute without its schema; an extension by the last part of its URN."""
+    if not attribute.startswith("urn:"):
+        return attribute
+    _, found, name = attribute.rpartition(":User:")
+    return name if found else f"the extension {':'.join(attribute.split(':')[-3:])}"
 
 
 def member_form(profile: Profile, *, patch: bool, dialect: Dialect, adding: bool, learned: bool = True) -> Form:

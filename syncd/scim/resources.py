@@ -40,7 +40,9 @@ def resource(kind: Kind, flat: Flat) -> dict[str, Json]:
     return body
 
 
-def _put(body: dict[str, Json], path: Path, value: Json, former: Json = None) -> None:
+def _put(
+    body: dict[str, Json], path: Path, value: Json, former: Json = None, others: Container[Json] | None = None
+) -> None:
     holder = body
     if path.schema:
         if path.schema not in body["schemas"]:
@@ -49,7 +51,7 @@ def _put(body: dict[str, Json], path: Path, value: Json, former: Json = None) ->
     if path.filter:
         elements = _list(holder, path.attribute)
         part, wanted = path.filter
-        element = _element(path, elements, former)
+        element = _element(path, elements, (former, value), others)
         if element is None:
             element = {}
             elements.append(element)
@@ -89,19 +91,22 @@ def _list(holder: dict[str, Json], name: str) -> list[Json]:
     return elements
 
 
-def _element(path: Path, elements: list[Json], former: Json = None) -> Json:
+def _element(path: Path, elements: list[Json], values: Iterable[Json], others: Container[Json] | None) -> Json:
     """Return the element that a path's filter means, None where there is none.
 
-    Some endpoints keep an element without its label: it is ours all the same, known by its `former` value, or by being
-    the only one without a label.
+    Some endpoints keep an element without its label. It is ours all the same, known by one of these values; or by being
+    the only element, unless its value belongs to another path (`others`; None: nobody knows to which it belongs).
     """
     assert path.filter is not None
     labelled = next((each for each in elements if _selects(path, each)), None)
     if labelled is not None:
         return labelled
     bare = [each for each in elements if isinstance(each, dict) and field(each, path.filter[0]) in (None, "")]
-    known = [each for each in bare if former is not None and field(each, path.part) == former]
-    return next(iter(known), bare[0] if len(bare) == 1 == len(elements) else None)
+    for value in values:
+        if value is not None and (known := [each for each in bare if field(each, path.part) == value]):
+            return known[0]
+    only = len(bare) == 1 == len(elements) and others is not None and field(bare[0], path.part) not in others
+    return bare[0] if only else None
 
 
 def _selects(path: Path, element: Json) -> bool:
@@ -117,14 +122,33 @@ def flatten(kind: Kind, body: Mapping[str, Json], paths: Iterable[str]) -> Flat:
     Attribute names are taken in any case (RFC 7643 section 2.1). Of a multi-valued attribute read as a whole
     only the values count: labels that the endpoint adds are its own. `active` is read as a boolean, however the
     endpoint says it.
+
+    Where `paths` have values, an element that is kept without its label is known by its value.
     """
     flat: Flat = {}
     for text in paths:
         path = _path(text, kind)
         value = _get(body, path)
+        if value is None and path.filter:
+            value = _get_bare(kind, body, path, paths)
         if value is not None:
             flat[text] = is_on(value) if path is _ACTIVE else value
     return flat
+
+
+def _get_bare(kind: Kind, body: Mapping[str, Json], path: Path, paths: Iterable[str]) -> Json:
+    """Return the value of an element that is kept without its label, None where it isn't sure that it is the path's."""
+    holder = field(body, path.schema) if path.schema else body
+    elements = field(holder, path.attribute)
+    if not isinstance(elements, list) or not elements:
+        return None
+    text, others = str(path), None
+    if isinstance(paths, Mapping):
+        others = _others(text, paths)
+    elif not any(_path(each, kind).attribute == path.attribute and each != text for each in paths):
+        others = []
+    expected = paths.get(text) if isinstance(paths, Mapping) else None
+    return field(_element(path, elements, (expected,), others), path.part)
 
 
 def _get(body: Mapping[str, Json], path: Path) -> Json:
@@ -132,7 +156,7 @@ def _get(body: Mapping[str, Json], path: Path) -> Json:
     value = field(holder, path.attribute)
     if path.filter:
         elements = value if isinstance(value, list) else []
-        return field(_element(path, elements), path.part)
+        return next((field(each, path.part) for each in elements if _selects(path, each)), None)
     if path.part:
         return field(value, path.part)
     if path.multi:
@@ -209,17 +233,22 @@ def merge(kind: Kind, body: Mapping[str, Json], after: Flat, former: Flat | None
     for text, value in after.items():
         path = _path(text, kind)
         if value is not None:
-            _put(merged, path, value, former.get(text))
+            _put(merged, path, value, former.get(text), _others(text, former, after))
         else:
-            _drop(merged, path, former.get(text))
+            _drop(merged, path, former.get(text), _others(text, former, after))
     return merged
 
 
-def _drop(body: dict[str, Json], path: Path, former: Json = None) -> None:
+def _others(text: str, *flats: Mapping[str, Json]) -> list[Json]:
+    """Return the values of the other paths."""
+    return [value for flat in flats for path, value in flat.items() if path != text]
+
+
+def _drop(body: dict[str, Json], path: Path, former: Json = None, others: Container[Json] | None = None) -> None:
     holder = field(body, path.schema) if path.schema else body
     value = field(holder, path.attribute)
     if path.filter and isinstance(value, list):
-        mine = _element(path, value, former)
+        mine = _element(path, value, (former,), others)
         for element in [each for each in value if _selects(path, each) or each is mine]:
             element.pop(_key(element, path.part), None)
             # A label without content means nothing; content of somebody else's keeps the element.

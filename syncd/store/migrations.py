@@ -233,6 +233,33 @@ def reads_of_runs(db: Database) -> None:
     db.table("runs").add_column("reads", int)
 
 
+@migrations(name="7")
+def corrections_and_changes_without_effect(db: Database) -> None:
+    """Add what full resyncs put back, and whether a quarantined change had no effect; forget the former dialect."""
+    db.table("quarantine").add_column("result", str, not_null_default="failed")
+    db.table("put_back").create(
+        {
+            "target": int,
+            "kind": str,
+            "key": str,
+            "class": str,  # the drift's
+            "drift": str,  # JSON: as much of it as was put back
+            "change": str,  # JSON: the change that put it back
+            "run": int,
+            "at": str,
+            "since": str,  # when a full resync first found that it had come back; NULL while it lasts
+            "detail": str,  # why the change is without effect; "" while it lasts
+        },
+        pk=("target", "kind", "key", "class"),
+        not_null={"drift", "change", "run", "at", "detail"},
+        foreign_keys=[("target", "targets", "id")],
+    )
+    known = db.conn.execute("SELECT id, discovery FROM targets WHERE discovery IS NOT NULL").fetchall()
+    for target, discovery in known:
+        kept = {name: fact for name, fact in orjson.loads(discovery).items() if name not in ("by_put", "echoes")}
+        db.conn.execute("UPDATE targets SET discovery = ? WHERE id = ?", [orjson.dumps(kept).decode(), target])
+
+
 def _fold_addresses(db: Database) -> None:
     last = 0
     while rows := db.conn.execute(

@@ -10,11 +10,11 @@ from typing import Final
 import orjson
 
 from syncd.core.model import Json
-from syncd.core.plan import Change, timestamp
+from syncd.core.plan import Change, Result, timestamp
 from syncd.core.quarantine import next_try
 from syncd.store.rows import Rows, dumped, spoken, text_of
 
-_COLUMNS: Final = "id, change, failures, since, next_try, status, detail"
+_COLUMNS: Final = "id, change, failures, since, next_try, status, detail, result"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,21 @@ class Quarantined:
     next_try: datetime
     status: int
     detail: str
+    result: Result = Result.FAILED
+
+    @property
+    def without_effect(self) -> bool:
+        """Whether the target answered with success, and a look showed no effect."""
+        return self.result is Result.INEFFECTIVE
 
     @property
     def reason(self) -> str:
         """Why the change is not tried now, in a sentence."""
         answer = f"{self.status}: {self.detail}" if self.detail else str(self.status)
         again = f"next try at {spoken(self.next_try)}"
+        if self.without_effect:
+            times = f"{self.failures} times since" if self.failures > 1 else "at"
+            return f"was sent {times} {spoken(self.since)} and had no effect ({answer}); {again}"
         if self.failures == 1:
             return f"failed at {spoken(self.since)} with {answer}; {again}"
         return f"failed {self.failures} times since {spoken(self.since)}, the last time with {answer}; {again}"
@@ -47,6 +56,7 @@ class Quarantined:
             "next_try": timestamp(self.next_try),
             "status": self.status,
             "detail": self.detail,
+            "result": self.result.value,
             "reason": self.reason,
         }
 
@@ -54,13 +64,15 @@ class Quarantined:
 class Quarantine(Rows):
     """Reads and writes one target's quarantine. Writes belong inside the state file's `atomic()`."""
 
-    def failed(self, change: Change, status: int, detail: str, now: datetime) -> Quarantined:
-        """Write that a change was refused for good, and the time of its next attempt."""
+    def failed(
+        self, change: Change, status: int, detail: str, now: datetime, result: Result = Result.FAILED
+    ) -> Quarantined:
+        """Write that a change was refused for good or had no effect, and the time of its next attempt."""
         known = self._select("id = ?", change.id)
         since, failures = (known[0].since, known[0].failures + 1) if known else (now, 1)
-        each = Quarantined(change.id, change, failures, since, next_try(failures, now), status, detail)
+        each = Quarantined(change.id, change, failures, since, next_try(failures, now), status, detail, result)
         self._conn.execute(
-            f"INSERT OR REPLACE INTO quarantine (target, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT OR REPLACE INTO quarantine (target, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 self._target,
                 each.id,
@@ -70,6 +82,7 @@ class Quarantine(Rows):
                 text_of(each.next_try),
                 status,
                 detail,
+                result.value,
             ],
         )
         return each
@@ -108,8 +121,8 @@ class Quarantine(Rows):
         return [_quarantined(row) for row in rows]
 
 
-def _quarantined(row: tuple[str, str, int, str, str, int, str]) -> Quarantined:
-    id_, change, failures, since, again, status, detail = row
+def _quarantined(row: tuple[str, str, int, str, str, int, str, str]) -> Quarantined:
+    id_, change, failures, since, again, status, detail, result = row
     return Quarantined(
         id_,
         Change.from_json(orjson.loads(change)),
@@ -118,4 +131,5 @@ def _quarantined(row: tuple[str, str, int, str, str, int, str]) -> Quarantined:
         datetime.fromisoformat(again),
         status,
         detail,
+        Result(result),
     )

@@ -20,6 +20,7 @@ from syncd.store.lease import Lease, give_to_owner
 from syncd.store.migrations import APPLICATION_ID, migrations
 from syncd.store.observation import Observation
 from syncd.store.outbox import Outbox
+from syncd.store.put_back import PutBack
 from syncd.store.quarantine import Quarantine
 from syncd.store.snapshot import Snapshot
 
@@ -27,7 +28,7 @@ _REBUILD = (
     "move it away (keep it) and run `syncd resync`: accounts that exist already at the target are matched again by "
     "externalId and userName, never made twice"
 )
-_COMPARED: Final = ("targets", "users", "groups", "members", "holds", "quarantine")
+_COMPARED: Final = ("targets", "users", "groups", "members", "holds", "quarantine", "put_back")
 """The tables that a comparison reads."""
 _SMALLEST: Final = 512
 """Bytes of the smallest page that an SQLite database can have."""
@@ -145,6 +146,10 @@ class StateFile:
     def quarantine(self, target: str) -> Quarantine:
         """Return the quarantine of `target`."""
         return Quarantine(self.db, self._target(target), target)
+
+    def put_back(self, target: str) -> PutBack:
+        """Return what full resyncs put back at `target`."""
+        return PutBack(self.db, self._target(target), target)
 
     def incidents(self) -> Incidents:
         """Return the incidents."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +14,8 @@ from typing import Any
 import pytest
 
 from syncd.cli.check import Finding, check_all
+from syncd.scim.dialect import Dialect, Form
+from syncd.scim.profiles import PROFILES
 from syncd.settings.build import compile_settings
 from syncd.store import StateFile
 from tests.configurations import SMALLEST, loaded
@@ -55,6 +59,19 @@ class Checked:
         finding: Finding = check_all(setup, self._state, setup.targets)[-1]
         assert finding.error == ""
         return finding.facts
+
+    def knows(self, **facts: Any) -> None:
+        """Let this be known of the endpoint."""
+        with self._state.atomic():
+            self._state.snapshot("lucid").discover(facts)
+
+    def syncd(self, *arguments: str) -> tuple[int, str]:
+        """Run a command in a process of its own; return its exit code and what it printed."""
+        command = [sys.executable, "-m", "syncd", *arguments, "-c", str(self._file)]
+        environment = {**os.environ, "SYNCD__STATE": str(self._state.path)}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.stderr == ""
+        return done.returncode, done.stdout
 
     @property
     def discovery(self) -> dict[str, Any]:
@@ -128,6 +145,53 @@ def test_a_check_writes_nothing_to_the_target(checked: Checked) -> None:
     assert {request.method for request in checked.scim.requests} == {"GET"}
 
 
+# -- what was learned of the endpoint ----------------------------------------------------------------
+
+DIALECT = Dialect({"members.remove": Form.PUT}, dropped={"title"}).to_json(PROFILES["generic"])
+IN_WORDS = "members are removed by PUT of the whole resource; accepted and not kept: title"
+
+
+def test_what_was_learned_is_said(checked: Checked) -> None:
+    assert "learned" not in checked.check()
+    checked.knows(dialect=DIALECT)
+    assert checked.check()["learned"] == f"{IN_WORDS} (`syncd check --relearn` forgets it)"
+    assert checked.discovery["dialect"] == DIALECT
+
+
+def test_what_was_learned_under_other_overrides_is_said_to_be_forgotten(checked: Checked) -> None:
+    checked.knows(dialect=DIALECT)
+    facts = checked.check("[target.profile_overrides]\nmembers_per_patch = 7\n")
+    assert facts["learned"] == "nothing: the profile or an override has changed since, and all of it is forgotten"
+
+
+def test_relearning_drops_what_was_learned_and_keeps_who_is_never_switched_off(checked: Checked) -> None:
+    checked.check()
+    protected = {"id-1": "the account's owner"}
+    checked.knows(dialect=DIALECT, patch=False, concurrency=3, shows_members=True, protected=protected, me="id-2")
+    code, shown = checked.syncd("check", "--relearn")
+    assert code == 0
+    forgotten = f"{IN_WORDS}; how many requests at a time it bears; that it shows members"
+    assert re.search(rf"^    forgotten +{re.escape(forgotten)}$", shown, re.MULTILINE)
+    assert "    learned" not in shown
+    assert checked.discovery == {
+        "patch": True,
+        "etag": True,
+        "bulk": {"maxOperations": 100, "maxPayloadSize": 65536},
+        "protected": protected,
+        "me": "id-2",
+    }
+    found = json.loads(checked.syncd("check", "--relearn", "--json")[1])
+    assert found["target lucid"]["forgotten"] == "nothing: nothing had been learned"
+
+
+def test_status_says_what_was_learned_in_words_and_as_json(checked: Checked) -> None:
+    checked.check()
+    checked.knows(dialect=DIALECT)
+    assert f"lucid: learned about the endpoint: {IN_WORDS}" in checked.syncd("status")[1]
+    row = json.loads(checked.syncd("status", "--json")[1])
+    assert row["learned"] == IN_WORDS.split("; ")
+
+
 # -- where nothing can be checked --------------------------------------------------------------------
 
 
@@ -172,7 +236,7 @@ def test_an_error_without_line_or_key_is_one_too(tmp_path: Path) -> None:
     found, _ = refused_as_json(file)
     (error,) = found["errors"]
     assert (error["file"], error["line"], error["key"]) == (str(file), None, None)
-    file.write_text(SMALLEST)
+    file.write_text(f'state = "syncd.db"\n{SMALLEST}')
     found, _ = refused_as_json(file, "--target", "slack")
     (error,) = found["errors"]
     assert (error["key"], error["message"]) == ("target", "none is called `slack`; there are: lucid")

@@ -40,6 +40,8 @@ def row(**changes: Any) -> dict[str, Any]:
         "unsettled": 0,
         "concurrency": {"now": 8, "most": 8},
         "holds": {"waiting": 0, "passing": 0, "approved": 0, "rejected": 0},
+        "learned": [],
+        "ineffective": [],
         "quarantined": [],
         "token_expires": None,
         "pending_since": None,
@@ -105,3 +107,36 @@ def test_another_failure_is_told_beside_the_first() -> None:
     )
     assert "the source can't be read since 2026-11-30 10:05 UTC: people.csv: gone" in text
     assert f"stopped: {FAILURE}" in text
+
+
+def test_changes_without_effect_stand_in_a_line_of_their_own_and_not_with_the_quarantined() -> None:
+    change = {"action": "deactivate_user", "name": "cy@x.org"}
+    quarantined = {"change": change, "status": 204, "next_try": "2026-11-30T10:15:00Z", "result": "ineffective"}
+    refused = {"change": {"action": "update_user", "name": "bob"}, "status": 400, "result": "failed"}
+    once = {"change": change, "since": "2026-11-30T10:05:26Z", "reason": "still active"}
+    text = shown(
+        row(
+            ineffective=[
+                {**once, "next_try": "2026-11-30T10:15:00Z"},
+                {**once, "change": {"action": "remove_members", "name": "Design"}, "next_try": None},
+            ],
+            quarantined=[quarantined, {**refused, "next_try": "2099-01-01T00:00:00Z"}],
+        )
+    )
+    assert (
+        "lucid: 2 changes have no effect: deactivate cy@x.org (next try in the next run), remove members from the "
+        "group Design (sent again by each full resync); `syncd explain WHO` says what was found"
+    ) in text
+    assert "lucid: 1 quarantined: update bob (400, next try 2099-01-01 00:00 UTC)" in text
+
+
+def test_one_change_without_effect_is_counted_as_one() -> None:
+    change = {"action": "deactivate_user", "name": "cy@x.org"}
+    text = shown(row(ineffective=[{"change": change, "since": "", "reason": "", "next_try": None}]))
+    assert "lucid: 1 change has no effect: deactivate cy@x.org (sent again by each full resync)" in text
+
+
+def test_what_was_learned_of_the_endpoint_is_said() -> None:
+    learned = ["members are removed by PUT of the whole resource", "accepted and not kept: title"]
+    assert f"lucid: learned about the endpoint: {'; '.join(learned)}" in shown(row(learned=learned))
+    assert "learned" not in shown(row())

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from syncd.errors import SyncdError
+from syncd.store import StateFile
 from tests.daemon.running import Running
 from tests.sandbox.process import Sandbox
 from tests.system.commands import Administrator, person
@@ -215,6 +216,19 @@ def test_paused_is_paused_also_after_a_restart(admin: Administrator, sandbox: Sa
     assert admin.syncd("pause").code == 0, "without a daemon the state file is told"
     assert admin.syncd("sync").code == 1
     assert admin.syncd("plan").code == 0
+
+
+def test_the_daemon_forgets_what_was_learned_when_a_check_asks_for_it(admin: Administrator, sandbox: Sandbox) -> None:
+    with Running(admin, **NEVER) as running:
+        first_run(running)
+        with StateFile(admin.folder / "syncd.db") as state, state.atomic():
+            snapshot = state.snapshot("sandbox")
+            snapshot.discover({**snapshot.discovery, "shows_members": True})
+        done = admin.syncd("check", "--relearn")
+        assert done.code == 0, done.err
+        assert "that it shows members" in done.out
+        with StateFile(admin.folder / "syncd.db") as state:
+            assert "shows_members" not in state.snapshot("sandbox").discovery
 
 
 def test_a_pause_brings_a_push_to_an_end(admin: Administrator, sandbox: Sandbox) -> None:

@@ -19,9 +19,10 @@ from syncd.errors import SyncdError
 from syncd.explain import explain
 from syncd.report.explanation import Explanation
 from syncd.report.text import render
+from syncd.scim.dialect import Dialect
 from syncd.scim.profiles import PROFILES
 from syncd.settings.build import Setup, Target, read
-from syncd.store import StateFile, Stop
+from syncd.store import Correction, StateFile, Stop
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -367,6 +368,79 @@ def test_what_keeps_failing_is_quarantined(case: Case) -> None:
         "Ada Lovelace (1) is not there at lucid: creating the account is quarantined: it failed at 2026-11-22 12:00"
         " UTC with 400: userName is reserved; next try at 2026-11-22 12:15 UTC."
     )
+
+
+def test_a_change_without_effect_is_told_as_one(case: Case) -> None:
+    case.entry("1", status="left")
+    case.account("1")
+    with case.state.atomic():
+        case.state.quarantine("lucid").failed(LEAVE, 204, "the account is still active", NOON, Result.INEFFECTIVE)
+    assert case.verdict("1").endswith(
+        "switching it off is quarantined: it was sent at 2026-11-22 12:00 UTC and had no effect"
+        " (204: the account is still active); next try at 2026-11-22 12:15 UTC."
+    )
+
+
+def test_the_attributes_that_the_endpoint_refuses_are_named_with_its_reason(case: Case) -> None:
+    case.entry("1")
+    case.account("1")
+    after: Flat = {"title": "Chief", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department": "R&D"}
+    refused = Change(Action.UPDATE_USER, "1", "u1@x.org", {}, after, "differs")
+    with case.state.atomic():
+        case.state.quarantine("lucid").failed(refused, 400, "title is reserved", NOON)
+    (said,) = case.sentences("1", "quarantine")
+    assert said.startswith("the change (title, department) failed at 2026-11-22 12:00 UTC with 400: title is reserved;")
+
+
+def test_the_attributes_that_the_endpoint_keeps_otherwise_or_not_at_all_are_named(case: Case) -> None:
+    case.account("1", kept_as={"displayName": "ADA"})
+    case.group("g", "Design", kept_as={"displayName": "DESIGN"})
+    dialect = Dialect(dropped={"externalId", "title", "displayName"})
+    with case.state.atomic():
+        case.snapshot.discover({"dialect": dialect.to_json(case.target.rules.profile)})
+    said = case.sentences("1", "account")
+    assert 'displayName was not taken over by the target, which shows "ADA"' in said
+    assert "externalId is accepted by the endpoint and not kept, whoever it is sent for" in said
+    assert [each for each in said if "title" in each] == [], "nothing of it is meant for this account"
+    assert len([each for each in said if each.startswith("displayName ")]) == 1
+    assert 'displayName was not taken over by the target, which shows "DESIGN"' in case.sentences("design", "group")
+
+
+def test_a_value_that_the_target_keeps_otherwise_is_no_value_as_the_source_has_it(case: Case) -> None:
+    case.entry("1")
+    case.account("1", kept_as={"displayName": "ADA"})
+    assert case.verdict("1") == (
+        "Ada Lovelace (1) is active at lucid, as the source has it but for displayName, which the target keeps "
+        "otherwise or not at all."
+    )
+
+
+def undone(case: Case, drift: Drift, change: Change, detail: str) -> None:
+    """Let a full resync have found that this was undone, and have put it back."""
+    with case.state.atomic():
+        case.state.put_back("lucid").add(Correction(drift, change, 3, NOON, NOON, detail))
+
+
+def test_what_does_not_last_is_told_of_the_person_and_of_the_group_that_it_is_about(case: Case) -> None:
+    case.entry("1", status="left")
+    case.account("1", State.DEACTIVATED)
+    case.account("2")
+    case.group("g", "Design")
+    again = "it was switched off at 2026-11-22 12:00 UTC, and was on again: the endpoint, or somebody there, undoes it"
+    on: Flat = {"active": True}
+    undone(case, Drift(DriftClass.USER_ACTIVATION, Kind.USER, "1", "u1@x.org", {"active": False}, on), LEAVE, again)
+    joined = Change.of_members(Action.REMOVE_MEMBERS, "g", "Design", ["1"], [])
+    undone(case, Drift(DriftClass.MEMBER_ADDED, Kind.GROUP, "g", "Design", {}, {"members": ["1"]}), joined, "1 was in")
+    assert case.verdict("1").startswith("Ada Lovelace (1) is switched off at lucid since 2026-11-22 because ")
+    assert case.verdict("1").endswith(f", but {again}.")
+    assert case.sentences("1", "ineffective") == [
+        "remove members from the group Design, sent again by each full resync: 1 was in",
+        f"deactivate u1@x.org, sent again by each full resync: {again}",
+    ]
+    assert case.sentences("design", "ineffective") == [
+        "remove members from the group Design, sent again by each full resync: 1 was in"
+    ]
+    assert case.sentences("2", "ineffective") == []
 
 
 def test_whom_only_the_quarantine_knows_is_found(case: Case) -> None:

@@ -67,7 +67,8 @@ def test_after_real_runs_every_verdict_says_what_happened(tmp_path: Path, monkey
 
             people.write_text(FIRST, encoding="utf-8")
             assert set(sync()) == {Result.APPLIED}
-            endpoint.instead("PATCH", "/Users/", error(400, "title is reserved"))
+            for method in ("PATCH", "PUT"):  # in whatever form
+                endpoint.instead(method, "/Users/", *[error(400, "title is reserved")] * 9)
             # Ada gets a title that is refused, Bob is disabled, Gil is gone.
             second = FIRST.replace("Chief", "Boss").replace("Bob,Clerk,active", "Bob,Clerk,left")
             people.write_text("".join(second.splitlines(keepends=True)[:-1]), encoding="utf-8")

@@ -259,6 +259,61 @@ def test_what_keeps_each_of_several_targets_from_running_is_told_of_by_itself(ho
     assert (notice.kind, notice.target) == ("run_recovered", "link")
 
 
+# -- changes without effect ----------------------------------------------------------------------------
+
+
+def test_changes_without_effect_are_told_of_once_and_once_when_it_is_over(house: House) -> None:
+    house.undone("1")
+    house.now += MINUTE
+    house.ignored("2")
+    (notice,) = house.told()
+    assert (notice.kind, notice.target) == ("changes_ineffective", "lucid")
+    assert notice.title == "lucid: 2 changes have no effect"
+    assert notice.lines[:2] == ("deactivate u1 (1): it was on again", "deactivate u2 (2): still active")
+    assert "`syncd explain WHO`" in notice.lines[2]
+    assert notice.facts["count"] == 2
+    for _ in range(5):
+        house.undone("1")
+        assert house.events(DAY) == []
+    house.undone()
+    assert house.events() == [], "one of them lasts"
+    house.ignored()
+    (notice,) = house.told()
+    assert (notice.kind, notice.title) == ("changes_recovered", "lucid: no change is without effect any more")
+    assert house.events(2 * DAY) == []
+
+
+def test_a_further_change_without_effect_is_news_and_the_same_one_is_not(house: House) -> None:
+    house.undone("1")
+    assert house.events() == ["changes_ineffective"]
+    house.ignored("1")
+    assert house.events(HOUR) == [], "the same change of the same person"
+    house.undone("1", "2")
+    (notice,) = house.told()
+    assert notice.title == "lucid: 2 changes have no effect"
+    house.undone("1")
+    assert house.events(HOUR) == []
+    house.undone("1", "2")
+    assert house.events(HOUR) == [], "people know"
+
+
+def test_many_changes_without_effect_are_one_notice(house: House) -> None:
+    house.undone(*(f"{number:02}" for number in range(30)))
+    (notice,) = house.told()
+    assert notice.title == "lucid: 30 changes have no effect"
+    assert notice.lines[9].startswith("deactivate u09 (09)")
+    assert notice.lines[10] == "and 20 more"
+    assert len(notice.facts["first"]) == 10
+
+
+def test_each_target_has_changes_without_effect_of_its_own(house: House) -> None:
+    house.undone("1", target="link")
+    (notice,) = house.told()
+    assert notice.target == "link"
+    house.ignored("1")
+    assert [each.target for each in house.told()] == ["lucid"]
+
+
 # -- held changes --------------------------------------------------------------------------------------
 
 

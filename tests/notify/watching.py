@@ -6,11 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from syncd.core.model import Known, State
-from syncd.core.plan import Action, Change, Held, Plan
+from syncd.core.drift import Drift, DriftClass
+from syncd.core.model import Kind, Known, State
+from syncd.core.plan import Action, Change, Held, Plan, Result
 from syncd.notify.notice import Notice
 from syncd.notify.watch import Concerns, TargetConcern, watch
-from syncd.store import StateFile, Stop
+from syncd.store import Correction, StateFile, Stop
 from tests.world import NOON
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -69,6 +70,26 @@ class House:
         held = tuple(Held(change, limit, "too many") for change in changes)
         with StateFile(self.file) as state, state.atomic():
             state.holds(target).refresh(Plan(target, "sync", self.now, 0, (), held=held), self.now)
+
+    def undone(self, *keys: str, target: str = "lucid") -> None:
+        """Let full resyncs have found these people switched on again, and nothing else."""
+        with StateFile(self.file) as state, state.atomic():
+            put_back = state.put_back(target)
+            put_back.keep_returned([])
+            for key in keys:
+                change = deactivation(key)
+                drift = Drift(
+                    DriftClass.USER_ACTIVATION, Kind.USER, key, change.name, {"active": False}, {"active": True}
+                )
+                put_back.add(Correction(drift, change, 1, self.now, self.now, "it was on again"))
+
+    def ignored(self, *keys: str, target: str = "lucid") -> None:
+        """Let the target have ignored these deactivations, and no others."""
+        with StateFile(self.file) as state, state.atomic():
+            quarantine = state.quarantine(target)
+            quarantine.refresh(())
+            for key in keys:
+                quarantine.failed(deactivation(key), 204, "still active", self.now, Result.INEFFECTIVE)
 
     def invite(self, key: str, since: datetime, *, state: State = State.PENDING, name: str = "", **facts: Any) -> None:
         with StateFile(self.file) as file, file.atomic():

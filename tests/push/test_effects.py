@@ -12,7 +12,7 @@ import pytest
 from syncd.core.model import Flat, Kind
 from syncd.core.schema import ENTERPRISE_SCHEMA, MANAGER
 from syncd.errors import Ineffective, OutcomeUnclear
-from syncd.push.effects import Answer, Effects, WriteEffect
+from syncd.push.effects import Answer, Effects, Update, WriteEffect
 from syncd.push.gate import Gate
 from syncd.scim.client import Client, Written
 from syncd.scim.dialect import Dialect
@@ -58,7 +58,7 @@ def effect(
         client.dialect = dialect or Dialect()
         gate = Gate(client, world.snapshot)
         effects = Effects(gate, world.snapshot, profile, doubted=frozenset({of} if doubted else ()))
-        return await effects.of_update(gate.linked(*of), before or {}, wanted, siblings or {}, answer)
+        return await effects.of_update(Update(gate.linked(*of), before or {}, wanted, siblings or {}), answer)
 
     world.scim.requests.clear()
     return ask(world.scim.url, question)
@@ -69,7 +69,7 @@ def answered(status: int = 200, **body: Any) -> Written:
 
 
 def untaken(status: int, kept_as: Flat, *paths: str, off: bool = False) -> WriteEffect:
-    return WriteEffect(status, kept_as, off, frozenset(paths))
+    return WriteEffect(status, kept_as, off=off, untaken=frozenset(paths))
 
 
 @pytest.mark.parametrize(

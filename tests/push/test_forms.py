@@ -321,6 +321,21 @@ def test_an_address_kept_without_its_type_is_ours_all_the_same(made: Any, one: b
         assert not world.plan().changes
 
 
+def test_of_two_addresses_kept_without_types_each_is_ours(made: Any) -> None:
+    with made(Typeless()) as world:
+        begin(world)
+
+        def emails() -> list[str]:
+            return [each["value"] for each in world.scim.users["u1"]["emails"]]
+
+        for home, work in (("h@x.example", "ada@example.com"), ("h@x.example", "new@x.example"), ("", "new@x.example")):
+            world.hold(person("1", **{**ADA, "mail": work, "home": home}))
+            run = world.push()
+            assert said(run) == [("update_user", "1", "applied", 200, "")]
+            assert sorted(emails()) == sorted(filter(None, (home, work)))
+            assert not world.plan().changes
+
+
 # -- whoever comes back ------------------------------------------------------------------------------------
 
 

@@ -170,3 +170,11 @@ def test_an_action_of_which_a_part_was_done_is_allowed() -> None:
 def test_other_refusals_say_nothing_about_the_token() -> None:
     made = skips(*failures(Action.CREATE_USER, 19, status=400))
     assert said(made, change(Action.CREATE_USER)) is None
+
+
+def test_a_change_that_was_done_without_effect_or_in_part_keeps_nothing_waiting() -> None:
+    made = Skips("target")
+    made.note(Outcome(change(Action.CREATE_USER), Result.INEFFECTIVE, 201, "gone again"), is_done=True)
+    made.note(Outcome(change(Action.CREATE_GROUP), Result.FAILED, 400, "no title"), is_done=True)
+    assert said(made, change(Action.UPDATE_USER)) is None
+    assert made.unmade_groups == set()

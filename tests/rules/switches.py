@@ -32,6 +32,7 @@ _CSV, _LOOKUP, _CLIENT = (
     "tests/scim/test_client.py",
 )
 _OBSERVING, _LUCIDLINK = "tests/store/test_observing_drift.py", "tests/failures/test_lucid_and_lucidlink.py"
+_RETURNING = "tests/cycle/test_returning_drift.py"
 
 _EFFECTS, _FORMS, _NOT_TAKEN = "tests/push/test_effects.py", "tests/push/test_forms.py", "tests/push/test_not_taken.py"
 _MEMBERSHIP, _PREDATING = "tests/push/test_membership.py", "tests/push/test_predating.py"
@@ -79,8 +80,8 @@ RULES: Final = (
     Rule(
         "adding one of a list costs no other",
         "push/effects.py",
-        "if not is_nothing(value) and path not in there}\n",
-        "if False}\n",
+        "            if path in shown and is_nothing(shown[path]) and path not in update.kept_as\n",
+        "            if False\n",
         (_EFFECTS, _FORMS),
     ),
     Rule(
@@ -436,6 +437,42 @@ RULES: Final = (
         "        if action in self._done or len(refused) < _MOST_FORBIDDEN[action.access]:",
         "        if action in self._done or len(refused) < 3:",
         ("tests/push/test_skips.py",),
+    ),
+    # -- what doesn't last -----------------------------------------------------------------------
+    Rule(
+        "drift that comes back is not called done again",
+        "push/corrections.py",
+        "        if not reasons or done.failure is not None or not done.status:",
+        "        if True:",
+        (_RETURNING,),
+    ),
+    Rule(
+        "drift that comes back is put back each time, and never quarantined",
+        "push/recording.py",
+        " and not outcome.open and not is_done",
+        " and not outcome.open",
+        (_RETURNING,),
+    ),
+    Rule(
+        "drift that didn't come back is forgotten",
+        "cycle/recording.py",
+        "        state.put_back(target).keep_returned(plan.drift)",
+        "        pass",
+        (_RETURNING,),
+    ),
+    Rule(
+        "a change without effect or done in part keeps nothing of the person waiting",
+        "push/skips.py",
+        "        if is_done:\n            return",
+        "        if outcome.result is Result.APPLIED:\n            return",
+        ("tests/push/test_skips.py",),
+    ),
+    Rule(
+        "who is never switched off is known also after relearning",
+        "operations/learned.py",
+        '_KEPT: Final = ("protected", "me")',
+        '_KEPT: Final = ("me",)',
+        ("tests/cli/test_check.py",),
     ),
     # -- whose account ---------------------------------------------------------------------------
     Rule(

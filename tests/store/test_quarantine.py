@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from syncd.core.model import State
-from syncd.core.plan import Action, Change
+from syncd.core.plan import Action, Change, Result
 from syncd.store import Quarantine, Quarantined, StateFile
 from tests.world import NOON
 
@@ -94,5 +94,18 @@ def test_a_quarantined_change_is_told_as_json(quarantine: Quarantine) -> None:
         "next_try": "2026-11-22T12:15:00Z",
         "status": 400,
         "detail": "bad",
+        "result": "failed",
         "reason": each.reason,
     }
+
+
+def test_a_change_without_effect_says_so(quarantine: Quarantine) -> None:
+    first = quarantine.failed(USER, 204, "still active", NOON, Result.INEFFECTIVE)
+    assert first.without_effect
+    assert first.reason == (
+        "was sent at 2026-11-22 12:00 UTC and had no effect (204: still active); next try at 2026-11-22 12:15 UTC"
+    )
+    quarantine.failed(USER, 204, "still active", after(20), Result.INEFFECTIVE)
+    (again,) = quarantine.all()
+    assert again.reason.startswith("was sent 2 times since 2026-11-22 12:00 UTC and had no effect (204: still active)")
+    assert not quarantine.failed(USER, 400, "no such user", after(60)).without_effect, "the last answer counts"

@@ -18,7 +18,7 @@ from syncd.core.model import Known, State
 from syncd.core.plan import Plan
 from syncd.errors import StateCorrupt, StateError, StateNewer, StateUnwritable
 from syncd.store import StateFile
-from syncd.store.migrations import APPLICATION_ID
+from syncd.store.migrations import APPLICATION_ID, migrations
 from tests.world import NOON
 
 NOBODY = 65_534
@@ -165,12 +165,14 @@ def refused(path: Path) -> StateError:
 
 def test_a_file_of_a_newer_version_is_refused_and_left_alone(path: Path) -> None:
     filled(path)
+    known = len(migrations._migrations)
     with closing(sqlite3.connect(path, isolation_level=None)) as conn:
-        conn.execute("INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('syncd', '7', 'later')")
+        row = "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('syncd', ?, 'later')"
+        conn.execute(row, [str(known + 1)])
     before = path.read_bytes()
     error = refused(path)
     assert isinstance(error, StateNewer)
-    assert "written by a newer syncd (format 7; this one knows 6)" in str(error)
+    assert f"written by a newer syncd (format {known + 1}; this one knows {known})" in str(error)
     assert "install that version again" in error.hint
     assert path.read_bytes() == before
 

@@ -14,6 +14,7 @@ import pytest
 from sqlite_utils import Database
 
 from syncd.core.model import Kind, Known, KnownGroup, State
+from syncd.core.plan import Action, Change, Result
 from syncd.errors import StateError
 from syncd.store import StateFile
 from syncd.store import migrations as module
@@ -25,6 +26,7 @@ USERS = {
     "2": ("id-2", "bob", "pending", {"userName": "bob", "emails": [{"value": "B@x"}, {"value": "b2@x"}]}, NOON),
     "3": ("id-3", "STRASSE", "deactivated", {}, None),
 }
+CHANGE = Change(Action.DEACTIVATE_USER, "1", "ada", {"active": True}, {"active": False}, "gone", State.DEACTIVATED)
 
 
 def version_1(path: Path, more: int = 0) -> None:
@@ -136,4 +138,28 @@ def test_whoever_opens_it_at_the_same_time_waits(tmp_path: Path, make: Callable[
             return [migration.name for migration in migrations.applied(state.db)]
 
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(open_it, range(8))) == [["1", "2", "3", "4", "5", "6"]] * 8
+        assert list(pool.map(open_it, range(8))) == [[each.name for each in migrations._migrations]] * 8
+
+
+def test_what_was_learned_in_the_former_form_is_forgotten_and_a_former_quarantine_is_of_refusals(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "syncd.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+        migrations.apply(Database(conn), stop_before="7")
+        known = '{"patch":true,"by_put":["users"],"echoes":true,"concurrency":3}'
+        conn.execute("INSERT INTO targets (id, name, serial, discovery) VALUES (7, 't', 42, ?)", [known])
+        conn.execute("INSERT INTO targets (id, name, serial) VALUES (8, 'unknown', 0)")
+        change = orjson.dumps(CHANGE.to_json()).decode()
+        moment = NOON.isoformat()
+        conn.execute(
+            "INSERT INTO quarantine (target, id, change, failures, since, next_try, status, detail)"
+            " VALUES (7, ?, ?, 1, ?, ?, 400, 'bad')",
+            [CHANGE.id, change, moment, moment],
+        )
+    with StateFile(path) as state:
+        assert state.snapshot("t").discovery == {"patch": True, "concurrency": 3}
+        assert state.snapshot("unknown").discovery == {}
+        (kept,) = state.quarantine("t").all()
+        assert (kept.change, kept.result, kept.without_effect) == (CHANGE, Result.FAILED, False)
+        assert state.put_back("t").all() == []
