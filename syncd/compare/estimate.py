@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from math import ceil
@@ -12,7 +12,12 @@ from syncd.compare.rules import TargetRules
 from syncd.core.actions import Effect
 from syncd.core.drift import Drift
 from syncd.core.model import Json, Kind
+<<<<<<< HEAD
 from syncd.core.plan import Action, Change, Estimate, Held, Plan
+=======
+from syncd.core.plan import Action, Change, Estimate, Plan
+from syncd.core.returning import doubted_resources
+>>>>>>> origin/main
 from syncd.scim.bulk import LEAST, MOST
 from syncd.scim.dialect import AREAS, Dialect, Form, ability_of, forms_of, member_form
 from syncd.scim.profiles import Profile
@@ -36,6 +41,7 @@ def estimate(
     """
     if not changes:
         return Estimate(0, 0.0)
+    doubted = doubted_resources(drift)
     discovery, dialect = snapshot.discovery, Dialect.known(snapshot.discovery, target.profile)
     requests = int(asks_first(target.profile, discovery)) + _look_ups(changes, target.profile, snapshot)
     requests += _looks_at_members(changes, target.profile, snapshot, dialect)
@@ -51,7 +57,7 @@ def estimate(
         if operations:
             requests += _looks_in_bulk(together, target.profile, dialect)
         else:
-            requests += sum(_looks(each, target.profile, dialect) for each in together)
+            requests += sum(_looks(each, target.profile, dialect, doubted) for each in together)
     return Estimate(requests, round(requests / target.rate, 1))
 
 
@@ -162,16 +168,24 @@ def _per_update(change: Change, target: TargetRules, discovery: Mapping[str, Jso
     return 2 if reads else 1
 
 
-def _looks(change: Change, profile: Profile, dialect: Dialect) -> int:
+def _looks(change: Change, profile: Profile, dialect: Dialect, doubted: Container[tuple[Kind, str]]) -> int:
     """Return the looks at the effect of a change, as far as the endpoint's answers are known.
 
+<<<<<<< HEAD
     #  change              looked at
     #  deletion               always
     #  creation, update       where the answers show no effect, until one was found to be true
     #  of `active`            where the answers don't show it
     #  of members             see `_looks_at_members`
+=======
+    #  change                     looked at
+    #  deletion                      always
+    #  of what is in doubt           always (`core/returning.py`)
+    #  creation, update              where the answers show no effect, until one was found to be true
+    #  of `active`                   where the answers don't show it
+>>>>>>> origin/main
     """
-    if change.action.deletes:
+    if change.action.deletes or (change.action.alters and (change.action.kind, change.key) in doubted):
         return 1
     return int(any(dialect.looks(each, always=each == _ACTIVE) for each in _abilities(change, profile)))
 

@@ -78,9 +78,18 @@ def returned(drift: Drift, former: Drift, run: int, at: datetime) -> Returned | 
     return Returned(run, at, *part) if any(part) else None
 
 
-def returned_resources(drift: Iterable[Drift]) -> frozenset[tuple[Kind, str]]:
-    """Return kind and key of each resource with drift that came back: the effect of its changes is always looked at."""
-    return frozenset((each.kind, each.key) for each in drift if each.returned and each.reaction is Reaction.ENFORCE)
+def doubted_resources(drift: Iterable[Drift]) -> frozenset[tuple[Kind, str]]:
+    """Return kind and key of each resource whose changes are always looked at, whatever the answers show.
+
+    #  drift that is put back                       because
+    #  it came back                                    putting it back had no effect, or didn't last
+    #  an account is on that was acknowledged as off   perhaps the answer was not true
+    """
+    return frozenset(
+        (each.kind, each.key)
+        for each in drift
+        if each.reaction is Reaction.ENFORCE and (each.returned or each.class_ is DriftClass.USER_ACTIVATION)
+    )
 
 
 def undone(drift: Drift, change: Change) -> str:
@@ -148,4 +157,4 @@ def _named(names: Collection[str]) -> tuple[str, bool]:
     return f"{', '.join(list(names)[:_NAMED])}{more}", len(names) > 1
 
 
-__all__ = ["came_back", "corrected", "returned", "returned_resources", "touches", "undone"]
+__all__ = ["came_back", "corrected", "doubted_resources", "returned", "touches", "undone"]

@@ -15,6 +15,7 @@ from syncd.compare.estimate import bulk_operations, lists_groups, returning
 from syncd.core.model import Kind
 from syncd.core.ownership import NOTHING_OWNED, Ownership
 from syncd.core.plan import Action, Change, Outcome, Plan
+from syncd.core.returning import doubted_resources
 from syncd.errors import TargetError
 from syncd.push.collisions import AccountCollisions, GroupCollisions
 from syncd.push.corrections import Corrections
@@ -115,7 +116,7 @@ class Push:
             self._skips.stop(await learning.ask_first())
         commits = Commits(self._state)
         gate = Gate(self._client, self._snapshot, self._rules.protected)
-        sending = self._sending(gate)
+        sending = self._sending(plan, gate)
         corrections = Corrections(plan.drift, self._state.put_back(self._snapshot.name), run, self._clock)
         recording = Recording(self._state, self._snapshot, self._journal, commits, run, self._clock, corrections)
         execution = self._execution(plan, gate, sending, commits)
@@ -142,10 +143,15 @@ class Push:
         changes = (intent.change for intent in self._journal.intents())
         return frozenset((each.action.kind, each.key) for each in changes if each.action.creates)
 
-    def _sending(self, gate: Gate) -> Sending:
+    def _sending(self, plan: Plan, gate: Gate) -> Sending:
         profile = self._rules.profile
+<<<<<<< HEAD
         effects = Effects(gate, self._snapshot, profile)
         return Sending(gate, effects, profile, self._clock, Habits.known(self._snapshot.discovery))
+=======
+        effects = Effects(gate, self._snapshot, profile, doubted=doubted_resources(plan.drift))
+        return Sending(gate, effects, profile, self._clock)
+>>>>>>> origin/main
 
     def _execution(self, plan: Plan, gate: Gate, sending: Sending, commits: Commits) -> Execution:
         """Put together the parts that carry out changes."""

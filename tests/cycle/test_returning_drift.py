@@ -18,7 +18,7 @@ from syncd.cycle.progress import Progress
 from syncd.cycle.sync import carry_out, make_plans, sync
 from syncd.settings.build import Setup, read
 from syncd.store import StateFile, without_effect
-from tests.endpoints import TOKEN, Endpoint, Reply, error
+from tests.endpoints import TOKEN, Endpoint, Reply, Request, error
 
 CONFIGURATION = """
 state = "syncd.db"
@@ -292,7 +292,7 @@ def test_a_full_resync_for_one_person_forgets_nobody_else(tmp_path: Path) -> Non
 
 
 class Echoing(Endpoint):
-    """An endpoint that answers a PATCH with what it was asked for, and keeps what it has."""
+    """An endpoint that answers an update with what it was asked for, and keeps what it has."""
 
     pretends = False
 
@@ -303,6 +303,11 @@ class Echoing(Endpoint):
         reply = super()._patched(held, id_, body)
         shown, held[id_] = self._shown(held[id_]), before
         return Reply(200, shown) if reply.status == 204 else reply
+
+    def _route(self, request: Request) -> Reply:
+        if self.pretends and request.method == "PUT":
+            return Reply(200, {**request.body, "id": request.path.rpartition("/")[2]})
+        return super()._route(request)
 
 
 def leaves_for_good(company: Company) -> None:
