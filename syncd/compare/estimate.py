@@ -12,12 +12,8 @@ from syncd.compare.rules import TargetRules
 from syncd.core.actions import Effect
 from syncd.core.drift import Drift
 from syncd.core.model import Json, Kind
-<<<<<<< HEAD
 from syncd.core.plan import Action, Change, Estimate, Held, Plan
-=======
-from syncd.core.plan import Action, Change, Estimate, Plan
 from syncd.core.returning import doubted_resources
->>>>>>> origin/main
 from syncd.scim.bulk import LEAST, MOST
 from syncd.scim.dialect import AREAS, Dialect, Form, ability_of, forms_of, member_form
 from syncd.scim.profiles import Profile
@@ -171,19 +167,12 @@ def _per_update(change: Change, target: TargetRules, discovery: Mapping[str, Jso
 def _looks(change: Change, profile: Profile, dialect: Dialect, doubted: Container[tuple[Kind, str]]) -> int:
     """Return the looks at the effect of a change, as far as the endpoint's answers are known.
 
-<<<<<<< HEAD
-    #  change              looked at
-    #  deletion               always
-    #  creation, update       where the answers show no effect, until one was found to be true
-    #  of `active`            where the answers don't show it
-    #  of members             see `_looks_at_members`
-=======
     #  change                     looked at
     #  deletion                      always
     #  of what is in doubt           always (`core/returning.py`)
     #  creation, update              where the answers show no effect, until one was found to be true
     #  of `active`                   where the answers don't show it
->>>>>>> origin/main
+    #  of members                    see `_looks_at_members`
     """
     if change.action.deletes or (change.action.alters and (change.action.kind, change.key) in doubted):
         return 1

@@ -145,13 +145,8 @@ class Push:
 
     def _sending(self, plan: Plan, gate: Gate) -> Sending:
         profile = self._rules.profile
-<<<<<<< HEAD
-        effects = Effects(gate, self._snapshot, profile)
-        return Sending(gate, effects, profile, self._clock, Habits.known(self._snapshot.discovery))
-=======
         effects = Effects(gate, self._snapshot, profile, doubted=doubted_resources(plan.drift))
-        return Sending(gate, effects, profile, self._clock)
->>>>>>> origin/main
+        return Sending(gate, effects, profile, self._clock, Habits.known(self._snapshot.discovery))
 
     def _execution(self, plan: Plan, gate: Gate, sending: Sending, commits: Commits) -> Execution:
         """Put together the parts that carry out changes."""
