@@ -17,6 +17,7 @@ PUT. A whole list is sent only where the group shows everybody who must be in it
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -67,8 +68,10 @@ class Fit:
     """What one run finds out for all its groups: the largest number of members that may fit into one request."""
 
     members: int
-    doubted: bool = False
-    """Whether additions were sent in every form, since a new group showed nobody: once in a run is enough."""
+    doubt: asyncio.Event | None = None
+    """Set once additions were sent in another form, since a new group showed nobody: once in a run is enough. None:
+    no group has done so yet.
+    """
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,13 @@ class Membership:
 
     async def carry_out(self) -> None:
         """Do the change as far as the endpoint lets it be done. Raises Lost, ScimError for the members that remain."""
+        try:
+            await self._carry_out()
+        finally:
+            if self._hidden and self._tools.fits.doubt is not None:
+                self._tools.fits.doubt.set()
+
+    async def _carry_out(self) -> None:
         if self._adding:
             await self._leave_out_misread()
         usual, *others = self._tools.gate.member_forms(adding=self._adding)
@@ -306,6 +316,8 @@ class Membership:
             if look.left:
                 await self._tools.gate.back_off(1)  # some endpoints show a slightly older state
                 look = self._judge(await self._look(), sent)
+            if look.unknown and await self._others_have_told():
+                look = self._judge(await self._look(), sent)
             if look.left and await self._tools.gate.shows_anybody_as_member():
                 look = Seen([], [], list(sent))
         except ScimError as why:
@@ -314,7 +326,7 @@ class Membership:
         if not look.left:
             self._dialect.note_answer(self._ability, shown=False)
         if not look.left and look.unknown and self._may_be_ignored():
-            self._hidden = self._tools.fits.doubted = True
+            self._hidden, self._tools.fits.doubt = True, asyncio.Event()
             look = Seen(look.reached, look.unknown, [])
         if not look.left and look.unknown:
             await self._take_at_its_word(look.unknown)
@@ -324,8 +336,22 @@ class Membership:
 
     def _may_be_ignored(self) -> bool:
         """Return whether other forms can tell why a group shows nobody: one that was made in this run has no others."""
-        empty = self._roll is not None and not self._roll.shown
-        return empty and self._adding and self._is_new and not self._tools.fits.doubted
+        return self._shows_nobody and self._tools.fits.doubt is None
+
+    async def _others_have_told(self) -> bool:
+        """Wait while another new group is sent in other forms; returns whether that may tell about this one.
+
+        Not in a bulk, whose requests wait for every worker.
+        """
+        doubt = self._tools.fits.doubt
+        if doubt is None or not self._shows_nobody or self._hidden or self._tools.gate.in_bulk:
+            return False
+        await doubt.wait()
+        return True
+
+    @property
+    def _shows_nobody(self) -> bool:
+        return self._roll is not None and not self._roll.shown and self._adding and self._is_new
 
     @property
     def _is_new(self) -> bool:
