@@ -945,8 +945,8 @@ RULES: Final = (
     Rule(
         "no more accounts that were there before are taken over than the limit says",
         "push/collisions.py",
-        '        self._count(ScimError(409, ""), f"was answered',
-        '        str(f"was answered',
+        '        self._count(ScimError(409, ""), said)',
+        "        pass",
         (_PREDATING,),
     ),
     Rule(
