@@ -12,26 +12,37 @@ from syncd.compare.rules import TargetRules
 from syncd.core.actions import Effect
 from syncd.core.drift import Drift
 from syncd.core.model import Json, Kind
-from syncd.core.plan import Action, Change, Estimate, Plan
+from syncd.core.plan import Action, Change, Estimate, Held, Plan
 from syncd.core.returning import doubted_resources
 from syncd.scim.bulk import LEAST, MOST
-from syncd.scim.dialect import AREAS, Dialect, Form, ability_of, forms_of
+from syncd.scim.dialect import AREAS, Dialect, Form, ability_of, forms_of, member_form
 from syncd.scim.profiles import Profile
 from syncd.scim.resources import needs_reading
 from syncd.store import Snapshot
 
+_RANDOM_LENGTH: Final = 20
 _ACTIVE: Final = "users.active"
 
 
 def estimate(
-    changes: Sequence[Change], target: TargetRules, snapshot: Snapshot, drift: Iterable[Drift] = ()
+    changes: Sequence[Change],
+    target: TargetRules,
+    snapshot: Snapshot,
+    drift: Iterable[Drift] = (),
+    withheld: Iterable[Held] = (),
 ) -> Estimate:
-    """Return the requests, and the seconds at the target's rate; `drift`: the drift that some changes correct."""
+    """Return the requests, and the seconds at the target's rate; `drift`: the drift that some changes correct.
+
+    `withheld`: the changes that are held or rejected.
+    """
     if not changes:
         return Estimate(0, 0.0)
     doubted = doubted_resources(drift)
     discovery, dialect = snapshot.discovery, Dialect.known(snapshot.discovery, target.profile)
     requests = int(asks_first(target.profile, discovery)) + _look_ups(changes, target.profile, snapshot)
+    requests += _looks_at_members(changes, target.profile, snapshot, dialect)
+    come_back = returning(changes, withheld, target.profile, snapshot)
+    requests += sum(_reads_of_members(group, target.profile, snapshot) for group in come_back)
     for _, phase in groupby(changes, key=lambda change: change.phase):
         together = list(phase)
         count = sum(
@@ -44,6 +55,61 @@ def estimate(
         else:
             requests += sum(_looks(each, target.profile, dialect, doubted) for each in together)
     return Estimate(requests, round(requests / target.rate, 1))
+
+
+def returning(
+    changes: Iterable[Change], withheld: Iterable[Held], profile: Profile, snapshot: Snapshot
+) -> dict[str, set[str]]:
+    """Return the people who come back by group: each group is read, in case the endpoint has taken them out.
+
+    Not the groups that the plan deletes or takes them out of, at once or when a person approves.
+    """
+    people = [change.key for change in changes if change.action is Action.REACTIVATE_USER]
+    if not people or profile.members_read == "nothing":
+        return {}
+    everything = [*changes, *(each.change for each in withheld)]
+    deleted = {change.key for change in everything if change.action is Action.DELETE_GROUP}
+    removed = {
+        (change.key, key) for change in everything if change.action is Action.REMOVE_MEMBERS for key in change.members
+    }
+    found: dict[str, set[str]] = {}
+    for key in people:
+        for group in snapshot.holding(Kind.USER, key):
+            if group not in deleted and (group, key) not in removed:
+                found.setdefault(group, set()).add(key)
+    return found
+
+
+def _reads_of_members(group: str, profile: Profile, snapshot: Snapshot) -> int:
+    """Return the requests of one look at a group's members."""
+    if profile.members_read != "filter":
+        return 1
+    return max(ceil(len(snapshot.members(group)[0]) / profile.page_size), 1)
+
+
+def _looks_at_members(changes: Iterable[Change], profile: Profile, snapshot: Snapshot, dialect: Dialect) -> int:
+    """Return the requests that look at changes of members, by what is known of the endpoint's answers; and those that
+    ask whether a subgroup's id is an account's as well.
+    """
+    requests = 0
+    for change in changes:
+        emptied = change.action is Action.DELETE_GROUP and profile.group_emptied_first
+        removes = change.action is Action.REMOVE_MEMBERS or (emptied and any(snapshot.members(change.key)))
+        ability = "members.remove" if removes else "members.add"
+        if profile.members_read != "nothing" and (removes or change.action is Action.ADD_MEMBERS):
+            # Of the first removal nothing is known but how additions are answered.
+            like_additions = removes and ability not in dialect.truthful and "members.add" in dialect.silent
+            looked_at = dialect.looks(ability, always=removes) or like_additions
+            requests += _reads_of_members(change.key, profile, snapshot) if looked_at else 0
+        if change.action is Action.ADD_MEMBERS and change.subgroups:
+            ids = snapshot.ids(Kind.GROUP, change.subgroups)
+            requests += sum(may_collide(ids.get(key, next(iter(ids.values()), ""))) for key in change.subgroups)
+    return requests
+
+
+def may_collide(id_: str) -> bool:
+    """Return whether a group's id may be an account's as well: an id that is as long as this is drawn at random."""
+    return 0 < len(id_) < _RANDOM_LENGTH
 
 
 def bulk_operations(profile: Profile, offered: Json, phase: Sequence[Change]) -> tuple[int, int] | None:
@@ -89,7 +155,8 @@ def _per_update(change: Change, target: TargetRules, discovery: Mapping[str, Jso
     patch = profile.patch if profile.patch is not None else discovery.get("patch") is not False
     # A group is deleted by one request; its updates are those that empty it first.
     if change.action.of_members or (change.action.deletes and not change.action.about_user):
-        return 1 if patch and (profile.patch or "members" not in (discovery.get("by_put") or ())) else 2
+        form = member_form(profile, patch=patch, dialect=dialect, adding=change.action.adds)
+        return 2 if form in (Form.WHOLE, Form.PUT) else 1
     after = change.differences[1] if change.action.adopts else change.after
     forms = {path: forms_of(kind, path, profile, patch=patch, dialect=dialect)[0] for path in after}
     objects = {path: after[path] for path, form in forms.items() if form is Form.OBJECT}
@@ -105,6 +172,7 @@ def _looks(change: Change, profile: Profile, dialect: Dialect, doubted: Containe
     #  of what is in doubt           always (`core/returning.py`)
     #  creation, update              where the answers show no effect, until one was found to be true
     #  of `active`                   where the answers don't show it
+    #  of members                    see `_looks_at_members`
     """
     if change.action.deletes or (change.action.alters and (change.action.kind, change.key) in doubted):
         return 1

@@ -51,7 +51,7 @@ def make_plan(
         drift=tuple(drift),
         accepted=tuple(accepted),
         problems=(*differences.problems, *(Trouble("", doubt, target.name, "target") for doubt in doubts)),
-        estimate=estimate(verdict.allowed, target, snapshot, drift),
+        estimate=estimate(verdict.allowed, target, snapshot, drift, [*verdict.held, *verdict.rejected]),
         managed=facts.managed_users,
         evidence=differences.evidence,
         scheme=target.mapping_fingerprint.hex(),

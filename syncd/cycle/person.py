@@ -67,16 +67,20 @@ def _limited(planned: Planned, key: str, state: StateFile) -> Planned:
     plan, snapshot = planned.plan, state.snapshot(planned.target.name)
     parts = [part for change in plan.changes if (part := _part(change, key)) is not None]
     changes = [change for change in parts if _stands_alone(change, snapshot)]
+    held, rejected = (
+        tuple(each for each in withheld if _part(each.change, key) is not None)
+        for withheld in (plan.held, plan.rejected)
+    )
     limited = replace(
         plan,
         kind="user",
         changes=tuple(changes),
-        held=tuple(held for held in plan.held if held.change.key == key and held.change.action.about_user),
-        rejected=tuple(held for held in plan.rejected if held.change.key == key and held.change.action.about_user),
+        held=held,
+        rejected=rejected,
         drift=tuple(drift for drift in plan.drift if drift.key == key and drift.kind is Kind.USER),
         accepted=tuple(each for each in plan.accepted if each == key),
         problems=tuple(problem for problem in plan.problems if problem.key == key),
-        estimate=estimate(changes, planned.target.rules, snapshot, plan.drift),
+        estimate=estimate(changes, planned.target.rules, snapshot, plan.drift, [*held, *rejected]),
         context=plan.context.only({key}, {change.key for change in changes if not change.action.about_user}),
     )
     return replace(planned, plan=limited, snapshot_updates=SnapshotUpdates(), complete=False)

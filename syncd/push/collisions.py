@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from syncd.core.matching import Doubt, judge
@@ -21,11 +21,11 @@ from syncd.errors import OutcomeUnclear, ScimError
 from syncd.push.attributes import shown
 from syncd.push.gate import Gate, Link, Taken
 from syncd.push.listings import TargetListing, find, text
+from syncd.push.predating import CLOCKS_DIFFER, created_at
 from syncd.scim.client import Found
 from syncd.scim.resources import field
 from syncd.store import Snapshot
 
-_CLOCKS_DIFFER: Final = timedelta(minutes=2)
 _CANT_SAY: Final = "the target can't be asked what became of it"
 _ASKED_BY: Final = (("externalId", True), ("userName", False))
 """Attributes that identify the owner of an account, and whether case matters. Never the e-mail: only a full resync has
@@ -97,6 +97,14 @@ class AccountCollisions:
         if unclear:
             return None
         raise _unresolved(conflict, f"{said}; but neither externalId nor userName finds it")
+
+    def take_over(self, change: Change, account: Found, why: str) -> None:
+        """Count the takeover of an account that answered a create. Raises ScimError once the limit is reached, and
+        where the account would lose values.
+        """
+        said = f"was answered with an account that was there before ({why})"
+        self._refuse_emptying(change, account, ScimError(409, ""), said)
+        self._count(ScimError(409, ""), said)
 
     def as_taken_over(self, change: Change, account: Found) -> Change:
         """Return a creation with the values that the account which is there is to have instead, None for none.
@@ -230,6 +238,12 @@ class GroupCollisions:
             raise _unresolved(conflict, f"{said}; {named} could be meant by that name")
         return _linked(self._gate, Kind.GROUP, free[0], change, said), free[0]
 
+    def take_over(self, _change: Change, _group: Found, why: str) -> None:
+        """Raise ScimError for a group that answered a create, unless such may be taken over."""
+        if not self._adopt_groups:
+            said = f"was answered with a group that was there before ({why})"
+            raise ScimError(409, f"{said}, and stays the target's own: rename one of the two, or set `adopt_groups`")
+
     async def _named(self, change: Change, listing: TargetListing | None = None) -> list[Found] | None:
         """Return the groups of a change's name, None where the endpoint can't say. Raises ScimError."""
         named: list[Found] = []
@@ -280,11 +294,8 @@ def _linked(gate: Gate, kind: Kind, found: Found, change: Change, said: str) -> 
 
 def _is_made_since(found: Found, began: datetime) -> bool | None:
     """Return whether a resource was created since a moment, as far as two clocks agree; None: unknown."""
-    try:
-        created = datetime.fromisoformat(str(field(field(found.body, "meta"), "created")))
-    except ValueError:
-        return None
-    return created.replace(tzinfo=created.tzinfo or UTC) >= began - _CLOCKS_DIFFER
+    created = created_at(found.body)
+    return None if created is None else created.replace(tzinfo=created.tzinfo or UTC) >= began - CLOCKS_DIFFER
 
 
 def _unresolved(conflict: ScimError, detail: str) -> ScimError:

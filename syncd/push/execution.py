@@ -10,24 +10,33 @@ from syncd.push.members import Members
 from syncd.push.outcomes import Done
 from syncd.push.presence import Lost
 from syncd.push.relinking import Relinking
+from syncd.push.returning import Returning
 from syncd.push.users import Users
 
 
 class Execution:
     """Carries out the changes of one run, each by the part for its kind of resource."""
 
-    def __init__(self, users: Users, groups: Groups, members: Members, relinking: Relinking) -> None:
+    def __init__(
+        self, users: Users, groups: Groups, members: Members, relinking: Relinking, returning: Returning
+    ) -> None:
         self._users = users
         self._groups = groups
         self._members = members
         self._relinking = relinking
+        self._returning = returning
 
     async def carry_out(self, change: Change) -> Done:
         """Do one change. Raises Refusal, Lost, ScimError (OutcomeUnclear: it may have been done) or TargetError."""
         try:
-            return await self._carry_out(change)
+            done = await self._carry_out(change)
         except Lost as lost:
             return await self._relinking.match_anew(change, lost)
+        return await self._returning.after(change, done)
+
+    async def put_back(self) -> None:
+        """Put people who came back into the groups that the target had taken them out of. Raises TargetError."""
+        await self._returning.put_back(self._members)
 
     async def _carry_out(self, change: Change) -> Done:
         part = self._users if change.action.kind is Kind.USER else self._groups

@@ -7,14 +7,16 @@ account off, whatever a plan says.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Final
+from uuid import uuid4
 
 from syncd.core.model import Flat, Json, Kind
 from syncd.core.plan import Change, Result
 from syncd.errors import ScimError
 from syncd.push.presence import Lost, Presence
 from syncd.push.refusal import Refusal, expect
+from syncd.push.roll import Roll, roll_of
 from syncd.scim.client import Body, Client, Found, Written, has
 from syncd.scim.dialect import Dialect, Form
 from syncd.scim.resources import field
@@ -154,17 +156,66 @@ class Gate:
         """Return all resources of a kind (`names`: of these names), and why there may be more. Raises ScimError."""
         return await self._client.listed(kind, names)
 
-    async def members_of(self, group: str) -> set[str] | None:
-        """Return the ids of a group's members, None where the endpoint doesn't show them. Raises ScimError."""
+    async def roll(self, group: str) -> Roll | None:
+        """Return the members that a group shows, None where the endpoint can't say. Raises ScimError."""
         how = self._client.profile.members_read
         if how == "nothing":
             return None
         if how == "filter":
             ids, doubt = await self._client.members_by_filter(group)
-            return None if doubt else set(ids)
-        members = field((await self._client.read(Kind.GROUP, group)).body, "members")
-        there = {str(field(each, "value")) for each in members} if isinstance(members, list) else set()
-        return there if there or how == "group" else None
+            return None if doubt else Roll(dict.fromkeys(ids, ""), believed=True)
+        return self.roll_in((await self._client.read(Kind.GROUP, group)).body)
+
+    def roll_in(self, body: Body) -> Roll:
+        """Return the members that a group's body shows."""
+        shows_members = self._client.shows_members or self._client.profile.members_read == "group"
+        return roll_of(body, believed=shows_members)
+
+    async def members_of(self, group: str) -> set[str] | None:
+        """Return the ids of a group's members, None where the endpoint doesn't show them. Raises ScimError."""
+        roll = await self.roll(group)
+        return set(roll.shown) if roll is not None and (roll.shown or roll.believed) else None
+
+    async def shows_anybody_as_member(self) -> bool:
+        """Return whether the endpoint shows members of a group that doesn't exist: it ignores the filter. Raises
+        ScimError.
+        """
+        if self._client.profile.members_read != "filter":
+            return False
+        roll = await self.roll(str(uuid4()))
+        return roll is None or bool(roll.shown)
+
+    def note_members_shown(self) -> None:
+        """Remember that groups show their members: one that shows none has none."""
+        self._client.shows_members = True
+
+    async def is_there(self, kind: Kind, id_: str) -> bool:
+        """Return whether a resource may be at the target: False where the endpoint says that it isn't."""
+        try:
+            await self._client.read(kind, id_)
+        except ScimError as error:
+            return error.status != 404
+        return True
+
+    # -- the endpoint's dialect ------------------------------------------------------------------
+
+    def member_forms(self, *, adding: bool) -> list[Form]:
+        """Return the forms in which members are added or removed, in the order in which they are tried."""
+        usual = self._client.member_form(adding=adding, learned=False)
+        forms = [self._client.member_form(adding=adding), usual]
+        if usual is not Form.PUT:
+            forms += [*([Form.TYPED] if adding else []), Form.WHOLE]
+            forms += [Form.PUT] if self._client.profile.put_groups else []
+        return list(dict.fromkeys(forms))
+
+    def prove_members(self, form: Form, *, adding: bool) -> None:
+        """Remember that members were seen to be added or removed in a form."""
+        ability = "members.add" if adding else "members.remove"
+        self.dialect.trust(ability)
+        if form is not self._client.member_form(adding=adding, learned=False):
+            self.dialect.learn(ability, form)
+        else:
+            self.dialect.unlearn(ability)
 
     async def is_on_by_filter(self, name: str, id_: str) -> bool | None:
         """Return whether a filter finds an account among those that are on; None where that can't be told."""
@@ -221,38 +272,36 @@ class Gate:
             self._note_there(link)
         return Written(link.id, status)
 
-    async def add_members(self, link: Link, ids: Sequence[str], *, has_members: bool) -> Written:
+    async def add_members(
+        self,
+        link: Link,
+        ids: Sequence[str],
+        form: Form,
+        *,
+        has_members: bool,
+        kinds: Mapping[str, Kind],
+        without: Container[str] = (),
+    ) -> Written:
         """Add members to a group. Raises Lost when the group is gone, ScimError."""
         try:
-            written = await self._client.add_members(link.id, ids, has_members=has_members)
+            written = await self._client.add_members(
+                link.id, ids, form, has_members=has_members, kinds=kinds, without=without
+            )
         except ScimError as error:
             raise await self.lost_or(link, error) from None
         self._note_there(link)
         return written
 
-    async def remove_members(self, link: Link, ids: Sequence[str]) -> Written:
+    async def remove_members(
+        self, link: Link, ids: Sequence[str], form: Form, *, without: Container[str] = ()
+    ) -> Written:
         """Remove members from a group. Raises Lost when the group is gone, ScimError."""
         try:
-            written = await self._client.remove_members(link.id, ids)
+            written = await self._client.remove_members(link.id, ids, form, without=without)
         except ScimError as error:
-            doubt = await self.lost_or(link, error)
-            if doubt is not error or error.status != 404:
-                raise doubt from None
-            written = await self._remove_remaining(link, ids, error)
+            raise await self.lost_or(link, error) from None
         self._note_there(link)
         return written
-
-    async def _remove_remaining(self, link: Link, ids: Sequence[str], error: ScimError) -> Written:
-        """Remove the remaining members, where the endpoint answers 404 for somebody who is no longer a member.
-
-        Raises the error where it must have another cause, or the endpoint doesn't show members.
-        """
-        members = field((await self._client.read(Kind.GROUP, link.id)).body, "members")
-        there = {field(each, "value") for each in members} if isinstance(members, list) else set()
-        left = [id_ for id_ in ids if id_ in there]
-        if not there or len(left) == len(ids):
-            raise error
-        return await self._client.remove_members(link.id, left) if left else Written(link.id, 404)
 
     def _refuse_protected(self, link: Link) -> None:
         if link.kind is Kind.USER and (reason := self._protected(link.key, link.id)):

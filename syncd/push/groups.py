@@ -68,14 +68,15 @@ class Groups:
         ours, remark = True, "was there already from an earlier run"
         own = await self._collisions.group_before(change)
         if own is None:
-            created = await self._sending.create(Kind.GROUP, change.key, change.after, partial(self._find, change))
+            find, take_over = partial(self._find, change), partial(self._collisions.take_over, change)
+            created = await self._sending.create(Kind.GROUP, change.key, change.after, find, take_over)
             if not isinstance(created, There):
                 return self._acknowledged(change, *created)
             own = created.link, created.found
             ours = not created.collided or is_marked(created.found, change)
             if not created.collided:
                 remark = "its id was looked up"
-            elif not ours:
+            elif created.answered or not ours:
                 remark = "is managed from now on"
         link, found = own
         there = self._linking.values_of(change, found)

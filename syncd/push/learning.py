@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from syncd.compare.estimate import asks_first
 from syncd.core.model import Json
 from syncd.errors import ScimError, TargetError
+from syncd.push.predating import Habits
 from syncd.push.presence import Lost
 from syncd.scim.client import Client
 from syncd.scim.discovery import announced
@@ -20,7 +21,7 @@ class Learning:
         self._state = state
         self._snapshot = snapshot
         self._client = client
-        self._known_by_put = len(client.by_put)
+        self._shows_members = client.shows_members
 
     async def ask_first(self) -> TargetError | None:
         """Read the endpoint's announcement once, where the profile leaves a capability open.
@@ -40,14 +41,16 @@ class Learning:
         self._discover(**facts)
         return None
 
-    def note_puts(self) -> None:
-        """Record the resources that turned out to take no PATCH."""
-        if len(self._client.by_put) > self._known_by_put:
-            self._known_by_put = len(self._client.by_put)
-            self._discover(by_put=sorted(self._client.by_put))
+    def note_creates(self, habits: Habits) -> None:
+        """Record what was seen of creates."""
+        if habits != Habits():
+            self._discover(creates=habits.to_json())
 
     def note_dialect(self) -> None:
-        """Record what the endpoint was seen to do."""
+        """Record what the endpoint was seen to do, and that its groups show their members."""
+        if self._client.shows_members and not self._shows_members:
+            self._shows_members = True
+            self._discover(shows_members=True)
         if self._client.dialect.news:
             self._discover(dialect=self._client.dialect.to_json(self._client.profile))
 

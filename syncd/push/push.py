@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from syncd.compare.estimate import bulk_operations, lists_groups
+from syncd.compare.estimate import bulk_operations, lists_groups, returning
 from syncd.core.model import Kind
 from syncd.core.ownership import NOTHING_OWNED, Ownership
 from syncd.core.plan import Action, Change, Outcome, Plan
@@ -29,8 +29,10 @@ from syncd.push.listings import TargetListing
 from syncd.push.members import Members
 from syncd.push.phases import Workers, phases
 from syncd.push.preconditions import look_again
+from syncd.push.predating import Habits
 from syncd.push.recording import Recording
 from syncd.push.relinking import Relinking
+from syncd.push.returning import Returning
 from syncd.push.sending import Sending
 from syncd.push.skips import Skips
 from syncd.push.turns import Turns
@@ -124,6 +126,14 @@ class Push:
             operations = bulk_operations(self._rules.profile, bulk_offered, phase)
             await self._workers.side_by_side(phase, turns.take, operations)
             await recording.finish()
+        if not self._skips.ends:
+            try:
+                await execution.put_back()
+            except TargetError as error:
+                self._skips.stop(error)
+            await recording.finish()
+        learning.note_creates(sending.habits)
+        learning.note_dialect()
         if self.stopped is None:  # else everything managed may be gone, and these losses are one incident
             learning.note_lost(gate.lost)
         place = {change.id: index for index, change in enumerate(plan.changes)}
@@ -137,7 +147,7 @@ class Push:
     def _sending(self, plan: Plan, gate: Gate) -> Sending:
         profile = self._rules.profile
         effects = Effects(gate, self._snapshot, profile, doubted=doubted_resources(plan.drift))
-        return Sending(gate, effects, profile, self._clock)
+        return Sending(gate, effects, profile, self._clock, Habits.known(self._snapshot.discovery))
 
     def _execution(self, plan: Plan, gate: Gate, sending: Sending, commits: Commits) -> Execution:
         """Put together the parts that carry out changes."""
@@ -157,6 +167,7 @@ class Push:
             Groups(gate, snapshot, sending, groups, linking, members, unmade, looking),
             members,
             Relinking(gate, snapshot, sending, linking),
+            Returning(gate, snapshot, returning(plan.changes, [*plan.held, *plan.rejected], profile, snapshot)),
         )
 
 

@@ -21,6 +21,7 @@ from functools import partial
 
 import structlog
 
+from syncd.compare.estimate import returning as come_back
 from syncd.core.actions import Effect
 from syncd.core.drift import alike
 from syncd.core.model import Flat, Kind, Known, KnownGroup, State
@@ -42,6 +43,7 @@ from syncd.push.linking import (
 from syncd.push.listings import TargetListing
 from syncd.push.members import acknowledge_members, members_reached, members_to_change
 from syncd.push.refusal import Refusal
+from syncd.push.returning import Returning
 from syncd.push.users import changed_user, made_user
 from syncd.scim.client import Client
 from syncd.scim.profiles import Profile
@@ -194,7 +196,15 @@ class _Look:
             return partial(self._snapshot.put_group, changed_group(change, group, {}))
         user = self._snapshot.user(change.key)
         assert user is not None
-        return partial(self._snapshot.put_user, changed_user(change, user, self._clock(), {}))
+        row = changed_user(change, user, self._clock(), {})
+        returning = Returning(self._gate, self._snapshot, come_back([change], (), self._profile, self._snapshot))
+        gone = await returning.gone_from(change.key)
+
+        def acknowledge() -> None:
+            self._snapshot.put_user(row)
+            returning.forget(change.key, gone)
+
+        return acknowledge
 
     async def _deleted(self, change: Change) -> Acknowledge | None:
         link = self._gate.linked(change.action.kind, change.key)

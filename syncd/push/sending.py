@@ -16,9 +16,10 @@ A create is looked up, because a second one would make the same person or group 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
 from typing import Final, TypeVar
@@ -30,6 +31,7 @@ from syncd.push.attributes import shown
 from syncd.push.effects import Answer, Effects, Update, WriteEffect
 from syncd.push.forms import Forms, may_be_tried_otherwise
 from syncd.push.gate import Gate, Link
+from syncd.push.predating import Habits, mark_of, predates
 from syncd.push.refusal import Refusal
 from syncd.scim.client import Found, Written
 from syncd.scim.dialect import Form
@@ -37,6 +39,9 @@ from syncd.scim.profiles import Profile
 
 _LOOKS: Final = 2
 """Number of looks for a resource that a create may have made: some endpoints show a slightly older state."""
+_CREATED: Final = 201
+_FAILING: Final = 2
+"""Number of attempts of a change of members that is answered 500: another form is tried then."""
 
 Find = Callable[[ScimError, datetime], Awaitable[tuple[Link, Found] | None]]
 """Finds the resource that a create collided with, or may have made since a moment. Raises the error where it stays an
@@ -52,23 +57,41 @@ class There:
     link: Link
     found: Found
     collided: bool
-    """Whether the create was refused because of it (409)."""
+    """Whether the create was refused because of it (409), or answered with it."""
+    answered: bool = False
 
 
 class Sending:
     """Writes to one target, each with its effect."""
 
-    def __init__(self, gate: Gate, effects: Effects, profile: Profile, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        effects: Effects,
+        profile: Profile,
+        clock: Callable[[], datetime],
+        habits: Habits,
+    ) -> None:
+        """`habits`: what earlier runs have seen of creates."""
         self._gate = gate
         self._effects = effects
         self._profile = profile
         self._clock = clock
         self._forms = Forms(gate, self._write, self._there)
+        self.made_groups: set[str] = set()
+        """Ids of the groups that were made in this run: nobody but this run has put members there."""
+        self.habits = habits
 
     # -- creates -----------------------------------------------------------------------------------
 
-    async def create(self, kind: Kind, key: str, attributes: Flat, find: Find) -> tuple[Link, WriteEffect] | There:
-        """Create a resource once; or return the one that `find` found. Raises ScimError, TargetError."""
+    async def create(
+        self, kind: Kind, key: str, attributes: Flat, find: Find, take_over: Callable[[Found, str], None]
+    ) -> tuple[Link, WriteEffect] | There:
+        """Create a resource once; or return the one that `find` found, or that the endpoint had and answered with.
+
+        `take_over` raises ScimError where the latter must not be taken over; it is told how that was recognized.
+        Raises ScimError, TargetError.
+        """
         began = self._clock()
         for attempt in count(1):
             try:
@@ -80,9 +103,35 @@ class Sending:
                 if attempt >= self._gate.attempts:
                     raise
             else:
+                there = await self._there_before(link, attributes, written, began, take_over)
+                if there is not None:
+                    return there
+                if kind is Kind.GROUP:
+                    self.made_groups.add(link.id)
                 with it_was_made():
                     return link, await self._effects.of_create(link, attributes, written)
         raise AssertionError
+
+    async def _there_before(
+        self, link: Link, attributes: Flat, written: Written, began: datetime, take_over: Callable[[Found, str], None]
+    ) -> There | None:
+        """Return the resource that answered a create, if it was there before. Raises ScimError."""
+        if link.kind is Kind.GROUP and self._profile.groups_restored:
+            return None
+        ended = self._clock()
+        if written.status != _CREATED and written.body is None and link.kind in self.habits.by_201:
+            with it_was_made():
+                written = replace(written, body=(await self._gate.read(link.kind, link.id)).body)
+        why = predates(link.kind, attributes, written, began, ended, self.habits)
+        if not why:
+            self.habits.note(link.kind, attributes, written)
+            return None
+        mark = mark_of(written.body or {})
+        if mark not in (None, "", attributes.get("externalId")):
+            raise ScimError(409, f"was answered with a resource that carries another externalId ({mark}): {why}")
+        found = Found(link.id, written.body or {})
+        take_over(found, why)
+        return There(link, found, collided=True, answered=True)
 
     async def _found(self, find: Find, error: ScimError, began: datetime, attempt: int) -> tuple[Link, Found] | None:
         """Return the resource that a create collided with or has made; None: there is none. Raises the error else.
@@ -174,8 +223,18 @@ class Sending:
         """Delete a resource. A deletion is idempotent: the transport sends it again. Raises the gate's errors."""
         return await self._effects.of_delete(link, await self._gate.delete(link))
 
-    async def change_members(self, link: Link, ids: Sequence[str], *, adding: bool, has_members: bool) -> WriteEffect:
-        """Add or remove members, as many as one request may hold. Raises the gate's errors.
+    async def change_members(
+        self,
+        link: Link,
+        ids: Sequence[str],
+        form: Form,
+        *,
+        adding: bool,
+        has_members: bool,
+        kinds: Mapping[str, Kind],
+        without: Container[str] = (),
+    ) -> Answer:
+        """Add or remove members in one form, as many as one request may hold. Raises the gate's errors.
 
         Where the endpoint shows no members, all are sent again after an unclear answer: adding one twice changes
         nothing (RFC 7644 section 3.5.2.1), and neither does removing one twice.
@@ -183,8 +242,10 @@ class Sending:
 
         async def write(ids: Sequence[str]) -> Written:
             if adding:
-                return await self._gate.add_members(link, ids, has_members=has_members)
-            return await self._gate.remove_members(link, ids)
+                return await self._gate.add_members(
+                    link, ids, form, has_members=has_members, kinds=kinds, without=without
+                )
+            return await self._gate.remove_members(link, ids, form, without=without)
 
         async def look(ids: Sequence[str]) -> Sequence[str] | None:
             there = await self._gate.members_of(link.id)
@@ -192,21 +253,28 @@ class Sending:
                 return ids
             return [id_ for id_ in ids if (id_ in there) is not adding] or None
 
-        return WriteEffect((await self._until_clear(ids, write, look)).status)
+        return await self._until_clear(ids, write, look, failing=_FAILING)
 
     async def _until_clear(
-        self, wanted: T, write: Callable[[T], Awaitable[Written]], look: Callable[[T], Awaitable[T | None]]
+        self,
+        wanted: T,
+        write: Callable[[T], Awaitable[Written]],
+        look: Callable[[T], Awaitable[T | None]],
+        *,
+        failing: int = sys.maxsize,
     ) -> Answer:
         """Write the desired values; after an unclear answer, look, and write the remaining ones.
 
         `look` returns the remaining values, None where everything is as wanted: the unclear answer is returned then.
-        Raises OutcomeUnclear where the look fails, or too many answers are unclear.
+        `failing`: how often it is sent to an endpoint that answers 500. Raises OutcomeUnclear where the look fails, or
+        too many answers are unclear.
         """
         for attempt in count(1):
             try:
                 return await write(wanted)
             except OutcomeUnclear as unclear:
-                if attempt >= self._gate.attempts or unclear.stop is not None:
+                most = min(failing, self._gate.attempts) if unclear.status == 500 else self._gate.attempts
+                if attempt >= most or unclear.stop is not None:
                     raise
                 await self._gate.back_off(attempt)
                 try:

@@ -55,6 +55,11 @@ class Skips:
         """Keys of the groups whose creation did not succeed, as far as this run got."""
         return self._unmade_groups
 
+    @property
+    def ends(self) -> bool:
+        """Whether nothing more is sent in this run."""
+        return self._draining or self.stopped is not None
+
     def drain(self) -> None:
         """Skip everything from now on: syncd was told to stop."""
         self._draining = True

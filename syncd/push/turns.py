@@ -62,7 +62,6 @@ class Turns:
             self._skips.stop(stop_in(failure))
             return outcome, None
         finally:
-            self._learning.note_puts()
             self._learning.note_dialect()
         return ended(change, done), done
 

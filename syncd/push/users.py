@@ -58,7 +58,8 @@ class Users:
         async def find(error: ScimError, began: datetime) -> tuple[Link, Found] | None:
             return await self._collisions.account(change, attributes, error, began)
 
-        created = await self._sending.create(Kind.USER, change.key, attributes, find)
+        take_over = partial(self._collisions.take_over, change)
+        created = await self._sending.create(Kind.USER, change.key, attributes, find, take_over)
         if not isinstance(created, There):
             return self._acknowledged(change, *created)
         link, found = created.link, created.found

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import quote as percent
 from urllib.parse import unquote, urlsplit
@@ -12,9 +15,9 @@ import orjson
 
 from syncd.core.model import Flat, Json, Kind
 from syncd.core.schema import quote
-from syncd.errors import OutcomeUnclear, ScimError
+from syncd.errors import ScimError
 from syncd.scim.bulk import Bulk
-from syncd.scim.dialect import Dialect, Form, forms_of
+from syncd.scim.dialect import Dialect, Form, forms_of, member_form
 from syncd.scim.listing import Listing
 from syncd.scim.profiles import Profile
 from syncd.scim.resources import (
@@ -27,6 +30,7 @@ from syncd.scim.resources import (
     needs_reading,
     patch,
     remove_members,
+    replace_members,
     resource,
     whole_attributes,
     with_members,
@@ -35,8 +39,6 @@ from syncd.scim.resources import (
 from syncd.scim.transport import Answer, Transport
 
 ENDPOINTS: Final = {Kind.USER: "Users", Kind.GROUP: "Groups"}
-_NO_PATCH: Final = (405, 501)
-"""Method not allowed, not implemented: the answers of endpoints without PATCH."""
 _CANT_FILTER: Final = (400, 403, 404, 500, 501)
 """Statuses for an unknown filter; some endpoints answer 404 where nothing matches, and others at any time. 403 comes of
 firewalls that take a filter for an attack."""
@@ -44,6 +46,8 @@ _NAMES: Final = ("externalId", "userName", "displayName")
 _NO_VERSION: Final = (412, 428)
 """Precondition failed (RFC 7644 section 3.14), precondition required (RFC 6585 section 3)."""
 _MOST_MERGES: Final = 3
+_CANT_CREATE: Final = (400, 422)
+"""Statuses of endpoints that miss something in a create."""
 
 Body = dict[str, Json]
 
@@ -65,13 +69,13 @@ class Written:
     id: str
     status: int
     body: Body | None = None
+    at: datetime | None = dataclass_field(default=None, compare=False)
+    """When a create was answered, by the endpoint's clock; None where the endpoint doesn't say."""
 
 
 class Client:
-    """One target's resources. `patch` says whether updates go by PATCH; False: read, merge, PUT.
-
-    Where the profile doesn't know whether the endpoint takes PATCH, and it refuses one that then succeeds as a PUT, its
-    area is added to `by_put` (`users`, `groups`, `members`: some know PATCH for one and not for another).
+    """One target's resources. `patch` says whether updates go by PATCH, as far as that is known; False: read, merge,
+    PUT.
     """
 
     def __init__(
@@ -81,20 +85,20 @@ class Client:
         *,
         patch: bool | None = None,
         etags: bool | None = None,
-        by_put: Iterable[str] = (),
         dialect: Dialect | None = None,
+        shows_members: bool = False,
     ) -> None:
-        """`patch`, `etags`: what the endpoint announced; the profile takes precedence. `dialect`: what it was seen to
-        do.
+        """`patch`, `etags`: what the endpoint announced; the profile takes precedence. `dialect`, `shows_members`: what
+        it was seen to do.
         """
         self.transport = transport
         self.profile = profile
         self.dialect = dialect if dialect is not None else Dialect()
         self.patch = profile.patch if profile.patch is not None else patch is not False
-        self.by_put: set[str] = set(by_put)
+        self.shows_members = shows_members
+        """Whether groups were seen to show their members."""
         self.bulk: Bulk | None = None
         """Gathers concurrent writes; None: each write is sent alone."""
-        self._patch_open = profile.patch is None
         self._etags = profile.etags if profile.etags is not None else etags is True
 
     def learn(self, *, patch: bool, etags: bool) -> None:
@@ -105,13 +109,29 @@ class Client:
     async def create(self, kind: Kind, attributes: Flat) -> Written:
         """POST a resource; its id is the body's, or failing that Location's.
 
-        Raises ScimError, with a status of success when neither says the id; OutcomeUnclear.
+        A group is sent with an empty list of members where the endpoint demands one. Raises ScimError, with a status of
+        success when neither says the id; OutcomeUnclear.
         """
-        answer = await self._write("POST", ENDPOINTS[kind], resource(kind, attributes), repeatable=False)
+        body = resource(kind, attributes)
+        if kind is Kind.GROUP and self._lists_members:
+            body["members"] = []
+        try:
+            answer = await self._write("POST", ENDPOINTS[kind], body, repeatable=False)
+        except ScimError as error:
+            if kind is not Kind.GROUP or "members" in body or not _asks_for_members(error):
+                raise
+            answer = await self._write("POST", ENDPOINTS[kind], {**body, "members": []}, repeatable=False)
+            self.dialect.learn("groups.create", Form.LISTED)
         id_ = _id(answer.body) or _id_in_location(kind, answer.location)
         if not id_:
             raise ScimError(answer.status, "created, but neither body nor Location says the id")
-        return Written(id_, answer.status, _whole(kind, answer.body))
+        return Written(id_, answer.status, _whole(kind, answer.body), _moment(answer.date))
+
+    @property
+    def _lists_members(self) -> bool:
+        """Whether a group is created with a list of members: as the profile says, or the endpoint has asked."""
+        said = self.profile.group_members_required
+        return said if said is not None else self.dialect.form("groups.create") is Form.LISTED
 
     async def read(self, kind: Kind, id_: str) -> Found:
         """GET one resource. Raises ScimError, 404 when it is not there."""
@@ -167,39 +187,60 @@ class Client:
                 raise
             return 404
 
-    async def add_members(self, group: str, ids: Sequence[str], *, has_members: bool) -> Written:
-        """Add members, as many as one request may hold. Raises ScimError, OutcomeUnclear.
+    def member_form(self, *, adding: bool, learned: bool = True) -> Form:
+        """Return the form in which members are added or removed: the learned one, else the profile's."""
+        return member_form(self.profile, patch=self.patch, dialect=self.dialect, adding=adding, learned=learned)
 
-        `has_members`: the group is known to have some already.
+    async def add_members(
+        self,
+        group: str,
+        ids: Sequence[str],
+        form: Form | None = None,
+        *,
+        has_members: bool,
+        kinds: Mapping[str, Kind] | None = None,
+        without: Container[str] = (),
+    ) -> Written:
+        """Add members in a form, as many as one request may hold. Raises ScimError, OutcomeUnclear.
+
+        `has_members`: the group is known to have some already. `kinds`: the kinds of ids that are no users. `without`:
+        ids that are left out of a whole list, since nobody has them any more.
         """
-        operations = add_members(ids, paths=self.profile.patch_paths)
-        written = await self._change(
-            Kind.GROUP, group, operations, lambda body: with_members(body, ids, ()), has_members
-        )
-        self._check_members(written, ids, adding=True)
-        return written
-
-    async def remove_members(self, group: str, ids: Sequence[str]) -> Written:
-        """Remove members, as many as one request may hold. Raises ScimError, OutcomeUnclear.
-
-        A member that is gone already is fine; where the endpoint objects to it, the others are removed one by one.
-        """
-        operations = remove_members(ids, self.profile.member_removal)
-        try:
-            written = await self._change(
-                Kind.GROUP, group, operations, lambda body: with_members(body, (), ids), has_members=True
+        form, kinds = form or self.member_form(adding=True), kinds or {}
+        if form in (Form.WHOLE, Form.PUT):
+            typed = kinds if self.profile.member_type else None
+            return await self._put_members(
+                group, form, lambda body: with_members(body, ids, (), typed, without), has_members
             )
-            self._check_members(written, ids, adding=False)
-            return written
-        except OutcomeUnclear:
-            raise
-        except ScimError as error:
-            if error.scim_type.casefold() != "notarget":
-                raise
-            if len(ids) > 1:
-                for id_ in ids:
-                    await self.remove_members(group, [id_])
-            return Written(group, error.status)
+        operations = add_members(ids, kinds if form is Form.TYPED else None, paths=self.profile.patch_paths)
+        return await self._patch(Kind.GROUP, group, operations)
+
+    async def remove_members(
+        self, group: str, ids: Sequence[str], form: Form | None = None, *, without: Container[str] = ()
+    ) -> Written:
+        """Remove members in a form, as many as one request may hold. Raises ScimError, OutcomeUnclear."""
+        form = form or self.member_form(adding=False)
+        if form in (Form.WHOLE, Form.PUT):
+            return await self._put_members(
+                group, form, lambda body: with_members(body, (), ids, None, without), has_members=True
+            )
+        return await self._patch(Kind.GROUP, group, remove_members(ids, self.profile.member_removal))
+
+    async def _put_members(self, group: str, form: Form, merged: Callable[[Body], Body], has_members: bool) -> Written:
+        """Replace all members by the present ones, changed by `merged`: in a PATCH, or in a PUT of the group."""
+
+        def checked(body: Body) -> Body:
+            members = field(body, "members")
+            if isinstance(members, list) and any(field(each, "value") in (None, "") for each in members):
+                raise ScimError(200, "the endpoint shows members without their ids; a PUT would remove them")
+            return merged(body)
+
+        if form is Form.PUT:
+            return await self._put(Kind.GROUP, group, checked, has_members)
+        found = await self.read(Kind.GROUP, group)
+        _refuse_to_lose_members(found.body, has_members)
+        operations = replace_members(checked(found.body)["members"], paths=self.profile.patch_paths)
+        return await self._patch(Kind.GROUP, group, operations)
 
     async def listed(self, kind: Kind, names: Container[str] | None = None) -> tuple[list[Found], str]:
         """Return all resources of a kind, and why there may be more, "" where there are none. Raises ScimError.
@@ -217,21 +258,6 @@ class Client:
             and (names is None or any(str(field(body, each)).casefold() in names for each in _NAMES))
         ]
         return found, listing.doubt
-
-    def _check_members(self, written: Written, ids: Sequence[str], *, adding: bool) -> None:
-        """Raises ScimError where a PUT was answered with a group whose members are not as they were sent.
-
-        Some endpoints accept a whole group and leave its members unchanged. A PATCH is not judged by its answer: the
-        answer may show the former group, or a part of its members.
-        """
-        members = field(written.body, "members")
-        if not self._puts(Kind.GROUP, "members") or not isinstance(members, list):
-            return
-        there = {str(field(each, "value")) for each in members}
-        wrong = [id_ for id_ in ids if (id_ in there) is not adding]
-        if wrong:
-            what = "are not in the group" if adding else "are still in the group"
-            raise ScimError(written.status, f"was answered with success, and {len(wrong)} of {len(ids)} {what}")
 
     async def members_by_filter(self, group: str) -> tuple[list[str], str]:
         """Return the ids of the users in a group, as a list of users says it, and why some may be missing ("": none).
@@ -312,37 +338,6 @@ class Client:
             raise ScimError(answer.status, "the answer is no list of SCIM resources")
         return int(total)
 
-    async def _change(
-        self,
-        kind: Kind,
-        id_: str,
-        operations: list[dict[str, Json]],
-        merged: Callable[[Body], Body],
-        has_members: bool,
-    ) -> Written:
-        """Change a resource by PATCH or, on an endpoint without PATCH, by a PUT of the resource changed by `merged`."""
-        area = area_of(kind, operations)
-        if self._puts(kind, area):
-            return await self._put(kind, id_, merged, has_members)
-        try:
-            return await self._patch(kind, id_, operations)
-        except ScimError as refusal:
-            if not (self._patch_open and self._may_put(kind)) or refusal.status not in _NO_PATCH:
-                raise
-            try:
-                written = await self._put(kind, id_, merged, has_members)
-            except ScimError as error:
-                raise refusal if error.status in _NO_PATCH else error from None
-        self.by_put.add(area)
-        return written
-
-    def _may_put(self, kind: Kind) -> bool:
-        return kind is Kind.USER or self.profile.put_groups
-
-    def _puts(self, kind: Kind, area: str) -> bool:
-        """Return whether a change goes by PUT without PATCH being tried."""
-        return self._may_put(kind) and (not self.patch or (self._patch_open and area in self.by_put))
-
     async def _patch(self, kind: Kind, id_: str, operations: list[dict[str, Json]]) -> Written:
         """PATCH; repeated with the present version, where the endpoint requires one (412)."""
         body = {"schemas": [PATCH_SCHEMA], "Operations": operations}
@@ -380,9 +375,7 @@ class Client:
         """
         for attempt in range(_MOST_MERGES):
             found = await self.read(kind, id_)
-            if has_members and not field(found.body, "members"):
-                # Some endpoints never show members (AWS): a PUT would remove the members that the body lacks.
-                raise ScimError(200, "the group has members but the endpoint shows none; a PUT would remove them all")
+            _refuse_to_lose_members(found.body, has_members)
             version = found.version if self._etags or attempt else ""
             try:
                 answer = await self.transport.send("PUT", _path(kind, id_), body=merged(found.body), if_match=version)
@@ -394,18 +387,21 @@ class Client:
         raise AssertionError
 
 
+def _refuse_to_lose_members(body: Body, has_members: bool) -> None:
+    """Raise ScimError where a group has members and shows none, as some endpoints (AWS): a PUT would remove them."""
+    if has_members and not field(body, "members"):
+        raise ScimError(200, "the group has members but the endpoint shows none; a PUT would remove them all")
+
+
+def _asks_for_members(error: ScimError) -> bool:
+    """Return whether an endpoint refuses a new group because the request lists no members."""
+    return error.status in _CANT_CREATE and "member" in error.detail.casefold()
+
+
 def has(body: Body, attribute: str, value: str, *, exact: bool) -> bool:
     """Return whether a resource's attribute has a value: as it is (`exact`), or in any case."""
     there = field(body, attribute)
     return there is not None and (there == value if exact else str(there).casefold() == value.casefold())
-
-
-def area_of(kind: Kind, operations: Iterable[Mapping[str, Json]]) -> str:
-    """Return the area of a change, as `by_put` names it."""
-    if kind is Kind.USER:
-        return "users"
-    touched = (each.get("path") or next(iter(each["value"])) for each in operations)
-    return "members" if any(path.startswith("members") for path in touched) else "groups"
 
 
 def chunks_of_members(profile: Profile, ids: Sequence[str], *, adding: bool) -> Iterator[Sequence[str]]:
@@ -428,7 +424,10 @@ def chunks_of_members(profile: Profile, ids: Sequence[str], *, adding: bool) -> 
 
 
 def _body_bytes(ids: Sequence[str], profile: Profile, *, adding: bool) -> int:
-    operations = add_members(ids, paths=profile.patch_paths) if adding else remove_members(ids, profile.member_removal)
+    if adding:
+        operations = add_members(ids, {} if profile.member_type else None, paths=profile.patch_paths)
+    else:
+        operations = remove_members(ids, profile.member_removal)
     return len(orjson.dumps({"schemas": [PATCH_SCHEMA], "Operations": operations}))
 
 
@@ -450,6 +449,14 @@ def _id(body: Json) -> str:
     """Return a resource's id, "" where there is none; a number counts as its digits."""
     id_ = field(body, "id")
     return str(id_) if isinstance(id_, str | int) and not isinstance(id_, bool) else ""
+
+
+def _moment(date: str) -> datetime | None:
+    """Return the moment that a Date header names (RFC 9110 section 6.6.1), None where there is none."""
+    try:
+        return parsedate_to_datetime(date)
+    except ValueError:
+        return None
 
 
 def _id_in_location(kind: Kind, location: str) -> str:

@@ -124,6 +124,11 @@ class Dialect:
         self.news = self.news or ability in self.truthful
         self.truthful.discard(ability)
 
+    def unlearn(self, ability: str) -> None:
+        """Forget the form of an ability: the usual one has an effect."""
+        self.news = self.news or ability in self.forms
+        self.forms.pop(ability, None)
+
     def drop(self, ability: str) -> None:
         """Remember that the endpoint keeps an attribute in no form."""
         self.news = self.news or ability not in self.dropped
@@ -169,6 +174,19 @@ def _name(attribute: str) -> str:
     return name if found else f"the extension {':'.join(attribute.split(':')[-3:])}"
 
 
+def member_form(profile: Profile, *, patch: bool, dialect: Dialect, adding: bool, learned: bool = True) -> Form:
+    """Return the form in which members are added or removed; `learned`: the endpoint's own, else the profile's.
+
+    `patch`: whether the endpoint takes PATCH.
+    """
+    known = dialect.form("members.add" if adding else "members.remove") if learned else None
+    if known is not None and (known is not Form.PUT or profile.put_groups):
+        return known
+    if not patch and profile.put_groups:
+        return Form.PUT
+    return Form.TYPED if adding and profile.member_type else Form.PATH
+
+
 AREAS: Final = {Kind.USER: "users", Kind.GROUP: "groups"}
 _abilities: dict[tuple[Kind, str], str] = {(Kind.USER, "active"): "users.active"}
 
@@ -211,4 +229,4 @@ def _mark(profile: Profile) -> str:
     return fingerprint(asdict(profile)).hex()
 
 
-__all__ = ["AREAS", "Dialect", "Form", "ability_of", "forms_of"]
+__all__ = ["AREAS", "Dialect", "Form", "ability_of", "forms_of", "member_form"]

@@ -47,6 +47,10 @@ class Profile:
     member_removal: Removal = "filter"
     """How a PATCH removes members: `members[value eq "…"]`, or the path `members` with a list of values. A strict
     endpoint reads the second as "remove all" (RFC 7644 section 3.5.2.2)."""
+    member_type: bool | None = None
+    """Whether a member that is added is sent with its type, `User` or `Group`. Unset: when the endpoint asks for it."""
+    group_members_required: bool | None = None
+    """Whether a group is created with a list of members, an empty one. Unset: when the endpoint asks for it."""
     members_per_patch: Annotated[int, Field(ge=1, le=100_000)] = 100
     """Member changes per request. AWS allows 100; few others say."""
     body_bytes: Annotated[int, Field(ge=1000)] = 1_000_000
@@ -59,6 +63,8 @@ class Profile:
     """Whether groups have an externalId (RFC 7643 section 3.1 gives one to every resource)."""
     group_emptied_first: bool = False
     """Whether a group must have no members to be deleted."""
+    groups_restored: bool = False
+    """Whether creating a group may bring back an archived one of that name, with its age."""
     group_rename: bool = True
     """Whether a group's displayName can be changed."""
     deletes: Deletes = "deletes"
@@ -146,7 +152,8 @@ PROFILES: Final[dict[str, Profile]] = {
         # DELETE of an organizational group that still has members may be answered 400.
         # "A user can only be in one organizational group" (community.lucid.co, Azure org groups best practices).
         replace(_LUCID, name="lucid-admin", group_emptied_first=True, one_group_per_user=True),
-        replace(_LUCID, name="lucid-content"),
+        # "Creates a team, or restores a matching archived, closed team."
+        replace(_LUCID, name="lucid-content", groups_restored=True),
         # "Understanding SCIM Integration in LucidLink" (support.lucidlink.com, article 38861860730637): a user outside
         # the verified domain is pending until the invitation is accepted; a user becomes managed when the e-mail
         # matches; pushed groups carry the suffix. Everything else is undocumented.

@@ -15,6 +15,8 @@ from syncd.core.schema import ENTERPRISE_SCHEMA, GROUP_SCHEMA, MANAGER, USER_SCH
 from syncd.scim.profiles import Removal
 
 PATCH_SCHEMA: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+_TYPES: Final = {Kind.USER: "User", Kind.GROUP: "Group"}
+"""The types of members (RFC 7643 section 4.2)."""
 _ACTIVE: Final = Path("", "active", None, "", Type.BOOLEAN, multi=False)
 
 _parsed: dict[tuple[Kind, str], Path] = {(Kind.USER, "active"): _ACTIVE}
@@ -258,23 +260,53 @@ def _drop(body: dict[str, Json], path: Path, former: Json = None, others: Contai
         holder.pop(_key(holder, path.attribute))
 
 
-def with_members(body: Mapping[str, Json], add: Iterable[str], remove: Iterable[str]) -> dict[str, Json]:
-    """Return a group as it was read, with members added and removed: the body of a PUT that keeps all others."""
+def with_members(
+    body: Mapping[str, Json],
+    add: Iterable[str],
+    remove: Iterable[str],
+    kinds: Mapping[str, Kind] | None = None,
+    without: Container[str] = (),
+) -> dict[str, Json]:
+    """Return a group as it was read, with members added and removed: the body of a PUT that keeps all others.
+
+    `kinds` as for `add_members`. `without`: ids of members that nobody has any more.
+    """
     merged = merge(Kind.GROUP, body, {})
     members = _list(merged, "members")
     added = set(add)
     leaving = added | set(remove)
-    members[:] = [member for member in members if field(member, "value") not in leaving]
-    members += [{"value": id_} for id_ in sorted(added)]
+    members[:] = [
+        member for member in members if (id_ := field(member, "value")) not in leaving and str(id_) not in without
+    ]
+    members += [_member(id_, kinds) for id_ in sorted(added)]
     return merged
 
 
-def add_members(ids: Iterable[str], *, paths: bool = True) -> list[dict[str, Json]]:
-    """Return the operation that adds members, with or without a path (RFC 7644 section 3.5.2.1)."""
-    members = [{"value": id_} for id_ in ids]
+def _member(id_: str, kinds: Mapping[str, Kind] | None) -> dict[str, Json]:
+    if kinds is None:
+        return {"value": id_}
+    return {"value": id_, "type": _TYPES[kinds.get(id_, Kind.USER)]}
+
+
+def add_members(
+    ids: Iterable[str], kinds: Mapping[str, Kind] | None = None, *, paths: bool = True
+) -> list[dict[str, Json]]:
+    """Return the operation that adds members, with or without a path (RFC 7644 section 3.5.2.1).
+
+    `kinds`: the kinds of ids that are no users; members are sent with their type then (RFC 7643 section 4.2).
+    """
+    members = [_member(id_, kinds) for id_ in ids]
     return [
         {"op": "add", "path": "members", "value": members} if paths else {"op": "add", "value": {"members": members}}
     ]
+
+
+def replace_members(members: Iterable[Json], *, paths: bool = True) -> list[dict[str, Json]]:
+    """Return the operation that replaces all members; of each, what is not the endpoint's own is sent."""
+    kept = [{name: value for name in ("value", "type") if (value := field(each, name))} for each in members]
+    if paths:
+        return [{"op": "replace", "path": "members", "value": kept}]
+    return [{"op": "replace", "value": {"members": kept}}]
 
 
 def remove_members(ids: Iterable[str], removal: Removal) -> list[dict[str, Json]]:
@@ -381,6 +413,7 @@ __all__ = [
     "not_taken",
     "patch",
     "remove_members",
+    "replace_members",
     "resource",
     "whole_attributes",
     "with_members",

@@ -10,7 +10,7 @@ import asyncio
 import platform
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -57,12 +57,13 @@ _KINDS: Final = {"Users": Kind.USER, "Groups": Kind.GROUP}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer: HTTP status, the parsed body (None when it is empty or no JSON), Location and ETag headers."""
+    """An answer: HTTP status, the parsed body (None when it is empty or no JSON), Location, ETag and Date headers."""
 
     status: int
     body: Json
     location: str = ""
     etag: str = ""
+    date: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,7 +420,8 @@ class Transport:
                 raise (page if method == "GET" else _left_unclear(page)) from None
             unreadable = f"{method} {path} was answered {raw.status} with something that is no JSON{called}"
             raise (ScimError if again else OutcomeUnclear)(0, unreadable) from None
-        return Answer(raw.status, body, raw.headers.get("Location", ""), raw.headers.get("ETag", ""))
+        headers = (raw.headers.get(name, "") for name in ("Location", "ETag", "Date"))
+        return Answer(raw.status, body, *headers)
 
     def _error(self, raw: Raw | ScimError) -> ScimError:
         """Return the error message of an answer (RFC 7644 section 3.12, as far as the endpoint keeps to it)."""

@@ -8,7 +8,7 @@ from typing import Final
 import orjson
 
 from syncd.core.digest import NO_MEMBERS, member_numbers, members_changed
-from syncd.core.model import Kind, KnownGroup
+from syncd.core.model import Kind, KnownGroup, State
 from syncd.store.rows import Rows, dumped, moment_of
 
 _COLUMNS: Final = "key, id, name, attributes, members_digest, missing_since, lost, kept_as"
@@ -37,6 +37,17 @@ class Groups(Rows):
         for kind, key in rows:
             found[0 if kind == Kind.USER.value else 1].add(key)
         return found
+
+    def ids_to_be_shown(self, group: str) -> set[str]:
+        """Return the ids of a group's members whom the target must show; some leave deactivated people out."""
+        rows = self._conn.execute(
+            "SELECT users.id FROM members JOIN users ON users.target = members.target AND users.key = member_key"
+            " WHERE members.target = ?1 AND group_key = ?2 AND kind = ?3 AND lost = 0 AND state != ?4"
+            " UNION SELECT groups.id FROM members JOIN groups ON groups.target = members.target"
+            " AND groups.key = member_key WHERE members.target = ?1 AND group_key = ?2 AND kind = ?5 AND lost = 0",
+            [self._target, group, Kind.USER.value, State.DEACTIVATED.value, Kind.GROUP.value],
+        )
+        return {id_ for (id_,) in rows}
 
     def count_members(self) -> int:
         """Return how many memberships the target has acknowledged."""
@@ -114,10 +125,10 @@ class Groups(Rows):
         )
 
     def _forget_memberships(self, kind: Kind, key: str) -> None:
-        for group in self._holding(kind, key):
+        for group in self.holding(kind, key):
             self.change_members(group, kind, removed=[key])
 
-    def _holding(self, kind: Kind, key: str) -> list[str]:
+    def holding(self, kind: Kind, key: str) -> list[str]:
         """Return the keys of the groups that somebody, or a group, is a member of."""
         rows = self._conn.execute(
             "SELECT key FROM groups WHERE target = ?1 AND EXISTS (SELECT 1 FROM members WHERE target = ?1"

@@ -166,7 +166,7 @@ class Snapshot(Users, Groups, Entries):
         """
         if (former := self.user(known.key)) is not None and former.lost:
             self.forget_user(known.key)
-        holding = self._holding(Kind.USER, old)
+        holding = self.holding(Kind.USER, old)
         for group in holding:
             self.change_members(group, Kind.USER, removed=[old])
         self._conn.execute("UPDATE users SET key = ? WHERE target = ? AND key = ?", [known.key, self._target, old])

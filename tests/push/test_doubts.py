@@ -77,11 +77,13 @@ def test_whether_the_group_is_there_is_asked_once_however_many_members_it_refuse
         world.scim.held = refuse
         run = world.push()
         assert said(run) == [("add_members", "a", "failed", 404, "refuses 1 of the members (2): no such member")]
-        # Three, one of them, the other two, one, one; and whether it is the group that is not there.
+        # Three, one of them, the other two, one, one; and whether it is the group that is not there, at first, and
+        # whether the refused one is in it already, at the end.
         assert world.scim.log() == [
             "PATCH /Groups/g4",
             "GET /Groups/g4",
             *["PATCH /Groups/g4"] * 4,
+            "GET /Groups/g4",
         ]
         assert world.scim.members("Group a") == {"u1", "u3"}
         assert world.snapshot.members("a")[0] == {"1", "3"}

@@ -178,4 +178,4 @@ def test_that_patch_does_not_exist_is_remembered_even_where_the_change_fails_aft
 
         world.scim.held = fail_the_second_put
         assert results(world.push())["add_members a"] == "failed"
-        assert world.snapshot.discovery["by_put"] == ["members"]
+        assert world.snapshot.discovery["dialect"]["forms"] == {"members.add": "put"}

@@ -36,6 +36,8 @@ _OBSERVING, _LUCIDLINK = "tests/store/test_observing_drift.py", "tests/failures/
 _RETURNING = "tests/cycle/test_returning_drift.py"
 
 _EFFECTS, _FORMS, _NOT_TAKEN = "tests/push/test_effects.py", "tests/push/test_forms.py", "tests/push/test_not_taken.py"
+_MEMBERSHIP, _PREDATING = "tests/push/test_membership.py", "tests/push/test_predating.py"
+
 _HTML, _FORMATS = "tests/report/test_html.py", "tests/report/test_formats.py"
 _SANDBOX_PAGES = "tests/sandbox/test_templates.py"
 
@@ -562,8 +564,8 @@ RULES: Final = (
     Rule(
         "a native group that a create collides with is not taken over for its name",
         "push/collisions.py",
-        "        if not self._adopt_groups:",
-        "        if False:",
+        "        if not self._adopt_groups:\n            hint",
+        "        if False:\n            hint",
         ("tests/push/test_adoption.py::test_a_native_group_of_the_same_name_is_never_taken_over",),
     ),
     Rule(
@@ -919,6 +921,98 @@ RULES: Final = (
         "if self.can_be_approved and self.stored else",
         "if self.can_be_approved else",
         ("tests/report/test_review.py",),
+    ),
+    # -- members: seen to be in, or out -----------------------------------------------------------
+    Rule(
+        "a member is out when the endpoint shows it",
+        "push/membership.py",
+        "        shown = len(look.reached) == len(chunk)\n",
+        "        shown = True\n",
+        (_MEMBERSHIP,),
+    ),
+    Rule(
+        "a removal is looked at",
+        "push/membership.py",
+        "        if sent:\n            await self._look_at(sent, form)",
+        "        if sent:\n            await self._acknowledge(sent, form)",
+        (_MEMBERSHIP,),
+    ),
+    Rule(
+        "no effect is looked at twice",
+        "push/membership.py",
+        "            if look.left:\n                await self._tools.gate.back_off(1)",
+        "            if False:\n                await self._tools.gate.back_off(1)",
+        (f"{_MEMBERSHIP}::test_an_endpoint_that_shows_the_state_before_a_write_is_looked_at_twice",),
+    ),
+    Rule(
+        "a whole list is sent only where everybody is shown who must be in the group",
+        "push/membership.py",
+        "        return is_empty or (not look.unknown and roll.is_whole(others))",
+        "        return True",
+        (_MEMBERSHIP,),
+    ),
+    Rule(
+        "a list that shows too few proves nothing",
+        "push/roll.py",
+        "        if len(self.shown) < len(others):\n            return False",
+        "        pass",
+        ("tests/push/test_roll.py",),
+    ),
+    Rule(
+        "a list that may be cut short proves nothing",
+        "push/roll.py",
+        "        return len(self.shown) >= _A_PART and len(self.shown) % _ROUND == 0",
+        "        return False",
+        ("tests/push/test_roll.py",),
+    ),
+    Rule(
+        "a group whose id is an account's as well is not sent",
+        "push/membership.py",
+        "            if account is not None or await self._tools.gate.is_there(Kind.USER, id_):",
+        "            if False:",
+        (_MEMBERSHIP,),
+    ),
+    Rule(
+        "a form that was learned for additions says nothing about removals",
+        "push/gate.py",
+        '        ability = "members.add" if adding else "members.remove"\n        self.dialect.trust(ability)',
+        '        ability = "members.add"\n        self.dialect.trust(ability)',
+        (_MEMBERSHIP,),
+    ),
+    Rule(
+        "nobody is put back into a group that they are to leave",
+        "compare/estimate.py",
+        "            if group not in deleted and (group, key) not in removed:",
+        "            if group not in deleted:",
+        ("tests/push/test_returning.py",),
+    ),
+    Rule(
+        "a membership that is gone is forgotten with the reactivation",
+        "push/returning.py",
+        "            self.forget(change.key, gone)",
+        "            pass",
+        ("tests/push/test_returning.py",),
+    ),
+    Rule(
+        "no more accounts that were there before are taken over than the limit says",
+        "push/collisions.py",
+        '        self._count(ScimError(409, ""), said)',
+        "        pass",
+        (_PREDATING,),
+    ),
+    Rule(
+        "a group that was there before is not taken over unless the configuration says so",
+        "push/collisions.py",
+        "        if not self._adopt_groups:\n            said",
+        "        if False:\n            said",
+        (_PREDATING,),
+    ),
+    Rule(
+        "an account is as old as the endpoint's own clock says",
+        "push/predating.py",
+        "        sent = written.at - (ended - began) if written.at is not None else began",
+        "        sent = began",
+        (_PREDATING,),
     ),
     # -- reports: what people call themselves does nothing ---------------------------------------------
     Rule(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,14 +38,13 @@ def ask_as(
     *,
     patch: bool | None = None,
     etags: bool | None = None,
-    by_put: Iterable[str] = (),
     dialect: Dialect | None = None,
     ca_file: Path | None = None,
 ) -> T:
-    """Return what `question` gets from an endpoint of that profile; `patch`, `etags` and `by_put` were learnt of it."""
+    """Return what `question` gets from an endpoint of that profile; `patch`, `etags`, `dialect` were learnt of it."""
 
     async def conversation() -> T:
         async with Transport("lucid", url, TOKEN, ca_file=ca_file, patience=IMPATIENT) as transport:
-            return await question(Client(transport, profile, patch=patch, etags=etags, by_put=by_put, dialect=dialect))
+            return await question(Client(transport, profile, patch=patch, etags=etags, dialect=dialect))
 
     return asyncio.run(conversation())

@@ -254,17 +254,6 @@ def test_removing_sends_a_filter_per_member_never_the_bare_attribute() -> None:
     ]
 
 
-def test_a_member_that_is_gone_already_does_not_keep_the_others_in() -> None:
-    with Endpoint() as endpoint:
-        id_ = group(endpoint, "u1", "u2", "u3")
-        missing = error(400, "no such member", "noTarget")
-        # All three together, then the first alone: the endpoint says noTarget to both.
-        endpoint.instead("PATCH", f"/Groups/{id_}$", missing, missing)
-        ask(endpoint.url, lambda client: client.remove_members(id_, ["u9", "u1", "u2"]))
-        assert members(endpoint, id_) == ["u3"]
-    assert len(endpoint.requests) == 4
-
-
 def test_another_refusal_of_a_removal_is_an_error() -> None:
     with Endpoint() as endpoint:
         id_ = group(endpoint, "u1")

@@ -100,23 +100,12 @@ def test_the_form_that_was_learned_is_used(said: bool | None, ability: str) -> N
 # -- groups that take no PUT ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("change", [join])
-def test_a_group_that_takes_no_put_is_asked_once_and_its_refusal_stays(change: Callable[[Client], Any]) -> None:
-    with populated(patch=False) as endpoint:
-        with pytest.raises(ScimError, match="not supported") as caught:
-            ask_as(Profile("test", put_groups=False), endpoint.url, change)
-        assert caught.value.status == 405
-        assert methods(endpoint) == ["PATCH"]
-    with populated(patch=False) as endpoint:
-        ask_as(Profile("test"), endpoint.url, change)
-        assert methods(endpoint) == ["PATCH", "GET", "PUT"]
-
-
 @pytest.mark.parametrize("change", [name, join])
 def test_a_group_that_takes_no_put_gets_none_whatever_was_learnt(change: Callable[[Client], Any]) -> None:
     with populated() as endpoint:
         profile = Profile("test", put_groups=False)
-        ask_as(profile, endpoint.url, change, patch=False, by_put=["groups", "members"])
+        dialect = Dialect({"groups": Form.PUT, "members.add": Form.PUT})
+        ask_as(profile, endpoint.url, change, patch=False, dialect=dialect)
         assert methods(endpoint) == ["PATCH"]
 
 
@@ -285,15 +274,6 @@ def test_without_paths_members_are_added_as_an_attribute_and_leave_by_their_path
         [{"op": "add", "value": {"members": [{"value": "u1"}, {"value": "u2"}]}}],
         [{"op": "remove", "path": 'members[value eq "u3"]'}],
     ]
-
-
-def test_members_that_refuse_patch_are_put_from_then_on_also_without_paths() -> None:
-    async def change(client: Client) -> set[str]:
-        await join(client)
-        return client.by_put
-
-    with populated(patch=False) as endpoint:
-        assert ask_as(Profile("test", patch_paths=False), endpoint.url, change) == {"members"}
 
 
 def test_what_is_put_anyway_is_read_once_where_patches_have_no_paths() -> None:

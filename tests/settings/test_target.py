@@ -86,6 +86,9 @@ patch = true
 put_groups = false
 patch_paths = false
 member_removal = "values"
+member_type = true
+group_members_required = true
+groups_restored = true
 members_per_patch = 20
 body_bytes = 1000
 etags = true
@@ -124,12 +127,15 @@ def test_every_override_goes_before_the_profile_and_nothing_else_changes(file: P
         "put_groups": False,
         "patch_paths": False,
         "member_removal": "values",
+        "member_type": True,
+        "group_members_required": True,
         "members_per_patch": 20,
         "body_bytes": 1000,
         "etags": True,
         "bulk": True,
         "group_external_id": False,
         "group_emptied_first": True,
+        "groups_restored": True,
         "group_rename": False,
         "deletes": "nothing",
         "one_group_per_user": True,

@@ -86,8 +86,8 @@ class Target:
             self.rules.profile,
             patch=discovery.get("patch"),
             etags=discovery.get("etag"),
-            by_put=discovery.get("by_put") or (),
             dialect=Dialect.known(discovery, self.rules.profile),
+            shows_members=bool(discovery.get("shows_members")),
         )
 
 
