@@ -38,6 +38,7 @@ def estimate(
     if not changes:
         return Estimate(0, 0.0)
     doubted = doubted_resources(drift)
+    # What the first look of this run will show counts for the others.
     discovery, dialect = snapshot.discovery, Dialect.known(snapshot.discovery, target.profile)
     requests = int(asks_first(target.profile, discovery)) + _look_ups(changes, target.profile, snapshot)
     requests += _looks_at_members(changes, target.profile, snapshot, dialect)
@@ -99,8 +100,11 @@ def _looks_at_members(changes: Iterable[Change], profile: Profile, snapshot: Sna
         if profile.members_read != "nothing" and (removes or change.action is Action.ADD_MEMBERS):
             # Of the first removal nothing is known but how additions are answered.
             like_additions = removes and ability not in dialect.truthful and "members.add" in dialect.silent
-            looked_at = dialect.looks(ability, always=removes) or like_additions
+            shows = profile.answers_updates and profile.members_read != "filter"
+            looked_at = dialect.looks(ability, always=removes, shows=shows) or like_additions
             requests += _reads_of_members(change.key, profile, snapshot) if looked_at else 0
+            if looked_at and not removes:
+                dialect.trust(ability)
         if change.action is Action.ADD_MEMBERS and change.subgroups:
             ids = snapshot.ids(Kind.GROUP, change.subgroups)
             requests += sum(may_collide(ids.get(key, next(iter(ids.values()), ""))) for key in change.subgroups)
@@ -176,7 +180,12 @@ def _looks(change: Change, profile: Profile, dialect: Dialect, doubted: Containe
     """
     if change.action.deletes or (change.action.alters and (change.action.kind, change.key) in doubted):
         return 1
-    return int(any(dialect.looks(each, always=each == _ACTIVE) for each in _abilities(change, profile)))
+    abilities, shows = _abilities(change, profile), change.action.creates or profile.answers_updates
+    if not any(dialect.looks(each, always=each == _ACTIVE, shows=shows) for each in abilities):
+        return 0
+    for each in abilities:
+        dialect.trust(each)
+    return 1
 
 
 def _looks_in_bulk(changes: Iterable[Change], profile: Profile, dialect: Dialect) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence, Set
 from syncd.core.digest import NO_MEMBERS
 from syncd.core.model import Kind, KnownGroup
 from syncd.core.plan import Change, Result
+from syncd.errors import OutcomeUnclear, ScimError
 from syncd.push.effects import NAMED
 from syncd.push.gate import Gate, Link
 from syncd.push.membership import Fit, Member, Membership, Tools, acknowledge_members, ids_of
@@ -55,32 +56,38 @@ class Members:
                 f"none of the {len(left)} members has an account" if len(left) > 1 else "the only member has no account"
             )
             raise Refusal(Result.SKIPPED, who)
-        done = await self._apply(link, group, wanted, adding=change.action.adds)
+        part = self._membership(link, group, wanted, adding=change.action.adds)
+        try:
+            await part.carry_out()
+        except OutcomeUnclear:
+            raise
+        except ScimError as error:
+            if not part.reached:
+                raise
+            return Done(error.status, failure=error)
         have = "have" if len(left) > 1 else "has"
         without = f"without {len(left)} who {have} no account yet ({', '.join(left[:NAMED])})" if left else ""
-        return Done(done.status, remarks(without, done.remark), finished=not left)
+        return Done(part.status, remarks(without, part.remark), finished=not left)
 
     async def put_back(self, group: str, people: Sequence[str]) -> None:
         """Add people who are back to a group that they are gone from. Raises Refusal, Lost, ScimError."""
         link, known = self._gate.linked(Kind.GROUP, group), self._snapshot.group(group)
         there, _ = self._snapshot.members(group)
         if known is not None and (wanted := [(Kind.USER, key) for key in people if key not in there]):
-            await self._apply(link, known, wanted, adding=True)
+            await self._membership(link, known, wanted, adding=True).carry_out()
 
     async def before_deletion(self, link: Link, group: KnownGroup) -> None:
         """Remove everybody from a group that is about to be deleted, where the endpoint demands it."""
         if self._profile.group_emptied_first:
             users, groups = self._snapshot.members(group.key)
             everybody = [(Kind.USER, key) for key in sorted(users)] + [(Kind.GROUP, key) for key in sorted(groups)]
-            await self._apply(link, group, everybody, adding=False)
+            await self._membership(link, group, everybody, adding=False).carry_out()
 
-    async def _apply(self, link: Link, group: KnownGroup, wanted: Sequence[Member], *, adding: bool) -> Membership:
-        """Add or remove members that have accounts. Raises Lost, ScimError."""
+    def _membership(self, link: Link, group: KnownGroup, wanted: Sequence[Member], *, adding: bool) -> Membership:
+        """Return the change of the members that have accounts."""
         members = {id_: member for member, id_ in ids_of(self._snapshot, wanted).items()}
         has_members = group.members_digest != NO_MEMBERS
-        done = Membership(self._tools, link, group.key, members, has_members=has_members, adding=adding)
-        await done.carry_out()
-        return done
+        return Membership(self._tools, link, group.key, members, has_members=has_members, adding=adding)
 
 
 def members_to_change(snapshot: Snapshot, change: Change) -> list[Member]:

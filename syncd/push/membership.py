@@ -39,7 +39,7 @@ from syncd.store import Commits, Snapshot
 Member = tuple[Kind, str]
 """A kind and a key: one key may be a person's and a group's."""
 
-_ONE_OF_THEM: Final = (400, 404)
+_ONE_OF_THEM: Final = (400, 403, 404)
 """Statuses of endpoints that refuse one of several members."""
 _SO_ALREADY: Final = (409,)
 """Conflict: the status of endpoints that have one of the members already."""
@@ -95,6 +95,8 @@ class Membership:
         """`members`: those to add or remove, by id. `has_members`: the group is known to have some."""
         self.status = 0
         """The last HTTP status of a change that was accepted."""
+        self.reached = 0
+        """How many members are as wanted since."""
         self.remark = ""
         self._tools = tools
         self._link = link
@@ -426,6 +428,7 @@ class Membership:
             return
         done = set(ids)
         self._waiting = [id_ for id_ in self._waiting if id_ not in done]
+        self.reached += len(done)
         if self._known_ids is not None:
             self._known_ids = self._known_ids | done if self._adding else self._known_ids - done
         if form is not None:

@@ -46,7 +46,7 @@ def _completed(context: click.Context, parameter: click.Parameter, incomplete: s
     multiple=True,
     metavar="NAME",
     shell_complete=_completed,
-    help="A habit of real endpoints to rehearse; `--habit list` lists them.",
+    help="A habit of real endpoints to rehearse; the name list shows them all.",
 )
 @click.option(
     "--set", "settings", multiple=True, metavar="NAME=ANSWER", help="An open point of the profile's documents."

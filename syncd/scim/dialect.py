@@ -71,6 +71,8 @@ class Dialect:
     """Abilities of which a look has shown that the endpoint does as it answers."""
     silent: set[str] = field(default_factory=set)
     """Abilities whose writes are answered without showing the effect."""
+    showing: set[str] = field(default_factory=set)
+    """Abilities whose writes are answered with their effect."""
     dropped: set[str] = field(default_factory=set)
     """Attributes that the endpoint accepts and doesn't keep, in no form."""
     news: bool = False
@@ -86,6 +88,7 @@ class Dialect:
             {ability: Form(form) for ability, form in kept.get("forms", {}).items()},
             set(kept.get("truthful", ())),
             set(kept.get("silent", ())),
+            set(kept.get("showing", ())),
             set(kept.get("dropped", ())),
         )
 
@@ -96,6 +99,7 @@ class Dialect:
             "forms": {ability: self.forms[ability].value for ability in sorted(self.forms)},
             "truthful": sorted(self.truthful),
             "silent": sorted(self.silent),
+            "showing": sorted(self.showing),
             "dropped": sorted(self.dropped),
         }
 
@@ -110,9 +114,11 @@ class Dialect:
 
     def note_answer(self, ability: str, *, shown: bool) -> None:
         """Remember whether the answer to a write showed its effect."""
-        if shown is (ability in self.silent):
+        now, then = (self.showing, self.silent) if shown else (self.silent, self.showing)
+        if ability not in now or ability in then:
             self.news = True
-            (self.silent.discard if shown else self.silent.add)(ability)
+            now.add(ability)
+            then.discard(ability)
 
     def trust(self, ability: str) -> None:
         """Remember that a look has shown the effect of a write, as it was answered."""
@@ -134,12 +140,14 @@ class Dialect:
         self.news = self.news or ability not in self.dropped
         self.dropped.add(ability)
 
-    def looks(self, ability: str, *, always: bool) -> bool:
+    def looks(self, ability: str, *, always: bool, shows: bool) -> bool:
         """Return whether a write is followed by a look, as far as is known before it is sent.
 
-        `always`: the effect is one that is looked at whenever the answer doesn't show it.
+        `always`: the effect is one that is looked at whenever the answer doesn't show it. `shows`: whether answers show
+        the effect, as far as the profile knows.
         """
-        return ability in self.silent and (always or ability not in self.truthful)
+        silent = ability in self.silent or not (shows or ability in self.showing)
+        return silent and (always or ability not in self.truthful)
 
     def in_words(self) -> list[str]:
         """Return what was learned, a clause for each thing."""

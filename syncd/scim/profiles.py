@@ -76,6 +76,8 @@ class Profile:
     members_read: MembersRead | None = None
     """Where a group's members can be read: from the group; by a filter over users (`groups.value eq`); or not at all.
     Unset: from the group, and believed only once the endpoint has shown some."""
+    answers_updates: bool = True
+    """Whether an update is answered with the resource. Only estimates go by it, until the endpoint has shown it."""
     shows_active: bool | None = None
     """Whether accounts show `active`. False: switching off is taken at its word, since nobody can look. Unset: it is
     looked at, and stays unclear where the endpoint shows nothing."""
@@ -148,7 +150,8 @@ _LUCID: Final = Profile(
 PROFILES: Final[dict[str, Profile]] = {
     profile.name: profile
     for profile in (
-        Profile("generic", requests_per_second=50.0),
+        # RFC 7644 section 3.5.2 allows both; the reference implementation answers a PATCH with 204.
+        Profile("generic", answers_updates=False, requests_per_second=50.0),
         # DELETE of an organizational group that still has members may be answered 400.
         # "A user can only be in one organizational group" (community.lucid.co, Azure org groups best practices).
         replace(_LUCID, name="lucid-admin", group_emptied_first=True, one_group_per_user=True),
@@ -157,7 +160,13 @@ PROFILES: Final[dict[str, Profile]] = {
         # "Understanding SCIM Integration in LucidLink" (support.lucidlink.com, article 38861860730637): a user outside
         # the verified domain is pending until the invitation is accepted; a user becomes managed when the e-mail
         # matches; pushed groups carry the suffix. Everything else is undocumented.
-        Profile("lucidlink", pending_by_endpoint=True, adopt_by_email=True, group_suffix=" (SCIM)"),
+        Profile(
+            "lucidlink",
+            pending_by_endpoint=True,
+            adopt_by_email=True,
+            answers_updates=False,
+            group_suffix=" (SCIM)",
+        ),
         # docs.aws.amazon.com/singlesignon/latest/developerguide: patchgroup (100 member changes a request, no
         # replace-all; value lists as awslabs/ssosync sends them), supported-apis (no PUT of groups, no bulk),
         # listgroups (members are never returned), listusers (cursors, no startIndex, pages of 100; filters).

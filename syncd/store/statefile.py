@@ -63,8 +63,8 @@ class StateFile:
 
     def _prepare(self) -> None:
         conn = self.db.conn
+        tables = self.db.table_names()  # first, for another process may be making them now, along with the id
         (application,) = conn.execute("PRAGMA application_id").fetchone()
-        tables = self.db.table_names()
         if application != APPLICATION_ID and tables:
             raise StateCorrupt(
                 f"{self._called}: a database of something else", hint="check `state` in the configuration"

@@ -206,8 +206,8 @@ class EndpointContract:
 
     def test_people_groups_and_memberships_arrive(self, world: World) -> None:
         run = world.sync()
-        # Nobody knows yet how the endpoint answers: one look for a kind of change that is answered with nothing.
-        assert 0 <= run.requests - run.plan.estimate.requests <= 3
+        reading = 3  # users, groups, and the token's own account
+        assert run.requests == reading + run.plan.estimate.requests
         users = world.users()
         assert set(users) == {"p1@example.com", "p2@example.com", "p3@example.com"}
         ada = users["p1@example.com"]

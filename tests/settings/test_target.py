@@ -99,6 +99,7 @@ group_rename = false
 deletes = "nothing"
 one_group_per_user = true
 members_read = "filter"
+answers_updates = false
 shows_active = false
 paging = "single"
 page_size = 1
@@ -140,6 +141,7 @@ def test_every_override_goes_before_the_profile_and_nothing_else_changes(file: P
         "deletes": "nothing",
         "one_group_per_user": True,
         "members_read": "filter",
+        "answers_updates": False,
         "shows_active": False,
         "paging": "single",
         "page_size": 1,
