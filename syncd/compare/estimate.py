@@ -180,7 +180,8 @@ def _looks(change: Change, profile: Profile, dialect: Dialect, doubted: Containe
     """
     if change.action.deletes or (change.action.alters and (change.action.kind, change.key) in doubted):
         return 1
-    abilities, shows = _abilities(change, profile), change.action.creates or profile.answers_updates
+    abilities = _abilities(change, profile) - dialect.dropped
+    shows = change.action.creates or profile.answers_updates
     if not any(dialect.looks(each, always=each == _ACTIVE, shows=shows) for each in abilities):
         return 0
     for each in abilities:

@@ -204,7 +204,7 @@ class Effects:
         if looks or (link.kind, link.key) in self._doubted:
             looks = True
             body = await self._read(link)
-        effect = WriteEffect(answer.status)
+        effect = self._as_before(update, answer.status)
         if body is not None:
             effect = self._judged(update, body, answer.status)
             if effect.lost or not effect.untaken <= self.dropped(link.kind, update.after):
@@ -227,7 +227,7 @@ class Effects:
             is_active = ability == "users.active"
             shown = body is not None and not (is_active and member(body, "active") is None)
             self._note(ability, shown=shown)
-            if not shown and (is_active or ability not in self._dialect.truthful):
+            if not shown and (is_active or ability not in self._dialect.truthful | self._dialect.dropped):
                 looks = looks or not is_active or self._profile.shows_active is not False
         return looks
 
@@ -235,6 +235,12 @@ class Effects:
         """Remember whether an answer shows the effect; an answer in a bulk says nothing about the other answers."""
         if not self._gate.in_bulk:
             self._dialect.note_answer(ability, shown=shown)
+
+    def _as_before(self, update: Update, status: int) -> WriteEffect:
+        """Return the effect of an update that nobody looks at: what the endpoint keeps in no form is as it was."""
+        dropped = self.dropped(update.link.kind, update.after)
+        kept_as = {path: update.kept_as.get(path, update.before.get(path)) for path in dropped}
+        return WriteEffect(status, kept_as, untaken=dropped)
 
     def _judged(self, update: Update, body: Body, status: int) -> WriteEffect:
         """Compare a resource with an update; `active` is judged apart."""

@@ -72,6 +72,8 @@ class Fit:
     """Set once additions were sent in another form, since a new group showed nobody: once in a run is enough. None:
     no group has done so yet.
     """
+    trial: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held during a look that may show that the endpoint adds whom it says."""
 
 
 @dataclass(frozen=True)
@@ -314,7 +316,7 @@ class Membership:
         Where the endpoint doesn't show them it is taken at its word. Raises OutcomeUnclear where the look fails.
         """
         try:
-            look = self._judge(await self._look(), sent)
+            look = await self._first_look(sent, form)
             if look.left:
                 await self._tools.gate.back_off(1)  # some endpoints show a slightly older state
                 look = self._judge(await self._look(), sent)
@@ -335,6 +337,18 @@ class Membership:
         elif look.left:
             self._partly = self._partly or len(look.left) < len(sent)
             self._failure = self._failure or Ineffective(self.status, "")
+
+    async def _first_look(self, sent: Sequence[str], form: Form) -> Seen:
+        """Look at members once. Of many groups that get members at the same time one is looked at, where its look shows
+        that the endpoint is true.
+        """
+        if not self._adding:
+            return self._judge(await self._look(), sent)
+        async with self._tools.fits.trial:
+            look = Seen(list(sent), [], []) if self._is_proven(form) else self._judge(await self._look(), sent)
+            if len(look.reached) == len(sent):
+                await self._acknowledge(look.reached, form)
+        return look
 
     def _may_be_ignored(self) -> bool:
         """Return whether other forms can tell why a group shows nobody: one that was made in this run has no others."""
@@ -424,16 +438,16 @@ class Membership:
 
     async def _acknowledge(self, ids: Sequence[str], form: Form | None) -> None:
         """Record members that are as wanted. `form`: the form that had this effect; None: it was so already."""
-        if not ids:
+        done = set(ids).intersection(self._waiting)
+        if not done:
             return
-        done = set(ids)
         self._waiting = [id_ for id_ in self._waiting if id_ not in done]
         self.reached += len(done)
         if self._known_ids is not None:
             self._known_ids = self._known_ids | done if self._adding else self._known_ids - done
         if form is not None:
             self._tools.gate.prove_members(form, adding=self._adding)
-        reached = [self._members[id_] for id_ in ids]
+        reached = [self._members[id_] for id_ in ids if id_ in done]
         await self._tools.commits.write(
             partial(acknowledge_members, self._tools.snapshot, self._group, reached, adding=self._adding)
         )
