@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from sys import intern
 from typing import Final
 
+from syncd.core.drift import with_unlabelled
 from syncd.core.lifecycle import Says, Shows, Step, step
 from syncd.core.matching import ADOPT, Doubt, Match
 from syncd.core.model import Desired, Flat, Json, Known, KnownGroup, ObservedGroup, State, is_on
@@ -195,6 +196,7 @@ def _adopt(desired: Desired, match: Match, pending: PendingRule, digest: str, ow
     after = owned.all_of(wanted) | {"active": pending.active(state)}
     # Where the endpoint keeps the pending out, the endpoint decides how `active` shows a pending user.
     shown = after["active"] if state is State.PENDING and pending.by_endpoint else account.active
+    there = with_unlabelled(account.attributes, after)
     before = {path: there.get(path) for path in after} | {"active": shown}
     return Change(Action.ADOPT_USER, desired.key, name, before, after, reason, state, digest, account.id)
 

@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 
 from syncd.core.model import Flat, Json, Kind, Known, KnownGroup, Observed, ObservedGroup, State, is_on
 from syncd.core.ownership import Ownership, is_nothing
+from syncd.core.schema import unlabelled
 
 
 class DriftClass(StrEnum):
@@ -136,7 +137,7 @@ def user_drift(known: Known, seen: Observed | None, owned: Ownership, reactions:
         yield drift(DriftClass.USER_ACTIVATION, {"active": switched_on}, {"active": seen.active})
     if known.state is State.DEACTIVATED:
         return  # nothing but the account's being off is the source's to say
-    expected, found = _moved(known, seen.attributes, owned)
+    expected, found = _moved(known, with_unlabelled(seen.attributes, known.attributes), owned)
     if expected:
         yield drift(DriftClass.USER_ATTRIBUTES, expected, found)
 
@@ -169,6 +170,19 @@ def group_drift(
         yield drift(DriftClass.MEMBER_ADDED, {}, came)
     if went := _members(members[0] - seen_members[0], members[1] - seen_members[1]):
         yield drift(DriftClass.MEMBER_REMOVED, went, {})
+
+
+def with_unlabelled(there: Flat, wanted: Flat) -> Flat:
+    """Return a resource's values, with the wanted ones that are there in elements without their label.
+
+    Of several such elements only its value tells which one is meant.
+    """
+    found = {
+        path: value
+        for path, value in wanted.items()
+        if path not in there and any(alike(path, value, each) for each in there.get(unlabelled(path), ()))
+    }
+    return {**there, **found} if found else there
 
 
 def _moved(known: Known | KnownGroup, there: Flat, owned: Ownership) -> tuple[Flat, Flat]:

@@ -153,6 +153,19 @@ def _unquote(literal: str) -> str:
         raise PathError(f"`{literal}` is not a text in JSON: {error}") from None
 
 
+_LABELLED: Final = re.compile(r"^([^\[]*)\[([A-Za-z$]+) eq .*\]\.([A-Za-z$]+)$", re.DOTALL)
+
+
+def unlabelled(path: str) -> str:
+    """Return the path to the values of a list that lack the label of this path; "" where a path has no label.
+
+    >>> unlabelled('emails[type eq "work"].value')
+    'emails[not (type pr)].value'
+    """
+    found = _LABELLED.match(path)
+    return f"{found[1]}[not ({found[2]} pr)].{found[3]}" if found else ""
+
+
 def _nearest(name: str, known: list[str]) -> str:
     folded = {candidate.casefold(): candidate for candidate in known}
     found = get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)

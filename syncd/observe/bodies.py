@@ -6,10 +6,11 @@ from collections.abc import Set
 from typing import Final
 
 from syncd.core.model import Json, Kind, Observed, ObservedGroup
+from syncd.core.schema import unlabelled
 from syncd.observe.model import Reading
 from syncd.scim.client import Body
 from syncd.scim.profiles import Profile
-from syncd.scim.resources import field, flatten
+from syncd.scim.resources import field, flatten, unlabelled_values
 
 _OWNERS: Final = frozenset({"owner", "accountowner", "workspaceowner"})
 
@@ -20,6 +21,9 @@ def observed_user(body: Body, paths: Set[str], reading: Reading) -> Observed:
     if "active" in attributes:
         reading.shown.active_as.add(attributes["active"])
     reading.shown.paths[Kind.USER].update(attributes)
+    if bare := unlabelled_values(Kind.USER, body, paths - attributes.keys()):
+        attributes |= bare
+        reading.shown.paths[Kind.USER].update(path for path in paths if unlabelled(path) in bare)
     emails, roles = field(body, "emails"), field(body, "roles")
     addresses = [_value(each) for each in emails] if isinstance(emails, list) else []
     id_ = id_of(body)

@@ -32,7 +32,7 @@ from syncd.scim.client import Body, Written
 from syncd.scim.dialect import AREAS, ability_of
 from syncd.scim.profiles import Profile
 from syncd.scim.resources import field as member
-from syncd.scim.resources import flatten, not_taken
+from syncd.scim.resources import not_taken
 from syncd.store import Snapshot
 
 NAMED: Final = 3
@@ -50,8 +50,6 @@ class WriteEffect:
 
     status: int
     kept_as: Flat = field(default_factory=dict)
-    bare: frozenset[str] = frozenset()
-    """Paths in `kept_as` whose value is there, without the label of its element."""
     off: bool = False
     """Whether an account that was to be on is shown as off. Never part of `kept_as`, which would hide drift."""
     untaken: frozenset[str] = frozenset()
@@ -74,8 +72,7 @@ class WriteEffect:
 
         An invited account may be shown as off until the invitation is accepted; that is not remarked on.
         """
-        kept_as = [path for path in self.kept_as if path not in self.bare]
-        paths = [*(["active"] if self.off and change.state is State.ACTIVE else []), *kept_as]
+        paths = [*(["active"] if self.off and change.state is State.ACTIVE else []), *self.kept_as]
         return f"not taken over by the target: {named(paths)}" if paths else ""
 
 
@@ -156,14 +153,13 @@ class Effects:
         kept_as = self._not_taken(link.kind, wanted, body)
         if looked and not kept_as:
             self._dialect.trust(ability)
-        bare = _bare(link.kind, wanted, kept_as, body)
         off = "active" in kept_as and wanted["active"] is True
         if "active" in kept_as and not off:
             on = await self._is_on(link, False, body, looked=looked)
             if on is not False:
                 raise self._active_not_so(answer.status, on)
         kept_as.pop("active", None)
-        return WriteEffect(answer.status, kept_as | dict.fromkeys(bare), bare, off)
+        return WriteEffect(answer.status, kept_as, off)
 
     async def of_delete(self, link: Link, answer: Written) -> WriteEffect:
         """Return the effect of a deletion. Raises Ineffective where the resource is still there, OutcomeUnclear."""
@@ -258,8 +254,7 @@ class Effects:
             for path, value in siblings.items()
             if path in shown and is_nothing(shown[path]) and path not in update.kept_as
         }
-        bare = _bare(kind, wanted, kept_as, body)
-        return WriteEffect(status, kept_as | dict.fromkeys(bare), bare, untaken=untaken, lost=lost)
+        return WriteEffect(status, kept_as, untaken=untaken, lost=lost)
 
     def dropped(self, kind: Kind, paths: Iterable[str]) -> frozenset[str]:
         """Return the paths that the endpoint was found to keep in no form."""
@@ -319,16 +314,6 @@ class Effects:
 
     async def _read(self, link: Link) -> Body:
         return (await self._gate.read(link.kind, link.id)).body
-
-
-def _bare(kind: Kind, wanted: Flat, kept_as: Flat, body: Body) -> frozenset[str]:
-    """Return the paths whose wanted value is there, in an element without its label, where a reading won't find it."""
-    labelled = flatten(kind, body, list(wanted))
-    return frozenset(
-        path
-        for path, value in wanted.items()
-        if path != "active" and path not in kept_as and path not in labelled and not is_nothing(value)
-    )
 
 
 def named(paths: Iterable[str]) -> str:

@@ -54,7 +54,6 @@ class _Parts:
     paths: dict[str, frozenset[str]] = field(default_factory=dict)
     failures: dict[str, ScimError] = field(default_factory=dict)
     kept_as: Flat = field(default_factory=dict)
-    bare: frozenset[str] = frozenset()
     writes: int = 0
 
     def is_undone(self, ability: str) -> bool:
@@ -162,7 +161,6 @@ class Forms:
                 parts.failures.pop(ability, None)
                 parts.kept_as = {path: value for path, value in parts.kept_as.items() if path not in part.after}
                 parts.kept_as |= effect.kept_as
-                parts.bare |= effect.bare
                 if form is not usual:
                     self._gate.dialect.learn(ability, form)
                 return
@@ -197,8 +195,7 @@ class Forms:
             kept_as = {path: value for path, value in first.kept_as.items() if path not in written} | kept_as
         kept_as = {path: value for path, value in kept_as.items() if path not in undone}
         status = 200 if parts.writes and not parts.failures else first.status
-        bare = parts.bare | (first.bare if isinstance(first, WriteEffect) else frozenset())
-        effect = WriteEffect(status, kept_as, bare, undone=undone)
+        effect = WriteEffect(status, kept_as, undone=undone)
         if undone or failed >= set(update.after):
             effect.failure = parts.failure(done=sorted(set(update.after) - failed))
         if effect.failure is not None and undone >= set(update.after):

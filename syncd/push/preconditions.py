@@ -66,7 +66,7 @@ async def look_again(gate: Gate, group_suffix: str, change: Change) -> None:
         if error.status != 404:
             raise
         raise Refusal(Result.REFUSED, "is no longer at the target") from None
-    paths = [path for path in change.before if path not in _NO_ATTRIBUTES]
+    paths = {path: value for path, value in change.before.items() if path not in _NO_ATTRIBUTES}
     there = shown(kind, found.body, paths, group_suffix)
     for path in paths:
         expected, value = change.before[path], there.get(path)

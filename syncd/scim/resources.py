@@ -11,7 +11,17 @@ from typing import Final
 
 from syncd.core.drift import alike
 from syncd.core.model import Flat, Json, Kind, is_on
-from syncd.core.schema import ENTERPRISE_SCHEMA, GROUP_SCHEMA, MANAGER, USER_SCHEMA, Path, Type, parse_path, quote
+from syncd.core.schema import (
+    ENTERPRISE_SCHEMA,
+    GROUP_SCHEMA,
+    MANAGER,
+    USER_SCHEMA,
+    Path,
+    Type,
+    parse_path,
+    quote,
+    unlabelled,
+)
 from syncd.scim.profiles import Removal
 
 PATCH_SCHEMA: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
@@ -101,7 +111,7 @@ def _element(path: Path, elements: list[Json], values: Iterable[Json], others: C
     labelled = next((each for each in elements if _selects(path, each)), None)
     if labelled is not None:
         return labelled
-    bare = [each for each in elements if isinstance(each, dict) and field(each, path.filter[0]) in (None, "")]
+    bare = [each for each in elements if _is_bare(each, path)]
     for value in values:
         if value is not None and (known := [each for each in bare if field(each, path.part) == value]):
             return known[0]
@@ -149,6 +159,29 @@ def _get_bare(kind: Kind, body: Mapping[str, Json], path: Path, paths: Iterable[
         others = []
     expected = paths.get(text) if isinstance(paths, Mapping) else None
     return field(_element(path, elements, (expected,), others), path.part)
+
+
+def unlabelled_values(kind: Kind, body: Mapping[str, Json], paths: Iterable[str]) -> Flat:
+    """Return the values in elements of lists that lack the label by which a path means one of them.
+
+    By the path of such values (`core/schema.unlabelled`). For lists of which several elements are meant by `paths`, so
+    that nobody knows which one a value belongs to.
+    """
+    found: Flat = {}
+    for text in paths:
+        path = _path(text, kind)
+        name = unlabelled(text)
+        if not path.filter or name in found:
+            continue
+        elements = field(field(body, path.schema) if path.schema else body, path.attribute)
+        bare = [each for each in elements if _is_bare(each, path)] if isinstance(elements, list) else []
+        if values := [value for each in bare if (value := field(each, path.part)) is not None]:
+            found[name] = values
+    return found
+
+
+def _is_bare(element: Json, path: Path) -> bool:
+    return path.filter is not None and isinstance(element, dict) and field(element, path.filter[0]) in (None, "")
 
 
 def _get(body: Mapping[str, Json], path: Path) -> Json:
@@ -415,6 +448,7 @@ __all__ = [
     "remove_members",
     "replace_members",
     "resource",
+    "unlabelled_values",
     "whole_attributes",
     "with_members",
     "without_paths",

@@ -9,9 +9,21 @@ from hypothesis import given, settings
 from scim2_models import EnterpriseUser, PatchOp, User
 
 from syncd.core.diff import differing
+from syncd.core.drift import with_unlabelled
 from syncd.core.model import Flat, Kind
-from syncd.scim.resources import flatten, merge, patch, remove_members, resource, with_members
+from syncd.scim.resources import (
+    flatten,
+    merge,
+    patch,
+    remove_members,
+    resource,
+    unlabelled_values,
+    whole_attributes,
+    with_members,
+)
 from tests.scim.strategies import ENTERPRISE, HOME, MANAGER, WORK, flats
+
+WORK_VALUE, HOME_VALUE = f"{WORK}.value", f"{HOME}.value"
 
 CORE = "urn:ietf:params:scim:schemas:core:2.0:User"
 
@@ -305,3 +317,37 @@ def test_a_merge_turns_the_one_resource_into_the_other_and_keeps_what_is_theirs(
     _, after = differing(old, new)
     merged = merge(Kind.USER, _with_native(old), after)
     assert _comparable(merged) == _comparable(_with_native(new))
+
+
+# -- elements without their label ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("emails", "wanted", "found"),
+    [
+        # The only element is ours, unless its value belongs to the other path.
+        (["a@x"], {WORK_VALUE: "b@x"}, {WORK_VALUE: "a@x"}),
+        (["a@x"], {WORK_VALUE: "b@x", HOME_VALUE: "a@x"}, {HOME_VALUE: "a@x"}),
+        # Of several, its value tells.
+        (["a@x", "b@x"], {WORK_VALUE: "b@x", HOME_VALUE: "a@x"}, {WORK_VALUE: "b@x", HOME_VALUE: "a@x"}),
+        (["a@x", "b@x"], {WORK_VALUE: "c@x"}, {}),
+    ],
+)
+def test_an_element_without_its_label_is_known_by_its_value(emails: list[str], wanted: Flat, found: Flat) -> None:
+    body = {"emails": [{"value": each} for each in emails]}
+    assert flatten(Kind.USER, body, wanted) == found
+
+
+def test_where_values_are_not_known_two_paths_share_no_element() -> None:
+    body = {"emails": [{"value": "a@x"}]}
+    assert flatten(Kind.USER, body, [WORK_VALUE]) == {WORK_VALUE: "a@x"}
+    assert flatten(Kind.USER, body, [WORK_VALUE, HOME_VALUE]) == {}
+    there = unlabelled_values(Kind.USER, body, [WORK_VALUE, HOME_VALUE])
+    assert there == {"emails[not (type pr)].value": ["a@x"]}
+    assert with_unlabelled(there, {WORK_VALUE: "A@x", HOME_VALUE: "b@x"}) == {**there, WORK_VALUE: "A@x"}
+
+
+def test_a_whole_list_changes_the_element_that_had_the_former_value() -> None:
+    body = {"emails": [{"value": "theirs@x"}, {"value": "a@x"}]}
+    (operation,) = whole_attributes(Kind.USER, body, {WORK_VALUE: "b@x"}, {WORK_VALUE: "a@x"})
+    assert operation["value"] == [{"value": "theirs@x"}, {"value": "b@x", "type": "work"}]
