@@ -167,6 +167,8 @@ def test_an_override_makes_the_next_run_compare_again(file: Path, name: str) -> 
     (line,) = [line for line in EVERY_OVERRIDE.splitlines() if line.startswith(f"{name} = ")]
     if name == "withdrawn_by_delete":
         line = "withdrawn_by_delete = true"
+    if name == "answers_updates":
+        line = "answers_updates = true"
     if name == "burst":
         line += "\nuser_writes_per_second = 1"
     plain, other = compiled(file, SMALLEST).rules, compiled(file, SMALLEST + OVERRIDES + line).rules
