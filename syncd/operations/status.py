@@ -112,7 +112,7 @@ def _target_status(state: StateFile, configured: Target) -> dict[str, Any]:
             if each.target in ("", target) and each.kind not in _TOLD_APART
         ],
         "concurrency": {"now": snapshot.discovery.get("concurrency") or most, "most": most},
-        "learned": Dialect.known(snapshot.discovery, configured.rules.profile).in_words(),
+        "learned": Dialect.known(snapshot.discovery, configured.rules.profile).peculiarities(),
         "unsettled": len(journal.intents()),
         "holds": tally(state.holds(target).all(), datetime.now(UTC)),
         "ineffective": [each.to_json() for each in without_effect(state.quarantine(target), state.put_back(target))],

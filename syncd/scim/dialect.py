@@ -149,11 +149,16 @@ class Dialect:
         silent = ability in self.silent or not (shows or ability in self.showing)
         return silent and (always or ability not in self.truthful)
 
-    def in_words(self) -> list[str]:
-        """Return what was learned, a clause for each thing."""
+    def peculiarities(self) -> list[str]:
+        """Return in which forms the endpoint takes changes, and what it doesn't keep, a clause for each thing."""
         said = [f"{_doing(ability)} {_FORMS[form]}" for ability, form in sorted(self.forms.items())]
         if self.dropped:
             said.append(f"accepted and not kept: {', '.join(map(_name, sorted(self.dropped)))}")
+        return said
+
+    def in_words(self) -> list[str]:
+        """Return all that was learned, a clause for each thing; answers without an effect are nothing unusual."""
+        said = self.peculiarities()
         if self.silent:
             when = ", ".join(map(_doing, sorted(self.silent)))
             said.append(f"answers don't show the effect, so it is looked at, when {when}")
