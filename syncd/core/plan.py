@@ -382,6 +382,8 @@ class Outcome:
 
 LOST: Final = "the target no longer has it; the next run makes it anew"
 """The detail of a change to a linked resource that was not at the target."""
+REST_DONE: Final = "; done: "
+"""In the detail of a change of which a part was refused: what stands before the names of the rest."""
 UNRECOVERED: Final = (
     "an earlier create was never answered, and nobody can tell yet whether it was done: `syncd resync` goes by all "
     "that is there"
@@ -464,6 +466,7 @@ def dump(value: Json) -> str:
 __all__ = [
     "FORMAT",
     "LOST",
+    "REST_DONE",
     "UNRECOVERED",
     "Action",
     "Change",

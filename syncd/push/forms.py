@@ -20,6 +20,7 @@ from typing import Final
 from syncd.core.drift import alike
 from syncd.core.model import Flat
 from syncd.core.ownership import is_nothing
+from syncd.core.plan import REST_DONE
 from syncd.errors import Ineffective, OutcomeUnclear, ScimError
 from syncd.push.effects import Update, WriteEffect, named
 from syncd.push.gate import Gate, Link
@@ -69,7 +70,7 @@ class _Parts:
             f"{named(sorted(self.paths[ability]))}: {' '.join(filter(None, (str(each.status or ''), each.detail)))}"
             for ability, each in self.failures.items()
         ]
-        rest = f"; done: {named(done)}" if done else ""
+        rest = f"{REST_DONE}{named(done)}" if done else ""
         only_without_effect = all(isinstance(each, Ineffective) for each in self.failures.values())
         kind = Ineffective if only_without_effect else ScimError
         return kind(error.status, f"{'; '.join(clauses)}{rest}", error.scim_type)

@@ -9,7 +9,7 @@ from typing import Final
 from syncd.core.context import Context
 from syncd.core.limits import NEVER_RELEASED, PASSING
 from syncd.core.model import State
-from syncd.core.plan import LOST, UNRECOVERED, Action, Change, Held, Outcome, Result
+from syncd.core.plan import LOST, REST_DONE, UNRECOVERED, Action, Change, Held, Outcome, Result
 from syncd.core.quarantine import is_permanent
 from syncd.report.items import ONCE_STORED, Pattern, Row
 from syncd.report.words import counted, label, plain
@@ -128,6 +128,8 @@ def after(outcome: Outcome) -> str:
         return f"perhaps: {change.action.words.undone}; the next run looks whether it was done, before it tries again"
     if outcome.detail == LOST:
         return "the account was deleted there" if change.action.about_user else "the group was deleted there"
+    if REST_DONE in outcome.detail:
+        return "the target shows the old values of what was refused; the next run tries that again, and only that"
     again = "the next run tries again"
     if is_permanent(result, outcome.status):
         again = "quarantined: tried again ever more rarely, until it or the source changes"

@@ -13,6 +13,7 @@ import pytest
 from syncd.core.mapping import MANAGER
 from syncd.core.model import State
 from syncd.core.plan import Result, Run
+from syncd.report.judging import after
 from syncd.scim.profiles import Profile
 from tests.endpoints import Endpoint, Reply, Request, error
 from tests.push.pushing import NAME, PROFILE, Pushing, pushing, said
@@ -194,6 +195,7 @@ def test_a_refused_title_holds_up_no_rename_no_address_and_nobody_else(made: Any
         ((action, _, result, status, detail),) = said(run)
         assert (action, result, status) == ("update_user", "failed", 400)
         assert detail == f"title: 400 title can not be written; done: {WORK_MAIL}, userName"
+        assert after(run.outcomes[0]).startswith("the target shows the old values of what was refused")
         user = world.scim.users["u1"]
         assert (user["userName"], user["emails"][0]["value"], user["title"]) == ("renamed", "new@example.com", "Dr")
         known = world.snapshot.user("1")
