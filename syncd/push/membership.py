@@ -295,12 +295,14 @@ class Membership:
         """Return whether a change of members has its effect, as far as its answer tells."""
         if isinstance(answer, OutcomeUnclear):
             return True  # a look has shown it
-        if self._adding and self._is_proven(form):
-            return True
         roll = self._tools.gate.roll_in(answer.body) if answer.body is not None else None
         if roll is not None and not roll.shown and not self._answers_show_members():
             roll = None
         look = self._judge(roll, chunk)
+        if self._adding and self._is_proven(form):
+            if look.left:  # believed, unless its own answer says otherwise
+                self._dialect.distrust(self._ability)
+            return not look.left
         shown = len(look.reached) == len(chunk)
         if shown:
             self._dialect.note_answer(self._ability, shown=True)

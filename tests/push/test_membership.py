@@ -126,6 +126,27 @@ def test_a_removal_whose_answer_shows_the_group_is_not_looked_at(tmp_path: Path)
         assert scim.members("Group a") == set()
 
 
+def test_an_endpoint_that_was_seen_to_add_is_not_believed_against_its_own_answer(tmp_path: Path) -> None:
+    class Closed(Endpoint):
+        """Answers with the group; from some time on nobody can be added."""
+
+        closed = False
+
+        def answer(self, request: Request) -> Reply:
+            if self.closed and request.method in ("PATCH", "PUT") and "/Groups/" in request.path:
+                return Reply(200, next(iter(self.groups.values())))
+            return super().answer(request)
+
+    with pushing(tmp_path, scim := Closed(), target_rules(NAME, profile=LIMITED)) as world:
+        world.hold(person("1"), person("2"))
+        world.groups = [group("a", members=["1"])]
+        world.settle()
+        scim.closed = True
+        world.groups = [group("a", members=["1", "2"])]
+        assert world.push().results == {Result.INEFFECTIVE: 1}
+        assert world.snapshot.members("a")[0] == {"1"}
+
+
 def test_additions_are_looked_at_until_the_endpoint_was_seen_to_add(tmp_path: Path) -> None:
     with pushing(tmp_path, scim := Peculiar(), target_rules(NAME, profile=LIMITED)) as world:
         world.hold(person("1"), person("2"), person("3"))
