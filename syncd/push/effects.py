@@ -212,8 +212,9 @@ class Effects:
         if "active" in update.after:
             await self._judge_active(link, update.after["active"], body, effect, looked=looks)
         if looks:
+            untrue = {ability_of(link.kind, path) for path in (*effect.untaken, *effect.lost)}
             for ability in update.abilities:
-                (self._dialect.trust if effect.is_whole else self._dialect.distrust)(ability)
+                (self._dialect.distrust if ability in untrue else self._dialect.trust)(ability)
         return effect
 
     def _note_answer(self, update: Update, body: Body | None) -> bool:
