@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from syncd.errors import ScimError, TargetError, TargetFailing, TargetRefused
+from syncd.errors import ScimError, TargetFailing, TargetRefused
 from tests.endpoints import Reply, Request, Server, error
 from tests.scim.test_patience import BROKEN, GOOD, SORTS, talk
 
@@ -85,12 +85,14 @@ def test_where_nothing_else_is_answered_the_target_is_to_blame_and_not_the_resou
 
 
 def test_refusals_at_the_same_time_share_probes() -> None:
+    """The first asks; all who come while it waits share one more (or its own, where the clock didn't move)."""
+    refused = ScimError(403, "the owner stays", "mutability")
     with Server(refusing(lambda _: GOOD)) as server:
 
         async def many(transport: Any) -> list[BaseException | Any]:
-            return await asyncio.gather(*(SORTS["POST"](transport) for _ in range(8)), return_exceptions=True)
+            return [*await asyncio.gather(*(transport.refusal(refused) for _ in range(8)))]
 
         faults, _ = talk(server.url, many)
-    assert [type(fault) for fault in faults] == [ScimError] * 8
-    assert not any(isinstance(fault, TargetError) for fault in faults)
-    assert 1 <= server.log().count("GET /Users") < 8
+    assert faults == [refused] * 8
+    assert set(server.log()) == {"GET /Users"}
+    assert 1 <= len(server.requests) <= 2
