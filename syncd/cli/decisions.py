@@ -140,10 +140,12 @@ def approve(wanted: tuple[str, ...], config: Path, target: str | None, as_json: 
 
 
 def _what_does_it(approved: Sequence[Hold]) -> str:
-    """Name the run that carries out released changes: only a full resync sees accounts that may be taken over."""
+    """Name the run that carries out released changes: only a full resync sees accounts that may be taken over, and
+    foreign members.
+    """
     from syncd.core.matching import ADOPT
 
-    if any(hold.limit == ADOPT and hold.change.resource for hold in approved):
+    if any((hold.limit == ADOPT and hold.change.resource) or hold.change.foreign for hold in approved):
         return "the next full resync does it; `syncd resync` to do it now"
     return "the next run does it; `syncd sync` to do it now"
 

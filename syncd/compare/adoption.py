@@ -6,7 +6,7 @@ account matches an entry.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Literal
 
 from syncd.compare.rules import TargetRules
@@ -101,7 +101,7 @@ class GroupAdoption:
         """Ids of the groups at the target, by name without case."""
         self.found: dict[str, ObservedGroup] = {}
         self.claimed: set[str] = set()
-        """Ids of the groups that some group of the source was compared with by its mark."""
+        """Ids of the groups that some group of the source takes over, or was compared with."""
         self.doubts: dict[str, Doubt] = {}
 
     def look_for(self, key: str, flat: Flat) -> None:
@@ -149,9 +149,11 @@ class GroupAdoption:
 
     def _take(self, key: str, found: ObservedGroup) -> None:
         self.found[key] = found
+        self.claimed.add(found.id)
         self._adopted[found.id] = key
 
-    def _doubt(self, key: str, reason: str, found: Iterable[ObservedGroup]) -> None:
+    def _doubt(self, key: str, reason: str, found: Collection[ObservedGroup]) -> None:
+        self.claimed.update(each.id for each in found)
         self.doubts[key] = Doubt(ADOPT, f"{reason} ({', '.join(sorted(each.id for each in found))})")
 
     def _named(self, name: str) -> list[ObservedGroup]:

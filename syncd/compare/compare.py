@@ -97,7 +97,7 @@ def _differences(comparison: Comparison, people: People, reading: SourceReading)
     unusable = people.unusable | {problem.key for problem in people.problems}
     unclaimed = unclaimed_accounts(comparison, people.adoption.claimed, unusable)
     # Groups come last: only people with an account can be in them.
-    groups = compare_groups(comparison, reading, accounts, absence.gone, people.adoption.adopted)
+    groups = compare_groups(comparison, reading, accounts, absence.gone, people.adoption, people.left_out)
     return Differences(
         changes=[_with_groups(change, groups.found_in) for change in changes + groups.changes],
         doubts=draft.doubts,
@@ -107,6 +107,7 @@ def _differences(comparison: Comparison, people: People, reading: SourceReading)
         problems=[*people.problems, *absence.problems, *clashes, *groups.problems, *unclaimed],
         evidence=reading.evidence,
         kept=draft.kept,
+        foreign=groups.foreign,
         snapshot_updates=SnapshotUpdates(
             digests=draft.digests,
             missing=absence.missing.new,

@@ -10,6 +10,7 @@ from functools import cached_property
 from syncd.compare.decisions import Decisions
 from syncd.compare.rules import SourceRules, TargetRules
 from syncd.compare.snapshot_updates import SnapshotUpdates
+from syncd.core.foreign import ForeignMember
 from syncd.core.matching import Doubt
 from syncd.core.model import Entry, Evidence, GroupEntry, Kind, Known, KnownGroup, Problem, State
 from syncd.core.plan import Change, Trouble
@@ -27,6 +28,8 @@ class Comparison:
     decisions: Decisions = field(default_factory=Decisions)
     observation: Observation | None = None
     """The target as a full resync read it; the snapshot then describes the target's present state."""
+    foreign: Mapping[str, Sequence[ForeignMember]] = field(default_factory=dict)
+    """By key of a linked group the members that were read and are linked to nothing."""
     remember: Callable[[Sequence[Entry]], None] = lambda _: None
     """Called with the entries to keep: entries that differ, or whose change is held."""
     serial: int = field(init=False)
@@ -81,5 +84,7 @@ class Differences:
     evidence: Evidence
     kept: Mapping[str, frozenset[str]]
     """By key of a user, the paths that the mapping keeps while the source has no value there, as it has none now."""
+    foreign: Mapping[str, Sequence[ForeignMember]]
+    """By key of a group the members that belong to nobody in the source."""
     snapshot_updates: SnapshotUpdates
     """Without `counts`: the plan decides whether the counts are believed."""

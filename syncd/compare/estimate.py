@@ -103,12 +103,20 @@ def _looks_at_members(changes: Iterable[Change], profile: Profile, snapshot: Sna
             shows = profile.answers_updates and profile.members_read != "filter"
             looked_at = dialect.looks(ability, always=removes, shows=shows) or like_additions
             requests += _reads_of_members(change.key, profile, snapshot) if looked_at else 0
+            requests += _reads_before(change, profile, snapshot)
             if looked_at and not removes:
                 dialect.trust(ability)
         if change.action is Action.ADD_MEMBERS and change.subgroups:
             ids = snapshot.ids(Kind.GROUP, change.subgroups)
             requests += sum(may_collide(ids.get(key, next(iter(ids.values()), ""))) for key in change.subgroups)
     return requests
+
+
+def _reads_before(change: Change, profile: Profile, snapshot: Snapshot) -> int:
+    """Return the requests that look whether foreign members are still in a group, before they are taken out."""
+    if not change.foreign or profile.members_read == "nothing":
+        return 0
+    return _reads_of_members(change.key, profile, snapshot)
 
 
 def may_collide(id_: str) -> bool:
@@ -212,9 +220,10 @@ def _abilities(change: Change, profile: Profile) -> set[str]:
 
 
 def read_just_now(plan: Plan, target: TargetRules, snapshot: Snapshot) -> Plan:
-    """Return a plan that is carried out right after its target was read: no account is read again."""
+    """Return a plan that is carried out right after its target was read: no account or group is read again before."""
     adoptions = [each for each in plan.changes if each.action.adopts]
     requests = plan.estimate.requests - sum(_is_looked_at(each, snapshot) for each in adoptions)
+    requests -= sum(_reads_before(each, target.profile, snapshot) for each in plan.changes)
     return replace(plan, estimate=Estimate(requests, round(requests / target.rate, 1)))
 
 
@@ -232,7 +241,7 @@ def _requests(change: Change, target: TargetRules, snapshot: Snapshot, per_updat
             count = sum(map(len, snapshot.members(change.key))) if emptied else 0
             return 1 + ceil(count / target.profile.members_per_patch) * per_update
         case Effect.ADD_MEMBERS | Effect.REMOVE_MEMBERS:
-            count = len(change.members) + len(change.subgroups)
+            count = len(change.members) + len(change.subgroups) + len(change.foreign)
             return ceil(count / target.profile.members_per_patch) * per_update
         case Effect.ADOPT:
             return int(_is_looked_at(change, snapshot)) + (per_update if change.differences[1] else 0)

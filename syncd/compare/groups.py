@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 
 from syncd.compare.absence import Missing
 from syncd.compare.accounts import Accounts
-from syncd.compare.adoption import GroupAdoption, Members
+from syncd.compare.adoption import GroupAdoption, Members, UserAdoption
 from syncd.compare.comparison import Comparison, SourceReading
-from syncd.compare.members import Memberships, crowded_users, crowding
+from syncd.compare.foreign import Strangers
+from syncd.compare.members import Memberships, crowded_users, crowding, desired_members
 from syncd.compare.unclaimed import unclaimed_groups
 from syncd.core.diff import group_changes
+from syncd.core.foreign import ForeignMember
 from syncd.core.mapping import EntryUnusable
 from syncd.core.matching import Doubt
 from syncd.core.model import Evidence, Flat, GroupEntry, Kind, KnownGroup, ObservedGroup
@@ -34,6 +36,8 @@ class GroupDifferences:
     """Groups that are neither wanted nor at the target any more."""
     found_in: dict[tuple[Kind, str], list[str]] = field(default_factory=dict)
     """By kind and key of a user or group that is taken over: the linked groups that it is a member of already."""
+    foreign: dict[str, list[ForeignMember]] = field(default_factory=dict)
+    """By key of a group its members who belong to nobody in the source."""
     problems: list[Trouble] = field(default_factory=list)
 
 
@@ -47,11 +51,13 @@ def compare_groups(
     reading: SourceReading,
     accounts: Accounts,
     gone: Collection[str],
-    adopted: Mapping[str, str],
+    people: UserAdoption,
+    left_out: Collection[str],
 ) -> GroupDifferences:
     """Compare all groups, once everybody has been seen.
 
-    `gone`: keys of users whose absence is proven. `adopted`: ids of accounts that are taken over, each with its key.
+    `gone`: keys of users whose absence is proven. `people`: the accounts that are taken over. `left_out`: texts of the
+    entries that are left out, in folded case.
     """
     source, target, known = comparison.source, comparison.target, comparison.known_groups
     result = GroupDifferences(Missing(comparison.now))
@@ -66,7 +72,8 @@ def compare_groups(
         result.problems.extend(_unproven_problem(unproven, reading.evidence))
     result.back.extend(key for key in known.keys() & kept if known[key].missing_since is not None)
     # A group that is at the target already may be taken over; a target may have room for one group a person.
-    adoption = _adoption(comparison, mapped, adopted)
+    adoption = _adoption(comparison, mapped, people.adopted)
+    strangers = Strangers(comparison, people.claimed | (adoption.claimed if adoption else set()), left_out)
     crowded: Mapping[str, list[str]] = {}
     if target.profile.one_group_per_user:
         crowded = crowded_users(mapped, reading.groups, source.nesting, target.overlapping_groups, accounts)
@@ -84,6 +91,7 @@ def compare_groups(
         members: Members | None = None
         if found is not None and adoption is not None:
             members = adoption.members(found)
+            strangers.look_into(key, found)
             changes = [_with_members_before(change, members) for change in changes]
         elif before is None or before.lost:
             members = set(), set()
@@ -91,6 +99,9 @@ def compare_groups(
             members = _with_newcomers(before, adoption.newcomers(before), comparison, result)
         result.changes.extend(changes)
         result.changes.extend(memberships.changes(entry, str(flat["displayName"]), before, members))
+        if key in strangers.found and not desired_members(entry, reading.groups, source.nesting, ())[2]:
+            result.changes.extend(strangers.removal(key, str(flat["displayName"])))
+    result.foreign.update(strangers.found)
     for key in leaving:
         selected = key not in reading.groups and target.selection.wants_groups
         _let_go(known[key], owned, result, selected=selected, moved=reading.found[Kind.GROUP].get(key) is True)

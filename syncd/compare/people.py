@@ -7,6 +7,7 @@ and groups can only be judged once everybody has been seen, and are the next ste
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import chain
 
 from syncd.compare.accounts import Accounts
 from syncd.compare.addresses import Claims
@@ -47,6 +48,8 @@ class People:
         self.draft = Draft()
         self.unusable: set[str] = set()
         """Keys that a faulty row may belong to."""
+        self.left_out: set[str] = set()
+        """Texts in folded case of the entries that are left out, where the target was read: keys and attributes."""
         self.problems: list[Trouble] = []
 
     def compare(self, batch: Sequence[Entry | Problem]) -> None:
@@ -72,6 +75,7 @@ class People:
         protected = problem.protected
         self.digests.see(protected)
         self.unusable.update(protected)
+        self.left_out.update(key.casefold() for key in protected)
         for key in protected:
             self.draft.leave_alone(key)
             self.accounts.discard(key)
@@ -85,6 +89,9 @@ class People:
                 desired = desired_user(entry, source.users, source.active, target.selection)
             except EntryUnusable as error:
                 self.problems.append(Trouble(entry.key, str(error), entry.where))
+                if self._comparison.observation is not None:
+                    texts = (entry.key, *chain.from_iterable(entry.attributes.values()))
+                    self.left_out.update(text.casefold() for text in texts)
                 if entry.key in batch.known:
                     self.accounts.have_unchanged([entry.key])
                 continue

@@ -8,6 +8,7 @@ from typing import Final
 
 from syncd.compare.comparison import Comparison, Differences
 from syncd.compare.estimate import estimate
+from syncd.compare.foreign import with_foreign
 from syncd.compare.situation import SHRUNK_SOURCE, situation
 from syncd.compare.snapshot_updates import SnapshotUpdates
 from syncd.core.context import Context
@@ -36,22 +37,24 @@ def make_plan(
     """
     target, snapshot = comparison.target, comparison.snapshot
     drift = _without_kept(drift, differences.kept)
+    drift = with_foreign(drift, differences.foreign, differences.changes, target.drift)
     changes = _told_apart(differences.changes, drift) if drift else differences.changes
     everything = ordered(changes)
     facts = situation(comparison, differences, changes)
     verdict = decide(everything, target.policy, facts)
+    allowed = _together(_with_approval(change, comparison) for change in verdict.allowed)
     return Plan(
         target=target.name,
         kind=kind,
         created=comparison.now,
         base_serial=comparison.serial,
-        changes=tuple(_with_approval(change, comparison) for change in verdict.allowed),
+        changes=tuple(allowed),
         held=tuple(verdict.held),
         rejected=tuple(verdict.rejected),
         drift=tuple(drift),
         accepted=tuple(accepted),
         problems=(*differences.problems, *(Trouble("", doubt, target.name, "target") for doubt in doubts)),
-        estimate=estimate(verdict.allowed, target, snapshot, drift, [*verdict.held, *verdict.rejected]),
+        estimate=estimate(allowed, target, snapshot, drift, [*verdict.held, *verdict.rejected]),
         managed=facts.managed_users,
         evidence=differences.evidence,
         scheme=target.mapping_fingerprint.hex(),
@@ -92,6 +95,22 @@ def _with_approval(change: Change, comparison: Comparison) -> Change:
     return change if approval is None else replace(change, reason=f"{change.reason}; {approval}")
 
 
+def _together(changes: Iterable[Change]) -> list[Change]:
+    """Return changes with one removal of members for each group: of managed ones and of foreign ones."""
+    removals: dict[str, int] = {}
+    together: list[Change] = []
+    for change in changes:
+        place = removals.get(change.key) if change.action.removes else None
+        if place is not None:
+            managed, foreign = sorted((together[place], change), key=lambda each: bool(each.foreign))
+            together[place] = managed.and_also(foreign)
+            continue
+        if change.action.removes:
+            removals[change.key] = len(together)
+        together.append(change)
+    return together
+
+
 def _without_kept(drift: Sequence[Drift], kept: Mapping[str, frozenset[str]]) -> Sequence[Drift]:
     """Leave out of the drift what the mapping keeps while the source is empty: a reading of the target can't know it.
 
@@ -122,7 +141,7 @@ def _told_apart(changes: Iterable[Change], drift: Iterable[Drift]) -> list[Chang
     for change in changes:
         paths = change.before.keys() | change.after.keys()
         found = paths & drifted.get((change.action.about_user, change.key), set())
-        if found and change.action not in (Action.CREATE_USER, Action.CREATE_GROUP):
+        if found and not change.foreign and change.action not in (Action.CREATE_USER, Action.CREATE_GROUP):
             names = ", ".join(sorted(path.rpartition(":")[2] for path in found))
             reason = f"{names} changed at the target"
             change = replace(change, reason=reason if found == paths else f"{change.reason}; {reason}")

@@ -35,7 +35,7 @@ def situation(comparison: Comparison, differences: Differences, changes: Sequenc
         group_doubts={**doubts[Kind.GROUP], **differences.group_doubts},
         protected=_protected(changes, comparison),
         absences=_absences(differences.evidence, snapshot.source_counts, managed),
-        quarantined={**decisions.quarantined, **_refused(changes, decisions)},
+        quarantined={**decisions.quarantined, **_refused(changes, decisions), **_in_parts(changes, decisions)},
         approved=decisions.approved,
         rejected={**decisions.rejected, **declined},
         groups_of=_groups_of(changes, members_of, comparison),
@@ -69,6 +69,19 @@ def _refused(changes: Iterable[Change], decisions: Decisions) -> dict[str, str]:
         return {}
     creations = [(change.id, (change.action.kind, change.key)) for change in changes if change.action.creates]
     return {id_: decisions.refused[subject] for id_, subject in creations if subject in decisions.refused}
+
+
+def _in_parts(changes: Iterable[Change], decisions: Decisions) -> dict[str, str]:
+    """Return by id why removals wait of which one of both parts, of managed and of foreign members, was refused with
+    the other.
+    """
+    removals: dict[str, list[Change]] = {}
+    for change in changes:
+        if decisions.quarantined and change.action.removes:
+            removals.setdefault(change.key, []).append(change)
+    both = [sorted(each, key=lambda part: bool(part.foreign)) for each in removals.values() if len(each) > 1]
+    whole = {managed.and_also(foreign).id: (managed.id, foreign.id) for managed, foreign in both}
+    return {id_: decisions.quarantined[each] for each in whole.keys() & decisions.quarantined for id_ in whole[each]}
 
 
 def _protected(changes: Iterable[Change], comparison: Comparison) -> dict[str, str]:

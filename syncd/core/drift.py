@@ -1,18 +1,20 @@
 """Drift: a managed resource at the target differs from what the target last acknowledged.
 
 Compared are the attributes that the mapping names, also where nothing was acknowledged: the source has no value there,
-so there is to be none. Any other attribute, a native member and a native group are the target's own. The acceptance of
-an invitation is no drift.
+so there is to be none. Any other attribute is the target's own; so are native accounts and native groups. The members
+of a managed group are the source's alone: a member whom nobody manages is drift, and that account or group itself is
+never written. The acceptance of an invitation is no drift.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, Self
 
+from syncd.core.foreign import ForeignMember, as_part
 from syncd.core.model import Flat, Json, Kind, Known, KnownGroup, Observed, ObservedGroup, State, is_on
 from syncd.core.ownership import Ownership, is_nothing
 from syncd.core.schema import unlabelled
@@ -28,6 +30,7 @@ class DriftClass(StrEnum):
     GROUP_RENAMED = "group_renamed"
     MEMBER_ADDED = "member_added"
     MEMBER_REMOVED = "member_removed"
+    FOREIGN_MEMBER = "foreign_member"
 
 
 class Reaction(StrEnum):
@@ -62,8 +65,8 @@ class Returned:
 class Drift:
     """One difference between the acknowledged state and the present state of a target.
 
-    `expected` and `found` hold what differs and nothing else: SCIM paths (None: no value), or `members` (keys of users)
-    and `groups` (keys of groups). A resource that is gone has nothing in `found`.
+    `expected` and `found` hold what differs and nothing else: SCIM paths (None: no value), or `members` (keys of
+    users), `groups` (keys of groups) and `foreign` (`core/foreign.py`). A resource that is gone has nothing in `found`.
     """
 
     class_: DriftClass
@@ -149,10 +152,11 @@ def group_drift(
     seen_members: tuple[set[str], set[str]] | None,
     owned: Ownership,
     reactions: Reactions,
+    foreign: Iterable[ForeignMember] = (),
 ) -> Iterator[Drift]:
     """Yield the drift of a managed group; each pair is (keys of users, keys of groups), `seen_members` None: unknown.
 
-    `seen_members` holds managed resources alone: the target's own members are its own affair.
+    `seen_members` holds managed resources alone; `foreign` the members whom nobody manages.
     """
 
     def drift(class_: DriftClass, expected: Flat, found: Flat) -> Drift:
@@ -170,6 +174,8 @@ def group_drift(
         yield drift(DriftClass.MEMBER_ADDED, {}, came)
     if went := _members(members[0] - seen_members[0], members[1] - seen_members[1]):
         yield drift(DriftClass.MEMBER_REMOVED, went, {})
+    if strangers := as_part(foreign):
+        yield drift(DriftClass.FOREIGN_MEMBER, {}, strangers)
 
 
 def with_unlabelled(there: Flat, wanted: Flat) -> Flat:

@@ -266,3 +266,5 @@ class ObservedGroup:
     attributes: Flat
     members: list[str] | None
     """Ids of users and groups; None where the endpoint doesn't show members, which differs from an empty list."""
+    displays: Mapping[str, str] = field(default_factory=dict)
+    """What the group calls its members, by id, where it does."""

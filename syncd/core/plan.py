@@ -7,10 +7,11 @@ precondition (`before`) no longer holds is refused at that time.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final, Self
 
 import orjson
@@ -19,7 +20,8 @@ from syncd.core.actions import Action, Phase
 from syncd.core.context import Context
 from syncd.core.digest import fingerprint
 from syncd.core.drift import Drift
-from syncd.core.model import Evidence, Flat, Json, State
+from syncd.core.foreign import ForeignMember, as_part, foreign_in, named
+from syncd.core.model import Evidence, Flat, Json, Kind, State
 from syncd.core.schema import MANAGER
 from syncd.errors import PlanFileError
 
@@ -31,8 +33,9 @@ class Change:
     """One change to one resource.
 
     `before` and `after` hold what differs and nothing else: SCIM paths for a user or group (None: not there),
-    `members` (keys of users) and `groups` (keys of groups) for a membership change. For an adoption, both hold
-    every path that syncd writes from now on; an adopted group's `before` also holds the members that it was found with.
+    `members` (keys of users), `groups` (keys of groups) and, in a removal, `foreign` (members whom nobody manages:
+    `core/foreign.py`) for a membership change. For an adoption, both hold every path that syncd writes from now on; an
+    adopted group's `before` also holds the members that it was found with.
     """
 
     action: Action
@@ -102,6 +105,23 @@ class Change:
     def subgroups(self) -> list[str]:
         return list((self.after or self.before).get("groups", []))
 
+    @property
+    def foreign(self) -> list[ForeignMember]:
+        """The members whom nobody manages that a membership change removes."""
+        return foreign_in(self.before) if self.action.removes else []
+
+    @property
+    def parts(self) -> list[Change]:
+        """The parts that people decide about one by one: managed members, whom every run knows, and foreign ones, whom
+        only a full resync knows. Any other change is its only part.
+        """
+        if not self.foreign or not (self.members or self.subgroups):
+            return [self]
+        return [
+            self.with_members(self.members, self.subgroups),
+            self.of_foreign(self.key, self.name, self.foreign),
+        ]
+
     @classmethod
     def of_members(cls, action: Action, key: str, name: str, members: list[str], subgroups: list[str]) -> Self:
         """Return a membership change of one group; its reason counts them."""
@@ -111,6 +131,24 @@ class Change:
         if action.adds:
             return cls(action, key, name, {}, content, f"{who} new in the group")
         return cls(action, key, name, content, {}, f"{who} no longer in the group")
+
+    @classmethod
+    def of_foreign(
+        cls, key: str, name: str, foreign: Sequence[ForeignMember], protected: Mapping[str, str] = MappingProxyType({})
+    ) -> Self:
+        """Return the removal of members whom nobody manages from one group; its reason names them.
+
+        `protected`: by id why an account is never switched off.
+        """
+        is_one = len(foreign) == 1
+        them = "them" if not is_one else "that account" if foreign[0].kind is Kind.USER else "that group"
+        reason = f"{named(foreign, protected)} {'is' if is_one else 'are'} in {name}, and nobody manages {them}"
+        return cls(Action.REMOVE_MEMBERS, key, name, as_part(foreign), {}, reason)
+
+    def and_also(self, other: Change) -> Change:
+        """Return one removal for two of one group, with the reasons of both."""
+        reason = f"{self.reason}; {other.reason}"
+        return replace(self, before={**self.before, **other.before}, reason=reason)
 
     def with_members(self, members: list[str], subgroups: list[str]) -> Change:
         """Return the same membership change for fewer members."""

@@ -1,7 +1,8 @@
 """Decide which changes may run now. Pure: no clock, no database; `now` is an argument. Nothing is dropped.
 
 Every change that comes in goes out: allowed, held with its reason, or rejected by a person; only a membership
-change may come out in parts, one of each.
+change may come out in parts, one of each. The removals of managed and of foreign members of one group are two changes
+here, since people decide about each of them; `compare/plan.py` puts together what may run.
 """
 
 from __future__ import annotations
@@ -247,7 +248,8 @@ def _people(change: Change, class_: Class, situation: Situation, losing: Collect
 
 def _people_removed(change: Change, situation: Situation) -> set[str]:
     if change.action.removes:
-        return set(change.members)
+        # A foreign member has no key: an id could be somebody's key.
+        return {*change.members, *(f"id {each.id}" for each in change.foreign)}
     if change.action.ends and not change.action.about_user:
         return set(situation.members_of.get(change.key, ()))
     return set()

@@ -2,7 +2,7 @@
 
 #  class of the drift                 a change corrects it that           the same part of it came back
 #  user_deleted, group_deleted          creates or adopts the resource      the resource is gone again
-#  member_added                         removes such a member               a member that was removed is there again
+#  member_added, foreign_member         removes such a member               a member that was removed is there again
 #  member_removed                       adds such a member                  a member that was added is gone again
 #  any other                            restores such a path                a path was restored, and is as before
 """
@@ -15,10 +15,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 from syncd.core.drift import Drift, DriftClass, Reaction, Returned, alike
+from syncd.core.foreign import PART, foreign_in
 from syncd.core.model import Flat, Json, Kind, is_on
 from syncd.core.plan import Change
 
 _DELETED: Final = (DriftClass.USER_DELETED, DriftClass.GROUP_DELETED)
+_CAME: Final = (DriftClass.MEMBER_ADDED, DriftClass.FOREIGN_MEMBER)
+_OF_MEMBERS: Final = (*_CAME, DriftClass.MEMBER_REMOVED)
 _NAMED: Final = 3
 """Number of paths or members that a sentence names; the others are counted."""
 _MISSING: Final = object()
@@ -35,7 +38,7 @@ def corrected(drift: Drift, change: Change) -> Drift | None:
     part: tuple[Flat, Flat] | None = None
     if drift.class_ in _DELETED and action.begins:
         part = drift.expected, drift.found
-    elif drift.class_ is DriftClass.MEMBER_ADDED and action.removes:
+    elif drift.class_ in _CAME and action.removes:
         part = {}, _common(drift.found, _members(change))
     elif drift.class_ is DriftClass.MEMBER_REMOVED and action.adds:
         part = _common(drift.expected, _members(change)), {}
@@ -64,7 +67,7 @@ def returned(drift: Drift, former: Drift, run: int, at: datetime) -> Returned | 
         return None
     if drift.class_ in _DELETED:
         return Returned(run, at, drift.expected, drift.found)
-    if drift.class_ in (DriftClass.MEMBER_ADDED, DriftClass.MEMBER_REMOVED):
+    if drift.class_ in _OF_MEMBERS:
         part = _common(drift.expected, former.expected), _common(drift.found, former.found)
     else:
         paths = [
@@ -115,7 +118,7 @@ def came_back(drift: Drift) -> str:
         case DriftClass.USER_ACTIVATION:
             wanted, found = ("on", "off") if is_on(past.expected.get("active")) else ("off", "on")
             return f"it was switched {wanted} {at}, and was {found} again"
-        case DriftClass.MEMBER_ADDED:
+        case DriftClass.MEMBER_ADDED | DriftClass.FOREIGN_MEMBER:
             who, several = _named(_keys(past.found))
             return f"{who} {_were(several)} taken out {at}, and {_were(several)} in again"
         case DriftClass.MEMBER_REMOVED:
@@ -126,17 +129,22 @@ def came_back(drift: Drift) -> str:
 
 
 def _members(change: Change) -> Flat:
-    return {"members": change.members, "groups": change.subgroups}
+    foreign = [each.to_json() for each in change.foreign]
+    return {"members": change.members, "groups": change.subgroups, PART: foreign}
 
 
 def _common(part: Flat, other: Flat) -> Flat:
-    """Return the keys of members that two parts have in common."""
-    both = {name: [key for key in keys if key in other.get(name, ())] for name, keys in part.items() if _is_keys(keys)}
-    return {name: keys for name, keys in both.items() if keys}
+    """Return the members that two parts have in common: by key, foreign ones by id, whatever they are called."""
+    both: Flat = {}
+    for name, members in part.items():
+        if isinstance(members, list):
+            known = {_identity(each) for each in other.get(name, ())}
+            both[name] = [each for each in members if _identity(each) in known]
+    return {name: members for name, members in both.items() if members}
 
 
-def _is_keys(value: Json) -> bool:
-    return isinstance(value, list)
+def _identity(member: Json) -> str:
+    return str(member["id"] if isinstance(member, dict) else member)
 
 
 def _at(flat: Flat, paths: Collection[str]) -> Flat:
@@ -144,7 +152,8 @@ def _at(flat: Flat, paths: Collection[str]) -> Flat:
 
 
 def _keys(part: Flat) -> list[str]:
-    return [*part.get("members", ()), *(f"group {key}" for key in part.get("groups", ()))]
+    foreign = (each.called for each in foreign_in(part))
+    return [*part.get("members", ()), *(f"group {key}" for key in part.get("groups", ())), *foreign]
 
 
 def _were(several: bool) -> str:

@@ -12,6 +12,8 @@ from syncd.compare.comparison import Comparison, Differences
 from syncd.compare.decisions import Decisions
 from syncd.compare.plan import make_plan, nothing_to_do, snapshot_updates
 from syncd.compare.snapshot_updates import SnapshotUpdates
+from syncd.core.drift import DriftClass
+from syncd.core.foreign import foreign_in
 from syncd.core.matching import Doubt
 from syncd.core.model import Kind
 from syncd.cycle.observing import Baseline
@@ -38,6 +40,9 @@ def comparison_of(
         moment,
         decisions=_decisions(state, target.name, moment, read=baseline.observation is not None, everybody=everybody),
         observation=baseline.observation,
+        foreign={
+            each.key: foreign_in(each.found) for each in baseline.drift if each.class_ is DriftClass.FOREIGN_MEMBER
+        },
         remember=snapshot.stage_entries,
     )
 

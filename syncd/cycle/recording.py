@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from syncd.core.drift import Reaction
-from syncd.core.plan import Result, Run
+from syncd.core.plan import Change, Result, Run
 from syncd.cycle import clock
 from syncd.cycle.comparing import RESYNC_ONLY
 from syncd.cycle.gating import end_stop, note_stop
@@ -72,9 +72,15 @@ def remember(planned: Planned, state: StateFile) -> None:
         _log_held(target, state.holds(target).refresh(plan, moment, unseen))
         everything = (*plan.changes, *(each.change for each in (*plan.held, *plan.rejected)))
         kept = {change.id for change in everything}
-        if planned.discovered is None:  # only a full resync plans adoptions
-            kept |= {each.id for each in state.quarantine(target).all() if each.change.action.adopts}
+        for each in state.quarantine(target).all():
+            unplanned = planned.discovered is None and _only_a_resync_plans(each.change)
+            if unplanned or kept.issuperset(part.id for part in each.change.parts):
+                kept.add(each.id)
         state.quarantine(target).refresh(kept)
+
+
+def _only_a_resync_plans(change: Change) -> bool:
+    return change.action.adopts or bool(change.foreign)
 
 
 def _log_held(target: str, holds: Sequence[Hold]) -> None:

@@ -12,8 +12,10 @@ from syncd.core.drift import DriftClass, Reaction
 from syncd.core.model import Json, Kind, KnownGroup
 from syncd.core.plan import timestamp
 from syncd.explain.circumstances import Circumstances, doing, spoken
+from syncd.report.drifts import foreign_names
 from syncd.report.explanation import Explanation, Part
 from syncd.report.text import counted, label, value_text
+from syncd.report.words import shortened
 from syncd.settings.build import Target
 from syncd.store import Snapshot, StateFile
 from syncd.store.lookup import groups_with
@@ -23,6 +25,7 @@ _GROUP_DRIFT = (
     DriftClass.GROUP_RENAMED,
     DriftClass.MEMBER_ADDED,
     DriftClass.MEMBER_REMOVED,
+    DriftClass.FOREIGN_MEMBER,
 )
 
 
@@ -134,15 +137,20 @@ def _members(circumstances: Circumstances, snapshot: Snapshot, known: KnownGroup
             f"{len(pending)} of them pending: {', '.join(pending[:8])}{' and more' if len(pending) > 8 else ''}"
         )
     facts: dict[str, Json] = {"people": len(people), "groups": len(groups), "pending": len(pending)}
-    held = [hold.change for hold in circumstances.holds if hold.change.key == known.key and hold.change.members]
-    sentences += [f"{counted(len(each.members), 'person', 'people')} held: {each.action.label}" for each in held]
+    held = [hold.change for hold in circumstances.holds if hold.change.key == known.key]
+    sentences += [
+        f"{counted(len(each.members), 'person', 'people')} held: {each.action.label}" for each in held if each.members
+    ]
+    for each in held:
+        if each.foreign:
+            sentences.append(f"nobody manages {shortened(foreign_names(each.before))}: held: {each.action.label}")
     return Part("members", "Members", tuple(sentences), facts)
 
 
 def _lock(target: TargetRules) -> Part:
     reported = [each.value for each in _GROUP_DRIFT if target.drift.to(each) is Reaction.REPORT]
-    sentence = "managed: the source alone decides about its name and its managed members; what is changed at the target"
-    sentence += " is put back by a full resync"
+    sentence = "managed: the source alone decides about its name and its members; what is changed at the target is put"
+    sentence += " back by a full resync, which takes out whoever nobody manages"
     if reported:
         sentence += f", but for {', '.join(reported)}, only reported"
     return Part("lock", "Lock", (sentence,), {"managed": True, "reported": reported})

@@ -1,4 +1,5 @@
-"""Find one-time news: changes that wait for a decision, invitations that nobody accepts, tokens that expire.
+"""Find one-time news: changes that wait for a decision, members whom nobody manages, invitations that nobody accepts,
+tokens that expire.
 
 Each function also records the notice as sent; the caller holds the transaction.
 """
@@ -9,13 +10,17 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, timedelta
 from typing import Final
 
+from syncd.core.drift import Drift, DriftClass, Reaction
+from syncd.core.foreign import foreign_in
 from syncd.core.limits import PASSING, called, waiting
-from syncd.core.plan import timestamp
+from syncd.core.plan import Change, timestamp
 from syncd.notify.lasting import MEMORY
 from syncd.notify.notice import Composer, Notice
 from syncd.notify.wording import counted, named, span_of
 from syncd.report.moments import day
 from syncd.store import Incident, Incidents
+from syncd.store.incidents import FOREIGN
+from syncd.store.journal import PastPlan
 
 TOKEN: Final = "token"  # noqa: S105
 _SHOWN: Final = 10
@@ -28,13 +33,57 @@ def held_changes(incidents: Incidents, target: str, composer: Composer) -> Itera
     if not count:
         return
     lines = [f"{waiting(limit, number, own=False)} ({called(limit)})" for limit, number in new.limits.items()]
-    lines += [f"  {change.action.of(named(change))}" for change in new.first]
+    lines += [f"  {change.action.of(named(change))}{_whom(change)}" for change in new.first]
     if count > len(new.first):
         lines.append(f"  and {count - len(new.first)} more")
     lines.append(f"`syncd holds --target {target}` shows them all; `syncd approve` or `syncd reject` decides.")
     title = f"{target}: {counted(count, 'change is', 'changes are')} held, and wait for somebody to decide"
     first = [{"id": each.id, "action": each.action.value, "key": each.key, "name": each.name} for each in new.first]
     yield composer.notice("changes_held", target, title, lines, {"count": count, "limits": new.limits, "first": first})
+
+
+def _whom(change: Change) -> str:
+    """Return the foreign members that a change takes out, whom no key names."""
+    names = [each.called for each in change.foreign]
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f": {', '.join(names[:_SHOWN])}{more}" if names else ""
+
+
+def foreign_members(incidents: Incidents, last: PastPlan | None, target: str, composer: Composer) -> Iterator[Notice]:
+    """Tell of members whom nobody manages in managed groups, once each as long as full resyncs find them.
+
+    `last`: the plan of the last full resync.
+    """
+    drift = [each for each in (last.drift if last else ()) if each.class_ is DriftClass.FOREIGN_MEMBER]
+    found = {f"{each.key} {member.id}": (each, member) for each in drift for member in foreign_in(each.found)}
+    known = incidents.get(target, FOREIGN)
+    told = set(known.detail["found"]) if known is not None else set()
+    if found and found.keys() != told:
+        incidents.put(Incident(target, FOREIGN, composer.now, detail={"found": sorted(found)}))
+    elif not found and known is not None:
+        incidents.forget(target, FOREIGN)
+    new = [found[each] for each in found.keys() - told]
+    if not new:
+        return
+    new.sort(key=lambda each: (each[0].name, each[1].name, each[1].id))
+    lines = [f"  {member.called} in {each.name}{_left(each)}" for each, member in new[:_SHOWN]]
+    if len(new) > _SHOWN:
+        lines.append(f"  and {len(new) - _SHOWN} more")
+    lines.append(
+        "The full resync takes them out of the groups, within the limits, but for those that are only reported; their "
+        "accounts are never changed. `syncd show RUN` has the whole run."
+    )
+    members = "1 member whom nobody manages is" if len(new) == 1 else f"{len(new)} members whom nobody manages are"
+    title = f"{target}: {members} in managed groups"
+    first = [
+        {"group": each.key, "name": each.name, "member": member.to_json(), "reaction": each.reaction.value}
+        for each, member in new[:_SHOWN]
+    ]
+    yield composer.notice("foreign_members", target, title, lines, {"count": len(new), "first": first})
+
+
+def _left(drift: Drift) -> str:
+    return " (only reported, and left there)" if drift.reaction is Reaction.REPORT else ""
 
 
 def overdue_invitations(incidents: Incidents, target: str, after: timedelta, composer: Composer) -> Iterator[Notice]:
@@ -83,4 +132,4 @@ def expiring_token(
     yield composer.notice(event, target, title, [hint], {"expires": expires.isoformat(), "days": left})
 
 
-__all__ = ["TOKEN", "expiring_token", "held_changes", "overdue_invitations"]
+__all__ = ["TOKEN", "expiring_token", "foreign_members", "held_changes", "overdue_invitations"]

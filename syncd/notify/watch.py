@@ -13,7 +13,7 @@ from typing import Final
 
 from syncd.notify.lasting import FAULT, INEFFECTIVE, MEMORY, SOURCE, STOPPED, LastingTroubles, Trouble
 from syncd.notify.notice import Composer, Notice
-from syncd.notify.once import expiring_token, held_changes, overdue_invitations
+from syncd.notify.once import expiring_token, foreign_members, held_changes, overdue_invitations
 from syncd.notify.wording import counted, kept, lines_of, named
 from syncd.store import Incidents, StateFile, WithoutEffect, without_effect
 from syncd.store.snapshot import Stop
@@ -114,6 +114,7 @@ def _notices(state: StateFile, concerns: Concerns, composer: Composer) -> Iterat
         undone = _without_effect(name, without_effect(state.quarantine(name), state.put_back(name)))
         yield from lasting.compare(name, INEFFECTIVE, undone, f"{name}: no change is without effect any more")
         yield from held_changes(incidents, name, composer)
+        yield from foreign_members(incidents, state.journal(name).last_plan("resync"), name, composer)
         yield from overdue_invitations(incidents, name, concerns.pending_after, composer)
         yield from expiring_token(incidents, name, target.token_expires, concerns.token_before, composer)
 

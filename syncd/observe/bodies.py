@@ -41,17 +41,21 @@ def observed_user(body: Body, paths: Set[str], reading: Reading) -> Observed:
 def observed_group(body: Body, paths: Set[str], profile: Profile, reading: Reading) -> ObservedGroup:
     """Return a group; the reading notes the paths that the body shows."""
     name = _text(field(body, "displayName")).removesuffix(profile.group_suffix)
-    members = field(body, "members")
-    ids = [id_ for each in members if (id_ := _value(each))] if isinstance(members, list) else []
+    shown = field(body, "members")
+    members = shown if isinstance(shown, list) else []
+    ids = [id_ for each in members if (id_ := _value(each))]
     reading.shown.members = reading.shown.members or bool(ids)
     attributes = flatten(Kind.GROUP, body, paths)
     reading.shown.paths[Kind.GROUP].update(attributes)
+    read = profile.members_read in (None, "group")
+    displays = {id_: text for each in members if (id_ := _value(each)) and (text := _display(each))} if read else {}
     return ObservedGroup(
         id_of(body),
         name,
         _text(field(body, "externalId")),
         attributes | {"displayName": name},
-        ids if profile.members_read in (None, "group") else None,
+        ids if read else None,
+        displays,
     )
 
 
@@ -67,6 +71,10 @@ def _text(value: Json) -> str:
 def _value(element: Json) -> str:
     """Return the value of a list's element; some endpoints send bare texts."""
     return _text(element if isinstance(element, str) else field(element, "value"))
+
+
+def _display(member: Json) -> str:
+    return _text(field(member, "display"))
 
 
 def _role(role: Json) -> str:

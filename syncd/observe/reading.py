@@ -9,6 +9,7 @@ from syncd.compare.rules import TargetRules
 from syncd.core.model import Kind
 from syncd.core.ownership import Ownership
 from syncd.observe import census as linked
+from syncd.observe.foreign import ask_for_unknown_members
 from syncd.observe.lists import list_groups, list_users
 from syncd.observe.members import read_members, read_members_by_filter
 from syncd.observe.model import Reading, Subject
@@ -60,6 +61,7 @@ async def read_target(
     else:
         asked = {link.id for link in census.unlisted if link.kind is Kind.GROUP}
         await read_members(subject, reading, asked, listed=members_listed)
+    await ask_for_unknown_members(subject, reading)
     # Remember the paths that this endpoint shows.
     _compare_only_what_is_shown(reading, census)
     reading.discovered |= {"protected": reading.protected, "active_as": sorted(reading.shown.active_as)}

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
+from syncd.compare.foreign import foreign_members
 from syncd.compare.rules import TargetRules
 from syncd.core.drift import Drift, DriftClass, Reaction, group_drift, user_drift
+from syncd.core.foreign import ForeignMember
 from syncd.core.model import Kind, Known, KnownGroup, Observed, ObservedGroup, State, is_on
 from syncd.core.schema import MANAGER
+from syncd.observe.foreign import doubt_unknown_members
 from syncd.observe.model import Reading, count_of, some_of
 from syncd.scim.profiles import Profile
 from syncd.store import Observation, Snapshot
@@ -121,19 +124,25 @@ def _drift_of_groups(
     """Yield the drift of each linked group; groups whose members can't be recognised are a doubt."""
     compared = reading.compared[Kind.GROUP]
     unrecognised: list[str] = []
+    unknown: list[tuple[str, str]] = []
     for known in snapshot.groups().values():
         found = observation.groups([known.id]).get(known.id)
         if known.lost or (found is None and known.key not in reading.gone[Kind.GROUP]):
             continue
         members = reading.still_there(snapshot.members(known.key))
         shown = reading.to_be_shown(members)
-        there = None
+        there: Members | None = None
+        foreign: list[ForeignMember] = []
         if found is not None and found.members is not None:
             linked = _linked(found.members, snapshot)
             if any(shown) and found.members and not (any(linked) or _observed(found.members, observation)):
                 unrecognised.append(known.name)  # some endpoints show other values than ids
             else:
-                there = _managed(linked, known, rules.profile, reading, snapshot)
+                ids = [snapshot.ids(kind, list(keys.values())) for kind, keys in zip(Kind, linked, strict=True)]
+                there = _managed(ids, known, rules.profile, reading, snapshot)
+                foreign, nobody = foreign_members(found, {*ids[0].values(), *ids[1].values()}, observation)
+                formerly = linked[0].keys() | linked[1].keys()  # of those the target no longer has
+                unknown += [(found.displays.get(id_) or id_, known.name) for id_ in nobody if id_ not in formerly]
                 # The endpoint need not show all members; the members that it need not show count as unchanged.
                 there = there[0] | (members[0] - shown[0]), there[1] | (members[1] - shown[1])
         yield from group_drift(
@@ -143,7 +152,9 @@ def _drift_of_groups(
             there,
             compared,
             rules.drift,
+            foreign,
         )
+    doubt_unknown_members(unknown, reading)
     if unrecognised:
         reading.doubts.append(
             f"{count_of(len(unrecognised), Kind.GROUP)} shown with members that are neither users nor groups "
@@ -163,15 +174,10 @@ def _observed(ids: Sequence[str], observation: Observation) -> bool:
 
 
 def _managed(
-    linked: tuple[Mapping[str, str], Mapping[str, str]],
-    known: KnownGroup,
-    profile: Profile,
-    reading: Reading,
-    snapshot: Snapshot,
+    ids: Sequence[Mapping[str, str]], known: KnownGroup, profile: Profile, reading: Reading, snapshot: Snapshot
 ) -> Members:
-    """Return the keys of the members that are managed and still there."""
-    people = set(snapshot.ids(Kind.USER, list(linked[0].values())))
-    subgroups = set(snapshot.ids(Kind.GROUP, list(linked[1].values())))
+    """Return the keys of the members that are managed and still there; `ids`: of users and of groups, by key."""
+    people, subgroups = set(ids[0]), set(ids[1])
     if profile.members_read == "filter":  # a filter over users finds no groups
         subgroups = snapshot.members(known.key)[1]
     return reading.still_there((people, subgroups))

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Sequence, Set
 
 from syncd.core.digest import NO_MEMBERS
+from syncd.core.foreign import ForeignMember, named
 from syncd.core.model import Kind, KnownGroup
 from syncd.core.plan import Change, Result
 from syncd.errors import OutcomeUnclear, ScimError
@@ -19,6 +20,7 @@ from syncd.push.membership import Fit, Member, Membership, Tools, acknowledge_me
 from syncd.push.outcomes import Done, remarks
 from syncd.push.preconditions import linked_group
 from syncd.push.refusal import Refusal
+from syncd.push.roll import Roll
 from syncd.push.sending import Sending
 from syncd.scim.profiles import Profile
 from syncd.store import Commits, Snapshot
@@ -35,28 +37,35 @@ class Members:
         snapshot: Snapshot,
         profile: Profile,
         unmade: Set[str],
+        *,
+        read_just_now: bool = False,
     ) -> None:
-        """`unmade`: keys of the groups whose creation did not succeed in this run, as far as it got."""
+        """`unmade`: keys of the groups whose creation did not succeed in this run, as far as it got.
+
+        `read_just_now`: the plan was made from a reading of the whole target in this run.
+        """
         self._gate = gate
         self._snapshot = snapshot
         self._profile = profile
         self._unmade = unmade
+        self._read_just_now = read_just_now
         self._tools = Tools(gate, sending, commits, snapshot, profile, Fit(sys.maxsize))
 
     async def change(self, change: Change) -> Done:
         """Change a group's members that are not yet as desired."""
         link, group = linked_group(self._gate, self._snapshot, self._unmade, change)
         wanted = members_to_change(self._snapshot, change)
-        if not wanted:
-            raise Refusal(Result.REFUSED, "the members are as they should be already")
+        foreign, passed = await self._still_foreign(change, link)
+        if not wanted and not foreign:
+            raise Refusal(Result.REFUSED, passed or "the members are as they should be already")
         ids = ids_of(self._snapshot, wanted)
         left = [key for kind, key in wanted if (kind, key) not in ids]
-        if len(left) == len(wanted):
+        if len(left) == len(wanted) and not foreign:
             who = (
                 f"none of the {len(left)} members has an account" if len(left) > 1 else "the only member has no account"
             )
             raise Refusal(Result.SKIPPED, who)
-        part = self._membership(link, group, wanted, adding=change.action.adds)
+        part = self._membership(link, group, wanted, adding=change.action.adds, foreign=foreign)
         try:
             await part.carry_out()
         except OutcomeUnclear:
@@ -67,7 +76,33 @@ class Members:
             return Done(error.status, failure=error)
         have = "have" if len(left) > 1 else "has"
         without = f"without {len(left)} who {have} no account yet ({', '.join(left[:NAMED])})" if left else ""
-        return Done(part.status, remarks(without, part.remark), finished=not left)
+        return Done(part.status, remarks(without, passed, part.remark), finished=not left)
+
+    async def _still_foreign(self, change: Change, link: Link) -> tuple[list[ForeignMember], str]:
+        """Return the foreign members of a change who are still in the group and nobody's, and a remark on the others.
+
+        Raises Lost, ScimError.
+        """
+        foreign = change.foreign
+        managed = {each.id for each in foreign if self._is_managed(each.id)}
+        free = [each for each in foreign if each.id not in managed]
+        gone: set[str] = set()
+        if free and not self._read_just_now:
+            try:
+                roll = await self._gate.roll(link.id)
+            except ScimError as error:
+                raise await self._gate.lost_or(link, error) from None
+            gone = {each.id for each in free if is_out(roll, each.id)}
+        said = [
+            f"{named([each for each in foreign if each.id in ids])} {words}"
+            for ids, words in ((managed, "managed by now"), (gone, "no longer in the group"))
+            if ids
+        ]
+        return [each for each in free if each.id not in gone], remarks(*said)
+
+    def _is_managed(self, id_: str) -> bool:
+        """Return whether a resource is linked by now: only the source decides about it."""
+        return any(key in self._snapshot.ids(kind, [key]) for kind in Kind if (key := self._snapshot.key_of(kind, id_)))
 
     async def put_back(self, group: str, people: Sequence[str]) -> None:
         """Add people who are back to a group that they are gone from. Raises Refusal, Lost, ScimError."""
@@ -83,11 +118,21 @@ class Members:
             everybody = [(Kind.USER, key) for key in sorted(users)] + [(Kind.GROUP, key) for key in sorted(groups)]
             await self._membership(link, group, everybody, adding=False).carry_out()
 
-    def _membership(self, link: Link, group: KnownGroup, wanted: Sequence[Member], *, adding: bool) -> Membership:
-        """Return the change of the members that have accounts."""
+    def _membership(
+        self,
+        link: Link,
+        group: KnownGroup,
+        wanted: Sequence[Member],
+        *,
+        adding: bool,
+        foreign: Sequence[ForeignMember] = (),
+    ) -> Membership:
+        """Return the change of the members that have accounts, and of foreign ones."""
         members = {id_: member for member, id_ in ids_of(self._snapshot, wanted).items()}
-        has_members = group.members_digest != NO_MEMBERS
-        return Membership(self._tools, link, group.key, members, has_members=has_members, adding=adding)
+        has_members = group.members_digest != NO_MEMBERS or bool(foreign)
+        return Membership(
+            self._tools, link, group.key, members, has_members=has_members, adding=adding, foreign=foreign
+        )
 
 
 def members_to_change(snapshot: Snapshot, change: Change) -> list[Member]:
@@ -98,6 +143,13 @@ def members_to_change(snapshot: Snapshot, change: Change) -> list[Member]:
     for kind, keys, there in ((Kind.USER, change.members, users), (Kind.GROUP, change.subgroups, groups)):
         wanted += [(kind, key) for key in keys if (key in there) is not adding]
     return wanted
+
+
+def is_out(roll: Roll | None, id_: str) -> bool:
+    """Return whether a group shows that somebody is not in it; one that shows nobody, or a part, shows nothing."""
+    if roll is None or id_ in roll.shown or roll.may_be_cut:
+        return False
+    return bool(roll.shown) or roll.believed
 
 
 async def members_reached(
@@ -111,4 +163,4 @@ async def members_reached(
     return [member for member, id_ in ids.items() if (id_ in shown) is adding]
 
 
-__all__ = ["Members", "acknowledge_members", "members_reached", "members_to_change"]
+__all__ = ["Members", "acknowledge_members", "is_out", "members_reached", "members_to_change"]

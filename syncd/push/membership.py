@@ -25,6 +25,7 @@ from functools import partial
 from typing import Final
 
 from syncd.compare.estimate import may_collide
+from syncd.core.foreign import ForeignMember
 from syncd.core.model import Kind
 from syncd.errors import Ineffective, OutcomeUnclear, ScimError
 from syncd.push.effects import NAMED, Answer
@@ -92,9 +93,19 @@ class Membership:
     """Adds or removes members of one group."""
 
     def __init__(
-        self, tools: Tools, link: Link, group: str, members: Mapping[str, Member], *, has_members: bool, adding: bool
+        self,
+        tools: Tools,
+        link: Link,
+        group: str,
+        members: Mapping[str, Member],
+        *,
+        has_members: bool,
+        adding: bool,
+        foreign: Sequence[ForeignMember] = (),
     ) -> None:
-        """`members`: those to add or remove, by id. `has_members`: the group is known to have some."""
+        """`members`: those to add or remove, by id. `has_members`: the group is known to have some. `foreign`: members
+        whom nobody manages, to remove as well: the snapshot knows nothing of them, and nothing is recorded.
+        """
         self.status = 0
         """The last HTTP status of a change that was accepted."""
         self.reached = 0
@@ -104,11 +115,12 @@ class Membership:
         self._link = link
         self._group = group
         self._members = members
+        self._foreign = {each.id: each for each in foreign}
         self._has_members = has_members
         self._adding = adding
         self._ability = "members.add" if adding else "members.remove"
         self._dialect = tools.gate.dialect
-        self._waiting = list(members)
+        self._waiting = list(dict.fromkeys((*members, *self._foreign)))
         """Ids that are not known to be as wanted."""
         self._refused: dict[str, ScimError] = {}
         self._failure: ScimError | None = None
@@ -207,7 +219,7 @@ class Membership:
                     form,
                     adding=self._adding,
                     has_members=self._has_members and not self._hidden,
-                    kinds={id_: Kind.GROUP for id_ in chunk if self._members[id_][0] is Kind.GROUP},
+                    kinds={id_: Kind.GROUP for id_ in chunk if self._kind_of(id_) is Kind.GROUP},
                     without=self._dead,
                 )
             except ScimError as refusal:
@@ -417,7 +429,11 @@ class Membership:
 
     def _names_at_target(self, ids: Sequence[str]) -> dict[str, str]:
         """Return the names of ids, which some endpoints show in the place of ids; "" for groups."""
-        return names_of(self._tools.snapshot, {id_: self._members[id_] for id_ in ids})
+        members = {id_: self._members[id_] for id_ in ids if id_ in self._members}
+        foreign = {id_: self._foreign[id_] for id_ in ids if id_ not in members}
+        return names_of(self._tools.snapshot, members) | {
+            id_: each.name if each.kind is Kind.USER else "" for id_, each in foreign.items()
+        }
 
     async def _finds_dead(self, error: ScimError) -> bool:
         """Look for members of the group whom nobody has any more; returns whether there are some new ones.
@@ -428,7 +444,7 @@ class Membership:
         if roll is None:
             return False
         managed = self._others([])
-        there = [id_ for id_ in roll.shown if id_ not in self._members]
+        there = [id_ for id_ in roll.shown if id_ not in self._members and id_ not in self._foreign]
         asked = [id_ for id_ in there if id_ in error.detail]
         asked += [id_ for id_ in there if id_ not in managed and id_ not in asked]
         for id_ in asked[:_ASKED]:
@@ -449,7 +465,9 @@ class Membership:
             self._known_ids = self._known_ids | done if self._adding else self._known_ids - done
         if form is not None:
             self._tools.gate.prove_members(form, adding=self._adding)
-        reached = [self._members[id_] for id_ in ids if id_ in done]
+        reached = [self._members[id_] for id_ in ids if id_ in done and id_ in self._members]
+        if not reached:
+            return
         await self._tools.commits.write(
             partial(acknowledge_members, self._tools.snapshot, self._group, reached, adding=self._adding)
         )
@@ -462,13 +480,13 @@ class Membership:
             error = next(iter(self._refused.values()))
             left = len(self._waiting) - len(self._refused)
             rest = f"; {left} more were not tried" if left else ""
-            names = ", ".join(self._members[id_][1] for id_ in self._refused)
+            names = ", ".join(map(self._name_of, self._refused))
             raise ScimError(
                 error.status, f"refuses {len(self._refused)} of the members ({names}): {error.detail}{rest}"
             )
         if self._waiting and isinstance(self._failure, Ineffective):
             where = "not in the group" if self._adding else "still in the group"
-            count = f"{len(self._waiting)} of {len(self._members)}"
+            count = f"{len(self._waiting)} of {len(self._members) + len(self._foreign)}"
             names = self._names(self._waiting)
             raise Ineffective(self._failure.status, f"was answered with success, and {count} are {where} ({names})")
         if self._waiting and self._failure is not None:
@@ -476,7 +494,14 @@ class Membership:
 
     def _names(self, ids: Sequence[str]) -> str:
         more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
-        return ", ".join(self._members[id_][1] for id_ in ids[:NAMED]) + more
+        return ", ".join(map(self._name_of, ids[:NAMED])) + more
+
+    def _name_of(self, id_: str) -> str:
+        """Return a member's key, or a foreign member's name."""
+        return self._members[id_][1] if id_ in self._members else self._foreign[id_].called
+
+    def _kind_of(self, id_: str) -> Kind:
+        return self._members[id_][0] if id_ in self._members else self._foreign[id_].kind
 
 
 @dataclass(slots=True)

@@ -161,7 +161,7 @@ class Push:
             gate, snapshot, profile.group_suffix, adopt_groups=rules.adopt_groups, listed_before=groups_before
         )
         linking = Linking(gate, snapshot, commits, profile.group_suffix, self._clock)
-        members = Members(gate, sending, commits, snapshot, profile, unmade)
+        members = Members(gate, sending, commits, snapshot, profile, unmade, read_just_now=rules.read_just_now)
         return Execution(
             Users(gate, snapshot, sending, accounts, linking, self._clock, looking),
             Groups(gate, snapshot, sending, groups, linking, members, unmade, looking),

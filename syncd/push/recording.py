@@ -87,5 +87,6 @@ class _FollowUp:
             self._quarantine.failed(change, outcome.status, outcome.detail, self._clock(), outcome.result)
         elif is_done and id_ in self._quarantined:
             self._quarantine.succeeded(id_)
-        if id_ in self._approved and (permanent or is_done or outcome.result is Result.REFUSED):
-            self._holds.spend(id_)
+        if permanent or is_done or outcome.result is Result.REFUSED:
+            for each in {id_, *(part.id for part in change.parts)} & self._approved:
+                self._holds.spend(each)

@@ -41,7 +41,7 @@ from syncd.push.linking import (
     with_manager_key,
 )
 from syncd.push.listings import TargetListing
-from syncd.push.members import acknowledge_members, members_reached, members_to_change
+from syncd.push.members import acknowledge_members, is_out, members_reached, members_to_change
 from syncd.push.refusal import Refusal
 from syncd.push.returning import Returning
 from syncd.push.users import changed_user, made_user
@@ -216,13 +216,17 @@ class _Look:
     async def _members_changed(self, change: Change) -> Acknowledge | None:
         link = self._gate.linked(Kind.GROUP, change.key)
         wanted, adding = members_to_change(self._snapshot, change), change.action.adds
+        foreign = change.foreign
         try:
             reached = await members_reached(self._gate, self._snapshot, link, wanted, adding=adding)
+            roll = await self._gate.roll(link.id) if foreign else None
         except ScimError as error:
             if error.status != 404:
                 raise
-            reached = None
-        return partial(acknowledge_members, self._snapshot, change.key, reached, adding=adding) if reached else None
+            return None
+        if not reached and not any(is_out(roll, each.id) for each in foreign):
+            return None
+        return partial(acknowledge_members, self._snapshot, change.key, reached or [], adding=adding)
 
     # -- comparing -----------------------------------------------------------------------------------
 

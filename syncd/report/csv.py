@@ -48,8 +48,7 @@ def rows(subjects: Subject | Sequence[Subject]) -> Iterator[tuple[str, ...]]:
 
 def _row(target: str, item: Item) -> tuple[str, ...]:
     section = SECTION[item.section]
-    was_there = item.change is not None and item.change.adopts
-    joining, leaving = 0 if was_there else len(item.came), len(item.went)
+    joining, leaving = 0 if item.were_there else len(item.came), len(item.went)
     members = "; ".join(f"{verb}: {shortened(names)}" for verb, names in item.people)
     return (
         target, section.title, "yes" if section.unusual else "", item.action, item.kind, item.name, item.key,

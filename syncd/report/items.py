@@ -12,6 +12,7 @@ from typing import Final
 
 from syncd.core.actions import Access, Action
 from syncd.core.context import LimitUse
+from syncd.core.drift import DriftClass
 from syncd.core.limits import NEVER_RELEASED
 from syncd.report.characters import Parts, differing
 
@@ -187,9 +188,16 @@ class Item:
         return SECTION[self.section].unusual
 
     @property
+    def were_there(self) -> bool:
+        """Whether the members in `came` are in the group already, and nobody adds them."""
+        if self.change is None:
+            return self.action == DriftClass.FOREIGN_MEMBER.value
+        return self.change.adopts
+
+    @property
     def people(self) -> list[tuple[str, tuple[str, ...]]]:
         """The members that join, leave, or (in a group that is taken over) are present, each with the verb."""
-        verb = "is in it" if self.change is not None and self.change.adopts else "joins"
+        verb = "is in it" if self.were_there else "joins"
         return [(word, names) for word, names in ((verb, self.came), ("leaves", self.went)) if names]
 
     @property

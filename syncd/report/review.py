@@ -17,7 +17,7 @@ from syncd.core.plan import Action, Change, Held, Outcome, Plan, Result, Run, Tr
 from syncd.core.policy import class_of
 from syncd.core.schema import ENTERPRISE_SCHEMA, MANAGER
 from syncd.report import judging
-from syncd.report.drifts import DRIFTS, drift_details
+from syncd.report.drifts import DRIFTS, drift_details, foreign_names
 from syncd.report.items import MEANINGS, SECTIONS, Item, Meaning, Picture, Review, Row, Tally
 from syncd.report.words import counted, duration, key_shown, label, listed, plain, requests_of, visible
 
@@ -26,6 +26,8 @@ _DEPARTMENT: Final = f"{ENTERPRISE_SCHEMA}:department"
 _ORDER: Final = {section.code: index for index, section in enumerate(SECTIONS)}
 _ENOUGH_FOR_PATTERNS: Final = 5
 """The least number of changes for patterns: fewer changes are read as quickly as their patterns."""
+_CAME: Final = (DriftClass.MEMBER_ADDED, DriftClass.FOREIGN_MEMBER)
+"""The drift that shows more members than there are to be."""
 _GRAVITY: Final = (Result.FAILED, Result.INEFFECTIVE, Result.REFUSED, Result.SKIPPED)
 
 
@@ -235,7 +237,7 @@ class _Items:
     def _members(self, flat: Flat) -> tuple[str, ...]:
         groups = flat.get("groups", ())
         named = (f"group {visible(self._group_names.get(key, key))}" for key in groups)
-        return (*map(self._who, flat.get("members", ())), *named)
+        return (*map(self._who, flat.get("members", ())), *named, *foreign_names(flat))
 
     def _outcome(self, outcome: Outcome) -> Item:
         done = outcome.result is Result.APPLIED
@@ -264,7 +266,8 @@ class _Items:
 
     def _drift(self, drift: Drift) -> Item:
         enforced = drift.reaction is Reaction.ENFORCE
-        what = "put back" if enforced else "only reported"
+        back = "taken out" if drift.class_ is DriftClass.FOREIGN_MEMBER else "put back"
+        what = back if enforced else "only reported"
         if drift.returned is not None:
             what += " again: it comes back"
         return Item(
@@ -283,14 +286,14 @@ class _Items:
             groups=(visible(drift.name),) if drift.kind is Kind.GROUP else (),
             rows=self._drifted_rows(drift),
             columns=("as syncd left it", "found at the target"),
-            came=self._members(drift.found) if drift.class_ is DriftClass.MEMBER_ADDED else (),
+            came=self._members(drift.found) if drift.class_ in _CAME else (),
             went=self._members(drift.expected) if drift.class_ is DriftClass.MEMBER_REMOVED else (),
             told=tuple(drift_details(drift, self._members)),
-            means="the source's values are put back" if enforced else "stays as it was found",
+            means=_enforced(drift) if enforced else "stays as it was found",
         )
 
     def _drifted_rows(self, drift: Drift) -> tuple[Row, ...]:
-        if drift.class_ in (DriftClass.MEMBER_ADDED, DriftClass.MEMBER_REMOVED):
+        if drift.class_ in _CAME or drift.class_ is DriftClass.MEMBER_REMOVED:
             return ()
         paths = dict.fromkeys((*drift.expected, *drift.found))
         return tuple(
@@ -373,6 +376,12 @@ def is_the_stop_itself(outcome: Outcome, run: Run) -> bool:
     return outcome.result is Result.SKIPPED or (bool(outcome.detail) and outcome.detail in run.error)
 
 
+def _enforced(drift: Drift) -> str:
+    if drift.class_ is DriftClass.FOREIGN_MEMBER:
+        return "they lose what the group gives; their accounts stay as they are"
+    return "the source's values are put back"
+
+
 def _drifted(drift: Drift) -> str:
     match drift.class_:
         case DriftClass.USER_DELETED:
@@ -383,6 +392,8 @@ def _drifted(drift: Drift) -> str:
             return "members were added there"
         case DriftClass.MEMBER_REMOVED:
             return "members were removed there"
+        case DriftClass.FOREIGN_MEMBER:
+            return "members are in it whom nobody manages"
         case _:
             return f"{listed([label(path) for path in drift.expected]) or 'nothing'} changed there"
 

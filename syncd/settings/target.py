@@ -67,9 +67,11 @@ class DriftSettings(Section):
     group_renamed: Reaction | None = None
     """A group has another name, or something else that syncd writes was edited."""
     member_added: Reaction | None = None
-    """Managed people were put into a group. Members whom syncd doesn't manage are left alone in any case."""
+    """Managed people were put into a group."""
     member_removed: Reaction | None = None
     """Managed people were taken out of a group."""
+    foreign_member: Reaction | None = None
+    """Somebody whom syncd doesn't manage is in a managed group: taken out of it, and the account is never written."""
 
 
 @keys_of(Profile, but={"name"}, all_optional=True)

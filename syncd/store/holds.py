@@ -81,7 +81,8 @@ class Holds(Rows):
     def refresh(self, plan: Plan, now: datetime, unseen: Collection[str] = ()) -> list[Hold]:
         """Store the holds of a complete plan; return the new ones.
 
-        `unseen`: the limits that this kind of plan can't judge. Holds by these limits stay, and none is added.
+        `unseen`: the limits that a plan which didn't read the target can't judge. Holds by these limits stay, and none
+        is added; so do holds of foreign members, whom such a plan doesn't know either.
 
         #  in the plan      known as                      -> row
         #  held             -                                new, undecided
@@ -93,7 +94,7 @@ class Holds(Rows):
         #  none of these    any                              goes: its source has changed
         """
         kept = {each.id for each in plan.rejected}
-        planned = {change.id for change in plan.changes}
+        planned = {each.id for change in plan.changes for each in (change, *change.parts)}
         kept |= planned & self.approved(now)
         held = {each.id: each for each in plan.held}
         shown = {id_: (dumped(each.change.to_json()), each.limit, each.reason) for id_, each in held.items()}
@@ -104,7 +105,9 @@ class Holds(Rows):
             )
         }
         gone = known.keys() - shown.keys() - kept
-        self._delete(id_ for id_ in gone if id_ in planned or known[id_][1] not in unseen)
+        if unseen:
+            gone = {id_ for id_ in gone if id_ in planned or not _is_unseen(known[id_][0], known[id_][1], unseen)}
+        self._delete(gone)
         self._conn.execute(
             "UPDATE holds SET decision = NULL, by = '', decided = NULL, expires = NULL"
             " WHERE target = ? AND decision = ? AND expires <= ?",
@@ -196,6 +199,10 @@ class Holds(Rows):
             [self._target, *parameters],
         )
         return [_hold(row) for row in rows]
+
+
+def _is_unseen(change: str, limit: str, unseen: Collection[str]) -> bool:
+    return limit in unseen or bool(Change.from_json(orjson.loads(change)).foreign)
 
 
 def _hold(row: tuple[str, str, str, str, str, str | None, str, str | None, str | None]) -> Hold:

@@ -20,6 +20,8 @@ from syncd.store.rows import dumped, marks, moment_of, text_of
 
 HELD: Final = "held"
 PENDING: Final = "pending"
+FOREIGN: Final = "foreign"
+"""Foreign members of managed groups: told once, and no trouble that lasts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Incidents:
 
     def lasting(self) -> list[Incident]:
         """Return the present incidents, the oldest first; holds and invitations have tables of their own."""
-        return self._select("ended IS NULL AND kind NOT IN (?, ?)", HELD, PENDING)
+        return self._select("ended IS NULL AND kind NOT IN (?, ?, ?)", HELD, PENDING, FOREIGN)
 
     def get(self, target: str, kind: str) -> Incident | None:
         """Return the incident of a kind of which a target has one at most, also one that is over."""

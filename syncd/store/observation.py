@@ -21,12 +21,12 @@ CREATE TABLE IF NOT EXISTS observed_emails (
     target INTEGER NOT NULL, email TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (target, email, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS observed_groups (
     target INTEGER NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL, external_id TEXT NOT NULL, attributes TEXT NOT NULL,
-    members TEXT NOT NULL, PRIMARY KEY (target, id));
+    members TEXT NOT NULL, displays TEXT NOT NULL, PRIMARY KEY (target, id));
 CREATE INDEX IF NOT EXISTS observed_groups_external_id ON observed_groups (target, external_id);
 CREATE INDEX IF NOT EXISTS observed_groups_name ON observed_groups (target, name)
 """
 _USER: Final = "id, name, external_id, emails, attributes"
-_GROUP: Final = "id, name, external_id, attributes, members"
+_GROUP: Final = "id, name, external_id, attributes, members, displays"
 
 
 class Observation(Rows):
@@ -63,7 +63,7 @@ class Observation(Rows):
     def put_groups(self, groups: Iterable[ObservedGroup]) -> None:
         """Store groups; of several with one id the last one stands."""
         self._conn.executemany(
-            f"INSERT OR REPLACE INTO observed_groups (target, {_GROUP}) VALUES (?, ?, ?, ?, ?, ?)",
+            f"INSERT OR REPLACE INTO observed_groups (target, {_GROUP}) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 (
                     self._target,
@@ -72,6 +72,7 @@ class Observation(Rows):
                     group.external_id,
                     dumped(group.attributes),
                     dumped(group.members),
+                    dumped(group.displays),
                 )
                 for group in groups
             ),
@@ -160,6 +161,8 @@ def _observed(row: tuple[str, str, str, str, str]) -> Observed:
     return Observed(id_, name, external_id, tuple(orjson.loads(emails)), orjson.loads(attributes))
 
 
-def _observed_group(row: tuple[str, str, str, str, str]) -> ObservedGroup:
-    id_, name, external_id, attributes, members = row
-    return ObservedGroup(id_, name, external_id, orjson.loads(attributes), orjson.loads(members))
+def _observed_group(row: tuple[str, str, str, str, str, str]) -> ObservedGroup:
+    id_, name, external_id, attributes, members, displays = row
+    return ObservedGroup(
+        id_, name, external_id, orjson.loads(attributes), orjson.loads(members), orjson.loads(displays)
+    )

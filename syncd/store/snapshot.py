@@ -179,8 +179,10 @@ class Snapshot(Users, Groups, Entries):
     def observe(self, drift: Drift) -> bool:
         """Write the findings of a full resync, if the row still has the expected values; return whether it had.
 
-        Memberships that changed meanwhile are skipped, member by member.
+        Memberships that changed meanwhile are skipped, member by member. A foreign member has no row.
         """
+        if drift.class_ is DriftClass.FOREIGN_MEMBER:
+            return False
         if drift.class_ in (DriftClass.MEMBER_ADDED, DriftClass.MEMBER_REMOVED):
             return self._observe_members(drift)
         return self._observe_user(drift) if drift.kind is Kind.USER else self._observe_group(drift)

@@ -14,6 +14,7 @@ from syncd.compare.decisions import Decisions
 from syncd.compare.plan import make_plan
 from syncd.compare.rules import TargetRules
 from syncd.core.drift import Drift, DriftClass
+from syncd.core.foreign import foreign_in
 from syncd.core.matching import Doubt
 from syncd.core.model import Kind, Observed, ObservedGroup
 from syncd.core.plan import Change, Plan
@@ -61,9 +62,15 @@ def resync(
             observation.put_groups(groups)
             snapshot = scratch.snapshot(world.target.name)
             for each in drift:
-                assert snapshot.observe(each)
+                assert snapshot.observe(each) is (each.class_ is not DriftClass.FOREIGN_MEMBER)
         comparison = Comparison(
-            world.rules, world.target, snapshot, world.now, decisions=world.decisions, observation=observation
+            world.rules,
+            world.target,
+            snapshot,
+            world.now,
+            decisions=world.decisions,
+            observation=observation,
+            foreign={each.key: foreign_in(each.found) for each in drift},
         )
         (differences,) = gather(world.setup(), [comparison], Progress())
         return make_plan(comparison, differences, "resync", drift=drift)
@@ -231,7 +238,8 @@ def test_our_own_group_is_linked_again_with_the_members_it_has(state: StateFile)
         [account("u7", "ada", "1"), account("u8", "bob", "2"), account("n1", "native")],
         [there("t1", "Design", "g", ["u7", "n1"])],
     )
-    assert brief(plan)[2:] == ["adopt_group g", "add_members g 2"]
+    assert brief(plan)[2:] == ["adopt_group g", "remove_members g", "add_members g 2"]
+    assert [each.name for each in plan.changes[3].foreign] == ["native"]
     adoption = plan.changes[2]
     assert (adoption.resource, adoption.before["members"], adoption.differences) == ("t1", ["1"], ({}, {}))
 

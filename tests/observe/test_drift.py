@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from syncd.core.drift import DriftClass, Reaction, Reactions
+from syncd.core.foreign import ForeignMember, as_part
 from syncd.core.model import Kind, State
 from syncd.core.ownership import Ownership
 from syncd.core.schema import MANAGER
@@ -18,6 +19,7 @@ from tests.targets import OWNED, PROFILE, Hiding, Managed, managed
 
 Json = Any
 PENDING = State.PENDING
+LEFT = "left there; take out at the target whoever doesn't belong"
 BLIND = (
     "1 group is shown without any member, and so is every other: this endpoint may not show members at all, "
     "so they are left as they are"
@@ -246,12 +248,68 @@ def test_members_who_came_and_went_are_drift(world: Managed) -> None:
     assert found.snapshot.members("g") == ({"1", "3"}, {"i"})
 
 
-def test_native_members_and_places_in_native_groups_are_no_drift(world: Managed) -> None:
+def test_members_whom_nobody_manages_are_drift_and_places_in_native_groups_are_none(world: Managed) -> None:
     world.users("1", "2")
     world.group("g", ["1"])
     native = world.scim.add_user(userName="native")
-    joins(world.scim, "id-g", native, world.scim.add_group(displayName="Native", members=[{"value": "id-2"}]))
-    assert world.read().drift == []
+    group = world.scim.add_group(displayName="Native", members=[{"value": "id-2"}])
+    joins(world.scim, "id-g", group, native, native)
+    found = world.read()
+    assert found.said() == [("foreign_member", "g", {}, foreign((native, "native"), (group, "Native", Kind.GROUP)))]
+    assert found.snapshot.members("g") == ({"1"}, set())
+    world.reactions = Reactions(by_class={DriftClass.FOREIGN_MEMBER: Reaction.REPORT})
+    assert [each.reaction for each in world.read().drift] == [Reaction.REPORT]
+
+
+def test_a_member_whom_no_list_shows_is_asked_for_by_id(world: Managed) -> None:
+    world.users("1", "2")
+    world.group("g", ["1"])
+    world.group("h", ["2"])
+    unlisted = world.scim.add_user(userName="unlisted")
+    world.scim.unlisted.add(unlisted)
+    world.scim.by_id = {"taken": Reply(200, {"id": "id-2", "userName": "u2"}), "broken": error(500)}
+    for id_ in (unlisted, "nobody", "taken", "broken"):
+        joins(world.scim, "id-g", id_)
+    world.scim.groups["id-g"]["members"][2]["display"] = "Casper"
+    found = world.read()
+    assert found.said() == [("foreign_member", "g", {}, foreign((unlisted, "unlisted")))]
+    some = "Casper in Group g, taken in Group g, broken in Group g"
+    assert found.reading.doubts == [f"3 members of managed groups are neither managed nor found by id ({some}): {LEFT}"]
+    asked = [each for each in world.scim.asked() if "id-" not in each]
+    assert sorted(asked) == sorted(
+        [f"GET /Users/{unlisted}", "GET /Users/nobody", "GET /Groups/nobody", "GET /Users/taken", "GET /Users/broken"]
+    )
+
+
+def test_no_more_than_a_hundred_unknown_members_are_asked_for(world: Managed) -> None:
+    world.users("1")
+    world.group("g", ["1"])
+    joins(world.scim, "id-g", *(f"x{number}" for number in range(120)))
+    found = world.read()
+    assert found.drift == []
+    assert len({each for each in world.scim.asked() if "/Users/x" in each}) == 100
+    assert found.reading.doubts[0].startswith("120 members of managed groups are neither managed nor found by id")
+
+
+def test_an_id_that_is_a_users_and_a_groups_is_the_users(world: Managed) -> None:
+    world.users("1")
+    world.group("g", ["1"])
+    native = world.scim.add_user(userName="native")
+    world.scim.groups[native] = {"id": native, "displayName": "Natives"}
+    joins(world.scim, "id-g", native)
+    assert world.read().said() == [("foreign_member", "g", {}, foreign((native, "native")))]
+
+
+def test_who_was_lost_and_is_there_again_is_nobodys_until_somebody_is_matched(world: Managed) -> None:
+    world.users("1", "2")
+    world.group("g", ["1", "2"])
+    world.is_lost(Kind.USER, "2")
+    assert world.read().said() == [("foreign_member", "g", {}, foreign(("id-2", "u2")))]
+
+
+def foreign(*members: tuple[Any, ...]) -> Json:
+    """Return the part of a drift that names these foreign members, each by id, name and kind."""
+    return as_part(ForeignMember(*each) for each in members)
 
 
 def test_a_member_that_stands_twice_is_one(world: Managed) -> None:
@@ -370,7 +428,7 @@ def test_members_that_are_no_ids_are_not_understood(world: Managed) -> None:
     ]
     # A native user, though nobody managed is left: that is an answer.
     world.scim.groups["id-g"]["members"] = [{"value": world.scim.add_user(userName="native")}, {"value": "u2"}]
-    assert world.read().classes() == ["member_removed g"]
+    assert world.read().classes() == ["member_removed g", "foreign_member g"]
 
 
 # -- who accepted ------------------------------------------------------------------------------------

@@ -60,6 +60,7 @@ def test_users_are_asked_for_by_group_where_groups_do_not_show_them(by_filter: M
     assert found.said() == [
         ("member_added", "g", {}, {"members": ["3"]}),
         ("member_removed", "g", {"members": ["1"]}, {}),
+        ("foreign_member", "g", {}, {"foreign": [{"id": native, "name": "native", "kind": "user"}]}),
     ]
     assert found.reading.doubts == []
     assert filters(world) == [f'groups.value eq "id-{key}"' for key in "ghi"]

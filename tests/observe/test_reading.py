@@ -70,7 +70,7 @@ def test_groups_are_taken_in_with_their_members(world: Managed) -> None:
     members = [{"value": "u1", "display": "A"}, {"value": 7}, "u8", {"display": "no id"}, None]
     id_ = world.scim.add_group(displayName="Design", externalId="g1", members=members)
     attributes = {"displayName": "Design", "externalId": "g1"}
-    assert world.read().group(id_) == ObservedGroup(id_, "Design", "g1", attributes, ["u1", "7", "u8"])
+    assert world.read().group(id_) == ObservedGroup(id_, "Design", "g1", attributes, ["u1", "7", "u8"], {"u1": "A"})
 
 
 def test_a_suffix_that_the_endpoint_adds_is_no_part_of_the_name(world: Managed) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import strategies as st
 
 from syncd.core.drift import Drift, DriftClass, Reaction
+from syncd.core.foreign import ForeignMember, as_part
 from syncd.core.model import Evidence, Kind, State
 from syncd.core.plan import Action, Change, Estimate, Held, Outcome, Plan, Result, Run, Trouble
 
@@ -164,6 +165,12 @@ _texts = st.one_of(st.text(min_size=1, max_size=12), st.sampled_from(["\x1b[2J",
 _values = st.one_of(st.none(), st.booleans(), _texts, st.lists(_texts.map(lambda text: {"value": text}), max_size=2))
 _flats = st.dictionaries(st.sampled_from(["userName", "title", "active", "externalId", WORK_MAIL]), _values, max_size=3)
 _keys = st.lists(_texts, min_size=1, max_size=4, unique=True)
+_strangers = st.lists(
+    st.builds(ForeignMember, _texts, _texts, st.sampled_from(Kind)),
+    min_size=1,
+    max_size=4,
+    unique_by=lambda each: each.id,
+)
 _MEMBERSHIP = (Action.ADD_MEMBERS, Action.REMOVE_MEMBERS)
 _resources = [action for action in Action if action not in _MEMBERSHIP]
 changes = st.one_of(
@@ -180,13 +187,14 @@ changes = st.one_of(
         _texts,
     ),
     st.builds(Change.of_members, st.sampled_from(_MEMBERSHIP), _texts, _texts, _keys, st.just([])),
+    st.builds(Change.of_foreign, _texts, _texts, _strangers),
 )
 _held = st.builds(Held, changes, _texts, _texts)
 _members = st.fixed_dictionaries({"members": _keys})
 drifts = st.one_of(
     st.builds(
         Drift,
-        st.sampled_from([each for each in DriftClass if not each.value.startswith("member")]),
+        st.sampled_from([each for each in DriftClass if "member" not in each.value]),
         st.sampled_from(Kind),
         _texts,
         _texts,
@@ -202,6 +210,16 @@ drifts = st.one_of(
         _texts,
         _members,
         _members,
+        st.sampled_from(Reaction),
+    ),
+    st.builds(
+        Drift,
+        st.just(DriftClass.FOREIGN_MEMBER),
+        st.just(Kind.GROUP),
+        _texts,
+        _texts,
+        st.just({}),
+        st.builds(as_part, _strangers),
         st.sampled_from(Reaction),
     ),
 )

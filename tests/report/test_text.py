@@ -16,6 +16,7 @@ from hypothesis import given
 from rich.text import Text
 
 from syncd.core.drift import Drift, DriftClass
+from syncd.core.foreign import foreign_in
 from syncd.core.plan import Action, Change, Held, Plan, Trouble
 from syncd.report import markdown
 from syncd.report.text import plan_lines, render, run_lines, value_text, visible, withheld_lines
@@ -100,6 +101,8 @@ def _found(drift: Drift) -> list[str]:
             return ["is gone"]
         case DriftClass.MEMBER_ADDED:
             return [visible(key).strip() for key in drift.found["members"]]
+        case DriftClass.FOREIGN_MEMBER:
+            return [visible(each.name).strip() for each in foreign_in(drift.found)]
         case DriftClass.MEMBER_REMOVED:
             return [visible(key).strip() for key in drift.expected["members"]]
         case _:
