@@ -235,7 +235,8 @@ def _is_looked_at(change: Change, snapshot: Snapshot) -> bool:
 def _requests(change: Change, target: TargetRules, snapshot: Snapshot, per_update: int) -> int:
     match change.action.effect:
         case Effect.CREATE:
-            return 1
+            restored = target.profile.groups_restored and target.profile.members_read != "nothing"
+            return 2 if restored and not change.action.about_user else 1
         case Effect.DELETE:
             emptied = target.profile.group_emptied_first and not change.action.about_user
             count = sum(map(len, snapshot.members(change.key))) if emptied else 0

@@ -8,6 +8,7 @@ from functools import partial
 import structlog
 
 from syncd.compare.protection import protection
+from syncd.core.drift import DriftClass, Reaction
 from syncd.core.plan import Outcome
 from syncd.core.policy import DEFAULT_LIMITS, Class
 from syncd.cycle import clock
@@ -80,15 +81,20 @@ async def push(
 def _push_of(planned: Planned, state: StateFile, client: Client, progress: Progress) -> Push:
     target = planned.target
     rules, snapshot = target.rules, state.snapshot(target.name)
-    takeovers = rules.policy.limits.get(Class.ADOPT, DEFAULT_LIMITS[Class.ADOPT])
+    takeovers, removals = (
+        rules.policy.limits.get(class_, DEFAULT_LIMITS[class_]) for class_ in (Class.ADOPT, Class.REMOVE_MEMBERS)
+    )
+    managed = sum(snapshot.counts().values())
     push_rules = PushRules(
         profile=rules.profile,
         concurrency=target.concurrency,
-        takeovers=takeovers.most(sum(snapshot.counts().values())),
+        takeovers=takeovers.most(managed),
         owned=target.owned,
         adopt_groups=rules.adopt_groups,
         protected=lambda key, id_: protection(rules.protect, snapshot, key, id_, snapshot.user(key)),
         read_just_now=planned.discovered is not None,
+        removals=0 if removals.always else removals.most(managed),
+        guests_stay=rules.drift.to(DriftClass.FOREIGN_MEMBER) is Reaction.REPORT,
     )
     return Push(
         state,

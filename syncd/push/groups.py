@@ -23,6 +23,7 @@ from syncd.push.linking import PARTS, Linking, link_group, members_seen, seen_gr
 from syncd.push.members import Members
 from syncd.push.outcomes import Done, remarks
 from syncd.push.preconditions import linked_group, refuse_linked
+from syncd.push.restoring import Restoring
 from syncd.push.sending import Sending, There
 from syncd.scim.client import Found
 from syncd.store import Snapshot
@@ -39,6 +40,7 @@ class Groups:
         collisions: GroupCollisions,
         linking: Linking,
         members: Members,
+        restoring: Restoring,
         unmade: Set[str],
         look_again: Callable[[Change], Awaitable[None]],
     ) -> None:
@@ -52,6 +54,7 @@ class Groups:
         self._collisions = collisions
         self._linking = linking
         self._members = members
+        self._restoring = restoring
         self._unmade = unmade
         self._look_again = look_again
         self._found_in: dict[str, list[str]] = {}
@@ -65,14 +68,14 @@ class Groups:
         only where the configuration says so.
         """
         refuse_linked(self._snapshot, Kind.GROUP, change.key)
-        ours, remark = True, "was there already from an earlier run"
+        ours, answered, remark = True, False, "was there already from an earlier run"
         own = await self._collisions.group_before(change)
         if own is None:
             find, take_over = partial(self._find, change), partial(self._collisions.take_over, change)
             created = await self._sending.create(Kind.GROUP, change.key, change.after, find, take_over)
             if not isinstance(created, There):
-                return self._acknowledged(change, *created)
-            own = created.link, created.found
+                return await self._made(change, *created)
+            own, answered = (created.link, created.found), created.answered
             ours = not created.collided or is_marked(created.found, change)
             if not created.collided:
                 remark = "its id was looked up"
@@ -85,7 +88,11 @@ class Groups:
         else:
             seen = seen_group(change, link.id, there)
         effect = with_the_link(await self._sending.bring_into_line(link, found, change.after))
-        return self._changed(change, seen, replace(effect, status=effect.status or 200), remark)
+        done = self._changed(change, seen, replace(effect, status=effect.status or 200), remark)
+        if done.failure is not None or not (answered and self._restoring.is_due(found.body)):
+            return done
+        row = _as_far_as_done(change, seen, effect)
+        return await self._restoring.bring_into_line(change, link, row, found.body, done, in_use=True)
 
     async def _find(self, change: Change, error: ScimError, began: datetime) -> tuple[Link, Found] | None:
         """Return the group that a create collided with, or may have made. Raises the error where it stays one."""
@@ -99,9 +106,23 @@ class Groups:
             raise error
         return own
 
-    def _acknowledged(self, change: Change, link: Link, effect: WriteEffect) -> Done:
+    async def _made(self, change: Change, link: Link, effect: WriteEffect) -> Done:
+        """Return what was done to a group that was created; one that had members before is brought into line.
+
+        Raises TargetError.
+        """
         made = made_group(change, link.id, effect.kept_as)
-        return Done(effect.status, effect.ignored(change), partial(self._snapshot.put_group, made))
+        done = Done(effect.status, effect.ignored(change), partial(self._snapshot.put_group, made))
+        body = self._sending.made_groups.get(link.id)
+        if not self._restoring.is_due(body):
+            return done
+        if effect.kept_as and body is not None:
+            line = await self._sending.bring_into_line(link, Found(link.id, body), change.after)
+            made = _as_far_as_done(change, made, line)
+            done = self._changed(change, made, replace(line, status=line.status or effect.status))
+            if done.failure is not None:
+                return done
+        return await self._restoring.bring_into_line(change, link, made, body, done, in_use=False)
 
     def _changed(self, change: Change, seen: KnownGroup, effect: WriteEffect, remark: str = "") -> Done:
         """Return what was done to a group that was seen before."""

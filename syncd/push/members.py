@@ -12,13 +12,14 @@ from collections.abc import Iterable, Sequence, Set
 from syncd.core.digest import NO_MEMBERS
 from syncd.core.foreign import ForeignMember, named
 from syncd.core.model import Kind, KnownGroup
-from syncd.core.plan import Change, Result
+from syncd.core.plan import LOST, Change, Result
 from syncd.errors import OutcomeUnclear, ScimError
 from syncd.push.effects import NAMED
 from syncd.push.gate import Gate, Link
 from syncd.push.membership import Fit, Member, Membership, Tools, acknowledge_members, ids_of
 from syncd.push.outcomes import Done, remarks
 from syncd.push.preconditions import linked_group
+from syncd.push.presence import Lost
 from syncd.push.refusal import Refusal
 from syncd.push.roll import Roll
 from syncd.push.sending import Sending
@@ -49,6 +50,7 @@ class Members:
         self._profile = profile
         self._unmade = unmade
         self._read_just_now = read_just_now
+        self._restored: set[str] = set()
         self._tools = Tools(gate, sending, commits, snapshot, profile, Fit(sys.maxsize))
 
     async def change(self, change: Change) -> Done:
@@ -56,6 +58,8 @@ class Members:
         link, group = linked_group(self._gate, self._snapshot, self._unmade, change)
         wanted = members_to_change(self._snapshot, change)
         foreign, passed = await self._still_foreign(change, link)
+        if not wanted and not foreign and change.key in self._restored:
+            return Done(0, "the group was restored with them")
         if not wanted and not foreign:
             raise Refusal(Result.REFUSED, passed or "the members are as they should be already")
         ids = ids_of(self._snapshot, wanted)
@@ -104,6 +108,28 @@ class Members:
         """Return whether a resource is linked by now: only the source decides about it."""
         return any(key in self._snapshot.ids(kind, [key]) for kind in Kind if (key := self._snapshot.key_of(kind, id_)))
 
+    def note_restored(self, group: str, id_: str) -> None:
+        """Note that a group that was created in this run had members before."""
+        self._restored.add(group)
+        self._tools.sending.made_groups.pop(id_, None)
+
+    async def take_out(
+        self, link: Link, group: KnownGroup, wanted: Sequence[Member], foreign: Sequence[ForeignMember]
+    ) -> ScimError | None:
+        """Take members out of a group that was restored; returns why some remain, None where none does.
+
+        Raises TargetError.
+        """
+        if not wanted and not foreign:
+            return None
+        try:
+            await self._membership(link, group, wanted, adding=False, foreign=foreign).carry_out()
+        except Lost:
+            return ScimError(404, LOST)
+        except ScimError as error:
+            return error
+        return None
+
     async def put_back(self, group: str, people: Sequence[str]) -> None:
         """Add people who are back to a group that they are gone from. Raises Refusal, Lost, ScimError."""
         link, known = self._gate.linked(Kind.GROUP, group), self._snapshot.group(group)
@@ -129,7 +155,7 @@ class Members:
     ) -> Membership:
         """Return the change of the members that have accounts, and of foreign ones."""
         members = {id_: member for member, id_ in ids_of(self._snapshot, wanted).items()}
-        has_members = group.members_digest != NO_MEMBERS or bool(foreign)
+        has_members = group.members_digest != NO_MEMBERS or bool(foreign) or group.key in self._restored
         return Membership(
             self._tools, link, group.key, members, has_members=has_members, adding=adding, foreign=foreign
         )

@@ -32,6 +32,7 @@ from syncd.push.preconditions import look_again
 from syncd.push.predating import Habits
 from syncd.push.recording import Recording
 from syncd.push.relinking import Relinking
+from syncd.push.restoring import Restoring, RestoringRules, joining_of
 from syncd.push.returning import Returning
 from syncd.push.sending import Sending
 from syncd.push.skips import Skips
@@ -49,6 +50,8 @@ class PushRules:
     `takeovers`: how many accounts that creates collide with may be taken over; None: all. `owned`: how far the source
     decides about the attributes of users. `protected` is the gate's.
     `read_just_now`: the plan was made from a reading of the whole target in this run.
+    `removals`: how many people a group that answers a create, and was in use, may lose; None: all. `guests_stay`:
+    whether members whom nobody manages stay in a group that a create has restored.
     """
 
     profile: Profile
@@ -58,6 +61,8 @@ class PushRules:
     adopt_groups: bool = False
     protected: Callable[[str, str], str] = lambda key, id_: ""
     read_just_now: bool = False
+    removals: int | None = None
+    guests_stay: bool = False
 
 
 class Push:
@@ -162,9 +167,17 @@ class Push:
         )
         linking = Linking(gate, snapshot, commits, profile.group_suffix, self._clock)
         members = Members(gate, sending, commits, snapshot, profile, unmade, read_just_now=rules.read_just_now)
+        restoring = Restoring(
+            gate,
+            snapshot,
+            commits,
+            members,
+            profile,
+            RestoringRules(joining_of(plan), rules.removals, rules.guests_stay),
+        )
         return Execution(
             Users(gate, snapshot, sending, accounts, linking, self._clock, looking),
-            Groups(gate, snapshot, sending, groups, linking, members, unmade, looking),
+            Groups(gate, snapshot, sending, groups, linking, members, restoring, unmade, looking),
             members,
             Relinking(gate, snapshot, sending, linking),
             Returning(gate, snapshot, returning(plan.changes, [*plan.held, *plan.rejected], profile, snapshot)),

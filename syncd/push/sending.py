@@ -33,7 +33,7 @@ from syncd.push.forms import Forms, may_be_tried_otherwise
 from syncd.push.gate import Gate, Link
 from syncd.push.predating import Habits, mark_of, predates
 from syncd.push.refusal import Refusal
-from syncd.scim.client import Found, Written
+from syncd.scim.client import Body, Found, Written
 from syncd.scim.dialect import Form
 from syncd.scim.profiles import Profile
 
@@ -78,8 +78,10 @@ class Sending:
         self._profile = profile
         self._clock = clock
         self._forms = Forms(gate, self._write, self._there)
-        self.made_groups: set[str] = set()
-        """Ids of the groups that were made in this run: nobody but this run has put members there."""
+        self.made_groups: dict[str, Body | None] = {}
+        """By id the groups that were made in this run, with the create's answer: nobody but this run has put members
+        there.
+        """
         self.habits = habits
 
     # -- creates -----------------------------------------------------------------------------------
@@ -107,7 +109,7 @@ class Sending:
                 if there is not None:
                     return there
                 if kind is Kind.GROUP:
-                    self.made_groups.add(link.id)
+                    self.made_groups[link.id] = written.body
                 with it_was_made():
                     return link, await self._effects.of_create(link, attributes, written)
         raise AssertionError

@@ -25,7 +25,11 @@ _LEAVING: Final = (Action.DEACTIVATE_USER, Action.DELETE_USER)
 
 
 def native_is_never_written(world: World, event: Event) -> None:
-    """Invariant 1: what nobody's source speaks of is not named in any request but a GET, and stays as it is."""
+    """Invariant 1: what nobody's source speaks of is never written, and stays as it is.
+
+    A native account may be taken out of a managed group, whose members are the source's alone, where the plan names it;
+    it is never put into one.
+    """
     ours = {*event.linked, *event.linked_after, *event.linked_groups, *event.linked_groups_after}
     for request in event.writes:
         named = _RESOURCE.search(request.path)
@@ -44,14 +48,18 @@ def native_is_never_written(world: World, event: Event) -> None:
         assert after.attributes == before.attributes
         if world.profile != "lucid-admin":  # there a person is in one group, and joining ours leaves the other
             assert event.after.members[id_] == event.before.members[id_] & event.after.users.keys()
+    changes = event.plan.changes if event.plan is not None else ()
+    taken_out = {(change.key, each.id) for change in changes for each in change.foreign}
     for id_ in world.native_users & event.before.users.keys():
         before, after = event.before.users[id_], event.after.users.get(id_)
         if event.key_of(id_) is None and not (set(before.emails) | {before.name}) & world.addresses:
             assert after is not None, f"the native user {before.name} is gone"
             assert after.attributes == before.attributes
-            for group in event.linked_groups:
-                if group in event.before.members and group in event.after.members:
-                    assert (id_ in event.after.members[group]) is (id_ in event.before.members[group])
+            for group, key in event.linked_groups.items():
+                was_in, is_in = (id_ in each.members.get(group, ()) for each in (event.before, event.after))
+                assert was_in or not is_in, f"the native user {before.name} was put into {key}"
+                if was_in and group in event.after.members and not is_in:
+                    assert event.killed or (key, id_) in taken_out, f"{before.name} was taken out of {key} unsaid"
 
 
 def _matches_somebody(world: World, event: Event, id_: str) -> None:
@@ -124,6 +132,7 @@ def pieces(plan: Plan) -> Counter[tuple[str, ...]]:
         if change.action in (Action.ADD_MEMBERS, Action.REMOVE_MEMBERS):
             counted.update((change.action, change.key, "user", key) for key in change.members)
             counted.update((change.action, change.key, "group", key) for key in change.subgroups)
+            counted.update((change.action, change.key, "foreign", each.id) for each in change.foreign)
         else:
             counted[change.id,] += 1
     return counted
@@ -246,6 +255,8 @@ def _stage(event: Event, request: Entry) -> int | None:
         return 2 if '"manager"' in text or ":manager" in text else 1 if named[2] in event.linked else None
     if "members" not in text:
         return 3
+    if '"remove"' in text and named[2] not in event.linked_groups:
+        return None  # a group that was made with members is brought into line at once
     emptied = any(each.method == "DELETE" and each.path == request.path for each in event.requests)
     return 5 if emptied else 4
 

@@ -39,6 +39,12 @@ def as_the_source_says(world: World) -> None:
             if group == key and who in world.source.people and world.source.people[who].active
         }
         managed = {each for each in sight.members[id_] if each in links}
+        strangers = {
+            each for each in world.native_users & sight.members[id_] if each in sight.users and each not in links
+        }
+        for each in strangers:
+            addresses = {sight.users[each].name.lower(), *sight.users[each].emails}
+            assert addresses & world.addresses, f"{addresses} is in group {key}, and nobody manages that account"
         switched_off = {each for each in managed if not sight.users[each].active and each not in world.invited}
         assert wanted - switched_off <= managed <= wanted | switched_off, f"group {key}"
 

@@ -9,7 +9,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from syncd.core.drift import Reaction
+from syncd.core.foreign import ForeignMember
 from syncd.core.model import State
+from syncd.core.plan import Change
 from syncd.errors import StateError
 from syncd.notify.watch import Concerns, TargetConcern, unwritable, watch, writable
 from syncd.store import Incident, StateFile
@@ -526,3 +529,43 @@ def test_nothing_is_wrong_and_nothing_is_said(house: House) -> None:
     assert house.events(source="", fault="") == []
     with StateFile(house.file) as state:
         assert watch(state, Concerns(()), house.now) == 0
+
+
+# -- members whom nobody manages -----------------------------------------------------------------------
+
+
+def test_members_whom_nobody_manages_are_told_of_once_while_they_are_found(house: House) -> None:
+    house.resync(("a", "stranger"))
+    (notice,) = house.told()
+    assert notice.kind == "foreign_members"
+    assert notice.title == "lucid: 1 member whom nobody manages is in managed groups"
+    assert "  stranger in Group a" in notice.lines
+    assert notice.facts["first"] == [
+        {
+            "group": "a",
+            "name": "Group a",
+            "member": {"id": "stranger", "name": "stranger", "kind": "user"},
+            "reaction": "enforce",
+        }
+    ]
+    assert house.events() == []
+    house.resync(("a", "stranger"), ("b", "stranger"))
+    assert house.events() == ["foreign_members"]
+    house.resync()
+    assert house.events() == []
+    house.resync(("a", "stranger"))
+    assert house.events() == ["foreign_members"]
+    with StateFile(house.file) as state:
+        assert state.incidents().lasting() == []
+
+
+def test_who_is_only_reported_is_said_to_stay(house: House) -> None:
+    house.resync(("a", "guest"), reaction=Reaction.REPORT)
+    (notice,) = house.told()
+    assert "  guest in Group a (only reported, and left there)" in notice.lines
+
+
+def test_a_held_removal_names_whom_no_key_names(house: House) -> None:
+    house.hold(Change.of_foreign("g", "Design", [ForeignMember("n1", "stranger@x.org")]), limit="remove_members")
+    (notice,) = house.told()
+    assert "  remove members from the group Design (g): stranger@x.org" in notice.lines

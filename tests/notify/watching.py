@@ -6,7 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from syncd.core.drift import Drift, DriftClass
+from syncd.core.drift import Drift, DriftClass, Reaction
+from syncd.core.foreign import ForeignMember, as_part
 from syncd.core.model import Kind, Known, State
 from syncd.core.plan import Action, Change, Held, Plan, Result
 from syncd.notify.notice import Notice
@@ -82,6 +83,25 @@ class House:
                     DriftClass.USER_ACTIVATION, Kind.USER, key, change.name, {"active": False}, {"active": True}
                 )
                 put_back.add(Correction(drift, change, 1, self.now, self.now, "it was on again"))
+
+    def resync(self, *foreign: tuple[str, str], reaction: Reaction = Reaction.ENFORCE, target: str = "lucid") -> None:
+        """Let a full resync find members whom nobody manages, each by its group and its id, which is its name too."""
+        drift = tuple(
+            Drift(
+                DriftClass.FOREIGN_MEMBER,
+                Kind.GROUP,
+                group,
+                f"Group {group}",
+                {},
+                as_part([ForeignMember(id_, id_)]),
+                reaction,
+            )
+            for group, id_ in foreign
+        )
+        with StateFile(self.file) as state, state.atomic():
+            journal = state.journal(target)
+            number = journal.begin(Plan(target, "resync", self.now, 0, (), drift=drift), self.now)
+            journal.end(number, self.now, 1, 0.5, "")
 
     def ignored(self, *keys: str, target: str = "lucid") -> None:
         """Let the target have ignored these deactivations, and no others."""

@@ -95,6 +95,8 @@ ADOPT_GROUP = Change(
 JOIN = Change.of_members(Action.ADD_MEMBERS, "g2", "Sales", [f"10{n:02}" for n in range(1, 11)], ["g1"])
 PART = Change.of_members(Action.REMOVE_MEMBERS, "g2", "Sales", ["1007"], [])
 
+STRANGERS = (ForeignMember("n-1", "stranger@elsewhere.example"), ForeignMember("n-2", "Natives", Kind.GROUP))
+
 
 def _drift(
     class_: DriftClass,
@@ -116,6 +118,7 @@ DRIFT = (
     _drift(DriftClass.GROUP_RENAMED, "Legal", {"displayName": "Legal"}, {"displayName": "Law"}),
     _drift(DriftClass.MEMBER_ADDED, "Sales", {}, {"members": ["1009"], "groups": ["g3"]}),
     _drift(DriftClass.MEMBER_REMOVED, "Sales", {"members": ["1001"]}, {}, Reaction.REPORT),
+    _drift(DriftClass.FOREIGN_MEMBER, "Sales", {}, as_part(STRANGERS)),
 )
 HELD = (
     Held(LEAVE, "deactivate", "41 of 100 people would be deactivated; the limit is 10 %"),

@@ -256,7 +256,7 @@ def test_a_plan_saved_before_doesnt_claim_to_know_how_many_groups_there_are() ->
             (
                 "1 of 7 changes done. 1 failed, 1 refused and 4 not tried. 1 person gets an account. 3 changes"
                 " wait for a decision: 1 account would be linked or taken over, 1 person would lose access and 1 group"
-                " would lose members. 8 things were changed at the target and 3 problems are to be looked at."
+                " would lose members. 9 things were changed at the target and 3 problems are to be looked at."
             ),
         ),
     ],

@@ -36,6 +36,8 @@ _OBSERVING, _LUCIDLINK = "tests/store/test_observing_drift.py", "tests/failures/
 _RETURNING = "tests/cycle/test_returning_drift.py"
 
 _EFFECTS, _FORMS, _NOT_TAKEN = "tests/push/test_effects.py", "tests/push/test_forms.py", "tests/push/test_not_taken.py"
+_FOREIGN, _FOREIGN_CYCLES = "tests/compare/test_foreign.py", "tests/cycle/test_foreign_members.py"
+_RESTORING = "tests/push/test_restoring.py"
 _MEMBERSHIP, _PREDATING = "tests/push/test_membership.py", "tests/push/test_predating.py"
 
 _HTML, _FORMATS = "tests/report/test_html.py", "tests/report/test_formats.py"
@@ -831,6 +833,90 @@ RULES: Final = (
         (_DRIFT,),
     ),
     Rule(
+        "a member whom nobody manages is drift",
+        "core/drift.py",
+        "    if strangers := as_part(foreign):\n",
+        "    if strangers := as_part(()):\n",
+        (_DRIFT,),
+    ),
+    Rule(
+        "an answer about another id shows no stranger",
+        "observe/foreign.py",
+        "        if id_of(body) != id_:\n",
+        "        if False:\n",
+        (_DRIFT,),
+    ),
+    Rule(
+        "an account that somebody in the source may have is no stranger's",
+        "compare/foreign.py",
+        "[each for each in members if each.id not in self._claimed]",
+        "list(members)",
+        (_FOREIGN,),
+    ),
+    Rule(
+        "an account that resembles an entry which is left out is no stranger's",
+        "compare/foreign.py",
+        "        return [each for each in free if each.id not in resembling]\n",
+        "        return free\n",
+        (_FOREIGN,),
+    ),
+    Rule(
+        "nobody is taken out of a group that the source tells in part",
+        "compare/groups.py",
+        "        if key in strangers.found and not desired_members(entry, reading.groups, source.nesting, ())[2]:\n",
+        "        if key in strangers.found:\n",
+        (_FOREIGN,),
+    ),
+    Rule(
+        "a guest who is only reported stays",
+        "compare/foreign.py",
+        "        if not found or target.drift.to(DriftClass.FOREIGN_MEMBER) is Reaction.REPORT:\n",
+        "        if not found:\n",
+        (_FOREIGN,),
+    ),
+    Rule(
+        "foreign members count as people for the limit",
+        "core/policy.py",
+        """        return {*change.members, *(f"id {each.id}" for each in change.foreign)}\n""",
+        "        return set(change.members)\n",
+        (_FOREIGN,),
+    ),
+    Rule(
+        "a sync, which knows no foreign members, ends no hold of them",
+        "store/holds.py",
+        "    return limit in unseen or bool(Change.from_json(orjson.loads(change)).foreign)\n",
+        "    return limit in unseen\n",
+        ("tests/store/test_holds.py",),
+    ),
+    Rule(
+        "whoever is managed by now is no stranger to a saved plan",
+        "push/members.py",
+        "        managed = {each.id for each in foreign if self._is_managed(each.id)}\n",
+        "        managed: set[str] = set()\n",
+        (_FOREIGN_CYCLES,),
+    ),
+    Rule(
+        "whoever doesn't belong to a group that a create restored is taken out",
+        "push/restoring.py",
+        "        leaving = [member for member in found.there.values() if member not in joining]\n",
+        "        leaving: list[Member] = []\n",
+        (_RESTORING,),
+    ),
+    Rule(
+        "the members in the answer to a create are looked at",
+        "push/restoring.py",
+        "        roll = await self._gate.roll(link.id)\n",
+        "        roll = self._gate.roll_in(body or {})\n",
+        (_RESTORING,),
+    ),
+    Rule(
+        "a group that was in use loses no more people than the limit allows",
+        "push/restoring.py",
+        "        most = self._rules.removals if in_use else None\n",
+        "        most = None\n",
+        (_RESTORING,),
+    ),
+    Rule(
         "what has moved since it was seen is left alone",
         "store/snapshot.py",
         'user.lost or not _still({"userName": user.name, **user.attributes}, drift.expected):',
@@ -840,8 +926,8 @@ RULES: Final = (
     Rule(
         "a suffix of the endpoint's own is no rename",
         "observe/bodies.py",
-        ".removesuffix(profile.group_suffix)\n    members",
-        "\n    members",
+        ".removesuffix(profile.group_suffix)\n    shown",
+        "\n    shown",
         (_READING, _DRIFT),
     ),
     Rule(

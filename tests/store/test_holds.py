@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from syncd.core.foreign import ForeignMember
 from syncd.core.model import State
 from syncd.core.plan import Action, Change, Held, Plan
 from syncd.store import Decision, Hold, Holds, StateFile
@@ -121,6 +122,20 @@ def test_what_a_plan_cannot_tell_of_stays_as_it_is(holds: Holds) -> None:
     assert list(holds.rejected()) == [A.id]
     # What is done all the same is withheld no longer.
     holds.refresh(plan(changes=(A,)), NOON, unseen=["adopt"])
+    assert holds.all() == []
+
+
+def test_a_hold_of_foreign_members_stays_until_a_plan_can_tell(holds: Holds) -> None:
+    managed = Change.of_members(Action.REMOVE_MEMBERS, "g", "Design", ["1"], [])
+    foreign = Change.of_foreign("g", "Design", [ForeignMember("n1", "stranger")])
+    holds.refresh(plan(managed, foreign), NOON)
+    assert holds.refresh(plan(), NOON, unseen=["adopt"]) == []
+    assert [each.change for each in holds.all()] == [foreign]
+    # Approved, and done along with what every plan knows: it stays until it is spent.
+    holds.approve([foreign.id], "ada", NOON, NOON + HOUR)
+    holds.refresh(plan(changes=(managed.and_also(foreign),)), NOON)
+    assert holds.approved(NOON) == {foreign.id}
+    holds.refresh(plan(), NOON)
     assert holds.all() == []
 
 
