@@ -6,7 +6,7 @@ made anew: that proves nothing about the place.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -99,27 +99,33 @@ def _names(kind: Kind, body: Body, suffix: str) -> list[str]:
     return [str(each) for each in (member(body, "userName"), *addresses) if each]
 
 
-async def question(client: Client, snapshot: Snapshot, profile: Profile, lost: Collection[Resource] = ()) -> None:
+async def question(
+    client: Client,
+    snapshot: Snapshot,
+    profile: Profile,
+    lost: Collection[Resource] = (),
+    arrived: Container[Resource] = (),
+) -> None:
     """Ask for a sample. Raises TargetGone where everything of a sort is gone, and not only what somebody deleted.
 
-    `lost`: resources that this run has found gone; they are counted, and not asked for again.
+    `lost`: resources that this run has found gone; they are counted, and not asked for again. `arrived`: those that it
+    has linked, which prove nothing.
     """
-    asked = await _sample(client, snapshot, profile, lost)
-    if (gone := everything_gone(each.tally for each in asked)) is not None:
-        raise gone_from(client.transport.name, gone)
-
-
-async def _sample(client: Client, snapshot: Snapshot, profile: Profile, lost: Collection[Resource]) -> list[Sort]:
-    found = sorts(snapshot, profile, _SAMPLE)
+    asked = sorts(snapshot, profile, _SAMPLE)
     uncounted = set(lost)
-    for sort in found:
-        for known in sort.resources:
-            if (sort.kind, known.id) not in lost:
-                sort.tally.sights[await look_at(client, snapshot, known)] += 1
+    for sort in asked:
+        others = [each for each in sort.resources if (sort.kind, each.id) not in arrived]
+        await _ask(client, snapshot, sort, [each for each in others if (sort.kind, each.id) not in lost])
         gone = {each for each in uncounted if each[0] is sort.kind}
         sort.tally.sights[Sight.GONE] += len(gone)
         uncounted -= gone
-    return found
+    if (gone_sort := everything_gone(each.tally for each in asked)) is not None:
+        raise gone_from(client.transport.name, gone_sort)
+
+
+async def _ask(client: Client, snapshot: Snapshot, sort: Sort, resources: Iterable[Known | KnownGroup]) -> None:
+    for known in resources:
+        sort.tally.sights[await look_at(client, snapshot, known)] += 1
 
 
 async def glance(client: Client, snapshot: Snapshot, profile: Profile) -> None:
@@ -141,7 +147,9 @@ async def demand(client: Client, snapshot: Snapshot, profile: Profile, reasons: 
 
     Raises TargetElsewhere, TargetError.
     """
-    asked = await _sample(client, snapshot, profile, ())
+    asked = sorts(snapshot, profile, _SAMPLE)
+    for sort in asked:
+        await _ask(client, snapshot, sort, sort.resources)
     if (missing := unseen(each.tally for each in asked)) is not None:
         raise elsewhere(client.transport.name, reasons, found_in_words(missing))
 

@@ -15,7 +15,7 @@ from syncd.compare.estimate import place_seen
 from syncd.compare.rules import TargetRules
 from syncd.core.mapping import MANAGER
 from syncd.core.model import Entry, Flat, State
-from syncd.core.place import Place
+from syncd.core.place import Place, address_of
 from syncd.core.plan import Action, Change, Estimate, Plan, Result, Run, ordered
 from syncd.cycle.planned import Planned
 from syncd.cycle.progress import Progress
@@ -30,8 +30,6 @@ from tests.world import WORK_MAIL, World, source_rules, target_rules
 
 PROFILE = Profile("test", members_per_patch=3)
 NAME = "target"
-PLACE = Place("http://127.0.0.1", "test")
-"""The place of every push here: it counts as seen, so that what is sent is what these tests are about."""
 _UNHURRIED = 100_000.0
 """Requests per second: these tests are about what is sent, not when."""
 
@@ -58,8 +56,12 @@ class Pushing(World):
         made = plan if plan is not None else self.plan()
         discovered = self.snapshot.discovery if read_just_now else None
         announced = replace(made, estimate=_with_glances(made, self))
-        planned = Planned(self.reached(), announced, self.snapshot_updates, discovered=discovered, place=PLACE)
+        planned = Planned(self.reached(), announced, self.snapshot_updates, discovered=discovered, place=self.place())
         return carry_out(planned, self.state, self.progress)
+
+    def place(self) -> Place:
+        """Return the place of every push here: it counts as seen, so that what is sent is what these tests are about."""
+        return Place(address_of(self.scim.url), self.target.profile.name)
 
     def look(self) -> int:
         """Look what became of what earlier pushes left open; returns how much of it still is."""
