@@ -39,7 +39,7 @@ _EFFECTS, _FORMS, _NOT_TAKEN = "tests/push/test_effects.py", "tests/push/test_fo
 _MEMBERSHIP, _PREDATING = "tests/push/test_membership.py", "tests/push/test_predating.py"
 
 _HTML, _FORMATS = "tests/report/test_html.py", "tests/report/test_formats.py"
-_SANDBOX_PAGES = "tests/sandbox/test_templates.py"
+_SANDBOX_PAGES, _ALARMS = "tests/sandbox/test_templates.py", "tests/daemon/test_alarms.py"
 
 RULES: Final = (
     # -- done means done -------------------------------------------------------------------------
@@ -1105,5 +1105,20 @@ RULES: Final = (
         """    return f"'{cell}" if""",
         "    return cell if",
         (_FORMATS,),
+    ),
+    # -- a look each day -------------------------------------------------------------------------
+    Rule(
+        "a target is read whole each day where no schedule says otherwise",
+        "daemon/schedule.py",
+        " or _daily(gethostname(), str(settings.state), target.name)\n",
+        "\n",
+        (_ALARMS,),
+    ),
+    Rule(
+        "a daily look that was missed is made up for",
+        "daemon/schedule.py",
+        "    return due is not None and due <= now\n",
+        "    return False\n",
+        (_ALARMS,),
     ),
 )
