@@ -236,6 +236,20 @@ def test_where_the_place_changes_nothing_is_written_before_it_is_seen(tmp_path: 
         assert writes(world.scim) == writes(other) == []
 
 
+@pytest.mark.parametrize("full", [True, False])
+def test_a_place_where_a_minority_is_there_is_another_one(tmp_path: Path, *, full: bool) -> None:
+    with moving(tmp_path, *KEYS) as world:
+        world.token = world.scim.token = "another-token"
+        for id_ in ("u1", "u2", "u6", "u7"):
+            del world.scim.users[id_]
+        assert (
+            "only 2 of 6 managed users" in world.run().error
+            if not full
+            else "only 3 of the 7" in world.run(full=True).error
+        )
+        assert writes(world.scim) == []
+
+
 def test_a_new_token_of_the_same_place_is_taken_after_one_look(tmp_path: Path) -> None:
     with moving(tmp_path, *KEYS) as world:
         world.token = world.scim.token = "a-new-token"
