@@ -75,7 +75,7 @@ async def _observe(id_: str, subject: Subject, reading: Reading) -> None:
 
 
 def doubt_unknown_members(unknown: Iterable[tuple[str, str]], reading: Reading) -> None:
-    """Add a doubt that names members who are nobody that was read; each with the name of its group."""
+    """Add a doubt that names members who are nobody that was read; each with the name and key of its group."""
     some = [f"{member} in {group}" for member, group in unknown]
     if not some:
         return

@@ -144,7 +144,11 @@ def _drift_of_groups(
                 there = _managed(ids, known, rules.profile, reading, snapshot)
                 foreign, nobody = foreign_members(found, {*ids[0].values(), *ids[1].values()}, observation)
                 formerly = linked[0].keys() | linked[1].keys()  # of those the target no longer has
-                unknown += [(found.displays.get(id_) or id_, known.name) for id_ in nobody if id_ not in formerly]
+                unknown += [
+                    (found.displays.get(id_) or id_, f"{known.name} ({known.key})")
+                    for id_ in nobody
+                    if id_ not in formerly
+                ]
                 # The endpoint need not show all members; the members that it need not show count as unchanged.
                 there = there[0] | (members[0] - shown[0]), there[1] | (members[1] - shown[1])
         yield from group_drift(

@@ -12,6 +12,7 @@ import pytest
 
 from syncd.core.digest import NO_MEMBERS
 from syncd.core.drift import Drift, DriftClass, Reaction, Reactions
+from syncd.core.foreign import ForeignMember
 from syncd.core.mapping import UserMapping, compile_assignment
 from syncd.core.model import Entry, Evidence, Flat, Kind, Known, KnownGroup, State
 from syncd.core.plan import Action, Change, Held, Outcome, Plan, Result, Trouble
@@ -682,6 +683,14 @@ def test_a_group_with_held_members_says_how_many(case: Case) -> None:
     case.run(plan(held=(Held(removal, "remove_members", "too many"),)))
     assert "2 people held: remove members" in case.sentences("g", "members")
     assert case.verdict("g").endswith("removing members is held (too many).")
+
+
+def test_a_group_with_held_strangers_names_them(case: Case) -> None:
+    case.group("g", "Design", ["1", "2"])
+    removal = Change.of_foreign("g", "Design", [ForeignMember("n1", "stranger@x.org")])
+    case.run(plan(held=(Held(removal, "remove_members", "too many"),)))
+    assert "nobody manages stranger@x.org: held: remove members" in case.sentences("g", "members")
+    assert "foreign_member" not in case.sentences("g", "lock")[0]
 
 
 def test_what_waits_for_another_held_change_says_for_which(case: Case) -> None:

@@ -273,7 +273,7 @@ def test_a_member_whom_no_list_shows_is_asked_for_by_id(world: Managed) -> None:
     world.scim.groups["id-g"]["members"][2]["display"] = "Casper"
     found = world.read()
     assert found.said() == [("foreign_member", "g", {}, foreign((unlisted, "unlisted")))]
-    some = "Casper in Group g, taken in Group g, broken in Group g"
+    some = "Casper in Group g (g), taken in Group g (g), broken in Group g (g)"
     assert found.reading.doubts == [f"3 members of managed groups are neither managed nor found by id ({some}): {LEFT}"]
     asked = [each for each in world.scim.asked() if "id-" not in each]
     assert sorted(asked) == sorted(
