@@ -143,12 +143,9 @@ def _drift_of_groups(
                 ids = [snapshot.ids(kind, list(keys.values())) for kind, keys in zip(Kind, linked, strict=True)]
                 there = _managed(ids, known, rules.profile, reading, snapshot)
                 foreign, nobody = foreign_members(found, {*ids[0].values(), *ids[1].values()}, observation)
-                formerly = linked[0].keys() | linked[1].keys()  # of those the target no longer has
-                unknown += [
-                    (found.displays.get(id_) or id_, f"{known.name} ({known.key})")
-                    for id_ in nobody
-                    if id_ not in formerly
-                ]
+                # An id that is linked to nobody else any more is that of somebody the target no longer has.
+                nobody = [id_ for id_ in nobody if not any(id_ in each for each in linked)]
+                unknown += [(found.displays.get(id_) or id_, f"{known.name} ({known.key})") for id_ in nobody]
                 # The endpoint need not show all members; the members that it need not show count as unchanged.
                 there = there[0] | (members[0] - shown[0]), there[1] | (members[1] - shown[1])
         yield from group_drift(
