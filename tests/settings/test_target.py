@@ -107,6 +107,7 @@ user_filters = ["userName", "groups.value"]
 group_filters = []
 group_name_case = true
 group_suffix = " (ours)"
+sso_removal = true
 adopt_by_email = true
 pending_by_endpoint = true
 pending_memberships = false
@@ -153,6 +154,7 @@ def test_every_override_goes_before_the_profile_and_nothing_else_changes(file: P
         "pending_by_endpoint": True,
         "pending_memberships": False,
         "withdrawn_by_delete": False,
+        "sso_removal": True,
         "requests_per_second": 0.5,
         "reads_per_second": 2.0,
         "user_writes_per_second": 0.25,
