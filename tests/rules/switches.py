@@ -705,7 +705,7 @@ RULES: Final = (
     Rule(
         "leavers come first",
         "push/phases.py",
-        "groupby(in_turn(changes, failures), key=lambda change: change.phase)",
+        "groupby(in_turn(changes, failures, room), key=lambda change: room.place(change.phase, change.name))",
         "[(0, changes)]",
         ("tests/push/test_order.py",),
     ),
