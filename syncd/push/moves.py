@@ -34,7 +34,7 @@ from syncd.store import Snapshot, StateFile
 
 _MOST_FAILURES: Final = 5
 """After more than this many failed moves in one group no more are tried."""
-_SECOND_GROUP: Final = (400, 403, 409, 422)
+_SECOND_GROUP: Final = (400, 409, 422)
 """Statuses of endpoints that refuse a second group."""
 _GROUP: Final = re.compile(r"group|team|unit", re.IGNORECASE)
 _ANOTHER: Final = re.compile(

@@ -482,3 +482,18 @@ def test_looking_at_one_person_writes_nothing(crowd: World) -> None:
     before = list(crowd.state.db.conn.iterdump())
     limited(crowd, "1")
     assert list(crowd.state.db.conn.iterdump()) == before
+
+
+# -- one person, where there is room for one group --------------------------------------------------------
+
+
+def test_a_person_leaves_no_group_for_one_that_is_not_made_for_one_person(state: StateFile) -> None:
+    world = World(state, target_rules(profile=Profile("admin", patch=True, one_group_per_user=True)))
+    world.hold(person("1"), person("2"))
+    world.groups = [group("a", members=["1", "2"])]
+    world.sync()
+    world.groups = [group("a", members=["2"]), group("b", members=["1"])]
+    assert brief(world.plan()) == ["create_group b", "add_members b 1", "remove_members a 1"]
+    assert brief(limited(world, "1")[0]) == []
+    world.groups = [group("a", members=["2"])]
+    assert brief(limited(world, "1")[0]) == ["remove_members a 1"]

@@ -8,15 +8,27 @@ from __future__ import annotations
 import copy
 import re
 import signal
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from syncd.compare.estimate import bulk_operations
+from syncd.compare.moves import apart, movers
 from syncd.core.model import Kind
-from syncd.core.plan import Action, Result
+from syncd.core.plan import Action, Change, Result
+from syncd.cycle.planned import Planned
+from syncd.cycle.sync import carry_out_all
+from syncd.errors import OutcomeUnclear, ScimError
+from syncd.push.moves import tells_of_second_group
+from syncd.push.shutdown import Shutdown
+from syncd.scim.bulk import LEAST
+from syncd.scim.dialect import Dialect
 from syncd.scim.profiles import Profile
 from tests.endpoints import Endpoint, Gate, Json, Reply, Request, error
 from tests.push.pushing import NAME, Pushing, detail, pushing, results, said
@@ -258,6 +270,8 @@ def test_where_a_second_group_is_refused_one_after_the_other_leaves_and_joins(
         alone_at_most_for_a_request(scim, concurrency)
         assert not world.plan().changes
         # It is remembered, and the estimate follows.
+        dialect = Dialect.known(world.snapshot.discovery, PROFILE)
+        assert "a second group is refused, so people leave one group before they join another" in dialect.in_words()
         scim.requests.clear()
         scim.observe()
         world.groups = [group("a", members=KEYS[:4]), group("b", members=KEYS[4:])]
@@ -436,3 +450,158 @@ def test_a_move_that_is_killed_is_ended_by_the_next_run(tmp_path: Path, second: 
         assert scim.members("Group b") == {f"u{key}" for key in now["b"]}
         if second == "moved":
             assert scim.without_a_group() == set()
+
+
+# -- a life of moves -----------------------------------------------------------------------------------
+
+PLACES = st.fixed_dictionaries({key: st.sampled_from(["a", "b", "c", ""]) for key in KEYS[:5]})
+"""The group of each of five people, "" for none; a group with nobody in it isn't in the source."""
+
+
+@pytest.mark.parametrize(
+    ("second", "profile"),
+    [("moved", PROFILE), ("refused", PROFILE), ("refused", replace(PROFILE, leaves_first=True))],
+    ids=["moved", "refused", "refused and known"],
+)
+def test_whoever_has_a_group_before_and_after_has_one_throughout(second: str, profile: Profile) -> None:
+    @settings(max_examples=25)
+    @given(st.lists(PLACES, min_size=2, max_size=4))
+    def play(life: list[dict[str, str]]) -> None:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            world_of(Path(folder), scim := OneGroup(second), profile) as world,
+        ):
+            world.hold(*(person(key) for key in KEYS[:5]))
+            former = dict.fromkeys(KEYS[:5], "")
+            for places in life:
+                filled = sorted({each for each in places.values() if each})
+                world.groups = [group(each, members=[key for key in places if places[key] == each]) for each in filled]
+                plan = world.plan()
+                scim.requests.clear()
+                scim.observe()
+                run = world.push(plan)
+                assert set(run.results) <= {Result.APPLIED}, said(run)
+                there = {name[1:]: groups for name, groups in scim.places().items()}
+                assert there == {key: {f"Group {each}"} if each else set() for key, each in places.items()}
+                assert not world.plan().changes
+                assert scim.overlapping == []
+                without = {name[1:] for name in scim.without_a_group()}
+                if second == "moved":
+                    assert all(not former[key] or not places[key] for key in without)
+                if second == "moved" or profile.leaves_first:
+                    assert run.requests == plan.estimate.requests
+                former = places
+
+    play()
+
+
+# -- what the snapshot, the source and the endpoint leave open ---------------------------------------------
+
+
+def test_a_move_is_two_changes_for_the_estimate(tmp_path: Path) -> None:
+    with world_of(tmp_path, OneGroup("refused"), replace(PROFILE, leaves_first=True)) as world:
+        two_groups(world)
+        world.groups = [group("b", members=[*KEYS[:2], *KEYS[4:]])]
+        plan = world.plan()
+        moving = movers(plan.changes, world.target.room, world.snapshot)
+        assert moving == {"1": ["a"], "2": ["a"]}
+        steps = apart(plan.changes, moving, world.snapshot)
+        assert [" ".join([each.action.value, each.key, *each.members]) for each in steps] == [
+            "remove_members a 1",
+            "add_members b 1",
+            "remove_members a 2",
+            "add_members b 2",
+            "delete_group a",
+        ]
+        # Two moves, the others of the group, its deletion and the look at it.
+        assert plan.estimate.requests == 4 + 1 + 2
+        assert world.push(plan).requests == 7
+
+
+def test_changes_of_members_are_in_no_bulk_where_a_move_changes_two_groups() -> None:
+    change = Change.of_members(Action.ADD_MEMBERS, "a", "A", ["1"], [])
+    offered = {"maxOperations": 100}
+    profile = replace(PROFILE, bulk=True)
+    assert bulk_operations(profile, offered, [change] * LEAST) is None
+    assert bulk_operations(replace(profile, one_group_per_user=False), offered, [change] * LEAST) is not None
+
+
+def test_nobody_joins_a_group_while_the_list_of_their_former_one_is_incomplete(tmp_path: Path) -> None:
+    with world_of(tmp_path, scim := OneGroup()) as world:
+        two_groups(world)
+        world.groups = [group("a", members=["2"], incomplete=True), group("b", members=["1", "3", *KEYS[4:]])]
+        plan = world.plan()
+        assert brief(plan) == []
+        assert {each.key for each in plan.problems} == {"1", "3"}
+        assert scim.members("Group a") == {"u1", "u2", "u3", "u4"}
+
+
+def test_nobody_joins_a_group_while_nobody_knows_whether_their_former_one_is_there(tmp_path: Path) -> None:
+    with world_of(tmp_path, OneGroup()) as world:
+        two_groups(world)
+        world.absence = False
+        world.groups = [group("b", members=["1", *KEYS[4:]])]
+        assert brief(world.plan()) == []
+        world.absence = True
+        assert brief(world.plan()) == ["add_members b 1", "delete_group a"]
+
+
+def test_members_who_left_a_group_that_was_to_be_deleted_are_known_after_a_kill(tmp_path: Path) -> None:
+    with world_of(tmp_path, scim := OneGroup()) as world:
+        two_groups(world)
+        world.groups = [group("b", members=KEYS[4:])]
+        plan = world.plan()
+        scim.instead("DELETE", "/Groups/", *[error(500, "not now")] * 99)
+        assert results(world.push(plan)) == {"delete_group a": "failed"}
+        with world.state.atomic():  # as a kill would have left it: the members went, and nobody wrote that down
+            (deletion,) = plan.changes
+            world.snapshot.change_members("a", Kind.USER, KEYS[:4])
+            world.state.journal(NAME).intend(2, deletion, world.now)
+        assert world.look() == 0
+        assert world.snapshot.members("a")[0] == set()
+
+
+def test_syncd_is_told_to_stop_between_two_moves(tmp_path: Path) -> None:
+    with world_of(tmp_path, scim := OneGroup("refused"), replace(PROFILE, leaves_first=True)) as world:
+        two_groups(world)
+        world.groups = [group("a"), group("b", members=KEYS)]
+        shutdown = Shutdown()
+
+        def stop(request: Request) -> None:
+            if '"remove"' in request.content.decode():
+                shutdown.request()
+
+        scim.done = stop
+        plan = world.plan()
+        planned = Planned(world.reached(), plan, world.snapshot_updates)
+        (run,) = carry_out_all([planned], world.state, world.progress, shutdown)
+        assert scim.members("Group b") == {"u1", *(f"u{key}" for key in KEYS[4:])}
+        assert detail(run, Action.ADD_MEMBERS, "b") == "syncd was told to stop before everybody had moved: 3 of them"
+        assert results(run)["remove_members a"] == "skipped"
+        scim.done = lambda _: None
+        assert world.look() == 0
+        assert set(world.push().results) == {Result.APPLIED}
+        assert len(scim.members("Group b")) == 8
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "told"),
+    [
+        (400, "lucid-1001 is in the organizational group 'Design' already", True),
+        (400, "conflict with g-7", True),
+        (409, "A user can only be in one organizational group", True),
+        (422, "user belongs to another team", True),
+        (400, "at most one group is allowed for each user", True),
+        (400, "Design", True),
+        (400, "", False),
+        (409, "conflict", False),
+        (400, "one of the members of the group was not found", False),
+        (400, "the group is locked", False),
+        (403, "the token is for another group", False),
+        (404, "already in another group", False),
+        (500, "already in another group", False),
+    ],
+)
+def test_which_refusal_tells_of_a_second_group(status: int, words: str, told: bool) -> None:
+    assert tells_of_second_group(ScimError(status, words), ["Design", "g-7", ""]) is told
+    assert not tells_of_second_group(OutcomeUnclear(status, words), ["Design", "g-7"])
