@@ -723,7 +723,7 @@ RULES: Final = (
     Rule(
         "a user is in one group where there is room for one",
         "compare/members.py",
-        "            if place.setdefault(member, name) != name:",
+        "            if member in accounts and place.setdefault(member, name) != name:",
         "            if False:",
         (_ABSENCE,),
     ),
