@@ -108,6 +108,7 @@ def _differences(comparison: Comparison, people: People, reading: SourceReading)
         evidence=reading.evidence,
         kept=draft.kept,
         foreign=groups.foreign,
+        crowded=groups.crowded,
         snapshot_updates=SnapshotUpdates(
             digests=draft.digests,
             missing=absence.missing.new,

@@ -86,5 +86,7 @@ class Differences:
     """By key of a user, the paths that the mapping keeps while the source has no value there, as it has none now."""
     foreign: Mapping[str, Sequence[ForeignMember]]
     """By key of a group the members that belong to nobody in the source."""
+    crowded: Mapping[str, Sequence[str]]
+    """Keys of users whom the source has in several groups where the target has room for one, with the groups' names."""
     snapshot_updates: SnapshotUpdates
     """Without `counts`: the plan decides whether the counts are believed."""

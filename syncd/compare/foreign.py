@@ -7,7 +7,7 @@
 #  any other                                                                 foreign: taken out of the group
 
 Nobody is taken out of a group whose members the source doesn't tell completely, that the source or the target no longer
-wants, that can't be used, or that the endpoint puts everybody into (`overlapping_groups`): such foreign members are
+wants, that can't be used, or that the endpoint puts everybody into (`core/room.py`): such foreign members are
 only reported.
 """
 
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
 
 from syncd.compare.comparison import Comparison
 from syncd.core.drift import Drift, DriftClass, Reaction, Reactions
@@ -52,7 +51,7 @@ class Strangers:
         target, found = self._comparison.target, self.found.get(key)
         if not found or target.drift.to(DriftClass.FOREIGN_MEMBER) is Reaction.REPORT:
             return []
-        if target.profile.one_group_per_user and any(fnmatchcase(name, each) for each in target.overlapping_groups):
+        if target.room.one_group and target.room.is_shared(name):
             return []  # the endpoint itself puts everybody into such a group
         accounts: Mapping[str, str] = self._comparison.snapshot.discovery.get("protected") or {}
         named = {each.id: "named in `protect`" for each in found if each.name.casefold() in target.protect}

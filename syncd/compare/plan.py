@@ -39,7 +39,7 @@ def make_plan(
     drift = _without_kept(drift, differences.kept)
     drift = with_foreign(drift, differences.foreign, differences.changes, target.drift)
     changes = _told_apart(differences.changes, drift) if drift else differences.changes
-    everything = ordered(changes)
+    everything = ordered(changes, target.room)
     facts = situation(comparison, differences, changes)
     verdict = decide(everything, target.policy, facts)
     allowed = _together(_with_approval(change, comparison) for change in verdict.allowed)

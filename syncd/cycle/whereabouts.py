@@ -47,7 +47,7 @@ class Seen:
 def configured(target: Target, snapshot: Snapshot) -> Place:
     """Return the place that the configuration names, completed by what is recorded."""
     before = snapshot.place
-    salt = before.salt if before and before.salt else secrets.token_hex(_SALT_BYTES)
+    salt = before.salt if before is not None else secrets.token_hex(_SALT_BYTES)
     return target.place(salt)
 
 
@@ -89,7 +89,7 @@ async def demand_place(target: Target, snapshot: Snapshot, client: Client) -> No
     profile = target.rules.profile
     if why := reasons(target, snapshot):
         await demand(client, snapshot, profile, why)
-    elif snapshot.stop is not None:
+    elif snapshot.stop is not None and snapshot.stop.cause != "failing":
         if snapshot.is_empty:
             await client.count(Kind.USER)
         await question(client, snapshot, profile)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from syncd.compare.estimate import asks_first
 from syncd.core.model import Json, Kind, State
 from syncd.errors import ScimError, TargetError
-from syncd.place.looking import MARKS, look_at
+from syncd.place.looking import MARKS, NOT_BY_ID, look_at
 from syncd.push.predating import Habits
 from syncd.push.presence import Lost
 from syncd.scim.client import Client
@@ -23,6 +23,7 @@ class Learning:
         self._snapshot = snapshot
         self._client = client
         self._shows_members = client.shows_members
+        self._glanced = Kind.USER in client.kinds_read
 
     async def ask_first(self) -> TargetError | None:
         """Read the endpoint's announcement once, where the profile leaves a capability open.
@@ -62,12 +63,14 @@ class Learning:
         """
         if not self._client.profile.sso_removal or MARKS in self._snapshot.discovery:
             return
-        if Kind.USER not in self._client.kinds_read:
+        if not self._glanced:
             for user in self._snapshot.sample_users([State.ACTIVE], 1):
                 await look_at(self._client, self._snapshot, user)
 
     def note_marks(self) -> None:
-        """Record of which kinds resources were seen to show an externalId."""
+        """Record of which kinds resources were seen to show an externalId, and of which none is shown by its id."""
+        if unreadable := {kind.value for kind in self._client.not_by_id}:
+            self._discover(**{NOT_BY_ID: sorted(unreadable | set(self._snapshot.discovery.get(NOT_BY_ID) or ()))})
         known = set(self._snapshot.discovery.get(MARKS) or ())
         shown = known | {kind.value for kind in self._client.shows_marks}
         if shown != known or (Kind.USER in self._client.kinds_read and MARKS not in self._snapshot.discovery):

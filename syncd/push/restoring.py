@@ -24,6 +24,7 @@ from functools import partial
 from syncd.core.foreign import ForeignMember
 from syncd.core.model import Json, Kind, KnownGroup
 from syncd.core.plan import Change, Plan
+from syncd.core.room import ANY_NUMBER, Room
 from syncd.errors import ScimError
 from syncd.push.gate import Gate, Link
 from syncd.push.members import Members
@@ -40,10 +41,12 @@ class RestoringRules:
     """The rules by which a group that had members is brought into line.
 
     `joining`: by group the members who join it by the plan, at once or later. `removals`: how many people a group that
-    was in use may lose; None: all. `guests_stay`: whether members whom nobody manages stay.
+    was in use may lose; None: all. `guests_stay`: whether members whom nobody manages stay. `room`: the target's room
+    for a person.
     """
 
     joining: Mapping[str, Set[Member]]
+    room: Room = ANY_NUMBER
     removals: int | None = None
     guests_stay: bool = False
 
@@ -101,7 +104,9 @@ class Restoring:
         await self._commits.write(partial(self._link, row, found.there.values()))
         self._members.note_restored(change.key, link.id)
         joining = self._rules.joining.get(change.key, set())
-        leaving = [member for member in found.there.values() if member not in joining]
+        others = [member for member in found.there.values() if member not in joining]
+        # Where a person can be in one group alone, joining their own takes them out of this one.
+        leaving = [] if self._rules.room.is_exclusive(change.name) else others
         foreign = [] if self._rules.guests_stay else found.foreign
         count, going = len(found.there) + len(found.foreign), len(leaving) + len(foreign)
         had = f"{'had' if in_use else 'was restored with'} {count} member{'' if count == 1 else 's'}"
@@ -112,12 +117,9 @@ class Restoring:
         failure = await self._members.take_out(link, row, leaving, foreign)
         if failure is not None:
             return replace(done, failure=_unable(failure, had))
-        out = f"{going} of them taken out" if going else "all of whom belong"
-        out = "who was taken out" if going == count == 1 else "who belongs" if count == 1 and not going else out
         kept = len(found.foreign) - len(foreign)
-        guests = f"{kept} whom nobody manages {'stays' if kept == 1 else 'stay'}" if kept else ""
-        out = guests if guests and not going else ", ".join(filter(None, (out, guests)))
-        return replace(done, remark=remarks(done.remark, f"{had}, {out}"))
+        said = _said(count, going, guests=kept, elsewhere=len(others) - len(leaving))
+        return replace(done, remark=remarks(done.remark, f"{had}, {said}"))
 
     async def _found(self, link: Link, body: Body | None) -> _Found | None:
         """Look at the members of a group; None where the endpoint doesn't show them. Raises ScimError, TargetError."""
@@ -145,6 +147,22 @@ class Restoring:
         for kind in Kind:
             self._snapshot.change_members(row.key, kind, [key for each, key in members if each is kind])
         self._snapshot.bump()
+
+
+def _said(count: int, going: int, *, guests: int, elsewhere: int) -> str:
+    """Return in words what became of the members of a group. `going` were taken out of it; `guests`, whom nobody
+    manages, and `elsewhere`, who belong to another group, stay.
+    """
+    if going == count == 1:
+        return "who was taken out"
+    if not (going or guests or elsewhere):
+        return "who belongs" if count == 1 else "all of whom belong"
+    parts = [
+        f"{going} of them taken out" if going else "",
+        f"{guests} whom nobody manages {'stays' if guests == 1 else 'stay'}" if guests else "",
+        f"{elsewhere} of them {'stays' if elsewhere == 1 else 'stay'} until joining another group" if elsewhere else "",
+    ]
+    return ", ".join(filter(None, parts))
 
 
 def _linked(snapshot: Snapshot, kind: Kind, ids: list[str]) -> dict[str, str]:

@@ -279,7 +279,10 @@ def test_accounts_with_a_mark_of_nobody_are_named_once_and_never_written(tmp_pat
             "2 accounts that can get in carry an externalId that nobody in the source has (u2, x)"
         )
         assert "switch them off at the target" in problem
-        assert writes(world.scim) == [f"PATCH /scim/v2/Users/{world.snapshot.ids(Kind.USER, ['3'])['3']}"]
+        left = f"PATCH /scim/v2/Users/{world.snapshot.ids(Kind.USER, ['3'])['3']}"
+        # Nobody in the source has the account: it is taken out of the managed group that it is in.
+        (group_id,) = world.scim.groups
+        assert writes(world.scim) == [left, f"PATCH /scim/v2/Groups/{group_id}"]
         assert unclaimed(run(world, full=True)) == []
 
 

@@ -171,3 +171,12 @@ def test_a_new_group_costs_no_look_where_groups_are_not_restored(tmp_path: Path)
         assert set(run.results) == {Result.APPLIED}
         creation = world.scim.log().index("POST /Groups")
         assert not world.scim.log()[creation + 1].startswith("GET")
+
+
+def test_where_a_person_can_be_in_one_group_alone_who_belongs_elsewhere_stays_until_then(tmp_path: Path) -> None:
+    with archive(tmp_path, "1", "2") as world:
+        world.target = replace(world.target, profile=replace(RESTORING, one_group_per_user=True))
+        run = world.push()
+        said = detail(run, Action.CREATE_GROUP, "a")
+        assert said == "was restored with 2 members, 1 of them stays until joining another group"
+        assert there(world) == {"u1", "u2", "u4"}
