@@ -12,11 +12,13 @@ from typing import Any, Final
 from rich.table import Table
 from rich.text import Text
 
-from syncd.cli.shared import decided_sentence, pause_sentence, stop_sentence
+from syncd.cli.shared import decided_sentence, pause_sentence, relinked_sentences, stop_sentence
 from syncd.report.moments import localized, minute, second
 from syncd.report.text import table_or_lines, visible
 
 _FEW: Final = 3
+_NAMED: Final = 10
+"""People named of those whom a removal of SSO concerns."""
 _NEAR: Final = 30
 """Days before a token's expiry from which on the status names the token."""
 _INCIDENTS: Final = {"source": "the source can't be read", "fault": "runs fail"}
@@ -137,6 +139,8 @@ class _Target:
             long = f" ({days} day{'' if days == 1 else 's'})" if days else ""
             invited = f"{row['users']['pending']} invited and pending"
             yield self._line(f"{invited}, the longest since {self._minute(row['pending_since'])}{long}")
+        for sentence in relinked_sentences(row["relinked"], most=_NAMED):
+            yield self._line(sentence, "yellow")
 
     def _without_effect(self) -> Iterator[Text]:
         if found := self._row["ineffective"]:

@@ -123,4 +123,5 @@ def plan_of(
         baseline.proven,
         baseline.failure,
         baseline.traffic,
+        baseline.releases,
     )

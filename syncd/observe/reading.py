@@ -13,6 +13,7 @@ from syncd.observe.lists import list_groups, list_users
 from syncd.observe.members import read_members, read_members_by_filter
 from syncd.observe.model import Reading, Subject
 from syncd.observe.protection import protect_own_account
+from syncd.observe.removal import sso_was_removed
 from syncd.scim.client import Client
 from syncd.store import Observation, Snapshot
 
@@ -51,8 +52,11 @@ async def read_target(
     await linked.ask_for_the_unlisted(census, subject, reading)
     if not expect_gone:
         linked.demand_that_something_is_there(census, subject, reading)
+    else:
+        reading.sso_removed = sso_was_removed(subject, reading)
     # Keep only proven findings, and report the rest as doubts.
-    linked.believe_switched_off(census, reading, all_gone=expect_gone and not any(census.there.values()))
+    all_gone = expect_gone and not any(census.there.values())
+    linked.believe_switched_off(census, reading, all_gone=all_gone or reading.sso_removed)
     linked.doubt_the_unclear(reading)
     # Complete the members of the groups.
     if rules.profile.members_read == "filter":

@@ -103,6 +103,9 @@ class Profile:
     """Whether invited people are put into their groups before they accept."""
     withdrawn_by_delete: bool = False
     """Whether an invitation is withdrawn by DELETE; else by `active: false`."""
+    sso_removal: bool = False
+    """Whether removing SSO at the endpoint deletes the managed groups and the accounts that are off, and leaves all
+    others there, unmanaged and without a way to sign in until they are invited anew."""
 
     # -- how fast
     requests_per_second: Rate = 10.0
@@ -159,13 +162,15 @@ PROFILES: Final[dict[str, Profile]] = {
         replace(_LUCID, name="lucid-content", groups_restored=True),
         # "Understanding SCIM Integration in LucidLink" (support.lucidlink.com, article 38861860730637): a user outside
         # the verified domain is pending until the invitation is accepted; a user becomes managed when the e-mail
-        # matches; pushed groups carry the suffix. Everything else is undocumented.
+        # matches; pushed groups carry the suffix; removing SSO removes SCIM, and what it managed. Everything else is
+        # undocumented.
         Profile(
             "lucidlink",
             pending_by_endpoint=True,
             adopt_by_email=True,
             answers_updates=False,
             group_suffix=" (SCIM)",
+            sso_removal=True,
         ),
         # docs.aws.amazon.com/singlesignon/latest/developerguide: patchgroup (100 member changes a request, no
         # replace-all; value lists as awslabs/ssosync sends them), supported-apis (no PUT of groups, no bulk),

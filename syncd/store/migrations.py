@@ -267,6 +267,14 @@ def readings(db: Database) -> None:
     db.table("targets").add_column("read_by", str)
 
 
+@migrations(name="10")
+def removals_of_sso(db: Database) -> None:
+    """Add what the removal of SSO at a target left of its users."""
+    users = db.table("users")
+    users.add_column("unmanaged", int, not_null_default=0)  # 1: everything is to be sent once more
+    users.add_column("uninvited", int, not_null_default=0)  # 1: an administrator there has to invite them anew
+
+
 def _fold_addresses(db: Database) -> None:
     last = 0
     while rows := db.conn.execute(
