@@ -179,10 +179,10 @@ def decided_sentence(counts: Mapping[str, int]) -> str:
 
 def relinked_sentences(relinked: Mapping[str, Any], *, most: int) -> Iterator[str]:
     """Yield whom an administrator of the target has to invite anew, and who is gone for good; `most`: names of each."""
-    if invite := relinked["invite"]:
+    if invite := relinked.get("invite"):
         need = "1 person needs" if len(invite) == 1 else f"{len(invite):,} people need"
         yield f"{need} a new invitation from an administrator there, and can't get in before: {_first(invite, most)}"
-    if gone := relinked["gone"]:
+    if gone := relinked.get("gone"):
         were = "1 account that was off is" if len(gone) == 1 else f"{len(gone):,} accounts that were off are"
         yield f"{were} gone for good, and people who come back get new ones: {_first(gone, most)}"
 

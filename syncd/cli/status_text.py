@@ -134,12 +134,14 @@ class _Target:
             some = ", ".join(self._quarantined(each) for each in quarantined[:_FEW])
             more = f" and {len(quarantined) - _FEW} more" if len(quarantined) > _FEW else ""
             yield self._line(f"{len(quarantined)} quarantined: {some}{more}", "yellow")
+        relinked = row.get("relinked") or {}  # a daemon of an earlier version says nothing of it
         if row["pending_since"]:
             days = (datetime.now(UTC) - _moment(row["pending_since"])).days
             long = f" ({days} day{'' if days == 1 else 's'})" if days else ""
-            invited = f"{row['users']['pending']} invited and pending"
+            pending = "pending" if relinked.get("invite") else "invited and pending"
+            invited = f"{row['users']['pending']} {pending}"
             yield self._line(f"{invited}, the longest since {self._minute(row['pending_since'])}{long}")
-        for sentence in relinked_sentences(row["relinked"], most=_NAMED):
+        for sentence in relinked_sentences(relinked, most=_NAMED):
             yield self._line(sentence, "yellow")
 
     def _without_effect(self) -> Iterator[Text]:

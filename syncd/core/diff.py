@@ -233,10 +233,12 @@ def _update(
     before, after = differing(known.attributes, target)
     if not after and state is known.state and not known.unmanaged:
         return []
-    reason = reason or (_reason(known, after) if after else "")
     if known.unmanaged:
+        # The mark went with SSO: that it differs is no news.
+        differs = {path: value for path, value in after.items() if path != "externalId"}
+        reason = "; ".join(filter(None, (MANAGED_AGAIN, reason or (_reason(known, differs) if differs else ""))))
         before, after = _everything(known, target, before, after)
-        reason = "; ".join(filter(None, (MANAGED_AGAIN, reason)))
+    reason = reason or _reason(known, after)
     return [Change(action, known.key, desired.name, before, after, reason, state, digest)]
 
 

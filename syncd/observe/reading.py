@@ -77,6 +77,7 @@ def _compare_only_what_is_shown(reading: Reading, census: linked.Census) -> None
     """
     for kind in Kind:
         acknowledged = {path for path, count in census.acknowledged[kind].items() if count >= _ENOUGH_TO_SHOW}
+        acknowledged -= {"externalId"} if reading.sso_removed else set()  # the marks went with SSO
         if unshown := (reading.compared[kind].decided | {"active"}) & acknowledged - reading.shown.paths[kind]:
             reading.compared[kind] = reading.compared[kind].without(*unshown)
             names = " and no ".join(sorted(path.rpartition(":")[2] for path in unshown))

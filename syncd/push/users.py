@@ -111,13 +111,14 @@ class Users:
 
     async def _take_over(self, change: Change, link: Link, *, whole: bool) -> Done:
         former = self._snapshot.user(link.former) if link.former else None
+        whole = whole or (former is not None and former.unmanaged)
         if former is None:
             await self._look_again(change)
         effect = with_the_link(await self._bring_into_line(change, link, whole=whole))
         seen = seen_user(self._snapshot, change, link.id, change.before, self._clock())
         row = changed_user(_as_far_as_done(change, effect, seen), seen, self._clock(), effect.kept_as)
         if former is not None:
-            row = replace(row, accepted=row.accepted or former.accepted)
+            row = _handed_over(row, former)
             acknowledge = partial(self._snapshot.rekey_user, former.key, row)
         else:
             acknowledge = partial(link_user, self._snapshot, change, row)
@@ -162,6 +163,13 @@ class Users:
         link, _ = linked_user(self._gate, self._snapshot, change)
         effect = await self._sending.delete(link)
         return Done(effect.status, acknowledge=partial(self._snapshot.forget_user, change.key))
+
+
+def _handed_over(row: Known, former: Known) -> Known:
+    """Return the row of an account that another key takes over; `former`: the row of the key that had it."""
+    if former.uninvited and not former.accepted and row.state is State.ACTIVE:
+        return replace(row, state=State.PENDING, accepted=False, uninvited=True)
+    return replace(row, accepted=row.accepted or former.accepted)
 
 
 def _as_far_as_done(change: Change, effect: WriteEffect, known: Known) -> Change:

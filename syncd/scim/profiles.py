@@ -130,6 +130,10 @@ class Profile:
             )
         if self.withdrawn_by_delete and self.deletes != "deletes":
             found.append(f'withdrawn_by_delete = true and deletes = "{self.deletes}": DELETE would withdraw nothing')
+        if self.sso_removal and not self.pending_by_endpoint:
+            found.append(
+                "sso_removal = true and pending_by_endpoint = false: syncd would switch off who is pending then"
+            )
         if self.burst > 1 and not (self.user_writes_per_second or self.group_writes_per_second):
             found.append("`burst` means nothing without user_writes_per_second or group_writes_per_second")
         return found

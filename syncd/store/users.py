@@ -31,8 +31,12 @@ class Users(Rows):
     """Reads and writes users; `Groups` has their memberships."""
 
     def counts(self) -> dict[State, int]:
-        """Return the number of users in each state."""
-        rows = self._conn.execute("SELECT state, count(*) FROM users WHERE target = ? GROUP BY state", [self._target])
+        """Return the number of users in each state, without those who are gone for good with SSO."""
+        rows = self._conn.execute(
+            "SELECT state, count(*) FROM users WHERE target = ? AND NOT (lost = 1 AND unmanaged = 1 AND state = ?)"
+            " GROUP BY state",
+            [self._target, State.DEACTIVATED.value],
+        )
         found = dict(rows.fetchall())
         return {state: found.get(state.value, 0) for state in State}
 

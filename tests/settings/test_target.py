@@ -111,6 +111,7 @@ adopt_by_email = true
 pending_by_endpoint = true
 pending_memberships = false
 withdrawn_by_delete = false
+sso_removal = true
 requests_per_second = 0.5
 reads_per_second = 2
 user_writes_per_second = 0.25
@@ -153,6 +154,7 @@ def test_every_override_goes_before_the_profile_and_nothing_else_changes(file: P
         "pending_by_endpoint": True,
         "pending_memberships": False,
         "withdrawn_by_delete": False,
+        "sso_removal": True,
         "requests_per_second": 0.5,
         "reads_per_second": 2.0,
         "user_writes_per_second": 0.25,
@@ -169,6 +171,8 @@ def test_an_override_makes_the_next_run_compare_again(file: Path, name: str) -> 
         line = "withdrawn_by_delete = true"
     if name == "answers_updates":
         line = "answers_updates = true"
+    if name == "sso_removal":
+        line += "\npending_by_endpoint = true"
     if name == "burst":
         line += "\nuser_writes_per_second = 1"
     plain, other = compiled(file, SMALLEST).rules, compiled(file, SMALLEST + OVERRIDES + line).rules
@@ -251,6 +255,11 @@ def test_an_override_that_is_none_is_refused_with_what_is_wanted(file: Path, lin
             "slack",
             "withdrawn_by_delete = true",
             'withdrawn_by_delete = true and deletes = "deactivates": DELETE would withdraw nothing',
+        ),
+        (
+            "generic",
+            "sso_removal = true",
+            "sso_removal = true and pending_by_endpoint = false: syncd would switch off who is pending then",
         ),
         (
             "generic",
