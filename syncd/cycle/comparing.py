@@ -121,6 +121,7 @@ def plan_of(
         everybody,
         baseline.discovered,
         baseline.proven,
+        baseline.place,
         baseline.failure,
         baseline.traffic,
         baseline.releases,

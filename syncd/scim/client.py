@@ -97,6 +97,10 @@ class Client:
         self.patch = profile.patch if profile.patch is not None else patch is not False
         self.shows_members = shows_members
         """Whether groups were seen to show their members."""
+        self.shows_marks: set[Kind] = set()
+        """The kinds of which a resource was read that shows an externalId."""
+        self.kinds_read: set[Kind] = set()
+        """The kinds of which a resource was read by its id."""
         self.bulk: Bulk | None = None
         """Gathers concurrent writes; None: each write is sent alone."""
         self._etags = profile.etags if profile.etags is not None else etags is True
@@ -139,6 +143,9 @@ class Client:
         if not isinstance(answer.body, dict):
             raise ScimError(answer.status, "a resource was read, and the answer holds none")
         version = field(field(answer.body, "meta"), "version")
+        self.kinds_read.add(kind)
+        if field(answer.body, "externalId"):
+            self.shows_marks.add(kind)
         return Found(_id(answer.body) or id_, answer.body, version if isinstance(version, str) else answer.etag)
 
     def forms(self, kind: Kind, path: str) -> tuple[Form, ...]:

@@ -96,6 +96,12 @@ class Profile:
     adopt_by_email: bool = False
     """Whether an account whose e-mail matches may be taken over, in a verified domain; else userName must match."""
 
+    # -- what removing SSO does
+    sso_removal: bool = False
+    """Whether removing SSO at the endpoint removes SCIM with it: managed groups and accounts that are off are deleted,
+    which nobody there can do otherwise, and the other accounts are no longer managed, and have no way to sign in until
+    they are invited anew."""
+
     # -- who is invited
     pending_by_endpoint: bool = False
     """Whether the endpoint itself keeps invited people out until they accept."""
@@ -103,9 +109,6 @@ class Profile:
     """Whether invited people are put into their groups before they accept."""
     withdrawn_by_delete: bool = False
     """Whether an invitation is withdrawn by DELETE; else by `active: false`."""
-    sso_removal: bool = False
-    """Whether removing SSO at the endpoint deletes the managed groups and the accounts that are off, and leaves all
-    others there, unmanaged and without a way to sign in until they are invited anew."""
 
     # -- how fast
     requests_per_second: Rate = 10.0
