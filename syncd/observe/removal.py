@@ -37,12 +37,14 @@ def sso_was_removed(subject: Subject, reading: Reading) -> bool:
     #  most groups are gone                                                       yes
     #  most marks of accounts that are there are gone                             yes
     #  there are no groups, and most accounts that were off are gone              yes
+    #  there are no groups, and most other accounts are gone                      yes: those that nobody manages may
+    #                                                                             be hidden, until they are sent
     #  there are no groups and none that was off, and the token was refused       yes
     #  anything else                                                              no
     """
     if not subject.profile.sso_removal:
         return False
-    groups, marks, off = _Traces(), _Traces(), _Traces()
+    groups, marks, off, others = _Traces(), _Traces(), _Traces(), _Traces()
     for group in subject.groups():
         _note(groups, gone=group.key in reading.gone[Kind.GROUP])
     for users in subject.snapshot.all_users():
@@ -51,16 +53,15 @@ def sso_was_removed(subject: Subject, reading: Reading) -> bool:
             # What an earlier `relink` knew already says nothing about another removal.
             if known.lost or known.unmanaged:
                 continue
-            if _is_off(known):
-                _note(off, gone=known.key in reading.gone[Kind.USER])
-            elif known.id in seen and known.attributes.get(_MARK) and _MARK not in known.kept_as:
+            _note(off if _is_off(known) else others, gone=known.key in reading.gone[Kind.USER])
+            if not _is_off(known) and known.id in seen and known.attributes.get(_MARK) and _MARK not in known.kept_as:
                 _note(marks, gone=not seen[known.id].external_id)
     if groups.most_are_gone or marks.most_are_gone:
         return True
     if groups.there:
         return False
     stop = subject.snapshot.stop
-    return off.most_are_gone or (not off.there and stop is not None and stop.cause == "refused")
+    return off.most_are_gone or others.most_are_gone or (not off.there and stop is not None and stop.cause == "refused")
 
 
 def _note(traces: _Traces, *, gone: bool) -> None:

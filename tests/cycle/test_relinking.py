@@ -202,8 +202,9 @@ def test_a_sync_after_relink_does_as_a_resync(start: Start) -> None:
     assert set(world.members()) == {"x Group g", "x Group h"}
 
 
-def test_accounts_that_the_endpoint_hides_while_nobody_manages_them_are_given_back(start: Start) -> None:
-    world = start(natives_in_api="hidden")
+@pytest.mark.parametrize("groups", [2, 0])
+def test_accounts_that_the_endpoint_hides_while_nobody_manages_them_are_given_back(start: Start, groups: int) -> None:
+    world = start(natives_in_api="hidden", groups=groups)
     world.company.people["out"] = {"status": "active", "title": "", "boss": ""}
     world.converge()
     ids = {name: world.account(name)["id"] for name in world.company.people}
@@ -214,6 +215,17 @@ def test_accounts_that_the_endpoint_hides_while_nobody_manages_them_are_given_ba
     assert {world.states()[name] for name in ("ada", "bob", "cyd")} == {("pending", True)}
     assert world.status()["users"] == {"active": 0, "pending": 4, "deactivated": 0}
     assert set(named(world.status()["relinked"]["invite"])) == world.mails("ada", "bob", "cyd")
+
+
+def test_accounts_that_are_really_gone_are_made_anew_and_active(start: Start) -> None:
+    world = start(groups=0)
+    for name in world.company.people:
+        world.sandbox.admin("DELETE", f"/users/{world.account(name)['id']}", params={"force": "1"})
+    world.relink()
+    world.sync()
+    assert set(world.states().values()) == {("active", True)}
+    assert world.status()["users"] == {"active": 3, "pending": 0, "deactivated": 0}
+    assert world.status()["relinked"] == {"invite": [], "gone": []}
 
 
 # -- nothing was removed -------------------------------------------------------------------------------
