@@ -89,7 +89,7 @@ async def demand_place(target: Target, snapshot: Snapshot, client: Client) -> No
     profile = target.rules.profile
     if why := reasons(target, snapshot):
         await demand(client, snapshot, profile, why)
-    elif snapshot.stop is not None:
+    elif snapshot.stop is not None and snapshot.stop.cause != "failing":
         if snapshot.is_empty:
             await client.count(Kind.USER)
         await question(client, snapshot, profile)
