@@ -122,7 +122,6 @@ adopt_by_email = true
 pending_by_endpoint = true
 pending_memberships = false
 withdrawn_by_delete = false
-sso_removal = true
 requests_per_second = 0.5
 reads_per_second = 2
 user_writes_per_second = 0.25
