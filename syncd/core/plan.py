@@ -25,6 +25,8 @@ from syncd.core.schema import MANAGER
 from syncd.errors import PlanFileError
 
 FORMAT: Final = 1
+_NO_PART: Final = ("fingerprint", "relinked")
+"""Keys beside a plan's: its fingerprint, and what `relink` says of people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,11 @@ class Change:
     def shuts_out(self) -> bool:
         """Whether the change takes a person's access away."""
         return self.action.leaves or self.after.get("active") is False
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether the change sends everything that the source decides of a linked account: the name is among it."""
+        return self.action.alters and not self.action.leaves and "userName" in self.after
 
     @property
     def differences(self) -> tuple[Flat, Flat]:
@@ -291,7 +298,7 @@ class Plan:
         if data["format"] != FORMAT:
             raise PlanFileError(f"{name}: a plan of format {data['format']!r}; this syncd reads {FORMAT}", hint=again)
         claimed = data.get("fingerprint")
-        if claimed != fingerprint({name: value for name, value in data.items() if name != "fingerprint"}).hex():
+        if claimed != fingerprint({name: value for name, value in data.items() if name not in _NO_PART}).hex():
             raise PlanFileError(f"{name}: the plan was changed after it was made, or is cut short", hint=again)
         try:
             return cls.trusted(data)

@@ -103,7 +103,7 @@ def class_of(change: Change) -> Class | None:
 
 
 def _renames(change: Change) -> bool:
-    return any(path == "userName" or path.startswith("emails") for path in change.after)
+    return any(path == "userName" or path.startswith("emails") for path in change.differences[1])
 
 
 def decide(changes: Sequence[Change], policy: Policy, situation: Situation) -> Verdict:

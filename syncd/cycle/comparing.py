@@ -124,4 +124,5 @@ def plan_of(
         baseline.place,
         baseline.failure,
         baseline.traffic,
+        baseline.releases,
     )

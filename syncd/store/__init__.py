@@ -15,6 +15,7 @@ from syncd.store.outbox import Outbox, Parcel
 from syncd.store.put_back import Correction, PutBack
 from syncd.store.quarantine import Quarantine, Quarantined
 from syncd.store.readonly import readable
+from syncd.store.relinked import Relinked, relinked
 from syncd.store.snapshot import Pause, Snapshot, Stop
 from syncd.store.statefile import StateFile
 
@@ -36,11 +37,13 @@ __all__ = [
     "PutBack",
     "Quarantine",
     "Quarantined",
+    "Relinked",
     "RunHead",
     "Snapshot",
     "StateFile",
     "Stop",
     "WithoutEffect",
     "readable",
+    "relinked",
     "without_effect",
 ]

@@ -47,11 +47,12 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An invited person, and the time of the invitation."""
+    """A pending person: since when, and whether an administrator of the target has to invite them anew."""
 
     key: str
     name: str
     since: datetime
+    uninvited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ class Incidents:
         )
         parameters.append(PENDING)
         rows = self._conn.execute(
-            f"SELECT users.key, users.name, users.since {new} ORDER BY users.since, users.ref LIMIT ?",
+            f"SELECT users.key, users.name, users.since, users.uninvited {new} ORDER BY users.since, users.ref LIMIT ?",
             [*parameters, shown],
         ).fetchall()
         noted = self._conn.execute(
@@ -157,7 +158,9 @@ class Incidents:
             f" SELECT targets.name, ?, users.key, users.since {new}",
             [PENDING, *parameters],
         )
-        first = tuple(Waiting(key, name, datetime.fromisoformat(since)) for key, name, since in rows)
+        first = tuple(
+            Waiting(key, name, datetime.fromisoformat(since), bool(uninvited)) for key, name, since, uninvited in rows
+        )
         return OverdueAnew(noted.rowcount, first)
 
     def _compare(

@@ -276,6 +276,14 @@ def places(db: Database) -> None:
         db.table(table).add_column("remade", int, not_null_default=0)
 
 
+@migrations(name="10")
+def removals_of_sso(db: Database) -> None:
+    """Add what the removal of SSO at a target left of its users."""
+    users = db.table("users")
+    users.add_column("unmanaged", int, not_null_default=0)  # 1: everything is to be sent once more
+    users.add_column("uninvited", int, not_null_default=0)  # 1: an administrator there has to invite them anew
+
+
 def _fold_addresses(db: Database) -> None:
     last = 0
     while rows := db.conn.execute(

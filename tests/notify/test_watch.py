@@ -399,6 +399,14 @@ def test_who_is_pending_for_too_long_is_told_of_once(house: House) -> None:
     assert house.events(100 * DAY) == []
 
 
+def test_people_who_must_be_invited_anew_are_told_of_as_such(house: House) -> None:
+    house.invite("a", house.now - 15 * DAY, uninvited=True)
+    (notice,) = house.told()
+    assert notice.title == "lucid: 1 person has been pending for 14 days"
+    assert notice.lines[0].startswith("  ua, to be invited anew by an administrator there since ")
+    assert [each["uninvited"] for each in notice.facts["first"]] == [True]
+
+
 def test_many_overdue_people_are_one_notice(house: House) -> None:
     for number in range(12):
         house.invite(f"{number}", house.now - 15 * DAY)

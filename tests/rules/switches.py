@@ -34,6 +34,7 @@ _CSV, _LOOKUP, _CLIENT = (
 )
 _OBSERVING, _LUCIDLINK = "tests/store/test_observing_drift.py", "tests/failures/test_lucid_and_lucidlink.py"
 _RETURNING = "tests/cycle/test_returning_drift.py"
+_DIFF, _RELINKING = "tests/core/test_diff.py", "tests/cycle/test_relinking.py"
 
 _EFFECTS, _FORMS, _NOT_TAKEN = "tests/push/test_effects.py", "tests/push/test_forms.py", "tests/push/test_not_taken.py"
 _MEMBERSHIP, _PREDATING = "tests/push/test_membership.py", "tests/push/test_predating.py"
@@ -471,6 +472,100 @@ RULES: Final = (
         "        if user is not None and user.state is State.PENDING and not user.lost:",
         "        if user is not None:",
         ("tests/store/test_links.py",),
+    ),
+    # -- after SSO was removed ------------------------------------------------------------------------
+    Rule(
+        "whoever has no way in but an invitation is not admitted for a verified address",
+        "core/diff.py",
+        "        if known.uninvited:\n            return Says.EXTERNAL",
+        "        if False:\n            return Says.EXTERNAL",
+        (f"{_DIFF}::test_one_without_a_way_in_is_not_admitted_for_a_verified_address",),
+    ),
+    Rule(
+        "whoever has no way in but an invitation comes back pending",
+        "core/diff.py",
+        "            stays_out = desired.state is State.PENDING or known.uninvited\n",
+        "            stays_out = desired.state is State.PENDING\n",
+        (f"{_DIFF}::test_one_without_a_way_in_who_comes_back_is_pending_until_they_accept",),
+    ),
+    Rule(
+        "an account that nobody manages is sent whole, also where nothing differs",
+        "core/diff.py",
+        "        if not after and state is known.state and not known.unmanaged:\n"
+        if False
+        else "    if not after and state is known.state and not known.unmanaged:\n",
+        "    if not after and state is known.state:\n",
+        (f"{_DIFF}::test_an_unmanaged_account_is_sent_whole_also_where_nothing_differs",),
+    ),
+    Rule(
+        "most of what a removal of SSO takes must be gone, not some of it",
+        "observe/removal.py",
+        "        return self.gone > self.there\n",
+        "        return self.gone > 0\n",
+        (f"{_RELINKING}::test_a_group_and_a_mark_that_somebody_removed_are_no_removal_of_sso",),
+    ),
+    Rule(
+        "where the groups are there, a refused token was no removal of SSO",
+        "observe/removal.py",
+        "    if groups.there:\n        return False\n",
+        "",
+        (f"{_RELINKING}::test_a_refused_token_alone_is_no_removal_of_sso",),
+    ),
+    Rule(
+        "accounts that were off are gone for good once SSO was removed",
+        "observe/reading.py",
+        "all_gone=all_gone or reading.sso_removed)",
+        "all_gone=all_gone)",
+        (f"{_RELINKING}::test_accounts_that_were_off_are_gone_and_people_who_come_back_get_new_ones",),
+    ),
+    Rule(
+        "an account that is gone with SSO is in no group",
+        "compare/people.py",
+        "        if before is not None and before.lost and not changes:\n",
+        "        if False:\n",
+        (f"{_RELINKING}::test_accounts_that_were_off_are_gone_and_people_who_come_back_get_new_ones",),
+    ),
+    Rule(
+        "one of many pending who is shown as off says nothing of the others",
+        "observe/reconciling.py",
+        "        least = len(pending) // 2 if any(known.uninvited for known, _ in pending) else 0\n",
+        "        least = 0\n",
+        (f"{_RELINKING}::test_one_who_is_switched_off_by_hand_lets_nobody_else_in",),
+    ),
+    Rule(
+        "no look shows that an account was sent to be managed again",
+        "push/sending.py",
+        "            if update.whole:\n                return step\n",
+        "",
+        (f"{_RELINKING}::test_what_no_answer_came_to_is_sent_again_and_no_look_counts",),
+    ),
+    Rule(
+        "nor does one after a run that was killed",
+        "push/recovery.py",
+        "        if user.unmanaged and change.is_everything:\n",
+        "        if False:\n",
+        (f"{_RELINKING}::test_a_run_that_was_killed_leaves_nobody_unmanaged",),
+    ),
+    Rule(
+        "an account whose update is refused stays to be sent",
+        "push/forms.py",
+        "if update.whole or not alike(",
+        "if not alike(",
+        (f"{_RELINKING}::test_an_update_that_fails_is_sent_by_the_next_run",),
+    ),
+    Rule(
+        "an account that is given back has the state of its person",
+        "push/linking.py",
+        "    if former is None or former.id != id_:\n        return change\n",
+        "    return change\n",
+        (f"{_RELINKING}::test_accounts_that_the_endpoint_hides_while_nobody_manages_them_are_given_back",),
+    ),
+    Rule(
+        "an account that its key had before is no stranger's",
+        "push/collisions.py",
+        "        return self._owner(account.id) == change.key\n",
+        "        return False\n",
+        (f"{_RELINKING}::test_accounts_that_the_endpoint_hides_while_nobody_manages_them_are_given_back",),
     ),
     # -- made once -------------------------------------------------------------------------------
     Rule(

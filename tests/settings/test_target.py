@@ -182,6 +182,8 @@ def test_an_override_makes_the_next_run_compare_again(file: Path, name: str) -> 
         line = "withdrawn_by_delete = true"
     if name == "answers_updates":
         line = "answers_updates = true"
+    if name == "sso_removal":
+        line += "\npending_by_endpoint = true"
     if name == "leaves_first":
         line += "\none_group_per_user = true"
     if name == "burst":
@@ -266,6 +268,11 @@ def test_an_override_that_is_none_is_refused_with_what_is_wanted(file: Path, lin
             "slack",
             "withdrawn_by_delete = true",
             'withdrawn_by_delete = true and deletes = "deactivates": DELETE would withdraw nothing',
+        ),
+        (
+            "generic",
+            "sso_removal = true",
+            "sso_removal = true and pending_by_endpoint = false: syncd would switch off who is pending then",
         ),
         (
             "generic",
