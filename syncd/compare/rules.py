@@ -6,6 +6,7 @@ take them. (`core/rules.py` holds the conditions, in CEL, of which some of these
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -36,7 +37,7 @@ class SourceRules:
 class TargetRules:
     """One target's part of the configuration: which people and groups the target gets, and how.
 
-    Twelve fields, for the configuration has as many independent keys: each field is one of them (`selection` and
+    Thirteen fields, for the configuration has as many independent keys: each field is one of them (`selection` and
     `policy` are several), and no step needs more than a few. `scheme` and `group_scheme` stand for the others.
     """
 
@@ -57,6 +58,8 @@ class TargetRules:
     """Whether a native group of the same name is taken over."""
     overlapping_groups: tuple[str, ...] = ()
     """Patterns of groups that may share people with others, where a user can be in one group at most."""
+    before_delete: Callable[[], str] | None = None
+    """The words for what must succeed before an account is deleted; None: nothing is named."""
     delete_after: timedelta | None = None
     """How long a deactivated account is kept; None: for ever."""
 

@@ -15,6 +15,7 @@ from syncd.cycle.gating import end_stop, is_stopped, probe
 from syncd.cycle.planned import Planned
 from syncd.cycle.progress import Progress
 from syncd.errors import TargetError
+from syncd.push.preparing import DeletionRules
 from syncd.push.push import Push, PushRules
 from syncd.push.shutdown import Shutdown
 from syncd.scim.client import Client
@@ -88,6 +89,7 @@ def _push_of(planned: Planned, state: StateFile, client: Client, progress: Progr
         owned=target.owned,
         adopt_groups=rules.adopt_groups,
         protected=lambda key, id_: protection(rules.protect, snapshot, key, id_, snapshot.user(key)),
+        deletions=DeletionRules(target.before_delete, rules.profile.delete_moves_content, rules.delete_after),
         read_just_now=planned.discovered is not None,
     )
     return Push(

@@ -20,6 +20,7 @@ from syncd.store.lease import Lease, give_to_owner
 from syncd.store.migrations import APPLICATION_ID, migrations
 from syncd.store.observation import Observation
 from syncd.store.outbox import Outbox
+from syncd.store.preparations import Preparations
 from syncd.store.put_back import PutBack
 from syncd.store.quarantine import Quarantine
 from syncd.store.snapshot import Snapshot
@@ -146,6 +147,10 @@ class StateFile:
     def quarantine(self, target: str) -> Quarantine:
         """Return the quarantine of `target`."""
         return Quarantine(self.db, self._target(target), target)
+
+    def preparations(self, target: str) -> Preparations:
+        """Return what came before the deletions of `target`."""
+        return Preparations(self.db, self._target(target), target)
 
     def put_back(self, target: str) -> PutBack:
         """Return what full resyncs put back at `target`."""

@@ -97,6 +97,7 @@ group_external_id = false
 group_emptied_first = true
 group_rename = false
 deletes = "nothing"
+delete_moves_content = true
 one_group_per_user = true
 members_read = "filter"
 answers_updates = false
@@ -139,6 +140,7 @@ def test_every_override_goes_before_the_profile_and_nothing_else_changes(file: P
         "groups_restored": True,
         "group_rename": False,
         "deletes": "nothing",
+        "delete_moves_content": True,
         "one_group_per_user": True,
         "members_read": "filter",
         "answers_updates": False,
