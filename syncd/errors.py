@@ -13,6 +13,7 @@ SyncdError                      exit code
 │   ├── TargetRefused                 401, or 403 to a read too: the token is not (or no longer) accepted
 │   ├── TargetPaused                  paused by a person
 │   ├── TargetGone                    everything managed is gone at once: SSO or SCIM was removed there
+│   ├── TargetElsewhere               may be another place: what is managed was not seen there
 │   ├── TargetRedirected              redirects to another host, which must not get the token
 │   └── TargetUnusable                answers, but not as a SCIM service provider
 ├── StateError                    1   the state file
@@ -124,6 +125,10 @@ class TargetRefused(TargetError):
 
 class TargetGone(TargetError):
     """No managed resource is at the target any more: one incident, not many deletions."""
+
+
+class TargetElsewhere(TargetError):
+    """The target may have become another place (address, token, profile), and what is managed was not seen there."""
 
 
 class TargetPaused(TargetError):

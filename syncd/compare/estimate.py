@@ -11,9 +11,10 @@ from typing import Final
 from syncd.compare.rules import TargetRules
 from syncd.core.actions import Effect
 from syncd.core.drift import Drift
-from syncd.core.model import Json, Kind
+from syncd.core.model import Json, Kind, State
 from syncd.core.plan import Action, Change, Estimate, Held, Plan
 from syncd.core.returning import doubted_resources
+from syncd.place.looking import MARKS, glances
 from syncd.scim.bulk import LEAST, MOST
 from syncd.scim.dialect import AREAS, Dialect, Form, ability_of, forms_of, member_form
 from syncd.scim.profiles import Profile
@@ -41,6 +42,7 @@ def estimate(
     # What the first look of this run will show counts for the others.
     discovery, dialect = snapshot.discovery, Dialect.known(snapshot.discovery, target.profile)
     requests = int(asks_first(target.profile, discovery)) + _look_ups(changes, target.profile, snapshot)
+    requests += glances(snapshot, target.profile) + _looks_at_marks(changes, target.profile, snapshot)
     requests += _looks_at_members(changes, target.profile, snapshot, dialect)
     come_back = returning(changes, withheld, target.profile, snapshot)
     requests += sum(_reads_of_members(group, target.profile, snapshot) for group in come_back)
@@ -56,6 +58,14 @@ def estimate(
         else:
             requests += sum(_looks(each, target.profile, dialect, doubted) for each in together)
     return Estimate(requests, round(requests / target.rate, 1))
+
+
+def _looks_at_marks(changes: Iterable[Change], profile: Profile, snapshot: Snapshot) -> int:
+    """Return the request that sees, once, whether the endpoint shows marks: where removing SSO removes them."""
+    if not profile.sso_removal or MARKS in snapshot.discovery or snapshot.sample_users([State.ACTIVE], 1):
+        return 0
+    begun = (each for each in changes if each.action.about_user and (each.action.creates or each.action.adopts))
+    return int(any(each.state is State.ACTIVE for each in begun))
 
 
 def returning(
@@ -216,8 +226,17 @@ def _abilities(change: Change, profile: Profile) -> set[str]:
 def read_just_now(plan: Plan, target: TargetRules, snapshot: Snapshot) -> Plan:
     """Return a plan that is carried out right after its target was read: no account is read again."""
     adoptions = [each for each in plan.changes if each.action.adopts]
-    requests = plan.estimate.requests - sum(_is_looked_at(each, snapshot) for each in adoptions)
-    return replace(plan, estimate=Estimate(requests, round(requests / target.rate, 1)))
+    return _with_fewer(plan, sum(_is_looked_at(each, snapshot) for each in adoptions), target)
+
+
+def place_seen(plan: Plan, target: TargetRules, snapshot: Snapshot) -> Plan:
+    """Return a plan that is carried out right after its target was seen to be the place: nobody glances at it again."""
+    return _with_fewer(plan, glances(snapshot, target.profile) if plan.changes else 0, target)
+
+
+def _with_fewer(plan: Plan, requests: int, target: TargetRules) -> Plan:
+    left = plan.estimate.requests - requests
+    return replace(plan, estimate=Estimate(left, round(left / target.rate, 1)))
 
 
 def _is_looked_at(change: Change, snapshot: Snapshot) -> bool:

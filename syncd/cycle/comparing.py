@@ -123,6 +123,7 @@ def plan_of(
         everybody,
         baseline.discovered,
         baseline.proven,
+        baseline.place,
         baseline.failure,
         baseline.traffic,
     )

@@ -12,7 +12,9 @@ import structlog
 from syncd.compare.rules import TargetRules
 from syncd.core.drift import Drift, DriftClass, Reaction
 from syncd.core.model import Json, Kind
+from syncd.core.place import Place
 from syncd.cycle.progress import Progress
+from syncd.cycle.whereabouts import reasons, to_record
 from syncd.errors import TargetError
 from syncd.observe.reading import Reading, read_target
 from syncd.observe.reconciling import reconcile
@@ -38,6 +40,7 @@ class Baseline:
     doubts: Sequence[str] = ()
     discovered: Mapping[str, Json] | None = None
     proven: bool = False
+    place: Place | None = None
     failure: TargetError | None = None
     traffic: Traffic = field(default_factory=Traffic)
 
@@ -81,8 +84,9 @@ def observe(setup: Setup, target: Target, scratch: StateFile, progress: Progress
         seconds=round(seconds, 3),
     )
     proven = not any(reading.unclear.values())
+    place = to_record(target, snapshot) if reading.is_place or expect_gone else None
     return Baseline(
-        snapshot, observation, drift, accepted, reading.doubts, discovered, proven, traffic=transport.traffic
+        snapshot, observation, drift, accepted, reading.doubts, discovered, proven, place, traffic=transport.traffic
     )
 
 
@@ -112,6 +116,7 @@ async def _read(
                 observation,
                 concurrency=target.concurrency,
                 expect_gone=expect_gone,
+                reasons=reasons(target, snapshot),
             )
         finally:
             progress.answered(target.name, transport.answers, transport.traffic)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from syncd.compare.snapshot_updates import SnapshotUpdates
 from syncd.core.model import Json
+from syncd.core.place import Place
 from syncd.core.plan import Plan
 from syncd.errors import PlanFileError, TargetError
 from syncd.scim.transport import Traffic
@@ -29,6 +30,8 @@ class Planned:
     """Facts about the endpoint that a full resync learned; None where the target was not read."""
     proven: bool = False
     """Whether reading the target left no doubt about whether each managed resource is there."""
+    place: Place | None = None
+    """The place to record: what is managed was seen there in this cycle, or nothing is linked; None: nobody looked."""
     failure: TargetError | None = None
     """Why the target could not be read; the plan is empty then."""
     traffic: Traffic = field(default_factory=Traffic)

@@ -11,9 +11,10 @@ from syncd.compare.protection import protection
 from syncd.core.plan import Outcome
 from syncd.core.policy import DEFAULT_LIMITS, Class
 from syncd.cycle import clock
-from syncd.cycle.gating import end_stop, is_stopped, probe
+from syncd.cycle.gating import end_stop, is_stopped
 from syncd.cycle.planned import Planned
 from syncd.cycle.progress import Progress
+from syncd.cycle.whereabouts import demand_place, reasons, to_record
 from syncd.errors import TargetError
 from syncd.push.preparing import DeletionRules
 from syncd.push.push import Push, PushRules
@@ -21,7 +22,7 @@ from syncd.push.shutdown import Shutdown
 from syncd.scim.client import Client
 from syncd.scim.pace import Window
 from syncd.scim.transport import Traffic, Transport
-from syncd.store import StateFile
+from syncd.store import Snapshot, StateFile
 
 log = structlog.get_logger()
 
@@ -62,12 +63,8 @@ async def push(
     try:
         async with transport:
             client = target.client(transport, snapshot.discovery)
-            stop = snapshot.stop
-            if stop is not None and not planned.proven:
-                await probe(client, snapshot)
-                if stop.cause != "failing":
-                    with state.atomic():
-                        end_stop(snapshot)
+            if planned.place is None or (snapshot.stop is not None and not planned.proven):
+                await _see(planned, snapshot, client, state)
             pushing = _push_of(planned, state, client, progress)
             with shutdown.covering(target.name, pushing, target.drain):
                 outcomes = await pushing.carry_out(plan, run)
@@ -76,6 +73,17 @@ async def push(
         failure, outcomes = error, ()
     progress.answered(target.name, transport.answers, transport.traffic)
     return Pushed(failure, outcomes, transport.traffic, transport.pace.window)
+
+
+async def _see(planned: Planned, snapshot: Snapshot, client: Client, state: StateFile) -> None:
+    """See that the target is the place, and works again where it was stopped. Raises TargetError."""
+    await demand_place(planned.target, snapshot, client)
+    stop = snapshot.stop
+    with state.atomic():
+        if reasons(planned.target, snapshot):
+            snapshot.set_place(to_record(planned.target, snapshot))
+        if stop is not None and stop.cause != "failing":
+            end_stop(snapshot)
 
 
 def _push_of(planned: Planned, state: StateFile, client: Client, progress: Progress) -> Push:

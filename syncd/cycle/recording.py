@@ -19,6 +19,7 @@ from syncd.cycle.gating import end_stop, note_stop
 from syncd.cycle.knowing import note_found, note_linked
 from syncd.cycle.planned import Planned, with_what_is_stored
 from syncd.cycle.pushing import Pushed
+from syncd.cycle.whereabouts import to_record
 from syncd.errors import TargetError
 from syncd.scim.pace import Window
 from syncd.store import Hold, Snapshot, StateFile
@@ -53,6 +54,12 @@ def remember(planned: Planned, state: StateFile) -> None:
     plan, target = planned.plan, planned.target.name
     snapshot, moment = state.snapshot(target), clock.now()
     note_found(planned, snapshot)
+    if planned.place is not None:
+        snapshot.set_place(planned.place)
+        if planned.discovered is not None:
+            snapshot.prove_place()
+    elif snapshot.is_empty:
+        snapshot.set_place(to_record(planned.target, snapshot))
     written = 0
     for drift in plan.drift:
         written += drift.reaction is Reaction.ENFORCE and snapshot.observe(drift)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from syncd.cycle import clock
 from syncd.cycle.planned import Planned
 from syncd.cycle.progress import Progress
+from syncd.cycle.whereabouts import reasons
 from syncd.errors import TargetError
 from syncd.push.recovery import Recovery
 from syncd.scim.transport import Traffic, Transport
@@ -35,6 +36,8 @@ def recover(state: StateFile, targets: Sequence[Target], progress: Progress | No
         stop = snapshot.stop
         if (stop is not None and stop.cause == "gone") or not state.journal(target.name).intents():
             continue
+        if reasons(target, snapshot):
+            continue  # what isn't found in another place says nothing about the outcome
         try:
             transport = target.transport(snapshot.discovery)
         except TargetError as error:

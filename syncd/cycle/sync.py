@@ -21,7 +21,7 @@ from dataclasses import replace
 from time import monotonic
 
 from syncd.compare.comparison import Differences
-from syncd.compare.estimate import read_just_now
+from syncd.compare.estimate import place_seen, read_just_now
 from syncd.core.plan import Run
 from syncd.cycle import clock
 from syncd.cycle.comparing import comparison_of, may_have_changed, plan_of
@@ -35,6 +35,7 @@ from syncd.cycle.progress import Progress
 from syncd.cycle.pushing import Pushed, connection, push
 from syncd.cycle.recording import begin_run, end_run, log_end, note_in_line
 from syncd.cycle.recovering import recover, with_recovery
+from syncd.cycle.whereabouts import seen_before_planning
 from syncd.push.shutdown import Shutdown
 from syncd.settings.build import Setup, Target
 from syncd.store import StateFile
@@ -87,7 +88,7 @@ def make_plans(
         baselines = {
             each.name: observe(setup, each, workspace, progress, expect_gone=expect_gone)
             if each.name in read_whole
-            else Baseline(state.snapshot(each.name))
+            else _as_recorded(each, state, progress)
             for each in targets
         }
         # The source is not pulled while source, rules and snapshot are unchanged since everything was in line.
@@ -121,6 +122,13 @@ def make_plans(
             for each in targets
         ]
         return plans if who is None else limited_to_person(plans, who, state)
+
+
+def _as_recorded(target: Target, state: StateFile, progress: Progress) -> Baseline:
+    """Return the snapshot to compare with; a target that may be another place is looked at first."""
+    snapshot = state.snapshot(target.name)
+    seen = seen_before_planning(target, snapshot, progress)
+    return Baseline(snapshot, place=seen.place, failure=seen.failure, traffic=seen.traffic)
 
 
 @contextmanager
@@ -175,6 +183,8 @@ async def _carry_out(planned: Planned, state: StateFile, progress: Progress, shu
     snapshot = state.snapshot(planned.target.name)
     if planned.discovered is not None:
         planned = replace(planned, plan=read_just_now(planned.plan, planned.target.rules, snapshot))
+    if planned.place is not None:
+        planned = replace(planned, plan=place_seen(planned.plan, planned.target.rules, snapshot))
     failure = refusal(planned, snapshot)
     transport = connection(planned, state) if failure is None else None
     number = begin_run(planned, state, started, failure)

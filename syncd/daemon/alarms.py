@@ -11,7 +11,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from syncd.core.model import Json
 from syncd.core.plan import timestamp
-from syncd.daemon.schedule import trigger
+from syncd.daemon.schedule import resync_schedule, trigger
 from syncd.settings import Settings
 
 _HOURLY: Final = "hourly"
@@ -36,9 +36,9 @@ class Alarms:
         for target in settings.target:
             for kind, line in (
                 ("sync", target.schedule.sync or settings.schedule.sync),
-                ("resync", target.schedule.resync or settings.schedule.resync),
+                ("resync", resync_schedule(settings, target)),
             ):
-                if line is not None and line != "never":
+                if line is not None:
                     wanted.setdefault((kind, line), []).append(target.name)
         alarms = {
             f"{kind} {line} {zone} {jitter} {' '.join(names)}": (kind, line, names)

@@ -26,7 +26,7 @@ from syncd.errors import StateError
 _KINDS: Final = ("sync", "resync", "user")
 _SCHEDULED: Final = ("sync", "resync")
 _ENDS: Final = ("ok", "held", "failed", "stopped")
-_CAUSES: Final = ("gone", "refused", "failing")
+_CAUSES: Final = ("gone", "elsewhere", "refused", "failing")
 _PHASES: Final = ("read", "compare", "push")
 _SECONDS: Final = (0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
 

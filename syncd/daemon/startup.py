@@ -6,7 +6,7 @@ from datetime import datetime
 
 from syncd.core.plan import Result as Outcome
 from syncd.daemon.metrics import Metrics
-from syncd.daemon.schedule import every_so_long
+from syncd.daemon.schedule import resync_missed
 from syncd.settings.build import Setup
 from syncd.store import StateFile
 from syncd.store.journal import KEPT_RUNS
@@ -21,8 +21,8 @@ def paused_targets(setup: Setup) -> set[str]:
 def recall(setup: Setup, metrics: Metrics, now: datetime) -> list[str]:
     """Tell the metrics when runs last succeeded before this start; return the targets whose full resync is overdue.
 
-    A duration counts from the last full resync, also across restarts: a daemon that is restarted more often than that
-    would never do one. Raises StateError.
+    A resync that was due while the daemon was down is made up for: a daemon that is restarted more often than resyncs
+    are due, or that is down each night, would never do one. Raises StateError.
     """
     overdue = []
     with StateFile(setup.state) as state, state.explained():
@@ -33,7 +33,6 @@ def recall(setup: Setup, metrics: Metrics, now: datetime) -> list[str]:
                     resynced = head.finished if head.kind == "resync" else resynced
                     if set(head.results) <= {Outcome.APPLIED.value}:
                         metrics.succeeded(target.name, head.kind, head.finished)
-            every = every_so_long(own.schedule.resync or setup.settings.schedule.resync)
-            if every is not None and (resynced is None or now - resynced >= every):
+            if resync_missed(setup.settings, own, resynced, now):
                 overdue.append(target.name)
     return overdue

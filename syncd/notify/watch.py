@@ -24,11 +24,14 @@ _LAST_RUNS: Final = 5
 """Number of last runs among which one has ended: the others go on, or were killed."""
 _BECAUSE: Final = {
     "gone": "everything that is managed there is gone",
+    "elsewhere": "it may be another place, where what is managed was not seen",
     "refused": "it refuses the token",
     "failing": "it keeps failing",
 }
 _ENDS: Final = {
     "gone": "Nothing is pushed until `syncd relink --target {target}` has matched everything anew.",
+    "elsewhere": "Nothing is pushed until what is managed is seen there, or `syncd relink --target {target}` has"
+    " matched everything anew.",
     "refused": "Nothing is pushed until the target takes the token again; each run asks.",
     "failing": "Nothing is pushed until the target answers again; each run asks.",
 }

@@ -22,8 +22,9 @@ class Link(NamedTuple):
     id: str
     off: bool = False
     """Whether syncd switched the account off; some endpoints hide such accounts."""
-    must: bool = True
-    """Whether the target must show the resource unless it was deleted: not off, not protected and not pending."""
+    sort: str = ""
+    """The tally that the resource is counted in; "" for one that the target need not show, such as a pending account,
+    or that syncd made anew."""
 
 
 async def is_there(link: Link, subject: Subject, reading: Reading) -> bool | None:

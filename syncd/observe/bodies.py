@@ -27,6 +27,8 @@ def observed_user(body: Body, paths: Set[str], reading: Reading) -> Observed:
     emails, roles = field(body, "emails"), field(body, "roles")
     addresses = [_value(each) for each in emails] if isinstance(emails, list) else []
     id_ = id_of(body)
+    if field(body, "externalId"):
+        reading.shown.marks.add(Kind.USER)
     if isinstance(roles, list) and any(_role(each) in _OWNERS for each in roles):
         reading.protected[id_] = "the owner of the account at the target"
     return Observed(
@@ -44,6 +46,8 @@ def observed_group(body: Body, paths: Set[str], profile: Profile, reading: Readi
     members = field(body, "members")
     ids = [id_ for each in members if (id_ := _value(each))] if isinstance(members, list) else []
     reading.shown.members = reading.shown.members or bool(ids)
+    if field(body, "externalId"):
+        reading.shown.marks.add(Kind.GROUP)
     attributes = flatten(Kind.GROUP, body, paths)
     reading.shown.paths[Kind.GROUP].update(attributes)
     return ObservedGroup(

@@ -7,64 +7,119 @@ gone at once is one incident, not thousands of deletions.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from syncd.core.model import Kind, Known, KnownGroup, State, is_on
-from syncd.errors import TargetGone
+from syncd.core.model import Kind, Known, KnownGroup, Observed, ObservedGroup, State, is_on
+from syncd.core.place import Sight, Tally, everything_gone, found_in_words, unseen, whose
+from syncd.errors import TargetElsewhere, TargetGone
 from syncd.observe.asking import Link, is_there, side_by_side
 from syncd.observe.model import Reading, Subject, count_of, some_of
+from syncd.place.looking import elsewhere
 
-_ENOUGH_TO_BE_EVERYTHING: Final = 3
-"""From this many managed resources on, all of them gone is an incident; below it, somebody may have deleted one."""
 _ASKED_FIRST: Final = 20
+_USERS: Final = "users"
+_GROUPS: Final = "groups"
+_OFF: Final = "accounts that are off"
 
 
 @dataclass
 class Census:
-    """Counts of the linked resources by kind, and those that were not listed."""
+    """What became of the linked resources, and those that were not listed."""
 
-    expected: Counter[Kind] = field(default_factory=Counter)
-    """Number of resources that must be there."""
-    there: Counter[Kind] = field(default_factory=Counter)
-    """Number of these that are there."""
+    tallies: dict[str, Tally]
+    """By sort, what was found of the resources that must be there."""
     acknowledged: dict[Kind, Counter[str]] = field(default_factory=lambda: {kind: Counter() for kind in Kind})
     """By path, the number of listed resources that acknowledged a value that no list ever showed."""
     unlisted: list[Link] = field(default_factory=list)
 
+    @property
+    def expects_users(self) -> bool:
+        """Whether there are linked users that the target must show."""
+        return self.tallies[_USERS].sights.total() > 0
+
+    @property
+    def nothing_is_there(self) -> bool:
+        """Whether no managed resource was found."""
+        return not any(each.ours for each in self.tallies.values())
+
 
 def take_census(subject: Subject, reading: Reading) -> Census:
     """Look each linked resource up among those listed."""
-    census = Census()
+    removal = subject.profile.sso_removal
+    remade = {kind: subject.snapshot.remade(kind) for kind in Kind}
+    census = Census(
+        {
+            _USERS: Tally(_USERS, remade=len(remade[Kind.USER]), marked=removal),
+            _GROUPS: Tally(_GROUPS, remade=len(remade[Kind.GROUP]), locked=removal),
+            _OFF: Tally(_OFF, locked=True),
+        }
+    )
     for users in subject.snapshot.all_users():
-        linked = [known for known in users if not known.lost]
-        links = [_link(known, reading) for known in linked]
+        linked = {known.key: known for known in users if not known.lost}
+        links = [_link(known, reading, remade[Kind.USER], removal=removal) for known in linked.values()]
         seen = subject.observation.users([link.id for link in links])
-        _count(census, links, seen)
-        _count_acknowledged(census, Kind.USER, [known for known in linked if known.id in seen], reading)
+        strangers = _count(census, [(link, linked[link.key]) for link in links], seen, reading)
+        listed = [known for known in linked.values() if known.id in seen and known.key not in strangers]
+        _count_acknowledged(census, Kind.USER, listed, reading)
         reading.shown.switched_off = reading.shown.switched_off or any(
-            link.off and link.id in seen and not seen[link.id].active for link in links
+            link.off and link.id in seen and link.key not in strangers and not seen[link.id].active for link in links
         )
     reading.hidden.update(link.key for link in census.unlisted if link.off)
-    groups = [Link(Kind.GROUP, known.key, known.id) for known in subject.groups()]
-    listed = subject.observation.groups([link.id for link in groups])
-    _count_acknowledged(census, Kind.GROUP, [known for known in subject.groups() if known.id in listed], reading)
-    _count(census, groups, listed)
+    groups = [(_link_of_group(known, remade[Kind.GROUP]), known) for known in subject.groups()]
+    listed_groups = subject.observation.groups([link.id for link, _ in groups])
+    _count(census, groups, listed_groups, reading)
+    _count_acknowledged(census, Kind.GROUP, [known for link, known in groups if link.id in listed_groups], reading)
     return census
 
 
-def _link(known: Known, reading: Reading) -> Link:
+def _link(known: Known, reading: Reading, remade: Container[str], *, removal: bool) -> Link:
     off = known.state is State.DEACTIVATED or not is_on(known.attributes.get("active"))
-    must = known.state is State.ACTIVE and not off and known.id not in reading.protected
-    return Link(Kind.USER, known.key, known.id, off, must)
+    sort = ""
+    if known.key not in remade and known.id not in reading.protected:
+        if known.state is State.ACTIVE and not off:
+            sort = _USERS
+        elif off and removal and known.state is State.DEACTIVATED:
+            sort = _OFF
+    return Link(Kind.USER, known.key, known.id, off, sort)
 
 
-def _count(census: Census, links: Sequence[Link], seen: Container[str]) -> None:
-    for link in links:
-        census.expected[link.kind] += link.must
-        census.there[link.kind] += link.must and link.id in seen
-    census.unlisted += [link for link in links if link.id not in seen]
+def _link_of_group(known: KnownGroup, remade: Container[str]) -> Link:
+    return Link(Kind.GROUP, known.key, known.id, sort="" if known.key in remade else _GROUPS)
+
+
+def _count(
+    census: Census,
+    links: Sequence[tuple[Link, Known | KnownGroup]],
+    seen: Mapping[str, Observed] | Mapping[str, ObservedGroup],
+    reading: Reading,
+) -> set[str]:
+    """Count those that are listed, and note the others; returns the keys whose id is somebody else's now.
+
+    Such a link is lost, and what has the id is nobody's: it is no drift, and never written to.
+    """
+    strangers = set()
+    for link, known in links:
+        found = seen.get(link.id)
+        if found is None:
+            census.unlisted.append(link)
+            continue
+        sight = _sight(known, found, reading)
+        if sight is Sight.OTHERS:
+            strangers.add(link.key)
+            reading.gone[link.kind].add(link.key)
+            reading.strangers.add((link.kind, link.id))
+        if link.sort:
+            census.tallies[link.sort].sights[sight] += 1
+    return strangers
+
+
+def _sight(known: Known | KnownGroup, found: Observed | ObservedGroup, reading: Reading) -> Sight:
+    kind = Kind.USER if isinstance(known, Known) else Kind.GROUP
+    names = [found.name, *(found.emails if isinstance(found, Observed) else ())]
+    shows = reading.shows_marks[kind]
+    return whose(known, found.external_id, names, shows_marks=shows)
 
 
 def _count_acknowledged(
@@ -75,14 +130,29 @@ def _count_acknowledged(
             census.acknowledged[kind].update(known.attributes.keys() - reading.shown.paths[kind])
 
 
-async def ask_for_a_few(census: Census, subject: Subject, reading: Reading) -> None:
+async def ask_for_a_few(census: Census, subject: Subject, reading: Reading, reasons: Sequence[str]) -> None:
     """Where no managed resource is listed, ask for some of the first and some of the last: this spares thousands of
-    requests when everything is gone. Raises TargetGone, TargetError."""
+    requests when everything is gone. Raises TargetGone, TargetElsewhere, TargetError."""
     few = _ASKED_FIRST // 2
-    for incident, links in _incidents(census, subject):
+    for tallies in _sorts(census):
+        names = {each.what for each in tallies}
+        links = [link for link in census.unlisted if link.sort in names]
+        unlisted = [replace(each, sights=each.sights + Counter({Sight.GONE: _number(links, each)})) for each in tallies]
+        if (gone := everything_gone(unlisted)) is None or gone.ours:
+            continue
         chosen = dict.fromkeys([*links[:few], *links[-few:]])
-        if not any([await is_there(link, subject, reading) is not False for link in chosen]):
-            raise incident
+        if links and not any([await is_there(link, subject, reading) is not False for link in chosen]):
+            raise _incident(subject, gone, reasons)
+
+
+def _sorts(census: Census) -> list[list[Tally]]:
+    """Return the sorts of which everything may be gone: all together, and each alone."""
+    counted = list(census.tallies.values())
+    return [counted, *([each] for each in counted)]
+
+
+def _number(links: Sequence[Link], tally: Tally) -> int:
+    return sum(link.sort == tally.what for link in links)
 
 
 async def ask_for_the_unlisted(census: Census, subject: Subject, reading: Reading) -> None:
@@ -90,43 +160,54 @@ async def ask_for_the_unlisted(census: Census, subject: Subject, reading: Readin
 
     async def ask(link: Link) -> None:
         there = await is_there(link, subject, reading)
-        census.there[link.kind] += link.must and there is True
+        sight = Sight.UNCLEAR if there is None else Sight.OURS if there else Sight.GONE
+        if there and _is_strangers(link, subject, reading):
+            sight = Sight.OTHERS
+            reading.strangers.add((link.kind, link.id))
+        if link.sort:
+            census.tallies[link.sort].sights[sight] += 1
         if there is None:
             reading.unclear[link.kind].add(link.key)
-        elif not there:
+        elif sight is not Sight.OURS:
             reading.gone[link.kind].add(link.key)
 
     await side_by_side(ask, census.unlisted, subject.concurrency)
 
 
-def demand_that_something_is_there(census: Census, subject: Subject, reading: Reading) -> None:
-    """Raise TargetGone where every linked resource was asked for, and none was found."""
-    for incident, links in _incidents(census, subject):
-        if any(link.key in reading.gone[link.kind] for link in links):
-            raise incident
+def _is_strangers(link: Link, subject: Subject, reading: Reading) -> bool:
+    """Return whether a resource that was asked for by its id is somebody else's."""
+    if link.kind is Kind.USER:
+        known, found = subject.snapshot.user(link.key), subject.observation.users([link.id]).get(link.id)
+        return known is not None and found is not None and _sight(known, found, reading) is Sight.OTHERS
+    group, shown = subject.snapshot.group(link.key), subject.observation.groups([link.id]).get(link.id)
+    return group is not None and shown is not None and _sight(group, shown, reading) is Sight.OTHERS
 
 
-def _incidents(census: Census, subject: Subject) -> Iterator[tuple[TargetGone, list[Link]]]:
-    """Yield the incident, and the unlisted links that it is about, where no managed user or no managed group was found.
+def demand_that_it_is_the_place(census: Census, subject: Subject, reasons: Sequence[str]) -> None:
+    """Raise TargetGone where every linked resource was asked for, and none of a sort was found; TargetElsewhere where
+    the target may have become another place, for these reasons, and most of what is managed was not found."""
+    tallies = census.tallies.values()
+    if reasons and (missing := unseen(tallies)) is not None:
+        raise elsewhere(subject.client.transport.name, reasons, found_in_words(missing, asked=False))
+    if (gone := everything_gone(tallies)) is not None:
+        raise _incident(subject, gone, reasons)
+
+
+def _incident(subject: Subject, gone: Tally, reasons: Sequence[str]) -> TargetGone | TargetElsewhere:
+    """Return the incident of a target where nothing of a sort was found.
 
     SSO or SCIM was removed; LucidLink then deletes the groups, and leaves the people there, unmanaged. Accounts that
-    are off, or wait for somebody to accept, say nothing: some endpoints hide them.
+    are off, or wait for somebody to accept, say nothing elsewhere: some endpoints hide them.
     """
-    for kinds, what in (
-        (tuple(Kind), "users and groups"),
-        ((Kind.USER,), "users"),
-        ((Kind.GROUP,), "groups"),
-    ):
-        expected = sum(census.expected[kind] for kind in kinds)
-        if expected < _ENOUGH_TO_BE_EVERYTHING or any(census.there[kind] for kind in kinds):
-            continue
-        incident = TargetGone(
-            subject.client.transport.name,
-            f"none of the {expected:,} managed {what} is there any more",
-            hint="SSO or SCIM was probably removed at the target: nothing was changed, and nothing is pushed; once "
-            "it is set up again, run `syncd relink`",
-        )
-        yield incident, [link for link in census.unlisted if link.must and link.kind in kinds]
+    name = subject.client.transport.name
+    if reasons:
+        return elsewhere(name, reasons, found_in_words(gone, asked=False))
+    return TargetGone(
+        name,
+        found_in_words(gone, asked=False),
+        hint="SSO or SCIM was probably removed at the target: nothing was changed, and nothing is pushed; once "
+        "it is set up again, run `syncd relink`",
+    )
 
 
 def believe_switched_off(census: Census, reading: Reading, *, all_gone: bool) -> None:

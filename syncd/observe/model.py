@@ -8,6 +8,7 @@ from typing import Final
 
 from syncd.core.model import Json, Kind, KnownGroup
 from syncd.core.ownership import Ownership
+from syncd.place.looking import shows_marks
 from syncd.scim.client import Client
 from syncd.scim.profiles import Profile
 from syncd.store import Observation, Snapshot
@@ -44,6 +45,8 @@ class Shown:
     """The values of `active` that the endpoint showed of any user, in this reading or an earlier one."""
     members: bool = False
     """Whether any group showed any member."""
+    marks: set[Kind] = field(default_factory=set)
+    """The kinds of which a resource showed an externalId in this reading."""
     switched_off: bool = False
     """Whether an account that syncd switched off was shown as being off."""
 
@@ -63,6 +66,12 @@ class Reading:
     """Keys of linked resources that are proven to be gone."""
     unclear: dict[Kind, set[str]] = field(default_factory=lambda: {kind: set() for kind in Kind})
     """Keys of linked resources whose existence the endpoint leaves open."""
+    strangers: set[tuple[Kind, str]] = field(default_factory=set)
+    """Kind and id of resources that have the id of a linked one, and are somebody else's: such a link is lost."""
+    shows_marks: dict[Kind, bool] = field(default_factory=lambda: dict.fromkeys(Kind, False))
+    """Whether the endpoint showed the externalId of some resource of a kind in an earlier reading."""
+    is_place: bool = False
+    """Whether most of what is managed was found, or nothing is managed: the target is the place."""
     hidden: set[str] = field(default_factory=set)
     """Keys of users whose accounts are off and not listed: groups may not show them either."""
     discovered: dict[str, Json] = field(default_factory=dict)
@@ -76,6 +85,7 @@ class Reading:
         return cls(
             dict(subject.owned),
             Shown({kind: set(paths.get(kind.value, ())) for kind in Kind}, set(discovery.get("active_as") or ())),
+            shows_marks={kind: shows_marks(discovery, kind) for kind in Kind},
         )
 
     def still_there(self, members: tuple[set[str], set[str]]) -> tuple[set[str], set[str]]:

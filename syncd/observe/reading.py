@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from syncd.compare.rules import TargetRules
 from syncd.core.model import Kind
 from syncd.core.ownership import Ownership
+from syncd.core.place import unseen
 from syncd.observe import census as linked
 from syncd.observe.lists import list_groups, list_users
 from syncd.observe.members import read_members, read_members_by_filter
 from syncd.observe.model import Reading, Subject
 from syncd.observe.protection import protect_own_account
+from syncd.place.looking import MARKS
 from syncd.scim.client import Client
 from syncd.store import Observation, Snapshot
 
@@ -29,13 +31,15 @@ async def read_target(
     *,
     concurrency: int = 8,
     expect_gone: bool = False,
+    reasons: Sequence[str] = (),
 ) -> Reading:
     """Read every user and group into the observation, and return the findings. Raises TargetError.
 
-    `owned`: how far the source decides about users and about groups.
+    `owned`: how far the source decides about users and about groups. `reasons`: why the target may have become another
+    place.
 
-    TargetGone when everything managed is gone at once, unless that is expected; TargetUnusable when a list can't be
-    read: nothing may be inferred then.
+    TargetGone when everything managed is gone at once, and TargetElsewhere when most of it is where the target may be
+    another place, unless that is expected; TargetUnusable when a list can't be read: nothing may be inferred then.
     """
     subject = Subject(client, rules.profile, owned, snapshot, observation, concurrency)
     reading = Reading.begun(subject)
@@ -47,12 +51,12 @@ async def read_target(
     # Ask for the linked resources that are not listed; all of them gone is an incident.
     census = linked.take_census(subject, reading)
     if not expect_gone:
-        await linked.ask_for_a_few(census, subject, reading)
+        await linked.ask_for_a_few(census, subject, reading, reasons)
     await linked.ask_for_the_unlisted(census, subject, reading)
     if not expect_gone:
-        linked.demand_that_something_is_there(census, subject, reading)
+        linked.demand_that_it_is_the_place(census, subject, reasons)
     # Keep only proven findings, and report the rest as doubts.
-    linked.believe_switched_off(census, reading, all_gone=expect_gone and not any(census.there.values()))
+    linked.believe_switched_off(census, reading, all_gone=expect_gone and census.nothing_is_there)
     linked.doubt_the_unclear(reading)
     # Complete the members of the groups.
     if rules.profile.members_read == "filter":
@@ -62,6 +66,10 @@ async def read_target(
         await read_members(subject, reading, asked, listed=members_listed)
     # Remember the paths that this endpoint shows.
     _compare_only_what_is_shown(reading, census)
+    marks = {kind.value for kind in reading.shown.marks} | set(snapshot.discovery.get(MARKS) or ())
+    if marks or census.expects_users:
+        reading.discovered[MARKS] = sorted(marks)
+    reading.is_place = unseen(census.tallies.values()) is None
     reading.discovered |= {"protected": reading.protected, "active_as": sorted(reading.shown.active_as)}
     return reading
 

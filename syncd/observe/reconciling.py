@@ -64,7 +64,7 @@ def _linked_users(
         seen = observation.users([known.id for known in batch])
         _name_managers(seen.values(), snapshot, remade)
         for known in batch:
-            found = seen.get(known.id)
+            found = None if (Kind.USER, known.id) in reading.strangers else seen.get(known.id)
             if not known.lost and (found is not None or known.key in reading.gone[Kind.USER]):
                 yield known, found
 
@@ -123,6 +123,8 @@ def _drift_of_groups(
     unrecognised: list[str] = []
     for known in snapshot.groups().values():
         found = observation.groups([known.id]).get(known.id)
+        if (Kind.GROUP, known.id) in reading.strangers:
+            found = None
         if known.lost or (found is None and known.key not in reading.gone[Kind.GROUP]):
             continue
         members = reading.still_there(snapshot.members(known.key))

@@ -59,7 +59,7 @@ class Gate:
         self._snapshot = snapshot
         self._protected = protected
         self._claimed: dict[tuple[Kind, str], str] = {}
-        self._presence = Presence(client, self._claimed)
+        self._presence = Presence(client, snapshot, self._claimed)
 
     @property
     def dialect(self) -> Dialect:
@@ -136,11 +136,17 @@ class Gate:
 
     def _claim(self, kind: Kind, id_: str, key: str, former: str = "") -> None:
         """Reserve a resource for a key: two entries may match one account at the same moment. Raises Taken."""
-        owner = self._snapshot.key_of(kind, id_)
+        owner = self._owner(kind, id_)
         if owner in (None, key, former):
             owner = self._claimed.setdefault((kind, id_), key)
         if owner != key:
             raise Taken(f"the {_WHAT[kind]} belongs to the source's key {owner}")
+
+    def _owner(self, kind: Kind, id_: str) -> str | None:
+        """Return the key that a resource is linked to; a key that has lost it owns it no longer."""
+        owner = self._snapshot.key_of(kind, id_)
+        known = self._snapshot.user(owner or "") if kind is Kind.USER else self._snapshot.group(owner or "")
+        return None if known is None or known.lost else owner
 
     # -- asking ----------------------------------------------------------------------------------
 
@@ -228,6 +234,7 @@ class Gate:
 
         Raises ScimError, with a status of success where the answer is about another resource or says no id.
         """
+        await self._presence.settled()
         written = await self._client.create(kind, attributes)
         other = f"the endpoint answered with another {_WHAT[kind]}"
         if written.body is not None and _is_anothers(kind, written.body, attributes):
@@ -254,6 +261,7 @@ class Gate:
         """
         if any(_switches_off(path, value) for path, value in after.items()):
             self._refuse_protected(link)
+        await self._presence.settled()
         try:
             written = await self._client.update(
                 link.kind, link.id, before, after, owned, has_members=has_members, form=form
@@ -265,10 +273,16 @@ class Gate:
         return written
 
     async def delete(self, link: Link) -> Written:
-        """Delete a resource; one that is gone already (404) is as wanted. Raises Refusal, ScimError."""
+        """Delete a resource; one that is gone already (404) is as wanted, unless everything is gone.
+
+        Raises Refusal, ScimError, TargetGone.
+        """
         self._refuse_protected(link)
+        await self._presence.settled()
         status = await self._client.delete(link.kind, link.id)
-        if status != 404:
+        if status == 404:
+            await self._presence.missed((link.kind, link.id), link.key)
+        else:
             self._note_there(link)
         return Written(link.id, status)
 
@@ -283,6 +297,7 @@ class Gate:
         without: Container[str] = (),
     ) -> Written:
         """Add members to a group. Raises Lost when the group is gone, ScimError."""
+        await self._presence.settled()
         try:
             written = await self._client.add_members(
                 link.id, ids, form, has_members=has_members, kinds=kinds, without=without
@@ -296,6 +311,7 @@ class Gate:
         self, link: Link, ids: Sequence[str], form: Form, *, without: Container[str] = ()
     ) -> Written:
         """Remove members from a group. Raises Lost when the group is gone, ScimError."""
+        await self._presence.settled()
         try:
             written = await self._client.remove_members(link.id, ids, form, without=without)
         except ScimError as error:

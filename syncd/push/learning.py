@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from syncd.compare.estimate import asks_first
-from syncd.core.model import Json
+from syncd.core.model import Json, Kind, State
 from syncd.errors import ScimError, TargetError
+from syncd.place.looking import MARKS, NOT_BY_ID, look_at
 from syncd.push.predating import Habits
 from syncd.push.presence import Lost
 from syncd.scim.client import Client
@@ -53,6 +54,26 @@ class Learning:
             self._discover(shows_members=True)
         if self._client.dialect.news:
             self._discover(dialect=self._client.dialect.to_json(self._client.profile))
+
+    async def look_at_marks(self) -> None:
+        """Read one account, once, to see whether the endpoint shows marks, where removing SSO removes them.
+
+        Raises TargetError.
+        """
+        if not self._client.profile.sso_removal or MARKS in self._snapshot.discovery:
+            return
+        if Kind.USER not in self._client.kinds_read:
+            for user in self._snapshot.sample_users([State.ACTIVE], 1):
+                await look_at(self._client, self._snapshot, user)
+
+    def note_marks(self) -> None:
+        """Record of which kinds resources were seen to show an externalId, and of which none is shown by its id."""
+        if unreadable := {kind.value for kind in self._client.not_by_id}:
+            self._discover(**{NOT_BY_ID: sorted(unreadable | set(self._snapshot.discovery.get(NOT_BY_ID) or ()))})
+        known = set(self._snapshot.discovery.get(MARKS) or ())
+        shown = known | {kind.value for kind in self._client.shows_marks}
+        if shown != known or (Kind.USER in self._client.kinds_read and MARKS not in self._snapshot.discovery):
+            self._discover(**{MARKS: sorted(shown)})
 
     def note_lost(self, lost: Iterable[Lost]) -> None:
         """Record the resources that are no longer at the target: the next run creates these again."""

@@ -1,24 +1,23 @@
 """Presence: whether the linked resources that a run writes to are still at the target.
 
 A resource whose write answers 404 is read before it counts as lost: the 404 may be about another resource in the
-request. Where several are lost and none is there, everything managed is gone, which is one incident and no deletions.
+request. So does one that answers with somebody else's mark and name. The first loss raises the question whether the
+target still is the place: a sample of the others is asked for before anything more is written. Everything managed gone
+is one incident and no deletions.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from syncd.core.model import Kind
-from syncd.errors import ScimError, TargetGone
-from syncd.scim.client import Client
-
-Resource = tuple[Kind, str]
-"""A kind and an id at the target."""
-
-_GONE_AFTER: Final = 5
-"""From this many lost linked resources on, with none found there, everything managed is gone."""
+from syncd.core.place import Sight
+from syncd.errors import ScimError, TargetError, TargetGone
+from syncd.place.looking import Resource, question, sight_of
+from syncd.scim.client import Body, Client
+from syncd.store import Snapshot
 
 
 @dataclass(unsafe_hash=True)
@@ -32,12 +31,16 @@ class Lost(Exception):
 class Presence:
     """The linked resources that one run has found to be at the target, or to be gone."""
 
-    def __init__(self, client: Client, arrived: Container[Resource]) -> None:
+    def __init__(self, client: Client, snapshot: Snapshot, arrived: Container[Resource]) -> None:
         """`arrived`: resources linked in this run, whose presence proves nothing about the others."""
         self._client = client
+        self._snapshot = snapshot
         self._arrived = arrived
         self._there: set[Resource] = set()
         self._lost: dict[Resource, Lost] = {}
+        self._asking = asyncio.Lock()
+        self._asked_at = 0
+        self._incident: TargetError | None = None
 
     @property
     def lost(self) -> Sequence[Lost]:
@@ -57,27 +60,51 @@ class Presence:
         if resource not in self._arrived:
             self._there.add(resource)
 
+    async def settled(self) -> None:
+        """Wait while a sample is asked for: nothing is written meanwhile. Raises TargetError: nothing more is."""
+        if self._asking.locked():
+            async with self._asking:
+                pass
+        if self._incident is not None:
+            raise self._incident
+
     async def lost_or(self, resource: Resource, key: str, error: ScimError) -> Exception:
         """Return Lost where the linked resource of a key is gone, else the error of the write, unchanged.
 
-        Raises TargetGone when all resources that the run wrote to are gone.
+        Raises TargetGone when everything managed of a sort is gone, TargetError.
         """
         if error.status != 404 or resource in self._there or resource in self._arrived:
             return error
         try:
-            await self._client.read(*resource)
+            found = await self._client.read(*resource)
         except ScimError as answer:
             if answer.status != 404:
                 return error
         else:
-            self.note(resource)
-            return error
+            if not self._is_strangers(resource, key, found.body):
+                self.note(resource)
+                return error
+        return await self.missed(resource, key)
+
+    async def missed(self, resource: Resource, key: str) -> Lost:
+        """Return the loss of a linked resource, after the question whether the others are there.
+
+        It is asked again when the losses have doubled. Raises TargetGone, TargetError.
+        """
         self._lost[resource] = lost = Lost(resource[0], key)
-        if not self._there and len(self._lost) >= _GONE_AFTER:
-            raise TargetGone(
-                self._client.transport.name,
-                f"has none of {len(self._lost)} managed resources that were written to",
-                hint="SSO or SCIM was probably removed at the target; `syncd plan --full` tells, and once it is set up "
-                "again, `syncd relink` brings it back",
-            )
+        async with self._asking:
+            if self._incident is not None:
+                raise self._incident
+            if len(self._lost) >= 2 * self._asked_at:
+                self._asked_at = len(self._lost)
+                try:
+                    await question(self._client, self._snapshot, self._client.profile, list(self._lost), self._arrived)
+                except TargetGone as incident:
+                    self._incident = incident
+                    raise
         return lost
+
+    def _is_strangers(self, resource: Resource, key: str, body: Body) -> bool:
+        kind = resource[0]
+        known = self._snapshot.user(key) if kind is Kind.USER else self._snapshot.group(key)
+        return known is not None and sight_of(known, body, self._snapshot, self._client.profile) is Sight.OTHERS

@@ -131,11 +131,13 @@ class Push:
         if not self._skips.ends:
             try:
                 await execution.put_back()
+                await learning.look_at_marks()
             except TargetError as error:
                 self._skips.stop(error)
             await recording.finish()
         learning.note_creates(sending.habits)
         learning.note_dialect()
+        learning.note_marks()
         if self.stopped is None:  # else everything managed may be gone, and these losses are one incident
             learning.note_lost(gate.lost)
         place = {change.id: index for index, change in enumerate(plan.changes)}

@@ -16,6 +16,7 @@ from syncd.core.plan import Run
 
 END_OF_STOP: Final = {
     "gone": "nothing is sent until `syncd relink`",
+    "elsewhere": "nothing is sent until what is managed is seen there, or `syncd relink`",
     "refused": "nothing is sent until it takes the token again, which every run tries",
     "failing": "the next run that has something to send tries again",
 }

@@ -66,6 +66,10 @@ class Actions:
         renamed = self.people.rename_group(fields["which"], fields["value"], force=self.support)
         return f"The group is called {self.people.group_name(renamed)}"
 
+    def group_permission(self, fields: Fields) -> str:
+        group = self.people.permit_group(fields["which"], fields["value"])
+        return f"The members of {self.people.group_name(group)} have the permission {group.permission or 'None'}"
+
     def delete_group(self, fields: Fields) -> str:
         name = self.people.group_name(self.people.group(fields["which"]))
         self.people.delete_group(fields["which"], force=self.support)
@@ -133,6 +137,7 @@ ACTIONS: dict[str, Callable[[Actions, Fields], str]] = {
         Actions.delete_user,
         Actions.create_group,
         Actions.rename_group,
+        Actions.group_permission,
         Actions.delete_group,
         Actions.add_member,
         Actions.remove_member,

@@ -6,6 +6,7 @@ bypasses the locks, which rehearses drift. Knows nothing of HTTP.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -16,6 +17,7 @@ from syncd.sandbox.profiles.lucid import Lucid
 from syncd.sandbox.resources import GROUP, USER, Document, Linked, Query, Resources, Taken, comparable
 
 PERMISSIONS = ("", "View", "Edit", "Admin")
+"""What a user or a group may be given, from the weakest to the strongest."""
 SCIM_ATTRIBUTES = {"userName", "displayName", "title", "active", "externalId"}
 """The attributes of a user that an administrator can change unless they are locked."""
 
@@ -122,6 +124,7 @@ class People:
             "owner": user.owner,
             "billed": user.active,
             "permission": user.permission,
+            "effective_permission": effective_permission(user, groups),
             "has_password": user.password,
             "invitations": user.invitations,
             "groups": [{"id": group.id, "name": group.name, "managed": group.managed} for group in groups],
@@ -136,6 +139,7 @@ class People:
             "kind": group.space or "group",
             "managed": group.managed,
             "archived": group.archived,
+            "permission": group.permission,
             "members": [
                 {"id": member.id, "name": member.name, "type": member.type} for member in self.resources.members(group)
             ],
@@ -185,8 +189,7 @@ class People:
                 raise Refused(f"{name} has to be {'true or false' if kind is bool else 'text'}")
         if not changes.get("userName", "-"):
             raise Refused("userName can't be empty")
-        if changes.get("permission", "") not in PERMISSIONS:
-            raise Refused(f"there is no permission {changes['permission']!r}; there are {', '.join(PERMISSIONS[1:])}")
+        _check_permission(changes.get("permission", ""))
         with self.resources.database.transaction():
             for name, value in changes.items():
                 if name in SCIM_ATTRIBUTES:
@@ -227,6 +230,17 @@ class People:
         if not name.strip():
             raise Refused("a group needs a name")
         group.attributes["displayName"] = name.strip()
+        return self.resources.update(group)
+
+    def permit_group(self, id_: str, permission: str) -> Document:
+        """Give a group's members a permission. Raises Refused.
+
+        No lock concerns it: SCIM controls a group's name and members alone. The permission belongs to this group, and
+        ends with it: a group that is created later begins with none, whatever its name.
+        """
+        group = self.group(id_)
+        _check_permission(permission)
+        group.permission = permission
         return self.resources.update(group)
 
     def delete_group(self, id_: str, *, force: bool = False) -> None:
@@ -299,6 +313,16 @@ class People:
         if document is None:
             raise NotThere(f"there is no {type_.lower()} {id_!r}")
         return document
+
+
+def effective_permission(user: Document, groups: Sequence[Linked]) -> str:
+    """Return the strongest permission that a user has by themselves or through one of their groups."""
+    return max([user.permission, *(group.permission for group in groups)], key=PERMISSIONS.index)
+
+
+def _check_permission(permission: object) -> None:
+    if permission not in PERMISSIONS:
+        raise Refused(f"there is no permission {permission!r}; there are {', '.join(PERMISSIONS[1:])}")
 
 
 def display_name(user: Document) -> str:

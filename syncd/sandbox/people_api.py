@@ -76,11 +76,14 @@ def people_routes(people: People) -> list[BaseRoute]:
     async def group(request: Request) -> Response:
         id_ = request.path_params["group"]
         if request.method == "PATCH":
-            body = await _body(request, {"name", "force"})
-            force = bool(body.get("force", _forced(request)))
-            return json_response(
-                people.describe_group(people.rename_group(id_, str(body.get("name", "")), force=force))
-            )
+            body = await _body(request, {"name", "permission", "force"})
+            force = bool(body.pop("force", _forced(request)))
+            with people.resources.database.transaction():
+                if "permission" in body:
+                    people.permit_group(id_, body["permission"])
+                if "name" in body or not body:
+                    people.rename_group(id_, str(body.get("name", "")), force=force)
+            return json_response(people.describe_group(people.group(id_)))
         if request.method == "DELETE":
             people.delete_group(id_, force=_forced(request))
             return Response(status_code=204)

@@ -120,6 +120,7 @@ class Linked:
     space: str = ""
     managed: bool = True
     deleted: bool = False
+    permission: str = ""
 
 
 @dataclass(slots=True)
@@ -174,7 +175,8 @@ class Resources:
     def members(self, group: Document, limit: int | None = None) -> list[Linked]:
         """Return the members of a group, in the order of their creation."""
         return self._linked(
-            "SELECT r.id, r.type, r.name, r.space, r.managed FROM member m JOIN resource r ON r.seq = m.member "
+            "SELECT r.id, r.type, r.name, r.space, r.managed, r.permission "
+            "FROM member m JOIN resource r ON r.seq = m.member "
             "WHERE m.container = ? ORDER BY r.seq LIMIT ?",
             group.seq,
             -1 if limit is None else limit,
@@ -188,7 +190,7 @@ class Resources:
     def groups_of(self, documents: Sequence[Document]) -> dict[int, list[Linked]]:
         """Return the groups that each document is a direct member of, by its seq; archived ones are left out."""
         rows = self.database.connection.execute(
-            "SELECT m.member, r.id, r.type, r.name, r.space, r.managed "
+            "SELECT m.member, r.id, r.type, r.name, r.space, r.managed, r.permission "
             "FROM member m JOIN resource r ON r.seq = m.container "
             "WHERE m.member IN (SELECT value FROM json_each(?)) AND NOT r.archived ORDER BY r.seq",
             (json.dumps([document.seq for document in documents]),),
@@ -400,7 +402,7 @@ class Resources:
 def _linked(row: sqlite3.Row) -> Linked:
     deleted = row["type"] == DELETED
     type_ = USER if deleted else row["type"]
-    return Linked(row["id"], type_, row["name"], row["space"], bool(row["managed"]), deleted)
+    return Linked(row["id"], type_, row["name"], row["space"], bool(row["managed"]), deleted, row["permission"])
 
 
 def _document(row: sqlite3.Row) -> Document:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from syncd.sandbox.faults import Faults
 from syncd.sandbox.habits import HABITS
 from syncd.sandbox.html import render
-from syncd.sandbox.people import PERMISSIONS, People, Tab, display_name, tab_of
+from syncd.sandbox.people import PERMISSIONS, People, Tab, display_name, effective_permission, tab_of
 from syncd.sandbox.profiles.base import Choice
 from syncd.sandbox.requestlog import RequestLog
 from syncd.sandbox.resources import Document, Linked
@@ -93,6 +93,7 @@ def _member(people: People, user: Document, groups: list[Linked]) -> Member:
     names = [people.linked_name(group) for group in groups]
     more = [f"and {len(names) - SHOWN_GROUPS} more"] if len(names) > SHOWN_GROUPS else []
     is_pending = tab_of(user) is Tab.PENDING
+    effective = effective_permission(user, groups)
     return Member(
         user,
         called=display_name(user),
@@ -100,6 +101,7 @@ def _member(people: People, user: Document, groups: list[Linked]) -> Member:
         badges=[
             "Owner" if user.owner else "",
             user.permission,
+            "" if effective == user.permission else f"{effective} through a group",
             "" if user.active else "Not billed",
             _invited(user.invitations) if is_pending else "",
         ],
@@ -133,6 +135,7 @@ def groups(frame: Frame) -> str:
         "groups.html",
         groups=[_group(people, each) for each in people.groups()],
         kinds=[space for space in people.profiles if space],
+        permissions=PERMISSIONS,
     )
 
 

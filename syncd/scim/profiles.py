@@ -99,6 +99,11 @@ class Profile:
     adopt_by_email: bool = False
     """Whether an account whose e-mail matches may be taken over, in a verified domain; else userName must match."""
 
+    # -- what removing SSO does
+    sso_removal: bool = False
+    """Whether removing SSO at the endpoint removes SCIM with it: managed groups and accounts that are off are deleted,
+    which nobody there can do otherwise, and the other accounts are no longer managed."""
+
     # -- who is invited
     pending_by_endpoint: bool = False
     """Whether the endpoint itself keeps invited people out until they accept."""
@@ -171,6 +176,7 @@ PROFILES: Final[dict[str, Profile]] = {
             adopt_by_email=True,
             answers_updates=False,
             group_suffix=" (SCIM)",
+            sso_removal=True,
         ),
         # docs.aws.amazon.com/singlesignon/latest/developerguide: patchgroup (100 member changes a request, no
         # replace-all; value lists as awslabs/ssosync sends them), supported-apis (no PUT of groups, no bulk),

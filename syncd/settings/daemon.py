@@ -21,13 +21,14 @@ class ScheduleSettings(Section):
     sync: Schedule = "15m"
     """Cron (`*/15 * * * *`: minute, hour, day, month, weekday) or a duration between runs (`15m`)."""
     resync: Annotated[str | None, BeforeValidator(schedule_or_never)] = None
-    """The schedule of full resyncs. Unset or `"never"`: only on request. A duration counts from the last resync, also
-    across restarts."""
+    """The schedule of full resyncs. Unset: each day, at a minute between 00:00 and 05:59 that is random for each
+    installation and target and stays the same across restarts; if the daemon was down then, at its next start.
+    `"never"`: only on request. A duration counts from the last resync, also across restarts."""
     jitter: Annotated[Duration, between("0s", "1h")] = timedelta(0)
     """The longest random delay before a run (up to 1h), which spreads requests that would begin at the full minute."""
     timezone: Annotated[str, AfterValidator(time_zone)] = "UTC"
-    """The time zone for the hours of cron, and for the times in text: `status`, notices, `systemctl status`. JSON keeps
-    UTC."""
+    """The time zone for the hours of cron and of the daily resync, and for the times in text: `status`, notices,
+    `systemctl status`. JSON keeps UTC."""
 
     @property
     def zone(self) -> tzinfo:
@@ -41,7 +42,7 @@ class TargetScheduleSettings(Section):
     sync: Schedule | None = None
     """As in `[schedule]`."""
     resync: Annotated[str | None, BeforeValidator(schedule_or_never)] = None
-    """As in `[schedule]`; `"never"`: not on a schedule."""
+    """As in `[schedule]`, which also says what holds where both are unset; `"never"`: not on a schedule."""
 
 
 class ControlSettings(Section):

@@ -9,7 +9,7 @@ import orjson
 
 from syncd.core.digest import NO_MEMBERS, member_numbers, members_changed
 from syncd.core.model import Kind, KnownGroup, State
-from syncd.store.rows import Rows, dumped, moment_of
+from syncd.store.rows import Rows, dumped, moment_of, sampled
 
 _COLUMNS: Final = "key, id, name, attributes, members_digest, missing_since, lost, kept_as"
 
@@ -27,6 +27,11 @@ class Groups(Rows):
             f"SELECT {_COLUMNS} FROM groups WHERE target = ? AND key = ?", [self._target, key]
         ).fetchone()
         return _known_group(row) if row else None
+
+    def sample_groups(self, most: int) -> list[KnownGroup]:
+        """Return the oldest and the newest linked groups, without those that syncd made anew."""
+        statement = f"SELECT ref, {_COLUMNS} FROM groups WHERE target = ? AND lost = 0 AND remade = 0"
+        return [_known_group(row) for row in sampled(self._conn, statement, [self._target], most)]
 
     def members(self, group: str) -> tuple[set[str], set[str]]:
         """Return the acknowledged members of a group: keys of users, keys of groups."""
@@ -65,7 +70,10 @@ class Groups(Rows):
 
     def put_group(self, group: KnownGroup) -> None:
         """Write the acknowledged state of one group; `change_members` writes its members."""
-        self._conn.execute(
+        self.with_free_id(
+            Kind.GROUP,
+            group.key,
+            group.id,
             "INSERT INTO groups (target, key, id, name, attributes, members_digest, lost, kept_as)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (target, key) DO UPDATE SET id = excluded.id, name = excluded.name,"

@@ -267,6 +267,15 @@ def readings(db: Database) -> None:
     db.table("targets").add_column("read_by", str)
 
 
+@migrations(name="9")
+def places(db: Database) -> None:
+    """Add the place that a target's links belong to, and what was lost since the place was last proven."""
+    db.table("targets").add_column("place", str)  # JSON: address, profile, marks of token and self-description
+    for table in ("users", "groups"):
+        # 1: the target lost the resource; also after it was made anew, until a full resync proves the place again.
+        db.table(table).add_column("remade", int, not_null_default=0)
+
+
 @migrations(name="11")
 def what_comes_before_deletions(db: Database) -> None:
     """Add the calls of `before_delete`."""

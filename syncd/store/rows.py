@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
+from sqlite3 import Connection, IntegrityError
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -27,9 +28,35 @@ class Rows:
         self._target = target
         self.name = name
 
+    def with_free_id(self, kind: Kind, key: str, id_: str, statement: str, parameters: Sequence[object]) -> None:
+        """Write a row with an id; a lost row of another key that has the id gives it up: its own is dead."""
+        try:
+            self._conn.execute(statement, parameters)
+        except IntegrityError:
+            freed = self._conn.execute(
+                f"UPDATE {table_of(kind)} SET id = id || ' (lost by ' || key || ')'"
+                " WHERE target = ? AND id = ? AND key != ? AND lost = 1",
+                [self._target, id_, key],
+            )
+            if not freed.rowcount:
+                raise
+            self._conn.execute(statement, parameters)
+
     def _one(self, sql: str, *parameters: object) -> tuple[Any, ...]:
         row: tuple[Any, ...] = self._conn.execute(sql, parameters).fetchone()
         return row
+
+
+def sampled(connection: Connection, statement: str, parameters: Sequence[object], most: int) -> list[tuple[Any, ...]]:
+    """Return up to `most` rows of a statement: the first by their `ref`, which the statement selects first, and the
+    last. Without the `ref`.
+    """
+    newest = most // 2
+    rows: dict[int, tuple[Any, ...]] = {}
+    for order, count in (("ref", most - newest), ("ref DESC", newest)):
+        found = connection.execute(f"{statement} ORDER BY {order} LIMIT ?", [*parameters, count])
+        rows |= {row[0]: row[1:] for row in found}
+    return list(rows.values())
 
 
 def batches(items: Iterable[Item]) -> Iterator[list[Item]]:

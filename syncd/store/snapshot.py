@@ -11,10 +11,11 @@ import orjson
 
 from syncd.core.drift import Drift, DriftClass
 from syncd.core.model import Flat, Json, Kind, Known, is_on
+from syncd.core.place import Place
 from syncd.core.plan import timestamp
 from syncd.store.entries import Entries
 from syncd.store.groups import Groups
-from syncd.store.rows import dumped
+from syncd.store.rows import dumped, table_of
 from syncd.store.users import RowSummary, Users
 
 __all__ = ["Pause", "RowSummary", "Snapshot", "Stop"]
@@ -35,12 +36,12 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The stop of a target: everything managed is gone, the token is refused, or the target kept failing.
+    """The stop of a target: what is managed is gone or wasn't seen, the token is refused, or the target kept failing.
 
     A person ends the first kind; the others end when the target works again.
     """
 
-    cause: Literal["gone", "refused", "failing"]
+    cause: Literal["gone", "elsewhere", "refused", "failing"]
     reason: str
     since: datetime
 
@@ -89,6 +90,16 @@ class Snapshot(Users, Groups, Entries):
     def set_read_by(self, rules: str) -> None:
         """Remember the rules by which the target was read, or "" while what was found is not linked."""
         self._conn.execute("UPDATE targets SET read_by = ? WHERE id = ?", [rules, self._target])
+
+    @property
+    def place(self) -> Place | None:
+        """The place that the links belong to; None before it was first recorded."""
+        found = self._remembered("place")
+        return Place.from_json(found) if found else None
+
+    def set_place(self, place: Place) -> None:
+        """Remember the place that the links belong to: what is managed was seen there, or nothing is linked."""
+        self._remember("place", place.to_json())
 
     @property
     def is_empty(self) -> bool:
@@ -153,11 +164,23 @@ class Snapshot(Users, Groups, Entries):
         self._forget_memberships(kind, key)
         if kind is Kind.USER:
             self._conn.execute(
-                "UPDATE users SET lost = 1, digest = x'' WHERE target = ? AND key = ?", [self._target, key]
+                "UPDATE users SET lost = 1, remade = 1, digest = x'' WHERE target = ? AND key = ?", [self._target, key]
             )
         else:
             self._forget_members(key)
-            self._conn.execute("UPDATE groups SET lost = 1 WHERE target = ? AND key = ?", [self._target, key])
+            self._conn.execute(
+                "UPDATE groups SET lost = 1, remade = 1 WHERE target = ? AND key = ?", [self._target, key]
+            )
+
+    def remade(self, kind: Kind) -> set[str]:
+        """Return the keys whose resources were lost since the place was last proven, those made anew among them."""
+        rows = self._conn.execute(f"SELECT key FROM {table_of(kind)} WHERE target = ? AND remade = 1", [self._target])
+        return {key for (key,) in rows}
+
+    def prove_place(self) -> None:
+        """Write that most of what was linked was seen at the target: what was lost before that was lost by itself."""
+        for kind in Kind:
+            self._conn.execute(f"UPDATE {table_of(kind)} SET remade = 0 WHERE target = ? AND lost = 0", [self._target])
 
     def rekey_user(self, old: str, known: Known) -> None:
         """Hand the account of one key to another, `known.key`, with the memberships: somebody is hired again.

@@ -10,7 +10,19 @@ from typing import Final, NamedTuple
 import orjson
 
 from syncd.core.model import Kind, Known, State
-from syncd.store.rows import BATCH, Rows, batches, dumped, emails_of, folded, marks, moment_of, table_of, text_of
+from syncd.store.rows import (
+    BATCH,
+    Rows,
+    batches,
+    dumped,
+    emails_of,
+    folded,
+    marks,
+    moment_of,
+    sampled,
+    table_of,
+    text_of,
+)
 
 _COLUMNS: Final = "key, id, name, state, attributes, digest, accepted, missing_since, since, lost, kept_as"
 
@@ -172,9 +184,25 @@ class Users(Rows):
             rows = self._conn.execute(f"SELECT {_COLUMNS} FROM users WHERE ref IN ({marks(batch)})", batch).fetchall()
             yield from map(_known, rows)
 
+    def sample_users(self, states: Sequence[State], most: int) -> list[Known]:
+        """Return the oldest and the newest linked users in some states, without those that syncd made anew."""
+        return [
+            _known(row)
+            for row in sampled(
+                self._conn,
+                f"SELECT ref, {_COLUMNS} FROM users WHERE target = ? AND state IN ({marks(states)})"
+                " AND lost = 0 AND remade = 0",
+                [self._target, *(state.value for state in states)],
+                most,
+            )
+        ]
+
     def put_user(self, user: Known) -> None:
         """Write the acknowledged state of one user."""
-        self._conn.execute(
+        self.with_free_id(
+            Kind.USER,
+            user.key,
+            user.id,
             f"INSERT INTO users (target, {_COLUMNS}, user_name, email)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (target, key) DO UPDATE SET"
             " id = excluded.id, name = excluded.name, state = excluded.state, attributes = excluded.attributes,"

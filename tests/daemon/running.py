@@ -16,6 +16,8 @@ from syncd.daemon.client import Daemon
 from tests.system.commands import Administrator, Done
 
 Json = Any
+_UNDISTURBED = {"SYNCD__SCHEDULE__RESYNC": "never"}
+"""No test meets the minute of the daily resync."""
 
 
 class Running:
@@ -40,7 +42,10 @@ class Running:
             self._process = subprocess.Popen(
                 [str(Path(sys.executable).with_name("syncd")), "run", *self._options],
                 cwd=self.admin.folder,
-                env=self.admin.environment | {"NOTIFY_SOCKET": f"{self._folder.name}/notify"} | self._environment,
+                env=_UNDISTURBED
+                | self.admin.environment
+                | {"NOTIFY_SOCKET": f"{self._folder.name}/notify"}
+                | self._environment,
                 stderr=log,
             )
         self.wait_for("READY=1")

@@ -11,8 +11,10 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from syncd.core.plan import Plan
 from syncd.daemon.metrics import Metrics
+from syncd.daemon.schedule import resync_schedule
 from syncd.daemon.service import Daemon
 from syncd.daemon.startup import recall
+from syncd.settings import Settings
 from syncd.settings.build import read
 from syncd.store import StateFile
 from tests.sandbox.process import Sandbox
@@ -57,6 +59,7 @@ def test_when_the_next_run_is_due_is_said_in_the_configured_zone_and_with_its_da
     admin: Administrator, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SYNCD__SCHEDULE__TIMEZONE", "America/New_York")
+    monkeypatch.setenv("SYNCD__SCHEDULE__RESYNC", "never")
     monkeypatch.setenv("SYNCD_TOKEN", sandbox.token)
 
     async def said(schedule: str) -> str:
@@ -98,3 +101,100 @@ def test_a_full_resync_that_is_due_each_so_often_is_so_across_restarts(
     assert overdue("7d") == ["sandbox"]
     resynced(5)
     assert overdue("7d") == []
+
+
+# -- the daily resync, where nothing is configured -----------------------------------------------------
+
+
+def loaded(admin: Administrator) -> Settings:
+    return read(admin.folder / "syncd.toml").settings
+
+
+def due(settings: Settings, name: str = "") -> str | None:
+    """Return when the target is read whole; `name`: as if it were called so."""
+    (target,) = settings.target
+    return resync_schedule(settings, target.model_copy(update={"name": name or target.name}))
+
+
+def test_a_full_resync_is_due_each_night_at_a_minute_of_its_own(
+    admin: Administrator, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNCD_TOKEN", sandbox.token)
+    settings = loaded(admin)
+    minutes = [due(settings, f"target-{number}") for number in range(200)]
+    assert minutes == [due(loaded(admin), f"target-{number}") for number in range(200)], "also after a restart"
+    assert all(re.fullmatch(r"[1-5]?\d [0-5] \* \* \*", minute or "") for minute in minutes), minutes
+    assert len({(minute or "").split()[1] for minute in minutes}) == 6, "all of the night"
+    assert len(set(minutes)) > 120, "targets are not read at one moment"
+    monkeypatch.setattr("syncd.daemon.schedule.gethostname", lambda: "another")
+    assert minutes != [due(settings, f"target-{number}") for number in range(200)], "nor are installations"
+
+
+def test_a_schedule_replaces_the_daily_resync_and_never_switches_it_off(
+    admin: Administrator, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNCD_TOKEN", sandbox.token)
+    general, own = "SYNCD__SCHEDULE__RESYNC", "SYNCD__TARGET__SANDBOX__SCHEDULE__RESYNC"
+    monkeypatch.setenv(own, "never")
+    assert due(loaded(admin)) is None
+    monkeypatch.setenv(general, "17 2 * * *")
+    assert due(loaded(admin)) is None
+    monkeypatch.delenv(own)
+    assert due(loaded(admin)) == "17 2 * * *"
+    monkeypatch.setenv(general, "never")
+    assert due(loaded(admin)) is None
+    monkeypatch.setenv(own, "7d")
+    assert due(loaded(admin)) == "7d"
+
+
+def test_status_has_the_moment_of_the_daily_resync(
+    admin: Administrator, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNCD_TOKEN", sandbox.token)
+    monkeypatch.setenv("SYNCD__SCHEDULE__TIMEZONE", "Asia/Kolkata")
+
+    async def coming() -> object:
+        daemon = Daemon(read(admin.folder / "syncd.toml"))
+        daemon.alarms.set(daemon.configuration.setup.settings)
+        daemon.alarms.scheduler.start(paused=True)
+        found = daemon.alarms.next_of("sandbox")["resync"]
+        daemon.alarms.scheduler.shutdown(wait=False)
+        return found
+
+    before = datetime.now(UTC)
+    moment = datetime.fromisoformat(str(asyncio.run(coming())))
+    assert before < moment <= before + timedelta(days=1, minutes=1)
+    minute, hour, *_ = (due(loaded(admin)) or "").split()
+    india = moment.astimezone(loaded(admin).schedule.zone)
+    assert (india.hour, india.minute) == (int(hour), int(minute))
+
+
+def test_a_daily_resync_that_was_missed_is_made_up_for_at_the_start(
+    admin: Administrator, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNCD_TOKEN", sandbox.token)
+    minute, hour, *_ = (due(loaded(admin)) or "").split()
+    night = datetime(2026, 11, 10, int(hour), int(minute), tzinfo=UTC)
+
+    def overdue(at: datetime) -> list[str]:
+        return recall(read(admin.folder / "syncd.toml"), Metrics(list), at)
+
+    def resynced(at: datetime, error: str = "") -> None:
+        with StateFile(read(admin.folder / "syncd.toml").state) as state, state.atomic():
+            journal = state.journal("sandbox")
+            journal.end(journal.begin(Plan("sandbox", "resync", at, 0, ()), at), at, 1, 0.1, error)
+
+    day = timedelta(days=1)
+    assert overdue(night) == ["sandbox"], "there never was one"
+    resynced(night + timedelta(minutes=5))
+    assert overdue(night + timedelta(hours=12)) == []
+    assert overdue(night + day - timedelta(minutes=1)) == []
+    assert overdue(night + day) == ["sandbox"]
+    assert overdue(night + 30 * day) == ["sandbox"]
+    resynced(night + day, "the target did not answer")
+    assert overdue(night + day + timedelta(hours=1)) == ["sandbox"]
+    resynced(night + day + timedelta(hours=9))
+    assert overdue(night + day + timedelta(hours=10)) == [], "by hand, or at a start: that is enough for this night"
+    assert overdue(night + 2 * day) == ["sandbox"]
+    monkeypatch.setenv("SYNCD__SCHEDULE__RESYNC", "never")
+    assert overdue(night + 30 * day) == []

@@ -42,7 +42,22 @@ def test_the_readme_says_which_commands_lack_a_common_option(option: str) -> Non
     assert set(re.findall(r"`([a-z]+)`", row)) == lacking
 
 
-def test_every_page_that_is_linked_is_there() -> None:
-    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
-        for link in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text(encoding="utf-8")):
-            assert (page.parent / link).exists(), f"{page.name} links to {link}"
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def test_every_page_and_heading_that_is_linked_is_there() -> None:
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
+        for link in re.findall(r"\]\((?!https?://)([^)\s]+)", page.read_text(encoding="utf-8")):
+            path, _, heading = link.partition("#")
+            linked = page.parent / path if path else page
+            assert linked.exists(), f"{page.name} links to {link}"
+            assert not heading or heading in anchors(linked), f"{page.name} links to {link}"
+
+
+@pytest.mark.parametrize("page", ["lucid", "lucidlink"])
+def test_the_pages_of_lucid_say_what_is_to_be_done_when_the_place_changes(page: str) -> None:
+    place = ROOT / f"docs/targets/{page}.md"
+    assert {"when-sso-is-removed", "when-the-token-is-the-wrong-one", "owner-and-licences"} <= anchors(place)

@@ -8,6 +8,7 @@ import os
 import signal
 import stat
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -162,6 +163,12 @@ def test_where_the_call_is_cancelled_the_group_is_killed(tmp_path: Path) -> None
 
     asyncio.run(cancelled())
     assert pair.are_dead
+
+
+def test_a_cycle_of_the_daemon_runs_it_in_a_thread_of_its_own(tmp_path: Path) -> None:
+    program = script(tmp_path, "exit 7")
+    with ThreadPoolExecutor(1) as pool, pytest.raises(HookFailed, match="exits with 7"):
+        pool.submit(run, program).result(PATIENCE_SECONDS)
 
 
 def test_a_program_that_is_no_longer_there(tmp_path: Path) -> None:

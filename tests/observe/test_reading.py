@@ -393,7 +393,7 @@ def test_where_nothing_is_listed_a_few_are_asked_for_before_it_is_said(world: Ma
     keys = [f"x{number:02}" for number in range(50)]
     world.users(*keys)
     world.goes(*keys)
-    assert gone(world) == "none of the 50 managed users and groups is there any more"
+    assert gone(world) == "none of the 50 managed users is there any more"
     assert world.scim.asked() == [f"GET /Users/id-{key}" for key in (*keys[:10], *keys[-10:])]
 
 
@@ -424,7 +424,7 @@ def test_some_gone_and_the_others_not_answered_is_an_incident(world: Managed) ->
     world.goes("1", "2", "3")
     world.scim.unlisted = {"id-4"}
     world.scim.by_id = {"id-4": error(500)}
-    assert gone(world) == "none of the 4 managed users and groups is there any more"
+    assert gone(world) == "none of the 4 managed users is there any more"
 
 
 def test_the_owner_and_whose_token_it_is_outlive_the_integration(world: Managed) -> None:
@@ -433,7 +433,7 @@ def test_the_owner_and_whose_token_it_is_outlive_the_integration(world: Managed)
     world.scim.users["id-0"]["roles"] = [{"value": "Owner"}]
     world.scim.me = Reply(200, {"id": "id-1"})
     world.goes("2", "3", "4")
-    assert gone(world) == "none of the 3 managed users and groups is there any more"
+    assert gone(world) == "none of the 3 managed users is there any more"
 
 
 def test_accounts_that_are_off_or_waiting_say_nothing(world: Managed) -> None:

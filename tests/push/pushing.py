@@ -11,10 +11,12 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from syncd.compare.estimate import place_seen
 from syncd.compare.rules import TargetRules
 from syncd.core.mapping import MANAGER
 from syncd.core.model import Entry, Flat, State
-from syncd.core.plan import Action, Change, Plan, Result, Run, ordered
+from syncd.core.place import Place, address_of
+from syncd.core.plan import Action, Change, Estimate, Plan, Result, Run, ordered
 from syncd.cycle.planned import Planned
 from syncd.cycle.progress import Progress
 from syncd.cycle.recovering import recover
@@ -45,12 +47,21 @@ class Pushing(World):
         self.progress = Progress()
         self.patience = IMPATIENT
 
+    def plan(self) -> Plan:
+        """Return what is to be done, with the estimate for a target that was just seen to be the place."""
+        return place_seen(super().plan(), self.target, self.snapshot)
+
     def push(self, plan: Plan | None = None, *, read_just_now: bool = False) -> Run:
         """Carry out a plan, or what is to be done now; `read_just_now`: as if all that is there had been read."""
         made = plan if plan is not None else self.plan()
         discovered = self.snapshot.discovery if read_just_now else None
-        planned = Planned(self.reached(), made, self.snapshot_updates, discovered=discovered)
+        announced = replace(made, estimate=_with_glances(made, self))
+        planned = Planned(self.reached(), announced, self.snapshot_updates, discovered=discovered, place=self.place())
         return carry_out(planned, self.state, self.progress)
+
+    def place(self) -> Place:
+        """Return the place of every push here, which counts as seen: these tests are about what else is sent."""
+        return Place(address_of(self.scim.url), self.target.profile.name)
 
     def look(self) -> int:
         """Look what became of what earlier pushes left open; returns how much of it still is."""
@@ -87,6 +98,12 @@ class Pushing(World):
         """Let it be known whether the endpoint takes PATCH."""
         with self.state.atomic():
             self.snapshot.discover({"patch": patch})
+
+
+def _with_glances(plan: Plan, world: Pushing) -> Estimate:
+    """Return the estimate as a plan file has it: the push takes off what it need not look at."""
+    glances = plan.estimate.requests - place_seen(plan, world.target, world.snapshot).estimate.requests
+    return replace(plan.estimate, requests=plan.estimate.requests + glances)
 
 
 @contextmanager

@@ -81,8 +81,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_many_changes_go_together_and_take_as_many_requests_as_announced(world: World) -> None:
-    # 100, 100 and 30; and one look, until the endpoint was found to do as it answers.
-    for title, requests in (("Engineer", 3 + 1), ("Doctor", 3 + 1), ("Professor", 3)):
+    # 100, 100 and 30; one look, until the endpoint was found to do as it answers; and one whether it is the place.
+    for title, requests in (("Engineer", 3 + 1), ("Doctor", 3 + 1 + 1), ("Professor", 3 + 1)):
         run = world.sync(title)
         assert run.results == {Result.APPLIED: PEOPLE}
         assert run.requests == run.plan.estimate.requests == requests

@@ -24,11 +24,11 @@ def planned(world: Pushing) -> Planned:
 
 
 def stopped(world: Pushing, cause: str) -> None:
-    """Let two people and a group be linked, one of the two have changed, and the target have stopped."""
-    world.hold(person("1"), person("2"))
-    world.groups = [group("a")]
+    """Let three people and groups be linked, one of the people have changed, and the target have stopped."""
+    world.hold(person("1"), person("2"), person("3"))
+    world.groups = [group("a"), group("b"), group("c")]
     world.settle()
-    world.hold(person("1", title="Dr."), person("2"))
+    world.hold(person("1", title="Dr."), person("2"), person("3"))
     with world.state.atomic():
         world.snapshot.set_stop(Stop("gone" if cause == "gone" else "refused", "it was so", NOON))
 
@@ -66,7 +66,7 @@ def test_a_refused_token_that_is_taken_again_resumes_while_users_and_groups_are_
             assert (run.error, stop) == ("", None)
             assert [request.method for request in scim.requests][-1] == "PATCH"
         else:
-            assert f"none of {2 if gone == 'the users' else 1} managed {gone[4:]} asked for" in run.error
+            assert f"none of 3 managed {gone[4:]} asked for is there any more" in run.error
             assert stop is not None
             assert stop.cause == "gone"
             assert {request.method for request in scim.requests} == {"GET"}

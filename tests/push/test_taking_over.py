@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from syncd.compare.decisions import Decisions
-from syncd.compare.estimate import estimate, read_just_now
+from syncd.compare.estimate import estimate, place_seen, read_just_now
 from syncd.core.mapping import Spec
 from syncd.core.model import Kind, State
 from syncd.core.plan import Action, Change, Plan, Result
@@ -31,7 +31,8 @@ THEIRS = {"userName": "ada@example.com", "title": "Ms", "active": True}
 
 
 def estimated(world: Pushing, plan: Plan) -> int:
-    return estimate(plan.changes, world.target, world.snapshot).requests
+    requests = estimate(plan.changes, world.target, world.snapshot)
+    return place_seen(replace(plan, estimate=requests), world.target, world.snapshot).estimate.requests
 
 
 def take_over(world: Pushing, change: Change) -> tuple[str, str]:
@@ -406,7 +407,7 @@ def forget_everything(world: Pushing) -> None:
 
 def resynced(world: Pushing) -> dict[str, str]:
     """Carry out a full resync; checks that it takes as many requests as announced, and leaves nothing to do."""
-    plan = read_just_now(resync(world), world.target, world.snapshot)
+    plan = place_seen(read_just_now(resync(world), world.target, world.snapshot), world.target, world.snapshot)
     world.scim.requests.clear()
     run = world.push(plan, read_just_now=True)
     assert run.requests == len(world.scim.requests) == plan.estimate.requests

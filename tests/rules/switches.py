@@ -41,9 +41,82 @@ _MEMBERSHIP, _PREDATING = "tests/push/test_membership.py", "tests/push/test_pred
 _BEFORE_DELETE = "tests/push/test_before_delete.py"
 _COMMAND, _WEBHOOK = "tests/hooks/test_command.py", "tests/hooks/test_webhook.py"
 _HTML, _FORMATS = "tests/report/test_html.py", "tests/report/test_formats.py"
-_SANDBOX_PAGES = "tests/sandbox/test_templates.py"
+_SANDBOX_PAGES, _ALARMS = "tests/sandbox/test_templates.py", "tests/daemon/test_alarms.py"
+
+_PLACE, _PLACES = "tests/core/test_place.py", "tests/cycle/test_places.py"
 
 RULES: Final = (
+    # -- a target is a place ---------------------------------------------------------------------
+    Rule(
+        "another address, token or profile is looked at before anything is planned",
+        "cycle/whereabouts.py",
+        "    return () if snapshot.is_empty else moved(snapshot.place, configured(target, snapshot))",
+        "    return ()",
+        (f"{_PLACES}::test_where_the_place_changes_nothing_is_written_before_it_is_seen",),
+    ),
+    Rule(
+        "most of what is managed must be seen in a place that may be another one",
+        "place/looking.py",
+        "    if (missing := unseen(each.tally for each in asked)) is not None:",
+        "    if (missing := unseen(())) is not None:",
+        (f"{_PLACES}::test_where_the_place_changes_nothing_is_written_before_it_is_seen",),
+    ),
+    Rule(
+        "a full resync of a place that may be another one demands the same",
+        "observe/census.py",
+        "    if reasons and (missing := unseen(tallies)) is not None:",
+        "    if False and (missing := unseen(tallies)) is not None:",
+        (f"{_PLACES}::test_a_place_where_a_minority_is_there_is_another_one",),
+    ),
+    Rule(
+        "a run that writes looks at what is managed first",
+        "cycle/whereabouts.py",
+        "        await glance(client, snapshot, profile)\n",
+        "        pass\n",
+        (f"{_PLACES}::test_another_workspace_is_noticed_by_the_first_run_that_writes",),
+    ),
+    Rule(
+        "what was made in this run proves nothing about the others",
+        "place/looking.py",
+        "        others = [each for each in sort.resources if (sort.kind, each.id) not in arrived]",
+        "        others = list(sort.resources)",
+        ("tests/push/test_doubts.py::test_an_account_made_in_this_run_says_nothing_of_lost_ones",),
+    ),
+    Rule(
+        "what was made anew proves nothing about the place",
+        "store/snapshot.py",
+        "UPDATE users SET lost = 1, remade = 1, digest",
+        "UPDATE users SET lost = 1, digest",
+        (f"{_PLACES}::test_what_was_made_anew_is_no_proof",),
+    ),
+    Rule(
+        "an id that shows somebody else's mark and name is a lost link",
+        "core/place.py",
+        "        return Sight.OURS if named else Sight.OTHERS if expected else Sight.RENAMED",
+        "        return Sight.OURS",
+        (f"{_PLACES}::test_an_id_that_is_somebody_elses_is_a_lost_link_and_no_drift",),
+    ),
+    Rule(
+        "somebody else's account under a linked id is never drift",
+        "observe/reconciling.py",
+        "            found = None if (Kind.USER, known.id) in reading.strangers else seen.get(known.id)",
+        "            found = seen.get(known.id)",
+        (f"{_PLACES}::test_an_id_that_is_somebody_elses_is_a_lost_link_and_no_drift",),
+    ),
+    Rule(
+        "what an earlier run left open is not looked for in another place",
+        "cycle/recovering.py",
+        "        if reasons(target, snapshot):",
+        "        if False:",
+        (f"{_PLACES}::test_what_an_earlier_run_left_open_is_not_looked_for_in_another_place",),
+    ),
+    Rule(
+        "a deletion that finds nothing raises the same question",
+        "push/gate.py",
+        "            await self._presence.missed((link.kind, link.id), link.key)\n",
+        "            pass\n",
+        (f"{_LOST}::test_a_deletion_in_another_workspace_is_not_done",),
+    ),
     # -- done means done -------------------------------------------------------------------------
     Rule(
         "an answer without the resource is followed by a look",
@@ -769,11 +842,14 @@ RULES: Final = (
         (_PRECONDITIONS,),
     ),
     Rule(
-        "where everything is gone the target stops",
+        "the first loss raises the question whether everything is gone",
         "push/presence.py",
-        "        if not self._there and len(self._lost) >= _GONE_AFTER:",
-        "        if False:",
-        (f"{_LOST}::test_five_that_are_gone_and_nothing_else_stop_the_target",),
+        "            if len(self._lost) >= 2 * self._asked_at:",
+        "            if False:",
+        (
+            f"{_LOST}::test_five_that_are_gone_and_nothing_else_stop_the_target",
+            f"{_LOST}::test_one_change_a_day_is_enough_to_notice",
+        ),
     ),
     Rule(
         "what is refused for good is quarantined",
@@ -850,9 +926,9 @@ RULES: Final = (
     Rule(
         "everything gone is one incident",
         "observe/census.py",
-        "        if expected < _ENOUGH_TO_BE_EVERYTHING or any(census.there[kind] for kind in kinds):",
-        "        if True:",
-        (f"{_READING}::test_all_users_and_groups_gone_is_one_incident",),
+        "    if (gone := everything_gone(tallies)) is not None:",
+        "    if (gone := everything_gone(())) is not None:",
+        (f"{_PLACES}::test_another_workspace_is_noticed_by_the_first_run_that_writes",),
     ),
     Rule(
         "a target that was stopped stays so until a person says otherwise",
@@ -871,8 +947,8 @@ RULES: Final = (
     Rule(
         "a token that is taken again says nothing of what is behind it",
         "cycle/pushing.py",
-        "                await probe(client, snapshot)\n",
-        "",
+        "                await _see(planned, snapshot, client, state)\n",
+        "                pass\n",
         (f"{_LUCIDLINK}::test_sso_removed_is_one_incident_and_nothing_is_made_anew_until_a_person_says_so",),
     ),
     Rule(
@@ -1206,5 +1282,20 @@ RULES: Final = (
         """    return f"'{cell}" if""",
         "    return cell if",
         (_FORMATS,),
+    ),
+    # -- a look each day -------------------------------------------------------------------------
+    Rule(
+        "a target is read whole each day where no schedule says otherwise",
+        "daemon/schedule.py",
+        " or _daily(gethostname(), str(settings.state), target.name)\n",
+        "\n",
+        (_ALARMS,),
+    ),
+    Rule(
+        "a daily look that was missed is made up for",
+        "daemon/schedule.py",
+        "    return due is not None and due <= now\n",
+        "    return False\n",
+        (_ALARMS,),
     ),
 )

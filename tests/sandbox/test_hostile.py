@@ -103,6 +103,9 @@ def test_header_bytes_that_are_no_text(sandbox: Sandbox) -> None:
         ("POST", "/users", []),
         ("POST", "/groups", {"name": "", "kind": "tribe"}),
         ("PATCH", "/users/USER", {"permission": "Everything"}),
+        ("PATCH", "/groups/GROUP", {"permission": "Everything"}),
+        ("PATCH", "/groups/GROUP", {"permission": ["View"]}),
+        ("PATCH", "/groups/GROUP", {}),
         ("PATCH", "/users/USER", {"active": "no", "force": True}),
         ("PATCH", "/users/USER", {"userName": "", "force": True}),
         ("PATCH", "/users/USER", {"userName": "TAKEN", "force": True}),
@@ -117,6 +120,8 @@ def test_the_peoples_api_says_what_is_wrong(sandbox: Sandbox, method: str, path:
     taken = sandbox.scim("POST", "/Users", user(unused())).json()["userName"]
     if isinstance(body, dict):
         body = {name: taken if value == "TAKEN" else value for name, value in body.items()}
-    answer = sandbox.client.request(method, f"/admin{path}".replace("USER", person), json=body)
+    of_group = sandbox.admin("POST", "/groups", {"name": unused()})["id"]
+    path = path.replace("USER", person).replace("GROUP", of_group)
+    answer = sandbox.client.request(method, f"/admin{path}", json=body)
     assert answer.status_code == 400
     assert answer.json()["error"]

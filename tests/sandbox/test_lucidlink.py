@@ -273,6 +273,64 @@ def test_a_scim_group_is_renamed_and_deleted_through_scim(sandbox: Sandbox) -> N
     assert sandbox.scim("DELETE", f"/Groups/{pushed}").status_code == 204
 
 
+# Group permissions
+
+
+def permit(sandbox: Sandbox, group_: str, permission: str) -> dict[str, Any]:
+    found: dict[str, Any] = sandbox.admin("PATCH", f"/groups/{group_}", {"permission": permission})
+    return found
+
+
+def test_a_scim_group_takes_permissions_although_it_is_locked(sandbox: Sandbox) -> None:
+    ada, grace = create(sandbox)["id"], create(sandbox)["id"]
+    pushed = push(sandbox, unused("Design "), ada)
+    native = sandbox.admin("POST", "/groups", {"name": unused("Native ")})["id"]
+    sandbox.admin("PUT", f"/groups/{native}/members/{ada}")
+    sandbox.admin("PATCH", f"/users/{grace}", {"permission": "Admin"})
+
+    assert permit(sandbox, pushed, "View")["permission"] == "View"
+    assert permit(sandbox, native, "Edit")["permission"] == "Edit"
+
+    assert "renamed" in refused(sandbox, "PATCH", f"/groups/{pushed}", {"name": "Mine", "permission": "Admin"})
+    assert sandbox.admin("GET", f"/groups/{pushed}")["permission"] == "View", "all of a request, or nothing"
+    assert (seen(sandbox, ada)["permission"], seen(sandbox, ada)["effective_permission"]) == ("", "Edit")
+    assert seen(sandbox, grace)["effective_permission"] == "Admin"
+    sandbox.admin("DELETE", f"/groups/{native}")
+    assert seen(sandbox, ada)["effective_permission"] == "View"
+    permit(sandbox, pushed, "")
+    assert seen(sandbox, ada)["effective_permission"] == ""
+
+
+def test_scim_neither_shows_nor_changes_a_groups_permission(sandbox: Sandbox) -> None:
+    ada = create(sandbox)["id"]
+    pushed, name = push(sandbox, unused("Design ")), unused("Product ")
+    permit(sandbox, pushed, "Edit")
+    for method, body in (
+        ("PATCH", patch({"op": "replace", "path": "displayName", "value": name})),
+        ("PATCH", add_members(ada)),
+        ("PUT", group(name)),
+    ):
+        assert sandbox.scim(method, f"/Groups/{pushed}", body).status_code in (200, 204)
+        assert sandbox.admin("GET", f"/groups/{pushed}")["permission"] == "Edit"
+    assert "permission" not in sandbox.scim("GET", f"/Groups/{pushed}").json()
+
+
+def test_a_groups_permission_ends_with_the_group_and_returns_with_no_other(own: Sandbox) -> None:
+    ada = create(own)["id"]
+    first = push(own, "Design", ada)
+    permit(own, first, "Edit")
+    assert own.scim("DELETE", f"/Groups/{first}").status_code == 204
+    second = push(own, "Design", ada)
+    assert own.admin("GET", f"/groups/{second}")["permission"] == ""
+    assert seen(own, ada)["effective_permission"] == ""
+
+    permit(own, second, "Edit")
+    own.admin("DELETE", "/sso")
+    own.admin("PUT", "/sso")
+    third = push(own, "Design", ada)
+    assert own.admin("GET", f"/groups/{third}")["permission"] == ""
+
+
 # Removing SSO
 
 

@@ -236,6 +236,18 @@ def test_groups_carry_their_mark_and_a_managed_user_joins_a_native_one(
     expect(native.get_by_label("Members").get_by_role("listitem")).to_contain_text([f"{name}@example.com"])
     shot(page, "groups")
 
+    native.get_by_label("Permission").select_option("View")
+    native.get_by_role("button", name="Set").click()
+    expect(page.get_by_role("status")).to_have_text(f"The members of {name} Native have the permission View")
+    assert row(page, f"{name} Native").startswith(f"{name} Native Native View 1 member")
+    manage(page, f"{name} Pushed (SCIM)")
+    pushed = page.get_by_role("listitem").filter(has_text=f"{name} Pushed")
+    pushed.get_by_label("Permission").select_option("Edit")
+    pushed.get_by_role("button", name="Set").click()
+    expect(page.get_by_role("status")).to_have_text(f"The members of {name} Pushed (SCIM) have the permission Edit")
+    page.goto(f"{sandbox.url}/?q={name}")
+    assert "View through a group" in row(page, f"{name}@example.com")
+
 
 def test_sso_is_removed_with_its_consequences_and_set_up_again(
     start: Callable[..., Sandbox], open_page: Pages, shot: Callable[[Page, str], None]

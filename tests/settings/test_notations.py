@@ -88,6 +88,7 @@ def test_what_would_never_run_is_no_schedule(file: Path, text: str) -> None:
     "address",
     [
         "https://scim.example.com",
+        "https://acme.users.lucidgov.app/scim/v2",
         "https://scim.example.com:8443/scim/v2/",
         "http://127.0.0.1:8765/scim/v2",
         "http://localhost:1/",

@@ -37,6 +37,7 @@ limits.deactivate = { percent = 100 }
 
 [schedule]
 sync = "1h"
+resync = "never"
 """
 SANDBOX = "http://127.0.0.1:8765"
 

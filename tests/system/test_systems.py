@@ -31,6 +31,7 @@ token = { credential = "endpoint-token" }
 
 [schedule]
 sync = "1h"
+resync = "never"
 """
 
 

@@ -14,8 +14,10 @@ from syncd.core.drift import DriftClass, Reactions
 from syncd.core.mapping import Domains, Selection
 from syncd.core.model import Json
 from syncd.core.ownership import NOTHING_OWNED, Ownership
+from syncd.core.place import Place, address_of, token_mark
 from syncd.core.policy import DEFAULT_LIMITS, Class, Limit, Policy
 from syncd.core.rules import Rule
+from syncd.errors import ConfigurationError
 from syncd.hooks.hook import Hook
 from syncd.scim.client import Client
 from syncd.scim.dialect import Dialect
@@ -57,6 +59,17 @@ class Target:
     @property
     def name(self) -> str:
         return self.rules.name
+
+    def place(self, salt: str) -> Place:
+        """Return the place that is configured, as far as the configuration tells.
+
+        A token that can't be read is left out: this is no use of it.
+        """
+        try:
+            token = token_mark(self.token().get_secret_value(), salt)
+        except ConfigurationError:
+            token = ""
+        return Place(address_of(self.base_url), self.rules.profile.name, salt, token)
 
     def transport(self, discovery: Mapping[str, Json]) -> Transport:
         """Return the connection to the target, with as many requests at a time as the endpoint was found to bear.
