@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -60,9 +59,10 @@ class Company:
     first: str = WEBHOOK
     profile: str = "generic"
     more: str = ""
+    concurrency: int = 1
+    """One by one, so that Ada's account is u1, Bob's u2, Cy's u3."""
     now: datetime = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
     pauses: list[float] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def file(self) -> Path:
@@ -102,6 +102,7 @@ class Company:
             profile = "{self.profile}"
             base_url = "{self.scim.url}"
             rate = 10000
+            concurrency = {self.concurrency}
             token = {{ env = "TARGET_TOKEN" }}
             delete_after = "30m"
             {self.first}
