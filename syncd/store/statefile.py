@@ -76,7 +76,7 @@ class StateFile:
         mine = {migration.name for migration in migrations._migrations}
         if newer := known - mine:
             raise StateNewer(
-                f"{self._called}: written by a newer syncd (format {max(newer, key=int)}; this one knows {len(mine)})",
+                f"{self._called}: written by a newer syncd (format {max(newer, key=int)}; this one knows {max(mine, key=int)})",
                 hint="install that version again, or move the file away",
             )
         _take_from_others(self.path)
