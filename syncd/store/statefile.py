@@ -75,8 +75,9 @@ class StateFile:
         }
         mine = {migration.name for migration in migrations._migrations}
         if newer := known - mine:
+            theirs, ours = max(newer, key=int), max(mine, key=int)
             raise StateNewer(
-                f"{self._called}: written by a newer syncd (format {max(newer, key=int)}; this one knows {max(mine, key=int)})",
+                f"{self._called}: written by a newer syncd (format {theirs}; this one knows {ours})",
                 hint="install that version again, or move the file away",
             )
         _take_from_others(self.path)
