@@ -46,7 +46,7 @@ def make_plan(
     drift = _without_kept(drift, differences.kept)
     changes = _told_apart(differences.changes, drift) if drift else differences.changes
     changes = with_what_comes_first(changes, comparison)
-    everything = ordered(changes)
+    everything = ordered(changes, target.room)
     facts = situation(comparison, differences, changes)
     verdict = decide(everything, target.policy, facts)
     return Plan(

@@ -16,6 +16,7 @@ from syncd.core.model import Kind
 from syncd.core.ownership import NOTHING_OWNED, Ownership
 from syncd.core.plan import Action, Change, Outcome, Plan
 from syncd.core.returning import doubted_resources
+from syncd.core.room import ANY_NUMBER, Room
 from syncd.errors import TargetError
 from syncd.push.collisions import AccountCollisions, GroupCollisions
 from syncd.push.corrections import Corrections
@@ -27,6 +28,7 @@ from syncd.push.learning import Learning
 from syncd.push.linking import Linking
 from syncd.push.listings import TargetListing
 from syncd.push.members import Members
+from syncd.push.moves import Moves
 from syncd.push.phases import Workers, phases
 from syncd.push.preconditions import look_again
 from syncd.push.predating import Habits
@@ -49,7 +51,8 @@ class PushRules:
 
     `takeovers`: how many accounts that creates collide with may be taken over; None: all. `owned`: how far the source
     decides about the attributes of users. `protected` is the gate's.
-    `read_just_now`: the plan was made from a reading of the whole target in this run.
+    `room`: the target's room for a person. `read_just_now`: the plan was made from a reading of the whole target in
+    this run.
     """
 
     profile: Profile
@@ -57,6 +60,7 @@ class PushRules:
     takeovers: int | None = None
     owned: Ownership = NOTHING_OWNED
     adopt_groups: bool = False
+    room: Room = ANY_NUMBER
     protected: Callable[[str, str], str] = lambda key, id_: ""
     deletions: DeletionRules = field(default_factory=DeletionRules)
     read_just_now: bool = False
@@ -122,9 +126,9 @@ class Push:
         sending = self._sending(plan, gate)
         corrections = Corrections(plan.drift, self._state.put_back(self._snapshot.name), run, self._clock)
         recording = Recording(self._state, self._snapshot, self._journal, commits, run, self._clock, corrections)
-        execution = self._execution(plan, gate, sending, commits)
+        execution = self._execution(plan, gate, sending, commits, recording)
         turns = Turns(execution, recording, self._skips, learning, corrections, self._on_outcome)
-        for phase in phases(plan.changes, failures):
+        for phase in phases(plan.changes, failures, self._rules.room):
             operations = bulk_operations(self._rules.profile, bulk_offered, phase)
             await self._workers.side_by_side(phase, turns.take, operations)
             await recording.finish()
@@ -153,7 +157,7 @@ class Push:
         effects = Effects(gate, self._snapshot, profile, doubted=doubted_resources(plan.drift))
         return Sending(gate, effects, profile, self._clock, Habits.known(self._snapshot.discovery))
 
-    def _execution(self, plan: Plan, gate: Gate, sending: Sending, commits: Commits) -> Execution:
+    def _execution(self, plan: Plan, gate: Gate, sending: Sending, commits: Commits, recording: Recording) -> Execution:
         """Put together the parts that carry out changes."""
         snapshot, rules, unmade = self._snapshot, self._rules, self._skips.unmade_groups
         profile = rules.profile
@@ -166,7 +170,11 @@ class Push:
         )
         linking = Linking(gate, snapshot, commits, profile.group_suffix, self._clock)
         preparing = Preparing(self._state, snapshot, commits, rules.deletions, self._clock)
-        members = Members(gate, sending, commits, snapshot, profile, unmade)
+        moves = Moves(
+            plan.changes, rules.room, snapshot, profile, gate.dialect, recording.begin, lambda: self._skips.ends
+        )
+        moves.forget_doubtful(self._state)
+        members = Members(gate, sending, commits, snapshot, profile, unmade, moves)
         return Execution(
             Users(gate, snapshot, sending, accounts, linking, preparing, self._clock, looking),
             Groups(gate, snapshot, sending, groups, linking, members, unmade, looking),

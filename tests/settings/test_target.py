@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from syncd.core.room import Room
 from syncd.errors import ConfigurationError
 from syncd.scim.profiles import PROFILES, Profile
 from syncd.settings.build import Target, compile_settings
@@ -68,6 +69,14 @@ def test_overlapping_groups_are_refused_where_they_mean_nothing(file: Path) -> N
     assert admin.targets[0].rules.overlapping_groups == ("All users",)
 
 
+def test_the_default_group_is_refused_where_it_means_nothing(file: Path) -> None:
+    text = SMALLEST + 'default_group = "All users"\n'
+    (key,) = faults(file, text)
+    assert key == "target[lucid].default_group"
+    room = compiled(file, text + 'overlapping_groups = ["Guests"]\nprofile = "lucid-admin"\n').rules.room
+    assert room == Room(one_group=True, default_group="All users", shared=("Guests",))
+
+
 # -- in what an endpoint differs from its profile ----------------------------------------------------
 
 
@@ -99,6 +108,7 @@ group_rename = false
 deletes = "nothing"
 delete_moves_content = true
 one_group_per_user = true
+leaves_first = true
 members_read = "filter"
 answers_updates = false
 shows_active = false
@@ -108,6 +118,7 @@ user_filters = ["userName", "groups.value"]
 group_filters = []
 group_name_case = true
 group_suffix = " (ours)"
+sso_removal = true
 adopt_by_email = true
 pending_by_endpoint = true
 pending_memberships = false
@@ -142,6 +153,7 @@ def test_every_override_goes_before_the_profile_and_nothing_else_changes(file: P
         "deletes": "nothing",
         "delete_moves_content": True,
         "one_group_per_user": True,
+        "leaves_first": True,
         "members_read": "filter",
         "answers_updates": False,
         "shows_active": False,
@@ -155,6 +167,7 @@ def test_every_override_goes_before_the_profile_and_nothing_else_changes(file: P
         "pending_by_endpoint": True,
         "pending_memberships": False,
         "withdrawn_by_delete": False,
+        "sso_removal": True,
         "requests_per_second": 0.5,
         "reads_per_second": 2.0,
         "user_writes_per_second": 0.25,
@@ -171,6 +184,8 @@ def test_an_override_makes_the_next_run_compare_again(file: Path, name: str) -> 
         line = "withdrawn_by_delete = true"
     if name == "answers_updates":
         line = "answers_updates = true"
+    if name == "leaves_first":
+        line += "\none_group_per_user = true"
     if name == "burst":
         line += "\nuser_writes_per_second = 1"
     plain, other = compiled(file, SMALLEST).rules, compiled(file, SMALLEST + OVERRIDES + line).rules
@@ -253,6 +268,11 @@ def test_an_override_that_is_none_is_refused_with_what_is_wanted(file: Path, lin
             "slack",
             "withdrawn_by_delete = true",
             'withdrawn_by_delete = true and deletes = "deactivates": DELETE would withdraw nothing',
+        ),
+        (
+            "generic",
+            "leaves_first = true",
+            "leaves_first = true and one_group_per_user = false: users can be in any number of groups",
         ),
         (
             "generic",
