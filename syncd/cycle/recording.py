@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from syncd.core.drift import Reaction
-from syncd.core.plan import Change, Result, Run
+from syncd.core.plan import Action, Change, Result, Run
 from syncd.cycle import clock
 from syncd.cycle.comparing import RESYNC_ONLY
 from syncd.cycle.gating import end_stop, note_stop
@@ -84,6 +84,9 @@ def remember(planned: Planned, state: StateFile) -> None:
             if unplanned or kept.issuperset(part.id for part in each.change.parts):
                 kept.add(each.id)
         state.quarantine(target).refresh(kept)
+        waiting = (*plan.changes, *(each.change for each in plan.held))
+        deleted = {change.key for change in waiting if change.action is Action.DELETE_USER}
+        state.preparations(target).refresh(deleted)
 
 
 def _only_a_resync_plans(change: Change) -> bool:
