@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from socket import gethostname
 from typing import Final
 
+from syncd.core.limits import CONTENT_MOVES
 from syncd.core.model import Json, Kind
 from syncd.errors import (
     ConfigurationError,
@@ -111,6 +112,8 @@ async def _target(target: Target, state: StateFile) -> Finding:
     finding = Finding(f"target {target.name}", {"address": target.base_url, "profile": _profile(target)})
     if target.proxy:
         finding.facts["by way of"] = target.proxy
+    if first := _before_delete(target):
+        finding.facts["before delete"] = first
     try:
         async with target.transport({}) as transport:
             await _explore(target, target.client(transport, {}), state, finding)
@@ -148,6 +151,17 @@ async def _explore(target: Target, client: Client, state: StateFile, finding: Fi
     _say_whom_it_concerns(target, state, finding)
     served = [name for name in ("Schemas", "ResourceTypes") if await _discover(client, name) is not None]
     finding.facts["discovery"] = ", ".join(served) or "neither Schemas nor ResourceTypes"
+
+
+def _before_delete(target: Target) -> str:
+    """Return what must succeed before somebody is deleted, "" where nobody is deleted or nothing has to."""
+    rules, hook = target.rules, target.before_delete
+    if hook is not None:
+        unused = "" if rules.delete_after is not None else " (`delete_after` is unset: nobody is deleted by age)"
+        return f"{hook.words}, which must succeed first{unused}"
+    if rules.delete_after is not None and rules.profile.delete_moves_content:
+        return f"nothing is named, so each deletion waits for a person: {CONTENT_MOVES}"
+    return ""
 
 
 def _profile(target: Target) -> str:

@@ -113,6 +113,7 @@ def approve(wanted: tuple[str, ...], config: Path, target: str | None, as_json: 
 
     HOLD: an id or its first four or more characters, a limit's name such as `deactivate`, or `all`.
     """
+    from syncd.core.limits import APPROVED_APART
     from syncd.report.moments import minute
     from syncd.store import Hold
 
@@ -137,6 +138,9 @@ def approve(wanted: tuple[str, ...], config: Path, target: str | None, as_json: 
                 ready.append(approved[hold["id"]])
     if ready:
         click.echo(_what_does_it(ready))
+    if without := [hold for each in done for hold in each["approved"] if hold["limit"] in APPROVED_APART]:
+        people = "1 account is" if len(without) == 1 else f"{len(without):,} accounts are"
+        click.echo(f"{people} then deleted though nothing has transferred the content first")
 
 
 def _what_does_it(approved: Sequence[Hold]) -> str:

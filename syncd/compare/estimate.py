@@ -144,6 +144,8 @@ def bulk_operations(profile: Profile, offered: Json, phase: Sequence[Change]) ->
 
     `offered`: the endpoint's announcement. Bulk pays off for many writes that each take a PATCH or POST.
     """
+    if any(change.first for change in phase):
+        return None  # each write waits for what comes before it, and none for another's
     if profile.bulk is False or profile.patch is False or not profile.patch_paths or len(phase) < LEAST:
         return None
     if not isinstance(offered, dict) and not profile.bulk:

@@ -51,6 +51,8 @@ class Change:
     """The id at the target of an adopted resource; the snapshot holds the id of every other resource."""
     found_in: tuple[str, ...] = ()
     """Keys of the linked groups that an adopted resource is a member of at the target already."""
+    first: str = ""
+    """What must succeed before the change is sent, without its secret parts; "": nothing."""
     _id: str = field(default="", init=False, repr=False, compare=False)
 
     @property
@@ -141,6 +143,8 @@ class Change:
             data["resource"] = self.resource
         if self.found_in:
             data["found_in"] = list(self.found_in)
+        if self.first:
+            data["first"] = self.first
         return data
 
     @classmethod
@@ -158,6 +162,7 @@ class Change:
             _text(data.get("digest", "")),
             _text(data.get("resource", "")),
             tuple(map(_text, data.get("found_in", ()))),
+            _text(data.get("first", "")),
         )
         if change.id != data["id"]:
             raise ValueError(f"the change {data['id']} is not what its id says")
@@ -382,6 +387,8 @@ class Outcome:
     """Whether an applied change is complete."""
     open: bool = False
     """Whether the effect of the change is unknown: the next run recovers it."""
+    unprepared: bool = False
+    """Whether what must come first failed: nothing was sent to the target."""
 
     def to_json(self) -> Json:
         return {
@@ -395,6 +402,8 @@ class Outcome:
         }
 
 
+UNPREPARED: Final = "before_delete: "
+"""The beginning of the detail of a deletion before which what must succeed first failed."""
 LOST: Final = "the target no longer has it; the next run makes it anew"
 """The detail of a change to a linked resource that was not at the target."""
 REST_DONE: Final = "; done: "
@@ -482,6 +491,7 @@ __all__ = [
     "FORMAT",
     "LOST",
     "REST_DONE",
+    "UNPREPARED",
     "UNRECOVERED",
     "Action",
     "Change",

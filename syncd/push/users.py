@@ -21,6 +21,7 @@ from syncd.push.gate import Gate, Link
 from syncd.push.linking import Linking, as_it_was, is_uninvited, link_user, seen_user, with_the_link
 from syncd.push.outcomes import Done, remarks
 from syncd.push.preconditions import linked_user, refuse_linked
+from syncd.push.preparing import Preparing
 from syncd.push.refusal import Refusal
 from syncd.push.sending import Sending, There
 from syncd.scim.client import Found
@@ -38,6 +39,7 @@ class Users:
         sending: Sending,
         collisions: AccountCollisions,
         linking: Linking,
+        preparing: Preparing,
         clock: Callable[[], datetime],
         look_again: Callable[[Change], Awaitable[None]],
     ) -> None:
@@ -47,6 +49,7 @@ class Users:
         self._sending = sending
         self._collisions = collisions
         self._linking = linking
+        self._preparing = preparing
         self._clock = clock
         self._look_again = look_again
 
@@ -159,8 +162,9 @@ class Users:
         return self._changed(change, known, effect)
 
     async def delete(self, change: Change) -> Done:
-        """Delete a linked account."""
-        link, _ = linked_user(self._gate, self._snapshot, change)
+        """Delete a linked account, once what must come first has succeeded."""
+        link, known = linked_user(self._gate, self._snapshot, change)
+        await self._preparing.before_delete(change, known)
         effect = await self._sending.delete(link)
         return Done(effect.status, acknowledge=partial(self._snapshot.forget_user, change.key))
 

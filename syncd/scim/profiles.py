@@ -69,6 +69,9 @@ class Profile:
     """Whether a group's displayName can be changed."""
     deletes: Deletes = "deletes"
     """The effect of DELETE on a user. Where it doesn't delete, syncd deletes nobody."""
+    delete_moves_content: bool = False
+    """Whether deleting an account hands its content to somebody else, such as the account's owner. Where nothing is
+    named that must succeed first (`before_delete`), each deletion then waits for a person."""
     one_group_per_user: bool = False
     """Whether a user can be in one group at most."""
     leaves_first: bool = False
@@ -160,6 +163,8 @@ _LUCID: Final = Profile(
     user_filters=("userName", "externalId", "emails.value"),
     group_filters=("displayName",),
     group_name_case=True,
+    # Lucid's help center, article 360049430652: the documents of a user who is deleted by SCIM go to the account owner.
+    delete_moves_content=True,
 )
 
 PROFILES: Final[dict[str, Profile]] = {

@@ -12,6 +12,7 @@ from syncd.store.journal import Intent, Journal, RunHead
 from syncd.store.lease import Lease
 from syncd.store.observation import Observation
 from syncd.store.outbox import Outbox, Parcel
+from syncd.store.preparations import Preparation, Preparations
 from syncd.store.put_back import Correction, PutBack
 from syncd.store.quarantine import Quarantine, Quarantined
 from syncd.store.readonly import readable
@@ -34,6 +35,8 @@ __all__ = [
     "Outbox",
     "Parcel",
     "Pause",
+    "Preparation",
+    "Preparations",
     "PutBack",
     "Quarantine",
     "Quarantined",

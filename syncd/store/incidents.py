@@ -14,12 +14,16 @@ from typing import Any, Final
 import orjson
 from sqlite_utils import Database
 
+from syncd.core.limits import APPROVED_APART
 from syncd.core.model import Json, State
 from syncd.core.plan import Change, timestamp
 from syncd.store.rows import dumped, marks, moment_of, text_of
 
 HELD: Final = "held"
 PENDING: Final = "pending"
+_APART: Final = ", ".join(f"'{limit}'" for limit in sorted(APPROVED_APART))
+_HELD_AS: Final = f"holds.id || CASE WHEN limit_name IN ({_APART}) THEN ' ' || limit_name ELSE '' END"
+"""The subject of a hold, in SQL: its id. A reason that is approved apart is news of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +118,11 @@ class Incidents:
         A hold that returns within `memory` after its end is no news.
         """
         mine = "FROM holds JOIN targets ON targets.id = holds.target WHERE targets.name = ?"
-        self._compare(HELD, target, f"SELECT holds.id {mine}", [target], now, memory)
+        self._compare(HELD, target, f"SELECT {_HELD_AS} {mine}", [target], now, memory)
         new = (
             f"{mine} AND decision IS NULL AND limit_name NOT IN ({marks(passing)})"
             " AND NOT EXISTS (SELECT 1 FROM incidents WHERE incidents.target = targets.name AND kind = ?"
-            " AND subject = holds.id)"
+            f" AND subject = {_HELD_AS})"
         )
         parameters = [target, *passing, HELD]
         limits = dict(
@@ -130,7 +134,8 @@ class Incidents:
             f"SELECT change {new} ORDER BY holds.since, holds.rowid LIMIT ?", [*parameters, shown]
         ).fetchall()
         self._conn.execute(
-            f"INSERT INTO incidents (target, kind, subject, since) SELECT targets.name, ?, holds.id, holds.since {new}",
+            "INSERT INTO incidents (target, kind, subject, since)"
+            f" SELECT targets.name, ?, {_HELD_AS}, holds.since {new}",
             [HELD, *parameters],
         )
         return HeldAnew(limits, tuple(Change.from_json(orjson.loads(change)) for (change,) in rows))

@@ -366,6 +366,23 @@ def test_what_is_held_for_a_time_is_told_of_only_when_it_comes_to_wait_for_a_per
     assert house.events() == ["changes_held"]
 
 
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("before_delete", "1 change waits for `before_delete` to succeed (it failed)"),
+        ("moves_content", "1 change waits for approval (moves content)"),
+    ],
+)
+def test_what_no_earlier_approval_covers_is_told_of_though_the_change_was(house: House, limit: str, said: str) -> None:
+    house.hold(deactivation("a"), limit="delete")
+    assert house.events() == ["changes_held"]
+    house.hold(deactivation("a"), limit=limit)
+    (notice,) = house.told()
+    assert notice.lines[0] == said
+    house.hold(deactivation("a"), limit=limit)
+    assert house.events() == []
+
+
 def test_what_somebody_has_decided_is_not_told_of(house: House) -> None:
     a, b = map(deactivation, "ab")
     house.hold(a, b)

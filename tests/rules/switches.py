@@ -39,6 +39,8 @@ _DIFF, _RELINKING = "tests/core/test_diff.py", "tests/cycle/test_relinking.py"
 _EFFECTS, _FORMS, _NOT_TAKEN = "tests/push/test_effects.py", "tests/push/test_forms.py", "tests/push/test_not_taken.py"
 _MEMBERSHIP, _PREDATING = "tests/push/test_membership.py", "tests/push/test_predating.py"
 
+_BEFORE_DELETE = "tests/push/test_before_delete.py"
+_COMMAND, _WEBHOOK = "tests/hooks/test_command.py", "tests/hooks/test_webhook.py"
 _MOVES = "tests/push/test_moves.py"
 
 _HTML, _FORMATS = "tests/report/test_html.py", "tests/report/test_formats.py"
@@ -195,6 +197,105 @@ RULES: Final = (
         '            unknown = {path: value for path, value in known.attributes.items() if path != "active"}\n',
         "            unknown = known.attributes\n",
         (_FORMS,),
+    ),
+    # -- before somebody is deleted -----------------------------------------------------------
+    Rule(
+        "nobody is deleted before what must come first has succeeded",
+        "push/users.py",
+        "        await self._preparing.before_delete(change, known)\n",
+        "",
+        (_BEFORE_DELETE,),
+    ),
+    Rule(
+        "the success of what comes first is on disk before the deletion is sent",
+        "push/preparing.py",
+        "await self._commits.write(partial(self._preparations.succeeded,",
+        "self._commits.write_soon(partial(self._preparations.succeeded,",
+        (_BEFORE_DELETE,),
+    ),
+    Rule(
+        "what has succeeded for a deletion is not called again",
+        "push/preparing.py",
+        "        if before is not None and before.done is not None:\n",
+        "        if False:\n",
+        (_BEFORE_DELETE,),
+    ),
+    Rule(
+        "a success counts for one deletion alone",
+        "store/preparations.py",
+        "        return (self.key, self.account, self.off_since) == (known.key, known.id, known.since)\n",
+        "        return self.key == known.key\n",
+        (_BEFORE_DELETE,),
+    ),
+    Rule(
+        "an approval of the limit is none of what comes first",
+        "core/policy.py",
+        "    return doubt.limit not in APPROVED_APART or situation.approved_for.get(change.id) == doubt.limit\n",
+        "    return True\n",
+        (_BEFORE_DELETE,),
+    ),
+    Rule(
+        "a hold for a reason that nobody has approved is undecided",
+        "store/holds.py",
+        "        self._undecide(id_ for id_, limit in now_held if _is_approved_apart(known[id_][1], limit))\n",
+        "",
+        (_BEFORE_DELETE,),
+    ),
+    Rule(
+        "a person decides where deleting would hand content over",
+        "compare/situation.py",
+        "            found[key] = Doubt(MOVES_CONTENT, CONTENT_MOVES)\n",
+        "            pass\n",
+        (_BEFORE_DELETE,),
+    ),
+    Rule(
+        "an older plan hands over no content unasked",
+        "push/preparing.py",
+        "        if self._rules.content_moves:\n",
+        "        if False:\n",
+        (_BEFORE_DELETE,),
+    ),
+    Rule(
+        "a deletion that was planned with something first is not sent without it",
+        "push/preparing.py",
+        "        if change.first:\n",
+        "        if False:\n",
+        (_BEFORE_DELETE,),
+    ),
+    Rule(
+        "an invitation that nobody accepted is withdrawn without waiting",
+        "compare/preparing.py",
+        "    return known.state is not State.PENDING or known.accepted\n",
+        "    return True\n",
+        (_BEFORE_DELETE,),
+    ),
+    Rule(
+        "a failure of what comes first says nothing of the endpoint",
+        "push/skips.py",
+        "        if outcome.unprepared:",
+        "        if False:",
+        (_BEFORE_DELETE,),
+    ),
+    Rule(
+        "a command inherits no secret",
+        "hooks/command.py",
+        "    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}\n",
+        "    inherited = dict(os.environ)\n",
+        (_COMMAND,),
+    ),
+    Rule(
+        "a command's whole group is killed when its time is over",
+        "hooks/command.py",
+        "os.killpg(process.pid, signal.SIGKILL)",
+        "os.kill(process.pid, signal.SIGKILL)",
+        (_COMMAND,),
+    ),
+    Rule(
+        "a webhook's answer that repeats the address is not shown",
+        "hooks/webhook.py",
+        " if said and not _repeats(said, receiver.url) else ",
+        " if said else ",
+        (_WEBHOOK,),
     ),
     # -- what carries our mark is ours -----------------------------------------------------------
     Rule(
@@ -384,8 +485,8 @@ RULES: Final = (
     Rule(
         "some things no approval releases",
         "core/policy.py",
-        "(doubt.limit not in NEVER_RELEASED and change.id in situation.approved)",
-        "(change.id in situation.approved)",
+        "doubt.limit in NEVER_RELEASED or change.id not in situation.approved",
+        "change.id not in situation.approved",
         (_POLICY,),
     ),
     Rule(

@@ -106,6 +106,7 @@ group_external_id = false
 group_emptied_first = true
 group_rename = false
 deletes = "nothing"
+delete_moves_content = true
 one_group_per_user = true
 leaves_first = true
 members_read = "filter"
@@ -150,6 +151,7 @@ def test_every_override_goes_before_the_profile_and_nothing_else_changes(file: P
         "groups_restored": True,
         "group_rename": False,
         "deletes": "nothing",
+        "delete_moves_content": True,
         "one_group_per_user": True,
         "leaves_first": True,
         "members_read": "filter",
