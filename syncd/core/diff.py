@@ -248,9 +248,10 @@ MANAGED_AGAIN: Final = "to be managed again, since SSO was removed at the target
 def _everything(known: Known, target: Flat, before: Flat, after: Flat) -> tuple[Flat, Flat]:
     """Return an update with all values that the source decides, also where none differs: being sent is what counts.
 
-    `active` is left out where nothing asks for it: nobody pending is activated. So are values that the target drops.
+    Left out where nothing asks for them: `active`, for nobody pending is activated; the manager, whose turn comes after
+    everybody else's; and values that the target drops.
     """
-    dropped = {path for path, value in known.kept_as.items() if value is None} | {"active"}
+    dropped = {path for path, value in known.kept_as.items() if value is None} | {"active", MANAGER}
     whole = {path: value for path, value in target.items() if path not in dropped}
     return {**{path: known.attributes.get(path) for path in whole}, **before}, {**whole, **after}
 

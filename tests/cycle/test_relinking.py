@@ -208,6 +208,7 @@ def test_accounts_that_the_endpoint_hides_while_nobody_manages_them_are_given_ba
     world.company.people["out"] = {"status": "active", "title": "", "boss": ""}
     world.converge()
     ids = {name: world.account(name)["id"] for name in world.company.people}
+    world.configure("[target.limits]\n", "[target.limits]\nadopt = { count = 0 }\n")
     world.remove_sso()
     assert set(named(world.relink().to_json()["relinked"]["invite"])) == world.mails("ada", "bob", "cyd")
     world.sync(full=True)
@@ -379,9 +380,11 @@ def test_an_account_that_somebody_made_anew_by_hand_is_taken_over_and_pending(st
 # -- who is gone ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("groups", [2, 0])
-def test_accounts_that_were_off_are_gone_and_people_who_come_back_get_new_ones(start: Start, groups: int) -> None:
-    world = start(groups=groups)
+@pytest.mark.parametrize(("marks", "groups"), [("dropped", 2), ("dropped", 0), ("kept", 2), ("kept", 0)])
+def test_accounts_that_were_off_are_gone_and_people_who_come_back_get_new_ones(
+    start: Start, marks: str, groups: int
+) -> None:
+    world = start(marks_after_removal=marks, groups=groups)
     world.company.people["bob"]["status"] = "left"
     world.converge()
     world.remove_sso()

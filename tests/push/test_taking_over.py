@@ -711,3 +711,19 @@ def test_a_group_that_is_linked_to_another_key_is_not_taken_over_by_name(tmp_pat
         world.groups = [group("a"), group("b", "Group a")]
         assert results(world.push()) == {"create_group a": "failed"}
         assert world.snapshot.group("a") is None
+
+
+def test_the_account_that_a_key_had_before_is_no_stranger_s_and_no_limit_counts_it(tmp_path: Path) -> None:
+    rules = target_rules(NAME, profile=PROFILE, limits={Class.ADOPT: Limit(count=0)})
+    with pushing(tmp_path, Endpoint(), rules) as world:
+        world.hold(person("1"))
+        world.settle()
+        (id_,) = world.scim.users
+        with world.state.atomic():
+            world.snapshot.lose(Kind.USER, "1")
+        del world.scim.users[id_]["externalId"]
+        assert results(world.push()) == {"create_user 1": "applied"}
+        assert list(world.scim.users) == [id_]
+        known = world.snapshot.user("1")
+        assert known is not None
+        assert (known.id, known.lost) == (id_, False)

@@ -668,7 +668,7 @@ RULES: Final = (
         "push/collisions.py",
         "        return self._owner(account.id) == change.key\n",
         "        return False\n",
-        (f"{_RELINKING}::test_accounts_that_the_endpoint_hides_while_nobody_manages_them_are_given_back",),
+        (f"{_TAKING_OVER}::test_the_account_that_a_key_had_before_is_no_stranger_s_and_no_limit_counts_it",),
     ),
     # -- made once -------------------------------------------------------------------------------
     Rule(
