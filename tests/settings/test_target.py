@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from syncd.errors import ConfigurationError
-from syncd.scim.profiles import PROFILES, Profile
+from syncd.scim.profiles import NAMES, PROFILES, Profile
 from syncd.settings.build import Target, compile_settings
 from syncd.settings.target import ProfileOverrides
 from tests.configurations import SECRET, SMALLEST, faults, loaded
@@ -71,14 +71,18 @@ def test_overlapping_groups_are_refused_where_they_mean_nothing(file: Path) -> N
 # -- in what an endpoint differs from its profile ----------------------------------------------------
 
 
+OVERRIDDEN = [field.name for field in fields(Profile) if field.name not in NAMES]
+
+
 def test_every_value_of_a_profile_can_be_overridden_and_nothing_else() -> None:
-    assert list(ProfileOverrides.model_fields) == [field.name for field in fields(Profile) if field.name != "name"]
+    assert list(ProfileOverrides.model_fields) == OVERRIDDEN
 
 
 def test_the_values_of_every_profile_are_ones_that_an_override_may_have() -> None:
     for profile in PROFILES.values():
-        values = {name: value for name, value in asdict(profile).items() if name != "name" and value is not None}
-        assert ProfileOverrides.model_validate(values).put_over(PROFILES["generic"]) == replace(profile, name="generic")
+        values = {name: value for name, value in asdict(profile).items() if name not in NAMES and value is not None}
+        plain = replace(profile, name="generic", integration="", group_kind="")
+        assert ProfileOverrides.model_validate(values).put_over(PROFILES["generic"]) == plain
 
 
 EVERY_OVERRIDE = """
@@ -98,6 +102,8 @@ group_emptied_first = true
 group_rename = false
 deletes = "nothing"
 one_group_per_user = true
+subgroups = false
+sibling = "lucid-admin"
 members_read = "filter"
 answers_updates = false
 shows_active = false
@@ -108,6 +114,7 @@ group_filters = []
 group_name_case = true
 group_suffix = " (ours)"
 adopt_by_email = true
+sso_removal = true
 pending_by_endpoint = true
 pending_memberships = false
 withdrawn_by_delete = false
@@ -140,6 +147,10 @@ def test_every_override_goes_before_the_profile_and_nothing_else_changes(file: P
         "group_rename": False,
         "deletes": "nothing",
         "one_group_per_user": True,
+        "subgroups": False,
+        "sibling": "lucid-admin",
+        "integration": "",
+        "group_kind": "",
         "members_read": "filter",
         "answers_updates": False,
         "shows_active": False,
@@ -150,6 +161,7 @@ def test_every_override_goes_before_the_profile_and_nothing_else_changes(file: P
         "group_name_case": True,
         "group_suffix": " (ours)",
         "adopt_by_email": True,
+        "sso_removal": True,
         "pending_by_endpoint": True,
         "pending_memberships": False,
         "withdrawn_by_delete": False,
@@ -162,7 +174,7 @@ def test_every_override_goes_before_the_profile_and_nothing_else_changes(file: P
     assert rules.rate == 0.5
 
 
-@pytest.mark.parametrize("name", [field.name for field in fields(Profile) if field.name != "name"])
+@pytest.mark.parametrize("name", OVERRIDDEN)
 def test_an_override_makes_the_next_run_compare_again(file: Path, name: str) -> None:
     (line,) = [line for line in EVERY_OVERRIDE.splitlines() if line.startswith(f"{name} = ")]
     if name == "withdrawn_by_delete":
