@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from syncd.core.place import address_of, sort_of
 from syncd.scim.resources import field as member
 from syncd.settings.build import Target
 
-_RANDOM: Final = ("uuid", "x")
+_RANDOM: Final = frozenset({"uuid", "x"})
 """Parts of the sorts of ids that no two endpoints have by chance."""
 
 
@@ -43,7 +44,7 @@ class Account:
     @property
     def is_unmistakable(self) -> bool:
         """Whether no other endpoint has such an account by chance."""
-        return bool(self.created) or any(part in sort_of(self.id) for part in _RANDOM)
+        return bool(self.created) or not _RANDOM.isdisjoint(re.split(r"[^A-Za-z]+", sort_of(self.id)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ _ENOUGH_TO_BE_EVERYTHING: Final = 3
 _PORTS: Final = {"http": 80, "https": 443}
 _TOKEN_BYTES: Final = 4
 """Enough to see that a token is another one, and too little to tell which token it is."""
+_ONE: Final = {"users": "user", "groups": "group", "accounts that are off": "account that is off"}
 _HEX: Final = re.compile(r"(?=\d*[a-f])[0-9a-f]{8,}", re.IGNORECASE)
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:.*")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -263,8 +264,12 @@ def unseen(tallies: Iterable[Tally]) -> Tally | None:
 def seen_in_words(tallies: Iterable[Tally]) -> str:
     """Return how many of those that were asked for are there, as a clause; "" where none were asked for."""
     counted = [each for each in tallies if each.sights.total()]
-    parts = [f"{each.ours:,} of {each.sights.total():,} managed {each.what}" for each in counted]
+    parts = [f"{each.ours:,} of {each.sights.total():,} managed {_noun(each)}" for each in counted]
     return f"{' and '.join(parts)} asked for are there" if parts else ""
+
+
+def _noun(tally: Tally) -> str:
+    return _ONE.get(tally.what, tally.what) if tally.sights.total() == 1 else tally.what
 
 
 def _together(tallies: Sequence[Tally]) -> Tally:
@@ -285,15 +290,25 @@ def _together(tallies: Sequence[Tally]) -> Tally:
 def found_in_words(tally: Tally, *, asked: bool = True) -> str:
     """Return what was found of a sort, as a clause. `asked`: these are some that were asked for, and not all."""
     count, others = tally.sights.total(), tally.sights[Sight.OTHERS] + tally.renamed
-    article = "" if asked else "the "
-    some = f"{article}{count:,} managed {tally.what}{' asked for' if asked else ''}"
+    tail = " asked for" if asked else ""
+    if count == 1:
+        none, some = f"the one managed {_noun(tally)}{tail} is not", ""
+    else:
+        some = f"{'' if asked else 'the '}{count:,} managed {tally.what}{tail}"
+        none = f"none of {some} is"
+    if tally.sights[Sight.UNCLEAR] == count:
+        subject = f"{some} are" if some else none.removesuffix(" not")
+        return f"the endpoint doesn't say whether {subject} there"
     if tally.ours:
         return f"only {tally.ours:,} of {some} {'is' if tally.ours == 1 else 'are'} there"
     if others:
-        return f"none of {some} is there any more, and {others:,} of their ids are somebody else's"
+        ids = "the id is" if count == 1 else f"{others:,} of their ids are"
+        return f"{none} there any more, and {ids} somebody else's"
     if tally.sights[Sight.UNMARKED]:
-        return f"none of {some} carries our mark any more"
-    return f"none of {some} is there any more"
+        return (
+            f"{none.rpartition(' is')[0]} {'no longer carries our mark' if count == 1 else 'carries our mark any more'}"
+        )
+    return f"{none} there any more"
 
 
 __all__ = [

@@ -98,9 +98,7 @@ class Presence:
             if len(self._lost) >= 2 * self._asked_at:
                 self._asked_at = len(self._lost)
                 try:
-                    await question(
-                        self._client, self._snapshot, self._client.profile, list(self._lost), self._arrived
-                    )
+                    await question(self._client, self._snapshot, self._client.profile, list(self._lost), self._arrived)
                 except TargetGone as incident:
                     self._incident = incident
                     raise

@@ -1,4 +1,4 @@
-"""`syncd check`: whether a target still is the place that its links belong to, and whether two targets are one place."""
+"""`syncd check`: whether a target still is the place of its links, and whether two targets are one place."""
 
 from __future__ import annotations
 
@@ -61,8 +61,10 @@ class Configured:
         self._tables = ""
         self._set("TOKEN", TOKEN)
 
-    def target(self, url: str, name: str = "tgt", token: str = "TOKEN", more: str = "") -> None:
-        self._tables += f'[[target]]\nname = "{name}"\nbase_url = "{url}"\ntoken = {{ env = "{token}" }}\n{more}\n'
+    def target(self, url: str, name: str = "tgt", variable: str = "TOKEN", more: str = "") -> None:
+        """Add a target whose token is in an environment variable."""
+        token = f'token = {{ env = "{variable}" }}'
+        self._tables += f'[[target]]\nname = "{name}"\nbase_url = "{url}"\n{token}\n{more}\n'
 
     def token(self, value: str, name: str = "TOKEN") -> None:
         self._set(name, value)
@@ -132,10 +134,10 @@ def test_an_unchanged_place_is_looked_at(it: Configured, scim: Described) -> Non
     scim.hire(4)
     it.links(scim)
     assert it.place() == (
-        "the same, though no place is recorded in the state file yet: 4 of 4 managed users and 1 of 1 managed groups "
+        "the same, though no place is recorded in the state file yet: 4 of 4 managed users and 1 of 1 managed group "
         "asked for are there"
     )
-    assert it.place() == "unchanged: 4 of 4 managed users and 1 of 1 managed groups asked for are there"
+    assert it.place() == "unchanged: 4 of 4 managed users and 1 of 1 managed group asked for are there"
     assert {request.method for request in scim.requests} == {"GET"}
 
 
@@ -150,7 +152,7 @@ def test_another_address_and_token_are_said_and_recorded_where_what_is_managed_i
     it.target(scim.url.replace("127.0.0.1", "localhost"))
     it.token("another")
     before = f"base_url is another one (it was {scim.url}), and the token is another one"
-    assert it.place().startswith(f"the same, though {before}: 1 of 1 managed users")
+    assert it.place().startswith(f"the same, though {before}: 1 of 1 managed user")
     assert it.place().startswith("unchanged: ")
 
 
@@ -265,6 +267,14 @@ def test_the_text_and_the_json_of_another_place(it: Configured, scim: Described)
     code, shown = it.syncd("check")
     assert code == 1
     _, _, shown = shown.partition("target tgt: ")
+    error = (
+        "tgt: may be another place, for the token is another one; none of 4 managed users and groups asked for is "
+        "there any more: nothing was written"
+    )
+    hint = (
+        "put the former value back; or, if everything is to be managed there from now on, `syncd relink` matches "
+        "everything anew"
+    )
     assert shown.splitlines() == [
         "FAILED",
         f"    address        {scim.url}",
@@ -277,15 +287,13 @@ def test_the_text_and_the_json_of_another_place(it: Configured, scim: Described)
         "    own account    not told by the endpoint (no /Me); name it in `protect` if the source has it",
         "    verified       no domains are listed: nobody is external",
         "    discovery      neither Schemas nor ResourceTypes",
-        "    tgt: may be another place, for the token is another one; none of 4 managed users and groups asked for is "
-        "there any more: nothing was written",
-        "      put the former value back; or, if everything is to be managed there from now on, `syncd relink` matches "
-        "everything anew",
+        f"    {error}",
+        f"      {hint}",
     ]
     code, shown = it.syncd("check", "--json")
     found = json.loads(shown)["target tgt"]
     assert (code, found["place"]) == (1, "may be another one: the token is another one")
-    assert found["error"].startswith("tgt: may be another place, for the token is another one; ")
+    assert found["error"] == f"{error}\n  {hint}"
 
 
 # -- two targets, one place --------------------------------------------------------------------------

@@ -60,7 +60,7 @@ class Pushing(World):
         return carry_out(planned, self.state, self.progress)
 
     def place(self) -> Place:
-        """Return the place of every push here: it counts as seen, so that what is sent is what these tests are about."""
+        """Return the place of every push here, which counts as seen: these tests are about what else is sent."""
         return Place(address_of(self.scim.url), self.target.profile.name)
 
     def look(self) -> int:

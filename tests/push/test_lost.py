@@ -150,6 +150,18 @@ def test_a_deletion_of_what_is_gone_is_done(tmp_path: Path) -> None:
         assert sorted(world.scim.log()) == ["DELETE /Groups/g2", "DELETE /Users/u1", "GET /Users/u1"]
 
 
+def test_a_deletion_in_another_workspace_is_not_done(tmp_path: Path) -> None:
+    with pushing(tmp_path, Endpoint()) as world:
+        world.hold(*(person(key) for key in KEYS))
+        world.settle()
+        world.scim.users.clear()
+        delete = Change(Action.DELETE_USER, "1", "u1", {}, {}, "long switched off")
+        run = world.push(plan_of(world, delete))
+        assert GONE.search(run.error), run.error
+        assert run.results == {Result.FAILED: 1}
+        assert world.snapshot.user("1") is not None
+
+
 def test_a_resource_known_to_be_gone_is_not_written_to(tmp_path: Path) -> None:
     with pushing(tmp_path, Endpoint()) as world:
         world.hold(person("1"), person("2"), person("3", title="Dr"))

@@ -41,7 +41,152 @@ _MEMBERSHIP, _PREDATING = "tests/push/test_membership.py", "tests/push/test_pred
 _HTML, _FORMATS = "tests/report/test_html.py", "tests/report/test_formats.py"
 _SANDBOX_PAGES, _ALARMS = "tests/sandbox/test_templates.py", "tests/daemon/test_alarms.py"
 
+_PLACE, _PLACES = "tests/core/test_place.py", "tests/cycle/test_places.py"
+_CHECKED, _INTEGRATION = "tests/cli/test_check_places.py", "tests/place/test_integration.py"
+_OTHER, _ANNOUNCED = "tests/failures/test_the_other_integration.py", "tests/push/test_announcement.py"
+
 RULES: Final = (
+    # -- a target is a place ---------------------------------------------------------------------
+    Rule(
+        "another address, token or profile is looked at before anything is planned",
+        "cycle/whereabouts.py",
+        "    return () if snapshot.is_empty else moved(snapshot.place, now)\n",
+        "    return ()\n",
+        (f"{_PLACES}::test_where_the_place_changes_nothing_is_written_before_it_is_seen",),
+    ),
+    Rule(
+        "most of what is managed must be seen in a place that may be another one",
+        "place/looking.py",
+        "    if (missing := unseen(tallies)) is not None:",
+        "    if (missing := unseen(())) is not None:",
+        (f"{_PLACES}::test_where_the_place_changes_nothing_is_written_before_it_is_seen",),
+    ),
+    Rule(
+        "a full resync of a place that may be another one demands the same",
+        "observe/census.py",
+        "    if reasons and (missing := unseen(tallies)) is not None:",
+        "    if False and (missing := unseen(tallies)) is not None:",
+        (f"{_PLACES}::test_a_place_where_a_minority_is_there_is_another_one",),
+    ),
+    Rule(
+        "a run that writes looks at what is managed first",
+        "cycle/whereabouts.py",
+        "        await glance(client, snapshot, profile)\n",
+        "        pass\n",
+        (f"{_PLACES}::test_another_workspace_is_noticed_by_the_first_run_that_writes",),
+    ),
+    Rule(
+        "what was made in this run proves nothing about the others",
+        "place/looking.py",
+        "        others = [each for each in sort.resources if (sort.kind, each.id) not in arrived]",
+        "        others = list(sort.resources)",
+        ("tests/push/test_doubts.py::test_an_account_made_in_this_run_says_nothing_of_lost_ones",),
+    ),
+    Rule(
+        "what was made anew proves nothing about the place",
+        "store/snapshot.py",
+        "UPDATE users SET lost = 1, remade = 1, digest",
+        "UPDATE users SET lost = 1, digest",
+        (f"{_PLACES}::test_what_was_made_anew_is_no_proof",),
+    ),
+    Rule(
+        "an id that shows somebody else's mark and name is a lost link",
+        "core/place.py",
+        "        return Sight.OURS if named else Sight.OTHERS if expected else Sight.RENAMED",
+        "        return Sight.OURS",
+        (f"{_PLACES}::test_an_id_that_is_somebody_elses_is_a_lost_link_and_no_drift",),
+    ),
+    Rule(
+        "somebody else's account under a linked id is never drift",
+        "observe/reconciling.py",
+        "            found = None if (Kind.USER, known.id) in reading.strangers else seen.get(known.id)",
+        "            found = seen.get(known.id)",
+        (f"{_PLACES}::test_an_id_that_is_somebody_elses_is_a_lost_link_and_no_drift",),
+    ),
+    Rule(
+        "what an earlier run left open is not looked for in another place",
+        "cycle/recovering.py",
+        "        if reasons(target, snapshot):",
+        "        if False:",
+        (f"{_PLACES}::test_what_an_earlier_run_left_open_is_not_looked_for_in_another_place",),
+    ),
+    Rule(
+        "a deletion that finds nothing raises the same question",
+        "push/gate.py",
+        "            await self._presence.missed((link.kind, link.id), link.key)\n",
+        "            pass\n",
+        (f"{_LOST}::test_a_deletion_in_another_workspace_is_not_done",),
+    ),
+    Rule(
+        "a changed self-description is looked into before anything is written",
+        "push/learning.py",
+        "        if why := moved(before, now):\n",
+        "        if why := ():\n",
+        (f"{_ANNOUNCED}::test_a_changed_announcement_is_a_reason_to_look",),
+    ),
+    Rule(
+        "a check demands what is managed where the place may be another one",
+        "cycle/whereabouts.py",
+        "        return Visit(why, await _demand(target, state, client, why))\n",
+        "        return Visit(why, ())\n",
+        (f"{_CHECKED}::test_another_place_is_an_error_with_the_way_back",),
+    ),
+    Rule(
+        "a check looks at what is managed where nothing has changed",
+        "cycle/whereabouts.py",
+        "    return Visit((), await question(client, snapshot, profile))\n",
+        "    return Visit((), ())\n",
+        (f"{_CHECKED}::test_everything_gone_behind_the_same_address_is_an_error",),
+    ),
+    Rule(
+        "a check refuses two targets with one address and one token",
+        "cli/sharing.py",
+        "        if target.has_token_of(other):\n",
+        "        if False:\n",
+        (f"{_CHECKED}::test_two_targets_with_one_token_are_refused_where_nobody_is_there_yet",),
+    ),
+    Rule(
+        "a check refuses two tokens that show the same accounts",
+        "cli/sharing.py",
+        "sibling or not _same(target, other, accounts):\n",
+        "sibling or True:\n",
+        (f"{_CHECKED}::test_two_tokens_that_show_the_same_accounts_are_refused",),
+    ),
+    Rule(
+        "a token of the other integration is recognized when a target is read whole",
+        "observe/reading.py",
+        "    if integration is not None:\n",
+        "    if False:\n",
+        (f"{_OTHER}::test_a_first_run_with_the_token_of_content_access_names_it_by_people_in_two_teams",),
+    ),
+    Rule(
+        "a token of the other integration is recognized before a first plan is applied",
+        "cycle/whereabouts.py",
+        "        await integration.look(client, snapshot, ())\n    elif",
+        "        pass\n    elif",
+        (f"{_OTHER}::test_the_first_plan_is_not_applied_with_the_token_of_the_other_target",),
+    ),
+    Rule(
+        "groups of the other integration's target tell whose the token is",
+        "place/integration.py",
+        "        found = self._of_other_target(groups)\n",
+        '        found = ""\n',
+        (f"{_INTEGRATION}::test_a_group_of_the_other_target_tells_at_any_time",),
+    ),
+    Rule(
+        "kinds of groups refuse no token while a group of our own is there",
+        "place/integration.py",
+        "        if any(group.id in linked for group in groups):\n            return\n",
+        "",
+        (f"{_INTEGRATION}::test_a_group_of_our_own_proves_the_token",),
+    ),
+    Rule(
+        "a group that everybody may be in refuses no token",
+        "place/integration.py",
+        "            if len(people) >= _EVERYBODY * len(everybody) or any(",
+        "            if any(",
+        (f"{_INTEGRATION}::test_kinds_of_groups_tell_on_the_first_run",),
+    ),
     # -- done means done -------------------------------------------------------------------------
     Rule(
         "an answer without the resource is followed by a look",
@@ -668,11 +813,14 @@ RULES: Final = (
         (_PRECONDITIONS,),
     ),
     Rule(
-        "where everything is gone the target stops",
+        "the first loss raises the question whether everything is gone",
         "push/presence.py",
-        "        if not self._there and len(self._lost) >= _GONE_AFTER:",
-        "        if False:",
-        (f"{_LOST}::test_five_that_are_gone_and_nothing_else_stop_the_target",),
+        "            if len(self._lost) >= 2 * self._asked_at:",
+        "            if False:",
+        (
+            f"{_LOST}::test_five_that_are_gone_and_nothing_else_stop_the_target",
+            f"{_LOST}::test_one_change_a_day_is_enough_to_notice",
+        ),
     ),
     Rule(
         "what is refused for good is quarantined",
@@ -749,9 +897,9 @@ RULES: Final = (
     Rule(
         "everything gone is one incident",
         "observe/census.py",
-        "        if expected < _ENOUGH_TO_BE_EVERYTHING or any(census.there[kind] for kind in kinds):",
-        "        if True:",
-        (f"{_READING}::test_all_users_and_groups_gone_is_one_incident",),
+        "    if (gone := everything_gone(tallies)) is not None:",
+        "    if (gone := everything_gone(())) is not None:",
+        (f"{_PLACES}::test_another_workspace_is_noticed_by_the_first_run_that_writes",),
     ),
     Rule(
         "a target that was stopped stays so until a person says otherwise",
@@ -770,8 +918,8 @@ RULES: Final = (
     Rule(
         "a token that is taken again says nothing of what is behind it",
         "cycle/pushing.py",
-        "                await probe(client, snapshot)\n",
-        "",
+        "                await _see(planned, snapshot, client, state)\n",
+        "                pass\n",
         (f"{_LUCIDLINK}::test_sso_removed_is_one_incident_and_nothing_is_made_anew_until_a_person_says_so",),
     ),
     Rule(
