@@ -37,6 +37,7 @@ from syncd.core.model import (
 )
 from syncd.core.plan import Action, Change, Plan, Result
 from syncd.core.policy import Class, Limit, Policy
+from syncd.core.room import ANY_NUMBER, Room
 from syncd.core.rules import Rule
 from syncd.core.schema import MANAGER
 from syncd.cycle.gathering import gather
@@ -195,7 +196,7 @@ class World:
         self.absence = True
         self.elsewhere: dict[str, bool | None] = {}
         self.decisions = Decisions()
-        self.endpoint = Endpoint(state, self.snapshot)
+        self.endpoint = Endpoint(state, self.snapshot, self.target.room)
         self.snapshot_updates = SnapshotUpdates()
 
     @property
@@ -247,6 +248,7 @@ class Endpoint:
 
     state: StateFile
     snapshot: Snapshot
+    room: Room = ANY_NUMBER
     users: dict[str, tuple[State, Flat]] = field(default_factory=dict)
     groups: dict[str, Flat] = field(default_factory=dict)
     members: dict[str, set[tuple[Kind, str]]] = field(default_factory=dict)
@@ -255,7 +257,7 @@ class Endpoint:
 
     def carry_out(self, plan: Plan, failing: Collection[str] = ()) -> None:
         """Do every change of a plan, in its order. Fails where that order is not the phases'."""
-        phases = [change.phase for change in plan.changes]
+        phases = [self.room.place(change.phase, change.name) for change in plan.changes]
         assert phases == sorted(phases)
         assert len({(change.phase, change.action.about_user, change.key) for change in plan.changes}) == len(phases)
         self.results = []

@@ -107,6 +107,7 @@ def _differences(comparison: Comparison, people: People, reading: SourceReading)
         problems=[*people.problems, *absence.problems, *clashes, *groups.problems, *unclaimed],
         evidence=reading.evidence,
         kept=draft.kept,
+        crowded=groups.crowded,
         snapshot_updates=SnapshotUpdates(
             digests=draft.digests,
             missing=absence.missing.new,

@@ -81,5 +81,7 @@ class Differences:
     evidence: Evidence
     kept: Mapping[str, frozenset[str]]
     """By key of a user, the paths that the mapping keeps while the source has no value there, as it has none now."""
+    crowded: Mapping[str, Sequence[str]]
+    """Keys of users whom the source has in several groups where the target has room for one, with the groups' names."""
     snapshot_updates: SnapshotUpdates
     """Without `counts`: the plan decides whether the counts are believed."""

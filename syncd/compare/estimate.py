@@ -8,6 +8,7 @@ from itertools import groupby
 from math import ceil
 from typing import Final
 
+from syncd.compare.moves import Movers, apart, leaves_first, movers
 from syncd.compare.rules import TargetRules
 from syncd.core.actions import Effect
 from syncd.core.drift import Drift
@@ -43,13 +44,16 @@ def estimate(
     discovery, dialect = snapshot.discovery, Dialect.known(snapshot.discovery, target.profile)
     requests = int(asks_first(target.profile, discovery)) + _look_ups(changes, target.profile, snapshot)
     requests += _looks_at_place(target, snapshot) + _looks_at_marks(changes, target.profile, snapshot)
-    requests += _looks_at_members(changes, target.profile, snapshot, dialect)
     come_back = returning(changes, withheld, target.profile, snapshot)
     requests += sum(_reads_of_members(group, target.profile, snapshot) for group in come_back)
-    for _, phase in groupby(changes, key=lambda change: change.phase):
+    moving = movers(changes, target.room, snapshot) if leaves_first(target.profile, dialect) else {}
+    changes = apart(changes, moving, snapshot)
+    requests += _looks_at_members(changes, target.profile, snapshot, dialect, moving)
+    for _, phase in groupby(changes, key=lambda change: target.room.place(change.phase, change.name)):
         together = list(phase)
         count = sum(
-            _requests(each, target, snapshot, _per_update(each, target, discovery, dialect)) for each in together
+            _requests(each, target, snapshot, _per_update(each, target, discovery, dialect), moving)
+            for each in together
         )
         operations = bulk_operations(target.profile, discovery.get("bulk"), together)
         requests += ceil(count / min(operations[0], MOST)) if operations else count
@@ -103,14 +107,23 @@ def _reads_of_members(group: str, profile: Profile, snapshot: Snapshot) -> int:
     return max(ceil(len(snapshot.members(group)[0]) / profile.page_size), 1)
 
 
-def _looks_at_members(changes: Iterable[Change], profile: Profile, snapshot: Snapshot, dialect: Dialect) -> int:
+def _emptied(change: Change, profile: Profile, snapshot: Snapshot, moving: Movers) -> int:
+    """Return how many members are removed from a group before its deletion; those who move have left it by then."""
+    if not profile.group_emptied_first or change.action is not Action.DELETE_GROUP:
+        return 0
+    moved = sum(change.key in former for former in moving.values())
+    return sum(map(len, snapshot.members(change.key))) - moved
+
+
+def _looks_at_members(
+    changes: Iterable[Change], profile: Profile, snapshot: Snapshot, dialect: Dialect, moving: Movers
+) -> int:
     """Return the requests that look at changes of members, by what is known of the endpoint's answers; and those that
     ask whether a subgroup's id is an account's as well.
     """
     requests = 0
     for change in changes:
-        emptied = change.action is Action.DELETE_GROUP and profile.group_emptied_first
-        removes = change.action is Action.REMOVE_MEMBERS or (emptied and any(snapshot.members(change.key)))
+        removes = change.action is Action.REMOVE_MEMBERS or _emptied(change, profile, snapshot, moving) > 0
         ability = "members.remove" if removes else "members.add"
         if profile.members_read != "nothing" and (removes or change.action is Action.ADD_MEMBERS):
             # Of the first removal nothing is known but how additions are answered.
@@ -140,6 +153,8 @@ def bulk_operations(profile: Profile, offered: Json, phase: Sequence[Change]) ->
         return None
     if not isinstance(offered, dict) and not profile.bulk:
         return None
+    if profile.one_group_per_user and any(each.action.of_members for each in phase):
+        return None  # a move changes two groups, one after the other
     limits = offered if isinstance(offered, dict) else {}
     operations, size = limits.get("maxOperations") or MOST, limits.get("maxPayloadSize") or profile.body_bytes
     return (operations, min(size, profile.body_bytes)) if operations > 1 else None
@@ -247,13 +262,12 @@ def _is_looked_at(change: Change, snapshot: Snapshot) -> bool:
     return change.takes_over and snapshot.key_of(change.action.kind, change.resource) in (None, change.key)
 
 
-def _requests(change: Change, target: TargetRules, snapshot: Snapshot, per_update: int) -> int:
+def _requests(change: Change, target: TargetRules, snapshot: Snapshot, per_update: int, moving: Movers) -> int:
     match change.action.effect:
         case Effect.CREATE:
             return 1
         case Effect.DELETE:
-            emptied = target.profile.group_emptied_first and not change.action.about_user
-            count = sum(map(len, snapshot.members(change.key))) if emptied else 0
+            count = _emptied(change, target.profile, snapshot, moving)
             return 1 + ceil(count / target.profile.members_per_patch) * per_update
         case Effect.ADD_MEMBERS | Effect.REMOVE_MEMBERS:
             count = len(change.members) + len(change.subgroups)

@@ -9,7 +9,9 @@ from syncd.compare.absence import Missing
 from syncd.compare.accounts import Accounts
 from syncd.compare.adoption import GroupAdoption, Members
 from syncd.compare.comparison import Comparison, SourceReading
-from syncd.compare.members import Memberships, crowded_users, crowding
+from syncd.compare.members import Memberships, crowded_users, crowding, desired_members
+from syncd.compare.moves import doubtful_users
+from syncd.compare.rules import TargetRules
 from syncd.compare.unclaimed import unclaimed_groups
 from syncd.core.diff import group_changes
 from syncd.core.mapping import EntryUnusable
@@ -35,6 +37,8 @@ class GroupDifferences:
     found_in: dict[tuple[Kind, str], list[str]] = field(default_factory=dict)
     """By kind and key of a user or group that is taken over: the linked groups that it is a member of already."""
     problems: list[Trouble] = field(default_factory=list)
+    crowded: dict[str, list[str]] = field(default_factory=dict)
+    """Keys of users whom the source has in several groups where the target has room for one, with the groups' names."""
 
 
 def unread_groups(known: Mapping[str, KnownGroup], groups: Collection[str]) -> list[str]:
@@ -67,14 +71,18 @@ def compare_groups(
     result.back.extend(key for key in known.keys() & kept if known[key].missing_since is not None)
     # A group that is at the target already may be taken over; a target may have room for one group a person.
     adoption = _adoption(comparison, mapped, adopted)
-    crowded: Mapping[str, list[str]] = {}
-    if target.profile.one_group_per_user:
-        crowded = crowded_users(mapped, reading.groups, source.nesting, target.overlapping_groups, accounts)
-        result.problems.extend(crowding(crowded, target.profile.name))
+    staying = _staying(comparison, mapped, reading.groups, leaving) if target.room.one_group else []
+    crowded = crowded_users(mapped, reading.groups, source.nesting, target.room, accounts, staying)
+    result.problems.extend(crowding(crowded, target.profile.name))
+    result.problems.extend(_default_group_problem(target, mapped))
+    result.crowded.update(crowded)
     # Each group is compared, then its members; those that leave come last.
     remaining = (known.keys() - leaving) | mapped.keys()
     owned = target.owned_of_groups(source.groups)
-    memberships = Memberships(comparison.snapshot, reading.groups, source.nesting, remaining, accounts, gone, crowded)
+    doubtful = doubtful_users(comparison.snapshot, target.room) - crowded.keys()
+    memberships = Memberships(
+        comparison.snapshot, reading.groups, source.nesting, remaining, accounts, gone, crowded, doubtful
+    )
     for key, wanted in mapped.items():
         entry, before = reading.groups[key], known.get(key)
         found = adoption.found.get(key) if adoption is not None else None
@@ -116,6 +124,36 @@ def _wanted(comparison: Comparison, groups: Mapping[str, GroupEntry]) -> tuple[d
         if target.selection.wants_group(flat["displayName"]):
             mapped[key] = flat
     return mapped, unusable
+
+
+def _staying(
+    comparison: Comparison, mapped: Mapping[str, Flat], groups: Mapping[str, GroupEntry], leaving: Collection[str]
+) -> list[tuple[str, Collection[str]]]:
+    """Return the groups that nobody is taken out of, since the source's list of members is incomplete, unusable or
+    was not read: names, each with the users whom the snapshot has in it.
+    """
+    nesting, staying = comparison.source.nesting, list[tuple[str, Collection[str]]]()
+    for key, known in comparison.known_groups.items():
+        if key in mapped:
+            if not desired_members(groups[key], groups, nesting, ())[2]:
+                continue
+        elif key in leaving or known.lost:
+            continue
+        name = str(mapped[key]["displayName"]) if key in mapped else known.name
+        staying.append((name, comparison.snapshot.members(key)[0]))
+    return staying
+
+
+def _default_group_problem(target: TargetRules, mapped: Mapping[str, Flat]) -> list[Trouble]:
+    """Report a default group that the source doesn't have under this name; not one that `groups` leaves out."""
+    name, names = target.default_group, sorted(str(flat["displayName"]) for flat in mapped.values())
+    alike = next((f"; there is `{each}`" for each in names if each.casefold() == name.casefold()), "")
+    if not name or not names or name in names or not (alike or target.selection.wants_group(name)):
+        return []
+    problem = (
+        f"no group that is pushed is called `{name}`, as `default_group` says{alike}: mend the name, or leave it out"
+    )
+    return [Trouble("", problem, target.name, "target")]
 
 
 def _unproven(leaving: Collection[str], known: Mapping[str, KnownGroup], reading: SourceReading) -> set[str]:

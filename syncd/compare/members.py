@@ -5,9 +5,8 @@ A group's members are compared as one digest; only where that differs are the me
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from syncd.compare.accounts import Accounts
 from syncd.compare.adoption import Members
@@ -16,6 +15,7 @@ from syncd.core.digest import NO_MEMBERS, member_numbers, members_digest
 from syncd.core.groups import Nesting, flattened
 from syncd.core.model import Flat, GroupEntry, Kind, KnownGroup
 from syncd.core.plan import Change, Trouble
+from syncd.core.room import Room
 from syncd.store import Snapshot
 
 Crowded = Mapping[str, list[str]]
@@ -35,12 +35,15 @@ class Memberships:
     gone: Collection[str]
     """Keys of users whose absence is proven."""
     crowded: Crowded
+    doubtful: Set[str] = frozenset()
+    """Keys of users whom the snapshot has in several groups where the target has room for one."""
 
     def changes(self, entry: GroupEntry, name: str, before: KnownGroup | None, known: Members | None) -> list[Change]:
         """Return the members that join and that leave a group. `known`: its members, where the snapshot lacks them."""
         members, subgroups, incomplete = desired_members(entry, self.groups, self.nesting, self.remaining)
         accounts, crowded = self.accounts, self.crowded
-        if known is None and not (crowded and not crowded.keys().isdisjoint(members)):
+        looked_at = (crowded or self.doubtful) and not (crowded.keys() | self.doubtful).isdisjoint(members)
+        if known is None and not looked_at:
             numbers = accounts.numbers(members)
             numbers += member_numbers(Kind.GROUP, subgroups).values()
             if members_digest(numbers) == (before.members_digest if before else NO_MEMBERS):
@@ -52,6 +55,8 @@ class Memberships:
         removable = {key for key in known[0] if (key in accounts or key in self.gone) and key not in crowded}
         if incomplete:
             removable, subgroups = set(), subgroups | known[1]
+        if self.doubtful:  # joined again: they are in one of their groups at most, and nobody knows in which
+            known = {key for key in known[0] if key not in self.doubtful or key not in desired}, known[1]
         return membership_changes(entry.key, name, (desired, subgroups), known, removable)
 
 
@@ -71,24 +76,25 @@ def crowded_users(
     mapped: Mapping[str, Flat],
     groups: Mapping[str, GroupEntry],
     nesting: Nesting,
-    overlapping: Iterable[str],
+    room: Room,
     accounts: Accounts,
+    staying: Iterable[tuple[str, Collection[str]]],
 ) -> Crowded:
     """Return the users who would be in two groups where the target has room for one.
 
-    `overlapping`: patterns of the groups that may share people with others.
+    `staying`: names of groups, each with the users who stay in it whatever the source says, since it isn't sure.
     """
     place: dict[str, str] = {}
     crowded: dict[str, list[str]] = {}
-    for key, flat in mapped.items():
-        name = str(flat["displayName"])
-        if any(fnmatchcase(name, pattern) for pattern in overlapping):
-            continue
-        for member in sorted(set(desired_members(groups[key], groups, nesting, ())[0])):
-            if member not in accounts:
-                continue
-            if place.setdefault(member, name) != name:
-                crowded.setdefault(member, [place[member]]).append(name)
+    if not room.one_group:
+        return crowded
+    named = {key: str(flat["displayName"]) for key, flat in mapped.items()}
+    wanted = ((name, desired_members(groups[key], groups, nesting, ())[0]) for key, name in named.items())
+    for name, members in (*wanted, *staying):
+        for member in sorted(set(members)) if room.is_exclusive(name) else ():
+            if member in accounts and place.setdefault(member, name) != name:
+                names = crowded.setdefault(member, [place[member]])
+                names += [name] if name not in names else []
     return crowded
 
 
@@ -99,7 +105,7 @@ def crowding(crowded: Crowded, profile: str) -> list[Trouble]:
             member,
             f"is in {len(names)} groups ({', '.join(names)}), and {profile} takes a user in one alone: these "
             "memberships stay as they are; mend it in the source, narrow `groups`, or name the group that may hold "
-            "everybody in `overlapping_groups`",
+            "everybody in `default_group` or `overlapping_groups`",
         )
         for member, names in crowded.items()
     ]

@@ -37,7 +37,7 @@ def make_plan(
     target, snapshot = comparison.target, comparison.snapshot
     drift = _without_kept(drift, differences.kept)
     changes = _told_apart(differences.changes, drift) if drift else differences.changes
-    everything = ordered(changes)
+    everything = ordered(changes, target.room)
     facts = situation(comparison, differences, changes)
     verdict = decide(everything, target.policy, facts)
     return Plan(

@@ -18,6 +18,7 @@ from syncd.core.mapping import GroupMapping, Selection, UserMapping
 from syncd.core.model import Json
 from syncd.core.ownership import Ownership
 from syncd.core.policy import Policy
+from syncd.core.room import Room
 from syncd.core.rules import Rule
 from syncd.scim.profiles import Profile
 
@@ -36,7 +37,7 @@ class SourceRules:
 class TargetRules:
     """One target's part of the configuration: which people and groups the target gets, and how.
 
-    Twelve fields, for the configuration has as many independent keys: each field is one of them (`selection` and
+    Thirteen fields, for the configuration has as many independent keys: each field is one of them (`selection` and
     `policy` are several), and no step needs more than a few. `scheme` and `group_scheme` stand for the others.
     """
 
@@ -57,6 +58,8 @@ class TargetRules:
     """Whether a native group of the same name is taken over."""
     overlapping_groups: tuple[str, ...] = ()
     """Patterns of groups that may share people with others, where a user can be in one group at most."""
+    default_group: str = ""
+    """The name of the account's default group, which everybody may be in beside their own; "" where none is named."""
     delete_after: timedelta | None = None
     """How long a deactivated account is kept; None: for ever."""
 
@@ -64,6 +67,11 @@ class TargetRules:
     def mapping_fingerprint(self) -> bytes:
         """Key of the entries' digests: 16 bytes that differ as soon as an entry may be mapped differently."""
         return fingerprint(self.scheme)
+
+    @cached_property
+    def room(self) -> Room:
+        """The room that the target has for a person."""
+        return Room(self.profile.one_group_per_user, self.default_group, self.overlapping_groups)
 
     def owned_of_groups(self, mapping: GroupMapping) -> Ownership:
         """Return how far the source decides about groups, where the endpoint may have no externalId of theirs."""
@@ -90,6 +98,4 @@ class TargetRules:
         `source`: the source's mark. `serial`: the snapshot's.
         """
         profile = repr(self.profile)
-        return fingerprint(
-            [source.hex(), self.scheme, self.group_scheme, profile, list(self.overlapping_groups), serial]
-        )
+        return fingerprint([source.hex(), self.scheme, self.group_scheme, profile, repr(self.room), serial])

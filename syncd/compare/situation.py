@@ -40,6 +40,8 @@ def situation(comparison: Comparison, differences: Differences, changes: Sequenc
         rejected={**decisions.rejected, **declined},
         groups_of=_groups_of(changes, members_of, comparison),
         members_of=members_of,
+        room=comparison.target.room,
+        crowded=differences.crowded,
     )
 
 

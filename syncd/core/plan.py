@@ -20,6 +20,7 @@ from syncd.core.context import Context
 from syncd.core.digest import fingerprint
 from syncd.core.drift import Drift
 from syncd.core.model import Evidence, Flat, Json, State
+from syncd.core.room import ANY_NUMBER, Room
 from syncd.core.schema import MANAGER
 from syncd.errors import PlanFileError
 
@@ -324,9 +325,16 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def ordered(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Return changes in order of execution: by phase, then by name and key, so that equal plans are equal texts."""
-    return tuple(sorted(changes, key=lambda change: f"{change.phase:d}{change.name.casefold()}\0{change.key}"))
+def ordered(changes: Iterable[Change], room: Room = ANY_NUMBER) -> tuple[Change, ...]:
+    """Return changes in order of execution: by place, then by name and key, so that equal plans are equal texts.
+
+    `room`: the target's room for a person, which decides the place of each phase.
+    """
+
+    def turn(change: Change) -> str:
+        return f"{room.place(change.phase, change.name):02d}{change.name.casefold()}\0{change.key}"
+
+    return tuple(sorted(changes, key=turn))
 
 
 class Result(StrEnum):

@@ -28,6 +28,7 @@ from syncd.core.limits import (
 from syncd.core.matching import Doubt
 from syncd.core.model import Kind, State
 from syncd.core.plan import Change, Held
+from syncd.core.room import ANY_NUMBER, Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,10 @@ class Situation:
     """Number of groups of each person who is removed from some; a person without a number keeps other groups."""
     members_of: Mapping[str, Collection[str]] = field(default_factory=dict)
     """The people in each group that would be deleted."""
+    room: Room = ANY_NUMBER
+    """The target's room for a person."""
+    crowded: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Keys of users whom the source has in several groups where there is room for one: they join none of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +112,19 @@ def decide(changes: Sequence[Change], policy: Policy, situation: Situation) -> V
     allowed, held = _hold_single(allowed, policy, situation)
     # Excluded before the limits are counted: a person in grace is not affected by this run.
     allowed, dependent = _hold_with_them(allowed, [*rejected, *held])
+    allowed, moves = _hold_moves(allowed, [*rejected, *held, *dependent], situation)
     allowed, over_limit, limits = _hold_classes(allowed, policy, situation)
     allowed, dependent_on_limit = _hold_with_them(allowed, over_limit)
-    waiting = [*dependent, *dependent_on_limit]
+    allowed, moves_on_limit = _hold_moves(allowed, [*over_limit, *dependent_on_limit], situation)
+    waiting = [*dependent, *moves, *dependent_on_limit, *moves_on_limit]
     rejected += [each for each in waiting if each.limit == REJECTED]
     held += [*over_limit, *(each for each in waiting if each.limit != REJECTED)]
     return Verdict(allowed, held, rejected, limits)
 
 
 REJECTED: Final = "rejected"
+CROWDED: Final = "crowded"
+"""The reason that holds the deletion of a group whose members the source has in several others."""
 
 
 def _reject(changes: Iterable[Change], situation: Situation) -> tuple[list[Change], list[Held]]:
@@ -317,6 +326,70 @@ def _hold_with_them(changes: Iterable[Change], held: Iterable[Held]) -> tuple[li
         count = f"one of them {one}" if len(causes) == 1 else f"{len(causes):,} of them {several}"
         dependent.append(Held(change.with_members(*stay), causes[0].limit, f"{count}: {causes[0].reason}"))
     return allowed, dependent
+
+
+#  withheld                                          waits too, for these people   because
+#  leaving a group, or deleting it                      joining another group         the join would take them out of it
+#  joining a group                                      leaving their group, and      they would be without a group
+#                                                       deleting it
+#  (nobody is joined: the source has them in several)   deleting their group          the same
+def _hold_moves(
+    changes: Sequence[Change], withheld: Iterable[Held], situation: Situation
+) -> tuple[list[Change], list[Held]]:
+    """Hold both halves of a move where one of them is withheld, at a target that has room for one group a person."""
+    room = situation.room
+    if not room.one_group:
+        return list(changes), []
+    withheld = [each for each in withheld if room.is_exclusive(each.change.name) and not each.change.action.about_user]
+    staying = {key: each for each in withheld for key in _people_removed(each.change, situation)}
+    allowed: list[Change] = []
+    waiting: list[Held] = []
+    for change in changes:
+        joins = change.action.adds and room.is_exclusive(change.name)
+        _put(change, staying if joins else {}, "in their group for now", allowed, waiting)
+    unjoined = {key: each for each in (*withheld, *waiting) if each.change.action.adds for key in each.change.members}
+    remaining, allowed = allowed, []
+    for change in remaining:
+        leaves = change.action.removes and room.is_exclusive(change.name)
+        if change.action.deletes and not change.action.about_user and room.is_exclusive(change.name):
+            _put_deletion(change, unjoined, situation, allowed, waiting)
+        else:
+            _put(change, unjoined if leaves else {}, "until they can join another group", allowed, waiting)
+    return allowed, waiting
+
+
+def _put(change: Change, causes: Mapping[str, Held], stay: str, allowed: list[Change], waiting: list[Held]) -> None:
+    """Put a membership change among the allowed, or, for the people who have a cause to wait, among the waiting."""
+    kept = [key for key in change.members if key in causes] if causes else []
+    if not kept:
+        allowed.append(change)
+        return
+    go = [key for key in change.members if key not in causes]
+    if go or change.subgroups:
+        allowed.append(change.with_members(go, change.subgroups))
+    cause = causes[kept[0]]
+    count = "one of them stays" if len(kept) == 1 else f"{len(kept):,} of them stay"
+    waiting.append(Held(change.with_members(kept, []), cause.limit, f"{count} {stay}: {cause.reason}"))
+
+
+def _put_deletion(
+    change: Change, unjoined: Mapping[str, Held], situation: Situation, allowed: list[Change], waiting: list[Held]
+) -> None:
+    """Put the deletion of a group among the allowed, or among the waiting: a member would be without a group."""
+    members = sorted(_people_removed(change, situation))
+    if (cause := next((unjoined[key] for key in members if key in unjoined), None)) is not None:
+        reason = f"a member stays until they can join another group: {cause.reason}"
+        waiting.append(Held(change, cause.limit, reason))
+    elif (crowded := [key for key in members if key in situation.crowded]) and change.id not in situation.approved:
+        names = ", ".join(situation.crowded[crowded[0]])
+        reason = f"{_several_groups(len(crowded))} ({names}), and would be left without a group"
+        waiting.append(Held(change, CROWDED, reason))
+    else:
+        allowed.append(change)
+
+
+def _several_groups(number: int) -> str:
+    return "a member is in several groups" if number == 1 else f"{number:,} members are in several groups"
 
 
 def _delaying(held: Iterable[Held], kind: Kind, effect: Effect) -> dict[str, Held]:

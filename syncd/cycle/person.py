@@ -66,7 +66,7 @@ def _limited(planned: Planned, key: str, state: StateFile) -> Planned:
     """Reduce one plan to the changes of one person."""
     plan, snapshot = planned.plan, state.snapshot(planned.target.name)
     parts = [part for change in plan.changes if (part := _part(change, key)) is not None]
-    changes = [change for change in parts if _stands_alone(change, snapshot)]
+    changes = _without_half_moves(parts, [change for change in parts if _stands_alone(change, snapshot)], planned)
     held, rejected = (
         tuple(each for each in withheld if _part(each.change, key) is not None)
         for withheld in (plan.held, plan.rejected)
@@ -93,6 +93,15 @@ def _part(change: Change, key: str) -> Change | None:
     if change.action.of_members and key in change.members:
         return change.with_members([key], [])
     return None
+
+
+def _without_half_moves(parts: Sequence[Change], alone: list[Change], planned: Planned) -> list[Change]:
+    """Leave out leaving a group where joining another one is left out: the person would be without a group."""
+    room = planned.target.rules.room
+    joins = [change for change in parts if change.action.adds and room.is_exclusive(change.name)]
+    if all(change in alone for change in joins):
+        return alone
+    return [change for change in alone if not (change.action.removes and room.is_exclusive(change.name))]
 
 
 def _stands_alone(change: Change, snapshot: Snapshot) -> bool:

@@ -95,6 +95,7 @@ def _push_of(planned: Planned, state: StateFile, client: Client, progress: Progr
         takeovers=takeovers.most(sum(snapshot.counts().values())),
         owned=target.owned,
         adopt_groups=rules.adopt_groups,
+        room=rules.room,
         protected=lambda key, id_: protection(rules.protect, snapshot, key, id_, snapshot.user(key)),
         read_just_now=planned.discovered is not None,
     )

@@ -93,7 +93,7 @@ def integration_of(target: Target, state: StateFile) -> Integration | None:
     rules = target.rules
     if not rules.recognizes_integration:
         return None
-    return Integration(rules.profile, rules.overlapping_groups, groups_of(state, target.siblings))
+    return Integration(rules.profile, rules.room, groups_of(state, target.siblings))
 
 
 def seen_before_planning(target: Target, state: StateFile, progress: Progress) -> Seen:
@@ -144,7 +144,7 @@ async def demand_place(target: Target, state: StateFile, client: Client) -> None
         await _demand(target, state, client, why)
     elif integration is not None and snapshot.is_empty:
         await integration.look(client, snapshot, ())
-    elif snapshot.stop is not None:
+    elif snapshot.stop is not None and snapshot.stop.cause != "failing":
         if snapshot.is_empty:
             await client.count(Kind.USER)
         await question(client, snapshot, profile)

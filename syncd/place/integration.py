@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Final
 
 from syncd.core.model import Kind
 from syncd.core.place import Tally
+from syncd.core.room import ANY_NUMBER, Room
 from syncd.errors import ScimError, TargetElsewhere
 from syncd.scim.client import ENDPOINTS, Body, Client
 from syncd.scim.listing import Listing
@@ -53,8 +53,8 @@ class Integration:
     """The integration that a target's profile names, and what tells it from the other one at the same address."""
 
     profile: Profile
-    shared: tuple[str, ...] = ()
-    """Patterns of the names of groups that everybody may be in beside another."""
+    room: Room = ANY_NUMBER
+    """Which groups people may be in beside another."""
     others: Mapping[str, str] | None = None
     """By the id of each group that a target of the other integration manages, that target's name."""
 
@@ -106,7 +106,7 @@ class Integration:
         group_of: dict[str, str] = {}
         for group in groups:
             people = set(group.members) - ids
-            if len(people) >= _EVERYBODY * len(everybody) or any(fnmatchcase(group.name, each) for each in self.shared):
+            if len(people) >= _EVERYBODY * len(everybody) or self.room.is_shared(group.name):
                 continue
             if (both := next((group_of[each] for each in sorted(people) if each in group_of), None)) is not None:
                 return f"`{both}` and `{group.name}` have people in common"
@@ -117,7 +117,7 @@ class Integration:
         other, own = _other(self.profile), self.profile
         right = _right_token(own)
         kind = f", whose groups are {own.group_kind}" if own.group_kind else ""
-        apart = ", or name the group that everybody is in (`overlapping_groups`)" if own.one_group_per_user else ""
+        apart = ", or name the group that everybody is in (`default_group`)" if own.one_group_per_user else ""
         return TargetElsewhere(
             target,
             f"this token answers for {other.integration}: its groups are {other.group_kind} ({found}); the profile "

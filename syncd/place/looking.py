@@ -14,7 +14,7 @@ from syncd.core.model import Json, Kind, Known, KnownGroup, State
 from syncd.core.place import Sight, Tally, everything_gone, found_in_words, unseen, whose
 from syncd.errors import ScimError, TargetElsewhere, TargetGone
 from syncd.place.integration import likely_cause
-from syncd.scim.client import Body, Client
+from syncd.scim.client import Body, Client, Found
 from syncd.scim.profiles import Profile
 from syncd.scim.resources import field as member
 from syncd.store import Snapshot
@@ -24,6 +24,8 @@ Resource = tuple[Kind, str]
 
 MARKS: Final = "marks"
 """The fact about an endpoint, which kinds of resources were seen to show an externalId."""
+NOT_BY_ID: Final = "not_by_id"
+"""The fact about an endpoint, which kinds of resources it lists and doesn't show when they are asked for by id."""
 _SAMPLE: Final = 6
 """Resources of each sort in a sample."""
 _RELINK: Final = "`syncd relink` matches everything anew"
@@ -47,6 +49,7 @@ def sorts(snapshot: Snapshot, profile: Profile, most: int) -> list[Sort]:
     #  accounts that are off    where removing SSO deletes those: nobody else can
     """
     users = snapshot.sample_users([State.ACTIVE], most) or snapshot.sample_users([State.PENDING], most)
+    unreadable = snapshot.discovery.get(NOT_BY_ID) or ()
     remade = {kind: len(snapshot.remade(kind)) for kind in Kind}
     found = [
         Sort(Kind.USER, users, Tally("users", remade=remade[Kind.USER], marked=profile.sso_removal)),
@@ -59,7 +62,7 @@ def sorts(snapshot: Snapshot, profile: Profile, most: int) -> list[Sort]:
     if profile.sso_removal:
         off = snapshot.sample_users([State.DEACTIVATED], most)
         found.append(Sort(Kind.USER, off, Tally("accounts that are off", locked=True)))
-    return found
+    return [each for each in found if each.kind.value not in unreadable]
 
 
 def glances(snapshot: Snapshot, profile: Profile) -> int:
@@ -128,8 +131,28 @@ async def question(
 
 
 async def _ask(client: Client, snapshot: Snapshot, sort: Sort, resources: Iterable[Known | KnownGroup]) -> None:
+    sights, gone = sort.tally.sights, []
     for known in resources:
-        sort.tally.sights[await look_at(client, snapshot, known)] += 1
+        sight = await look_at(client, snapshot, known)
+        sights[sight] += 1
+        if sight is Sight.GONE:
+            gone.append(known)
+    if not gone or sort.tally.ours:
+        return
+    # Some endpoints answer 404 to every read by id: what they list is there.
+    listed = {found.id: found.body for found in await _first_page(client, sort.kind)}
+    for known in gone:
+        if known.id in listed:
+            sights[Sight.GONE] -= 1
+            sights[sight_of(known, listed[known.id], snapshot, client.profile)] += 1
+            client.not_by_id.add(sort.kind)
+
+
+async def _first_page(client: Client, kind: Kind) -> Sequence[Found]:
+    try:
+        return await client.first_page(kind)
+    except ScimError:
+        return ()
 
 
 async def glance(client: Client, snapshot: Snapshot, profile: Profile) -> None:
@@ -185,6 +208,7 @@ def elsewhere(target: str, reasons: Iterable[str], found: str, cause: str = "") 
 
 __all__ = [
     "MARKS",
+    "NOT_BY_ID",
     "Resource",
     "demand",
     "elsewhere",

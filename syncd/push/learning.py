@@ -9,7 +9,7 @@ from syncd.compare.estimate import asks_first
 from syncd.core.model import Json, Kind, State
 from syncd.core.place import announcement_mark, moved
 from syncd.errors import ScimError, TargetError
-from syncd.place.looking import MARKS, demand, look_at
+from syncd.place.looking import MARKS, NOT_BY_ID, demand, look_at
 from syncd.push.predating import Habits
 from syncd.push.presence import Lost
 from syncd.scim.client import Client
@@ -89,7 +89,9 @@ class Learning:
                 await look_at(self._client, self._snapshot, user)
 
     def note_marks(self) -> None:
-        """Record of which kinds resources were seen to show an externalId."""
+        """Record of which kinds resources were seen to show an externalId, and of which none is shown by its id."""
+        if unreadable := {kind.value for kind in self._client.not_by_id}:
+            self._discover(**{NOT_BY_ID: sorted(unreadable | set(self._snapshot.discovery.get(NOT_BY_ID) or ()))})
         known = set(self._snapshot.discovery.get(MARKS) or ())
         shown = known | {kind.value for kind in self._client.shows_marks}
         if shown != known or (Kind.USER in self._client.kinds_read and MARKS not in self._snapshot.discovery):

@@ -10,6 +10,7 @@ of the group, after all chunks. An endpoint that has once been seen to add whom 
 #  is refused because of members                                it is halved, until the refused ones are alone
 #  is refused, and what it asks for is so already               those members are done, and the others are sent again
 #  names members that nobody has any more                       the whole list is sent without them
+#  tells of another group that movers are in                    the others are sent without them; they are set aside
 
 The forms are: the usual one, members with their type where the endpoint asks for it, the whole list in a PATCH, and a
 PUT. A whole list is sent only where the group shows everybody who must be in it: no other member may be lost.
@@ -29,6 +30,7 @@ from syncd.core.model import Kind
 from syncd.errors import Ineffective, OutcomeUnclear, ScimError
 from syncd.push.effects import NAMED, Answer
 from syncd.push.gate import Gate, Link
+from syncd.push.moves import tells_of_second_group
 from syncd.push.roll import Roll, Seen, seen
 from syncd.push.sending import Sending
 from syncd.scim.client import chunks_of_members
@@ -92,14 +94,28 @@ class Membership:
     """Adds or removes members of one group."""
 
     def __init__(
-        self, tools: Tools, link: Link, group: str, members: Mapping[str, Member], *, has_members: bool, adding: bool
+        self,
+        tools: Tools,
+        link: Link,
+        group: str,
+        members: Mapping[str, Member],
+        *,
+        has_members: bool,
+        adding: bool,
+        movers: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        """`members`: those to add or remove, by id. `has_members`: the group is known to have some."""
+        """`members`: those to add or remove, by id. `has_members`: the group is known to have some.
+
+        `movers`: those of them who are in another group, where the target has room for one; each with the names by
+        which a refusal may call it.
+        """
         self.status = 0
         """The last HTTP status of a change that was accepted."""
         self.reached = 0
         """How many members are as wanted since."""
         self.remark = ""
+        self.set_aside: list[str] = []
+        """Keys of the movers, once the endpoint has refused them a second group."""
         self._tools = tools
         self._link = link
         self._group = group
@@ -108,6 +124,7 @@ class Membership:
         self._adding = adding
         self._ability = "members.add" if adding else "members.remove"
         self._dialect = tools.gate.dialect
+        self._movers = movers or {}
         self._waiting = list(members)
         """Ids that are not known to be as wanted."""
         self._refused: dict[str, ScimError] = {}
@@ -132,6 +149,11 @@ class Membership:
         finally:
             if self._hidden and self._tools.fits.doubt is not None:
                 self._tools.fits.doubt.set()
+
+    @property
+    def blames_members(self) -> bool:
+        """Whether some members were refused alone, so that the others may be tried."""
+        return 0 < len(self._refused) <= _REFUSED_MEMBERS
 
     async def _carry_out(self) -> None:
         if self._adding:
@@ -197,6 +219,9 @@ class Membership:
         error: ScimError | None = None
         while chunks.waiting and len(self._refused) <= _REFUSED_MEMBERS:
             chunk = chunks.waiting.pop()
+            chunk = [id_ for id_ in chunk if id_ in self._waiting] if self.set_aside else chunk
+            if not chunk:
+                continue
             if len(chunk) > self._tools.fits.members:
                 chunks.put_back(chunk, self._tools.fits.members)
                 continue
@@ -238,6 +263,9 @@ class Membership:
             self._tools.fits.members = min(self._tools.fits.members, middle)
             chunks.waiting.append(chunk)
             return True
+        if self._adding and await self._refuses_second_group(chunk, error):
+            chunks.waiting.append([id_ for id_ in chunk if id_ in self._waiting])
+            return True
         if form in _WHOLE and error.status in _OF_MEMBERS and await self._finds_dead(error):
             chunks.waiting.append(chunk)
             return True
@@ -248,6 +276,20 @@ class Membership:
             chunks.put_back(chunk, middle)
         else:
             self._refused[chunk[0]] = error
+        return True
+
+    async def _refuses_second_group(self, chunk: Sequence[str], error: ScimError) -> bool:
+        """Set all movers aside where a refusal tells of a second group, unless it is about those who are in already."""
+        moving = [id_ for id_ in chunk if id_ in self._movers]
+        called = [text for id_ in moving for text in self._movers[id_]]
+        if not moving or not tells_of_second_group(error, called):
+            return False
+        look = self._judge(await self._look(), chunk)
+        if look.reached:
+            await self._acknowledge(look.reached, None)
+        else:
+            self.set_aside = [self._members[id_][1] for id_ in self._waiting if id_ in self._movers]
+            self._waiting = [id_ for id_ in self._waiting if id_ not in self._movers]
         return True
 
     def _is_of_form(self, error: ScimError, form: Form) -> bool:

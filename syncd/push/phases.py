@@ -12,22 +12,26 @@ from contextlib import nullcontext
 from itertools import groupby
 
 from syncd.core.plan import Change
+from syncd.core.room import ANY_NUMBER, Room
 from syncd.scim.bulk import Bulk
 from syncd.scim.client import Client
 
 
-def phases(changes: Sequence[Change], failures: Mapping[str, int]) -> Iterator[list[Change]]:
-    """Yield the changes of each phase, in order; `failures`: how often changes of a key failed lately."""
-    for _, phase in groupby(in_turn(changes, failures), key=lambda change: change.phase):
+def phases(changes: Sequence[Change], failures: Mapping[str, int], room: Room = ANY_NUMBER) -> Iterator[list[Change]]:
+    """Yield the changes of each phase, in order; `failures`: how often changes of a key failed lately.
+
+    `room`: the target's room for a person, which decides the order.
+    """
+    for _, phase in groupby(in_turn(changes, failures, room), key=lambda change: room.place(change.phase, change.name)):
         yield list(phase)
 
 
-def in_turn(changes: Sequence[Change], failures: Mapping[str, int]) -> list[Change]:
+def in_turn(changes: Sequence[Change], failures: Mapping[str, int], room: Room = ANY_NUMBER) -> list[Change]:
     """Return the changes in the order in which they are done: in each phase first those that failed least.
 
     Otherwise a few changes that always fail, and are always first, could keep all later ones from being tried.
     """
-    return sorted(changes, key=lambda change: (change.phase, failures.get(change.key, 0)))
+    return sorted(changes, key=lambda change: (room.place(change.phase, change.name), failures.get(change.key, 0)))
 
 
 class Workers:

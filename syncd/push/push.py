@@ -16,6 +16,7 @@ from syncd.core.model import Kind
 from syncd.core.ownership import NOTHING_OWNED, Ownership
 from syncd.core.plan import Action, Change, Outcome, Plan
 from syncd.core.returning import doubted_resources
+from syncd.core.room import ANY_NUMBER, Room
 from syncd.errors import TargetError
 from syncd.push.collisions import AccountCollisions, GroupCollisions
 from syncd.push.corrections import Corrections
@@ -27,6 +28,7 @@ from syncd.push.learning import Learning
 from syncd.push.linking import Linking
 from syncd.push.listings import TargetListing
 from syncd.push.members import Members
+from syncd.push.moves import Moves
 from syncd.push.phases import Workers, phases
 from syncd.push.preconditions import look_again
 from syncd.push.predating import Habits
@@ -48,7 +50,8 @@ class PushRules:
 
     `takeovers`: how many accounts that creates collide with may be taken over; None: all. `owned`: how far the source
     decides about the attributes of users. `protected` is the gate's.
-    `read_just_now`: the plan was made from a reading of the whole target in this run.
+    `room`: the target's room for a person. `read_just_now`: the plan was made from a reading of the whole target in
+    this run.
     """
 
     profile: Profile
@@ -56,6 +59,7 @@ class PushRules:
     takeovers: int | None = None
     owned: Ownership = NOTHING_OWNED
     adopt_groups: bool = False
+    room: Room = ANY_NUMBER
     protected: Callable[[str, str], str] = lambda key, id_: ""
     read_just_now: bool = False
 
@@ -120,9 +124,9 @@ class Push:
         sending = self._sending(plan, gate)
         corrections = Corrections(plan.drift, self._state.put_back(self._snapshot.name), run, self._clock)
         recording = Recording(self._state, self._snapshot, self._journal, commits, run, self._clock, corrections)
-        execution = self._execution(plan, gate, sending, commits)
+        execution = self._execution(plan, gate, sending, commits, recording)
         turns = Turns(execution, recording, self._skips, learning, corrections, self._on_outcome)
-        for phase in phases(plan.changes, failures):
+        for phase in phases(plan.changes, failures, self._rules.room):
             operations = bulk_operations(self._rules.profile, bulk_offered, phase)
             await self._workers.side_by_side(phase, turns.take, operations)
             await recording.finish()
@@ -151,7 +155,7 @@ class Push:
         effects = Effects(gate, self._snapshot, profile, doubted=doubted_resources(plan.drift))
         return Sending(gate, effects, profile, self._clock, Habits.known(self._snapshot.discovery))
 
-    def _execution(self, plan: Plan, gate: Gate, sending: Sending, commits: Commits) -> Execution:
+    def _execution(self, plan: Plan, gate: Gate, sending: Sending, commits: Commits, recording: Recording) -> Execution:
         """Put together the parts that carry out changes."""
         snapshot, rules, unmade = self._snapshot, self._rules, self._skips.unmade_groups
         profile = rules.profile
@@ -163,7 +167,11 @@ class Push:
             gate, snapshot, profile.group_suffix, adopt_groups=rules.adopt_groups, listed_before=groups_before
         )
         linking = Linking(gate, snapshot, commits, profile.group_suffix, self._clock)
-        members = Members(gate, sending, commits, snapshot, profile, unmade)
+        moves = Moves(
+            plan.changes, rules.room, snapshot, profile, gate.dialect, recording.begin, lambda: self._skips.ends
+        )
+        moves.forget_doubtful(self._state)
+        members = Members(gate, sending, commits, snapshot, profile, unmade, moves)
         return Execution(
             Users(gate, snapshot, sending, accounts, linking, self._clock, looking),
             Groups(gate, snapshot, sending, groups, linking, members, unmade, looking),

@@ -6,6 +6,7 @@ After a kill in between, the next run recovers the open intents (`recovery.py`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -36,14 +37,25 @@ class Recording:
         self._clock = clock
         self._corrections = corrections
         self._follow_up = _FollowUp(state, snapshot.name, clock)
+        self._begun: dict[str, int] = {}
+        """Intents of changes that were begun before their turn, by the change's id."""
 
     async def intend(self, change: Change) -> int:
         """Write down that a change is about to be sent; it is on disk then. Returns the intent's id."""
+        if (begun := self._begun.pop(change.id, None)) is not None:
+            return begun
         return await self._commits.write(partial(self._journal.intend, self._run, change, self._clock()))
 
+    async def begin(self, change: Change) -> None:
+        """Write down that a part of a change is about to be sent before the change has its turn in this run."""
+        if change.id not in self._begun:
+            self._begun[change.id] = await self.intend(change)
+
     def skipped(self, outcome: Outcome) -> None:
-        """Write down, soon, that a change was not tried."""
-        self._commits.write_soon(partial(self._journal.record, self._run, outcome, self._clock()))
+        """Write down, soon, that a change was not tried; one that was begun stays open: the next run looks."""
+        begun = self._begun.pop(outcome.change.id, None)
+        outcome = outcome if begun is None else replace(outcome, open=True)
+        self._commits.write_soon(partial(self._journal.record, self._run, outcome, self._clock(), begun))
 
     def ended(self, intent: int, outcome: Outcome, done: Done | None) -> None:
         """Write down, soon, the outcome of an intent; `done`: the update to the snapshot."""

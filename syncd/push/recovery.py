@@ -209,9 +209,16 @@ class _Look:
     async def _deleted(self, change: Change) -> Acknowledge | None:
         link = self._gate.linked(change.action.kind, change.key)
         if await self._there(link, ()) is not None:
-            return None
+            return None if link.kind is Kind.USER else await self._emptied(link)
         forget = self._snapshot.forget_user if link.kind is Kind.USER else self._snapshot.forget_group
         return partial(forget, change.key)
+
+    async def _emptied(self, link: Link) -> Acknowledge | None:
+        """Return the update to the members of a group that was to be deleted: some may have left it before."""
+        people, groups = self._snapshot.members(link.key)
+        members = [*((Kind.USER, key) for key in people), *((Kind.GROUP, key) for key in groups)]
+        gone = await members_reached(self._gate, self._snapshot, link, members, adding=False)
+        return partial(acknowledge_members, self._snapshot, link.key, gone, adding=False) if gone else None
 
     async def _members_changed(self, change: Change) -> Acknowledge | None:
         link = self._gate.linked(Kind.GROUP, change.key)

@@ -101,6 +101,8 @@ class Client:
         """The kinds of which a resource was read that shows an externalId."""
         self.kinds_read: set[Kind] = set()
         """The kinds of which a resource was read by its id."""
+        self.not_by_id: set[Kind] = set()
+        """The kinds of which resources are listed that are answered 404 when they are asked for by id."""
         self.bulk: Bulk | None = None
         """Gathers concurrent writes; None: each write is sent alone."""
         self._etags = profile.etags if profile.etags is not None else etags is True
@@ -265,6 +267,13 @@ class Client:
             and (names is None or any(str(field(body, each)).casefold() in names for each in _NAMES))
         ]
         return found, listing.doubt
+
+    async def first_page(self, kind: Kind) -> list[Found]:
+        """Return the first resources of a list, one page of them. Raises ScimError."""
+        query = {"excludedAttributes": "members"} if kind is Kind.GROUP else None
+        async for page in Listing(self.transport, ENDPOINTS[kind], self.profile, query).pages():
+            return [Found(id_, body) for body in page if (id_ := _id(body))]
+        return []
 
     async def members_by_filter(self, group: str) -> tuple[list[str], str]:
         """Return the ids of the users in a group, as a list of users says it, and why some may be missing ("": none).

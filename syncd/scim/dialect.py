@@ -75,6 +75,8 @@ class Dialect:
     """Abilities whose writes are answered with their effect."""
     dropped: set[str] = field(default_factory=set)
     """Attributes that the endpoint accepts and doesn't keep, in no form."""
+    leaves_first: bool = False
+    """Whether a person must leave one group before joining another: the endpoint refused the second group."""
     news: bool = False
     """Whether anything was learned since the last `to_json`."""
 
@@ -90,10 +92,13 @@ class Dialect:
             set(kept.get("silent", ())),
             set(kept.get("showing", ())),
             set(kept.get("dropped", ())),
+            kept.get("leaves_first") is True,
         )
 
     def to_json(self, profile: Profile) -> Json:
         self.news = False
+        # Written only where it is so: what was learned of other endpoints stays the same text.
+        leaves_first = {"leaves_first": True} if self.leaves_first else {}
         return {
             "profile": _mark(profile),
             "forms": {ability: self.forms[ability].value for ability in sorted(self.forms)},
@@ -101,6 +106,7 @@ class Dialect:
             "silent": sorted(self.silent),
             "showing": sorted(self.showing),
             "dropped": sorted(self.dropped),
+            **leaves_first,
         }
 
     def form(self, *abilities: str) -> Form | None:
@@ -140,6 +146,11 @@ class Dialect:
         self.news = self.news or ability not in self.dropped
         self.dropped.add(ability)
 
+    def leave_first(self) -> None:
+        """Remember that the endpoint refuses a second group: a person leaves one before joining another."""
+        self.news = self.news or not self.leaves_first
+        self.leaves_first = True
+
     def looks(self, ability: str, *, always: bool, shows: bool) -> bool:
         """Return whether a write is followed by a look, as far as is known before it is sent.
 
@@ -152,6 +163,8 @@ class Dialect:
     def peculiarities(self) -> list[str]:
         """Return in which forms the endpoint takes changes, and what it doesn't keep, a clause for each thing."""
         said = [f"{_doing(ability)} {_FORMS[form]}" for ability, form in sorted(self.forms.items())]
+        if self.leaves_first:
+            said.append("a second group is refused, so people leave one group before they join another")
         if self.dropped:
             said.append(f"accepted and not kept: {', '.join(map(_name, sorted(self.dropped)))}")
         return said

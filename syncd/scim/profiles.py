@@ -74,6 +74,9 @@ class Profile:
     """The effect of DELETE on a user. Where it doesn't delete, syncd deletes nobody."""
     one_group_per_user: bool = False
     """Whether a user can be in one group at most."""
+    leaves_first: bool = False
+    """Whether a user must leave one group to be able to join another, where one is the most. If not, a user joins the
+    new group first; an endpoint that refuses a second group and says so is found out."""
     subgroups: bool = True
     """Whether a group may contain groups. Only the integration that answers is recognized by it."""
 
@@ -146,6 +149,8 @@ class Profile:
             )
         if self.withdrawn_by_delete and self.deletes != "deletes":
             found.append(f'withdrawn_by_delete = true and deletes = "{self.deletes}": DELETE would withdraw nothing')
+        if self.leaves_first and not self.one_group_per_user:
+            found.append("leaves_first = true and one_group_per_user = false: users can be in any number of groups")
         if self.burst > 1 and not (self.user_writes_per_second or self.group_writes_per_second):
             found.append("`burst` means nothing without user_writes_per_second or group_writes_per_second")
         if self.sibling == self.name:

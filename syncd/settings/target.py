@@ -125,8 +125,11 @@ class TargetSettings(Section):
     """Whether an existing group of the same name is taken over. If not, it is left alone and another one is made; where
     groups have no externalId to tell them apart (Lucid), that change is held."""
     overlapping_groups: list[Name] = Field(default_factory=list)
-    """Where a user can be in one group at most (`lucid-admin`): names, with `*` and `?`, of groups that everybody may
-    be in beside their own, such as Lucid's `All users`."""
+    """Where a user can be in one group at most (`lucid-admin`): names, with `*` and `?`, of other groups that everybody
+    may be in beside their own."""
+    default_group: Name | None = None
+    """Where a user can be in one group at most: the name of the account's default group, as the endpoint has it, such
+    as Lucid's `All users`. It is made and filled before any other group, and is nobody's second group."""
     rate: Rate | None = None
     """The most requests per second. Unset: the profile's rate."""
     concurrency: Annotated[int, Field(ge=1, le=256)] = 8
@@ -193,14 +196,14 @@ class TargetSettings(Section):
             raise ValueError("needs a `proxy` beside it")
         return secret
 
-    @field_validator("overlapping_groups")
+    @field_validator("overlapping_groups", "default_group")
     @classmethod
-    def _where_it_means_something(cls, patterns: list[str], info: ValidationInfo) -> list[str]:
+    def _where_it_means_something(cls, given: list[str] | str | None, info: ValidationInfo) -> list[str] | str | None:
         profile = _effective(info.data)
-        if patterns and profile is not None and not profile.one_group_per_user:
+        if given and profile is not None and not profile.one_group_per_user:
             fitting = ", ".join(each.name for each in PROFILES.values() if each.one_group_per_user)
             raise ValueError(
                 f"with the profile `{profile.name}` people can be in any number of groups: leave it out "
                 f"(it applies to {fitting}, or where profile_overrides say one_group_per_user = true)"
             )
-        return patterns
+        return given

@@ -68,6 +68,15 @@ class Groups(Rows):
         )
         return {**dict.fromkeys(keys, 0), **dict(rows.fetchall())}
 
+    def in_several(self, groups: Sequence[str]) -> set[str]:
+        """Return the users who are members of more than one of these groups; one scan over all memberships."""
+        rows = self._conn.execute(
+            "SELECT member_key FROM members WHERE target = ? AND kind = ?"
+            " AND +group_key IN (SELECT value FROM json_each(?)) GROUP BY member_key HAVING count(*) > 1",
+            [self._target, Kind.USER.value, dumped(list(groups))],
+        )
+        return {key for (key,) in rows}
+
     def put_group(self, group: KnownGroup) -> None:
         """Write the acknowledged state of one group; `change_members` writes its members."""
         self.with_free_id(

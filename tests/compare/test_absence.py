@@ -311,7 +311,7 @@ def test_who_would_be_in_two_groups_stays_where_they_are_and_is_named_with_both(
     world.sync()
     world.groups = [group("a", "Design", ["2"]), group("b", "Sales", ["1", "2"])]
     plan = world.sync()
-    assert brief(plan) == ["create_group b", "remove_members a 1", "add_members b 1"]
+    assert brief(plan) == ["create_group b", "add_members b 1", "remove_members a 1"]
     assert [(problem.key, problem.problem.partition(";")[0]) for problem in plan.problems] == [
         ("2", "is in 2 groups (Design, Sales), and admin takes a user in one alone: these memberships stay as they are")
     ]

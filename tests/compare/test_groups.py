@@ -13,6 +13,7 @@ from syncd.core.groups import Nesting
 from syncd.core.model import GroupEntry, Kind, Problem
 from syncd.core.plan import Plan, Trouble
 from syncd.core.policy import Class, Limit
+from syncd.cycle.person import limited_to_person
 from syncd.cycle.planned import Planned
 from syncd.cycle.progress import Progress
 from syncd.cycle.sync import make_plans
@@ -482,3 +483,25 @@ def test_looking_at_one_person_writes_nothing(crowd: World) -> None:
     before = list(crowd.state.db.conn.iterdump())
     limited(crowd, "1")
     assert list(crowd.state.db.conn.iterdump()) == before
+
+
+# -- one person, where there is room for one group --------------------------------------------------------
+
+
+def alone(world: World) -> Plan:
+    """Return the plan of the person whose key is 1."""
+    planned = Planned(world.setup().targets[0], world.plan(), world.snapshot_updates)
+    (limited,) = limited_to_person([planned], "1", world.state)
+    return limited.plan
+
+
+def test_a_person_leaves_no_group_for_one_that_is_not_made_for_one_person(state: StateFile) -> None:
+    world = World(state, target_rules(profile=Profile("admin", patch=True, one_group_per_user=True)))
+    world.hold(person("1"), person("2"))
+    world.groups = [group("a", members=["1", "2"])]
+    world.sync()
+    world.groups = [group("a", members=["2"]), group("b", members=["1"])]
+    assert brief(world.plan()) == ["create_group b", "add_members b 1", "remove_members a 1"]
+    assert brief(alone(world)) == []
+    world.groups = [group("a", members=["2"])]
+    assert brief(alone(world)) == ["remove_members a 1"]

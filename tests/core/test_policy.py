@@ -16,6 +16,7 @@ from syncd.core.matching import Doubt
 from syncd.core.model import Kind, State
 from syncd.core.plan import Action, Change, Held
 from syncd.core.policy import DEFAULT_LIMITS, EMPTY_SOURCE, Class, Limit, Policy, Situation
+from syncd.core.room import Room
 from syncd.core.schema import MANAGER
 from tests.world import NOON, UNLIMITED, WORK_MAIL
 
@@ -606,3 +607,119 @@ def test_no_decision_drops_or_doubles_anything(
         if change.action is Action.REMOVE_MEMBERS:
             assert staying.isdisjoint(change.members)
             assert kept.isdisjoint(change.subgroups)
+
+
+# -- one group a person ------------------------------------------------------------------------------
+
+ONE_GROUP = Room(one_group=True, default_group="Group all")
+
+
+def shown(changes: Sequence[Change]) -> list[str]:
+    """Return `action group members` of each change."""
+    return [" ".join([change.action.value, change.key, *change.members]) for change in changes]
+
+
+def delete(group: str) -> Change:
+    return Change(Action.DELETE_GROUP, group, f"Group {group}", {"displayName": group}, {}, "gone")
+
+
+@pytest.mark.parametrize(
+    ("changes", "held_first", "allowed", "held"),
+    [
+        # Nothing is held: both halves run.
+        (
+            [add("b", "1"), remove("a", "1")],
+            "",
+            ["add_members b 1", "remove_members a 1"],
+            [],
+        ),
+        # Leaving is held: the join would take the person out of the group, and waits for them alone.
+        (
+            [add("b", "1", "2"), remove("a", "1"), remove("c", "3")],
+            "remove_members a 1",
+            ["add_members b 2", "remove_members c 3"],
+            ["remove_members a 1", "add_members b 1"],
+        ),
+        # Joining is held: whoever left would be without a group; whoever joins nothing leaves.
+        (
+            [add("b", "1"), remove("a", "1", "2")],
+            "add_members b 1",
+            ["remove_members a 2"],
+            ["add_members b 1", "remove_members a 1"],
+        ),
+        # The deletion of the group is held: the same as leaving it.
+        (
+            [add("b", "1", "2"), delete("a")],
+            "delete_group a",
+            ["add_members b 2"],
+            ["delete_group a", "add_members b 1"],
+        ),
+        # Joining is held: the group with a person who has no other one stays; the others of it move.
+        (
+            [add("b", "1"), add("c", "9"), delete("a")],
+            "add_members b 1",
+            ["add_members c 9"],
+            ["add_members b 1", "delete_group a"],
+        ),
+        # The shared group is nobody's second group.
+        (
+            [add("all", "1"), remove("a", "1")],
+            "remove_members a 1",
+            ["add_members all 1"],
+            ["remove_members a 1"],
+        ),
+        (
+            [add("b", "1"), remove("all", "1")],
+            "remove_members all 1",
+            ["add_members b 1"],
+            ["remove_members all 1"],
+        ),
+    ],
+)
+@pytest.mark.parametrize("how", ["quarantined", "rejected"])
+def test_both_halves_of_a_move_wait_together(
+    changes: list[Change], held_first: str, allowed: list[str], held: list[str], how: str
+) -> None:
+    texts = zip(changes, shown(changes), strict=True)
+    ids = {change.id: "why" for change, text in texts if held_first and text.startswith(held_first)}
+    given = situation(room=ONE_GROUP, members_of={"a": {"1", "9"}}, **{how: ids})
+    verdict = policy_module.decide(changes, policy(), given)
+    withheld = verdict.rejected if how == "rejected" else verdict.held
+    assert (shown(verdict.allowed), shown([each.change for each in withheld])) == (allowed, held)
+    assert len(verdict.held) + len(verdict.rejected) == len(held)
+
+
+def test_the_words_of_a_move_that_waits() -> None:
+    changes = [add("b", "1", "2"), remove("a", "1", "2"), remove("c", "3")]
+    limited = policy(remove_members=Limit(count=2))
+    allowed, held = decide(changes, limited, situation(room=ONE_GROUP))
+    assert allowed == []
+    assert [each.reason for each in held if each.change.action.adds] == [
+        "2 of them stay in their group for now: 3 of 100 people would be removed from groups; the limit is 2"
+    ]
+    # What a join waits for is not counted: nobody is taken out of a group then.
+    quarantined = {changes[0].id: "refused"}
+    allowed, held = decide(changes, limited, situation(room=ONE_GROUP, quarantined=quarantined))
+    assert shown(allowed) == ["remove_members c 3"]
+    assert [each.reason for each in held] == ["refused", "2 of them stay until they can join another group: refused"]
+
+
+def test_a_move_where_there_is_room_for_any_number_of_groups_waits_for_nothing() -> None:
+    changes = [add("b", "1"), remove("a", "1")]
+    allowed, _ = decide(changes, policy(), situation(quarantined={changes[1].id: "why"}))
+    assert shown(allowed) == ["add_members b 1"]
+
+
+def test_a_group_is_not_deleted_while_the_source_has_a_member_in_several_others() -> None:
+    given = situation(room=ONE_GROUP, members_of={"a": {"1", "2"}}, crowded={"1": ["B", "C"]})
+    allowed, held = decide([delete("a")], policy(), given)
+    assert allowed == []
+    assert [(each.limit, each.reason) for each in held] == [
+        ("crowded", "a member is in several groups (B, C), and would be left without a group")
+    ]
+    allowed, _ = decide([delete("a")], policy(), situation(**{**vars_of(given), "approved": {delete("a").id}}))
+    assert shown(allowed) == ["delete_group a"]
+
+
+def vars_of(given: Situation) -> dict[str, Any]:
+    return {"room": given.room, "members_of": given.members_of, "crowded": given.crowded}

@@ -22,7 +22,7 @@ from syncd.cycle.relinking import relink
 from syncd.cycle.sync import carry_out, make_plans, sync
 from syncd.settings.build import Setup, Target
 from syncd.store import StateFile
-from tests.endpoints import TOKEN, Endpoint
+from tests.endpoints import TOKEN, Endpoint, Reply, Request, error
 from tests.push.pushing import Pushing, pushing
 from tests.world import group, person
 
@@ -200,6 +200,30 @@ def test_an_id_that_is_somebody_elses_is_a_lost_link_and_no_drift(tmp_path: Path
         again = world.snapshot.user("1")
         assert again is not None
         assert again.id != "u1"
+
+
+class ByList(Endpoint):
+    """Lists what it has, and answers 404 to every read by id."""
+
+    def answer(self, request: Request) -> Reply:
+        if request.method == "GET" and request.path.count("/") > 3:
+            return error(404, "no such route")
+        return super().answer(request)
+
+
+def test_an_endpoint_that_shows_nothing_by_its_id_is_believed_by_its_list(tmp_path: Path) -> None:
+    with pushing(tmp_path, ByList()) as home:
+        world = Moving(home.state, home.scim)
+        world.hold(*(person(key) for key in KEYS))
+        assert world.run().error == ""
+        one_more_title(world, 1)
+        assert (world.run().error, world.cause()) == ("", "")
+        one_more_title(world, 2)
+        world.scim.requests.clear()
+        assert world.run().requests == len(world.scim.requests) == 1, "it is remembered"
+        emptied(world.scim)
+        assert world.run(full=True).error
+        assert world.cause() == "gone"
 
 
 # -- another address, token or profile --------------------------------------------------------------

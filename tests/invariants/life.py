@@ -51,6 +51,12 @@ FAULTS: Final[Sequence[Mapping[str, Any]]] = (
 LATE: Final = {"fault": "delay", "applied": True, "milliseconds": LATE_MILLISECONDS, "method": "POST", "nth": 1}
 
 
+def _was_there_before(account: Account, id_: str) -> None:
+    """Let the target's own resource be older than any request that may have been cut off."""
+    with account.people.resources.database.transaction() as connection:
+        connection.execute("UPDATE resource SET created = '2026-01-01T00:00:00Z' WHERE id = ?", (id_,))
+
+
 class Life(RuleBasedStateMachine):
     """People come and go at both ends, requests fail, the process dies; after each run every law is asked."""
 
@@ -189,6 +195,7 @@ class Life(RuleBasedStateMachine):
             made = self.world.service.do(work)
             if native:
                 (self.world.native_users if made.type == "User" else self.world.native_groups).add(made.id)
+                self.world.service.do(lambda it: _was_there_before(it, made.id))
             return made
         return None
 

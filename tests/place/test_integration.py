@@ -12,6 +12,7 @@ import pytest
 from syncd.core.digest import NO_MEMBERS
 from syncd.core.model import Known, KnownGroup, State
 from syncd.core.place import Sight, Tally
+from syncd.core.room import Room
 from syncd.errors import TargetElsewhere
 from syncd.place.integration import Integration, ListedGroup, likely_cause
 from syncd.scim.profiles import PROFILES
@@ -70,8 +71,9 @@ def test_kinds_of_groups_tell_on_the_first_run(
 
 def test_a_group_that_everybody_may_be_in_tells_nothing(snapshot: Snapshot) -> None:
     groups = listed(Half="abcde", A="fgh", B="ea")
-    assert refusal(Integration(ADMIN, ("Hal*",)), groups, snapshot) == ""
-    assert refusal(Integration(ADMIN, ("hal*",)), groups, snapshot) != ""  # names are case-sensitive there
+    assert refusal(Integration(ADMIN, Room(True, "", ("Hal*",))), groups, snapshot) == ""
+    assert refusal(Integration(ADMIN, Room(True, "Half")), groups, snapshot) == ""
+    assert refusal(Integration(ADMIN, Room(True, "half")), groups, snapshot) != ""  # names are case-sensitive there
 
 
 def test_a_group_of_the_other_target_tells_at_any_time(snapshot: Snapshot) -> None:

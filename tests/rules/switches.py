@@ -38,6 +38,8 @@ _RETURNING = "tests/cycle/test_returning_drift.py"
 _EFFECTS, _FORMS, _NOT_TAKEN = "tests/push/test_effects.py", "tests/push/test_forms.py", "tests/push/test_not_taken.py"
 _MEMBERSHIP, _PREDATING = "tests/push/test_membership.py", "tests/push/test_predating.py"
 
+_MOVES = "tests/push/test_moves.py"
+
 _HTML, _FORMATS = "tests/report/test_html.py", "tests/report/test_formats.py"
 _SANDBOX_PAGES, _ALARMS = "tests/sandbox/test_templates.py", "tests/daemon/test_alarms.py"
 
@@ -183,8 +185,8 @@ RULES: Final = (
     Rule(
         "a group that everybody may be in refuses no token",
         "place/integration.py",
-        "            if len(people) >= _EVERYBODY * len(everybody) or any(",
-        "            if any(",
+        "            if len(people) >= _EVERYBODY * len(everybody) or self",
+        "            if self",
         (f"{_INTEGRATION}::test_kinds_of_groups_tell_on_the_first_run",),
     ),
     # -- done means done -------------------------------------------------------------------------
@@ -793,7 +795,7 @@ RULES: Final = (
     Rule(
         "a user is in one group where there is room for one",
         "compare/members.py",
-        "            if place.setdefault(member, name) != name:",
+        "            if member in accounts and place.setdefault(member, name) != name:",
         "            if False:",
         (_ABSENCE,),
     ),
@@ -853,9 +855,136 @@ RULES: Final = (
     Rule(
         "leavers come first",
         "push/phases.py",
-        "groupby(in_turn(changes, failures), key=lambda change: change.phase)",
+        "groupby(in_turn(changes, failures, room), key=lambda change: room.place(change.phase, change.name))",
         "[(0, changes)]",
         ("tests/push/test_order.py",),
+    ),
+    # -- from group to group, where a person can be in one alone ----------------------------------
+    Rule(
+        "people join the new group before they leave the old one",
+        "core/room.py",
+        "    | {Phase.ADD_MEMBERS: 2 * Phase.REMOVE_MEMBERS, Phase.REMOVE_MEMBERS: 2 * Phase.ADD_MEMBERS},\n",
+        "    ,\n",
+        (_MOVES,),
+    ),
+    Rule(
+        "the account's default group comes first",
+        "core/room.py",
+        "        return place + (phase in _SHARED_FIRST and self.is_exclusive(name))\n",
+        "        return place\n",
+        ("tests/core/test_room.py", _MOVES),
+    ),
+    Rule(
+        "nobody joins a group while leaving the old one is withheld",
+        "core/policy.py",
+        "_put(change, staying if joins else {}, ",
+        "_put(change, {}, ",
+        (_POLICY,),
+    ),
+    Rule(
+        "nobody leaves a group while joining the new one is withheld",
+        "core/policy.py",
+        "_put(change, unjoined if leaves else {}, ",
+        "_put(change, {}, ",
+        (_POLICY,),
+    ),
+    Rule(
+        "a group is not deleted while a member's joining another one is withheld",
+        "core/policy.py",
+        "next((unjoined[key] for key in members if key in unjoined), None)",
+        "None",
+        (_POLICY,),
+    ),
+    Rule(
+        "a group is not deleted while the source has a member in several others",
+        "core/policy.py",
+        "(crowded := [key for key in members if key in situation.crowded])",
+        "(crowded := list[str]())",
+        (_POLICY,),
+    ),
+    Rule(
+        "what a held join waits for is not counted for a limit",
+        "core/policy.py",
+        "    allowed, moves = _hold_moves(allowed, [*rejected, *held, *dependent], situation)\n",
+        "    moves: list[Held] = []\n",
+        (_POLICY,),
+    ),
+    Rule(
+        "whoever could not join the new group stays in the old one",
+        "push/members.py",
+        "        return [(Kind.USER, key) for key in self._moves.unjoined(change.key, people)]\n",
+        "        return []\n",
+        (_MOVES,),
+    ),
+    Rule(
+        "a group is not deleted while a member could not join another one",
+        "push/members.py",
+        "            raise self._moves.staying(unjoined)\n",
+        "            pass\n",
+        (_MOVES,),
+    ),
+    Rule(
+        "whoever left for a join that fails is put back",
+        "push/moves.py",
+        "            problem = await self._return(person, left, change_one)\n",
+        '            problem = ""\n',
+        (_MOVES,),
+    ),
+    Rule(
+        "leaving for a join's sake is on disk before it is sent",
+        "push/moves.py",
+        "                    await self._begin(leaving)\n",
+        "                    pass\n",
+        (_MOVES,),
+    ),
+    Rule(
+        "nobody leaves a group for a refusal that tells of no other group",
+        "push/moves.py",
+        "bool(_GROUP.search(text) and _ANOTHER.search(text))",
+        "bool(text)",
+        (_MOVES,),
+    ),
+    Rule(
+        "a first move that fails is the last",
+        "push/moves.py",
+        "        most = _MOST_FAILURES if self.leaves_first else 0\n",
+        "        most = _MOST_FAILURES\n",
+        (_MOVES,),
+    ),
+    Rule(
+        "no move begins when syncd is told to stop",
+        "push/moves.py",
+        "            if failures > most or self._ends():\n",
+        "            if failures > most:\n",
+        (_MOVES,),
+    ),
+    Rule(
+        "whoever may be in one of two groups joins the right one again",
+        "compare/members.py",
+        "            known = {key for key in known[0] if key not in self.doubtful or key not in desired}, known[1]\n",
+        "            pass\n",
+        (_MOVES,),
+    ),
+    Rule(
+        "nobody joins a group while the list of the old one is incomplete",
+        "compare/groups.py",
+        "            if not desired_members(groups[key], groups, nesting, ())[2]:\n",
+        "            if True:\n",
+        (_MOVES,),
+    ),
+    Rule(
+        "one person's plan holds no half of a move",
+        "cycle/person.py",
+        "    return [change for change in alone if not (change.action.removes and room.is_exclusive(change.name))]\n",
+        "    return alone\n",
+        ("tests/compare/test_groups.py",),
+    ),
+    Rule(
+        "members who left a group that is not deleted yet are known after a kill",
+        "push/recovery.py",
+        "            return None if link.kind is Kind.USER else await self._emptied(link)\n",
+        "            return None\n",
+        (_MOVES,),
     ),
     # -- what a profile forbids --------------------------------------------------------------------
     Rule(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from syncd.core.room import Room
 from syncd.errors import ConfigurationError
 from syncd.scim.profiles import NAMES, PROFILES, Profile
 from syncd.settings.build import Target, compile_settings
@@ -68,6 +69,14 @@ def test_overlapping_groups_are_refused_where_they_mean_nothing(file: Path) -> N
     assert admin.targets[0].rules.overlapping_groups == ("All users",)
 
 
+def test_the_default_group_is_refused_where_it_means_nothing(file: Path) -> None:
+    text = SMALLEST + 'default_group = "All users"\n'
+    (key,) = faults(file, text)
+    assert key == "target[lucid].default_group"
+    room = compiled(file, text + 'overlapping_groups = ["Guests"]\nprofile = "lucid-admin"\n').rules.room
+    assert room == Room(one_group=True, default_group="All users", shared=("Guests",))
+
+
 # -- in what an endpoint differs from its profile ----------------------------------------------------
 
 
@@ -102,6 +111,7 @@ group_emptied_first = true
 group_rename = false
 deletes = "nothing"
 one_group_per_user = true
+leaves_first = true
 subgroups = false
 sibling = "lucid-admin"
 members_read = "filter"
@@ -113,8 +123,8 @@ user_filters = ["userName", "groups.value"]
 group_filters = []
 group_name_case = true
 group_suffix = " (ours)"
-adopt_by_email = true
 sso_removal = true
+adopt_by_email = true
 pending_by_endpoint = true
 pending_memberships = false
 withdrawn_by_delete = false
@@ -147,6 +157,7 @@ def test_every_override_goes_before_the_profile_and_nothing_else_changes(file: P
         "group_rename": False,
         "deletes": "nothing",
         "one_group_per_user": True,
+        "leaves_first": True,
         "subgroups": False,
         "sibling": "lucid-admin",
         "integration": "",
@@ -161,10 +172,10 @@ def test_every_override_goes_before_the_profile_and_nothing_else_changes(file: P
         "group_name_case": True,
         "group_suffix": " (ours)",
         "adopt_by_email": True,
-        "sso_removal": True,
         "pending_by_endpoint": True,
         "pending_memberships": False,
         "withdrawn_by_delete": False,
+        "sso_removal": True,
         "requests_per_second": 0.5,
         "reads_per_second": 2.0,
         "user_writes_per_second": 0.25,
@@ -181,6 +192,8 @@ def test_an_override_makes_the_next_run_compare_again(file: Path, name: str) -> 
         line = "withdrawn_by_delete = true"
     if name == "answers_updates":
         line = "answers_updates = true"
+    if name == "leaves_first":
+        line += "\none_group_per_user = true"
     if name == "burst":
         line += "\nuser_writes_per_second = 1"
     plain, other = compiled(file, SMALLEST).rules, compiled(file, SMALLEST + OVERRIDES + line).rules
@@ -263,6 +276,11 @@ def test_an_override_that_is_none_is_refused_with_what_is_wanted(file: Path, lin
             "slack",
             "withdrawn_by_delete = true",
             'withdrawn_by_delete = true and deletes = "deactivates": DELETE would withdraw nothing',
+        ),
+        (
+            "generic",
+            "leaves_first = true",
+            "leaves_first = true and one_group_per_user = false: users can be in any number of groups",
         ),
         (
             "generic",

@@ -173,6 +173,7 @@ def _rules(settings: TargetSettings, schemes: Schemes) -> TargetRules:
         protect=frozenset(each.strip().casefold() for each in settings.protect),
         adopt_groups=settings.adopt_groups,
         overlapping_groups=tuple(settings.overlapping_groups),
+        default_group=settings.default_group or "",
         delete_after=settings.delete_after,
     )
 
