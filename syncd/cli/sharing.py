@@ -87,12 +87,18 @@ def _in_common(target: Target, other: Target, accounts: Mapping[str, Collection[
     if target.is_at_address_of(other):
         if target.has_token_of(other):
             return "the same address and the same token"
-        if other.rules.profile.name == target.rules.profile.sibling or not _same(target, other, accounts):
+        if _are_integrations(target, other) or not _same(target, other, accounts):
             return ""
         return "the same address and the same accounts, by another token"
     if _same(target, other, accounts) and all(each.is_unmistakable for each in accounts[target.name]):
         return f"the same accounts at another spelling of the address ({other.base_url})"
     return ""
+
+
+def _are_integrations(one: Target, other: Target) -> bool:
+    """Return whether two targets are the two integrations of one account."""
+    ours, theirs = one.rules.profile, other.rules.profile
+    return ours.sibling == theirs.name or theirs.sibling == ours.name
 
 
 def _same(target: Target, other: Target, accounts: Mapping[str, Collection[Account]]) -> bool:

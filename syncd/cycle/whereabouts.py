@@ -93,7 +93,9 @@ def integration_of(target: Target, state: StateFile) -> Integration | None:
     rules = target.rules
     if not rules.recognizes_integration:
         return None
-    return Integration(rules.profile, rules.room, groups_of(state, target.siblings))
+    others = groups_of(state, [each.name for each in target.siblings])
+    same_token = {each.name for each in target.siblings if others and target.has_token_of(each)}
+    return Integration(rules.profile, rules.room, others, same_token)
 
 
 def seen_before_planning(target: Target, state: StateFile, progress: Progress) -> Seen:

@@ -3,7 +3,7 @@
 The groups there tell, or nothing does: no token is refused on a guess.
 
 #  the groups that are listed                                                    -> the token
-#  include one that this target manages                                             is not the other integration's
+#  include one that this target manages, by the profile that is recorded            is not the other integration's
 #  include one that a target of the other integration manages                       is the other integration's
 #  include one with a group in it, where groups of this kind contain none           is the other integration's
 #  have people in two of them, where people are in one group of this kind at most   is the other integration's
@@ -57,6 +57,8 @@ class Integration:
     """Which groups people may be in beside another."""
     others: Mapping[str, str] | None = None
     """By the id of each group that a target of the other integration manages, that target's name."""
+    same_token: Collection[str] = ()
+    """The targets of the other integration that have the same token."""
 
     def demand(self, target: str, groups: Sequence[ListedGroup], snapshot: Snapshot, reasons: Collection[str]) -> None:
         """Raise TargetElsewhere where the listed groups show that the token is the other integration's.
@@ -65,9 +67,10 @@ class Integration:
         a group only on its first run, and where it may have become another place.
         """
         linked = {known.id for known in snapshot.groups().values() if not known.lost}
-        if any(group.id in linked for group in groups):
+        recorded = snapshot.place
+        if any(group.id in linked for group in groups) and not (recorded and recorded.profile == self.profile.sibling):
             return
-        found = self._of_other_target(groups)
+        found = self._of_other_target(target, groups)
         if not found and (linked or reasons or snapshot.is_empty):
             found = self._with_subgroup(groups) or self._with_people_in_two(groups)
         if found:
@@ -86,10 +89,20 @@ class Integration:
             return
         self.demand(client.transport.name, groups, snapshot, reasons)
 
-    def _of_other_target(self, groups: Iterable[ListedGroup]) -> str:
+    def _of_other_target(self, target: str, groups: Iterable[ListedGroup]) -> str:
+        """Return the evidence. Raises TargetElsewhere where both targets have the token: nobody knows whose it is."""
         for group in groups:
-            if (target := (self.others or {}).get(group.id)) is not None:
-                return f"`{group.name}` is managed by the target {target}"
+            other = (self.others or {}).get(group.id)
+            if other in self.same_token:
+                raise TargetElsewhere(
+                    target,
+                    f"has the same token as the target {other}, which manages `{group.name}` there; the token alone "
+                    "decides which integration answers, so one of the two is wrong: nothing was written",
+                    hint=f"give the profile {self.profile.name} {_right_token(self.profile)}, and the profile "
+                    f"{self.profile.sibling} {_right_token(_other(self.profile))}",
+                )
+            if other is not None:
+                return f"`{group.name}` is managed by the target {other}"
         return ""
 
     def _with_subgroup(self, groups: Sequence[ListedGroup]) -> str:

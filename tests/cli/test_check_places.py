@@ -205,6 +205,15 @@ def test_everything_gone_behind_the_same_address_is_an_error(it: Configured, sci
     assert "syncd relink" in found.error
 
 
+def test_sso_removed_and_set_up_again_is_told(it: Configured, scim: Described) -> None:
+    it.target(scim.url, more='profile = "lucidlink"')
+    scim.hire(5)
+    it.links(scim)
+    it.place()
+    scim.groups.clear()
+    assert it.check()["tgt"].error.startswith("tgt: the one managed group asked for is not there any more")
+
+
 def test_ids_of_somebody_else_are_no_proof(it: Configured, scim: Described) -> None:
     it.target(scim.url)
     scim.hire(5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -174,9 +175,13 @@ def test_a_first_run_names_the_token_by_the_groups_of_the_other_target(tmp_path:
         assert it.syncd("sync", "--target", other(profile)).code == 0
         it.token(profile, other(profile))
         for command in ("check", "sync"):
+            assert f"has the same token as the target {other(profile)}" in it.refused(command, "--target", profile)
+        it.admin.write(f"{other(profile)}.token", "none")  # the other one was exchanged already
+        for command in ("check", "sync"):
             said = it.refused(command, "--target", profile)
             assert names(said, profile)
             assert f"is managed by the target {other(profile)}" in said
+        it.token(other(profile), other(profile))
         it.token(profile, profile)
         assert it.syncd("sync").code == 0
 
@@ -272,6 +277,7 @@ def test_a_later_change_is_proven_by_the_groups_of_the_other_target(tmp_path: Pa
         it.members["eng"].add(6)
         it.write()
         it.token(profile, other(profile))
+        it.token(other(profile), profile)  # exchanged by mistake
         for command in ("check", "sync", "resync"):
             assert names(it.refused(command, "--target", profile), profile), command
 
@@ -282,7 +288,17 @@ def test_the_first_plan_is_not_applied_with_the_token_of_the_other_target(tmp_pa
         assert it.syncd("sync", "--target", other(profile)).code == 0
         assert it.syncd("plan", "--full", "--target", profile, "-o", "old.json").code in (2, 3)
         it.token(profile, other(profile))
+        it.token(other(profile), profile)
         assert names(it.refused("apply", "old.json"), profile)
+
+
+@pytest.mark.parametrize("profile", [ADMIN, CONTENT])
+def test_a_first_plan_says_how_many_requests_its_look_at_the_groups_takes(tmp_path: Path, profile: str) -> None:
+    with account(tmp_path, profile) as it:
+        assert it.syncd("plan", "--full", "-o", "first.json").code == 2
+        announced = json.loads((tmp_path / "first.json").read_text())["estimate"]["requests"]
+        done = it.syncd("apply", "first.json", "--json")
+        assert (done.code, done.json["requests"]) == (0, announced)
 
 
 def test_people_alone_tell_no_integration_from_the_other_but_groups_of_the_other_kind_do(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from syncd.core.digest import NO_MEMBERS
 from syncd.core.model import Known, KnownGroup, State
-from syncd.core.place import Sight, Tally
+from syncd.core.place import Place, Sight, Tally
 from syncd.core.room import Room
 from syncd.errors import TargetElsewhere
 from syncd.place.integration import Integration, ListedGroup, likely_cause
@@ -87,12 +87,30 @@ def test_a_group_of_the_other_target_tells_at_any_time(snapshot: Snapshot) -> No
     )
 
 
+def test_one_token_for_both_integrations_is_nobodys(snapshot: Snapshot) -> None:
+    integration = Integration(CONTENT, others={"A": "lucid-admin"}, same_token={"lucid-admin"})
+    assert refusal(integration, listed(A="ab", B="c"), snapshot) == (
+        "has the same token as the target lucid-admin, which manages `A` there; the token alone decides which "
+        "integration answers, so one of the two is wrong: nothing was written"
+    )
+
+
 def test_a_group_of_our_own_proves_the_token(snapshot: Snapshot) -> None:
     snapshot.put_group(KnownGroup("own", "B", "B", {}, NO_MEMBERS))
     integration = Integration(CONTENT, others={"A": "lucid-admin"})
     assert refusal(integration, listed(A="ab", B="c A"), snapshot, "the token is another one") == ""
     snapshot.put_group(replace(KnownGroup("own", "C", "C", {}, NO_MEMBERS)))
     assert refusal(integration, listed(A="ab", B="c A"), snapshot) != ""
+
+
+def test_a_group_of_our_own_proves_nothing_where_the_profile_was_the_other_one(snapshot: Snapshot) -> None:
+    snapshot.put_group(KnownGroup("own", "B", "B", {}, NO_MEMBERS))
+    snapshot.set_place(Place("https://users.lucid.app:443/scim/v2", "lucid-admin"))
+    changed = "the profile is another one (it was lucid-admin)"
+    assert refusal(Integration(CONTENT), listed(A="ab", B="c A"), snapshot, changed) != ""
+    assert refusal(Integration(CONTENT), listed(A="ab", B="c"), snapshot, changed) == ""
+    snapshot.set_place(Place("https://users.lucid.app:443/scim/v2", "lucid-content"))
+    assert refusal(Integration(CONTENT), listed(A="ab", B="c A"), snapshot) == ""
 
 
 def test_kinds_tell_nothing_of_a_target_that_had_people_alone_unless_something_changed(snapshot: Snapshot) -> None:

@@ -150,8 +150,8 @@ RULES: Final = (
     Rule(
         "a check refuses two tokens that show the same accounts",
         "cli/sharing.py",
-        "sibling or not _same(target, other, accounts):\n",
-        "sibling or True:\n",
+        "        if _are_integrations(target, other) or not _same(",
+        "        if True or not _same(",
         (f"{_CHECKED}::test_two_tokens_that_show_the_same_accounts_are_refused",),
     ),
     Rule(
@@ -171,16 +171,30 @@ RULES: Final = (
     Rule(
         "groups of the other integration's target tell whose the token is",
         "place/integration.py",
-        "        found = self._of_other_target(groups)\n",
+        "        found = self._of_other_target(target, groups)\n",
         '        found = ""\n',
         (f"{_INTEGRATION}::test_a_group_of_the_other_target_tells_at_any_time",),
     ),
     Rule(
         "kinds of groups refuse no token while a group of our own is there",
         "place/integration.py",
-        "        if any(group.id in linked for group in groups):\n            return\n",
-        "",
+        "        if any(group.id in linked for group in groups) and not (",
+        "        if False and not (",
         (f"{_INTEGRATION}::test_a_group_of_our_own_proves_the_token",),
+    ),
+    Rule(
+        "a group of our own proves nothing where the profile was that of the other integration",
+        "place/integration.py",
+        "not (recorded and recorded.profile == self.profile.sibling):",
+        "True:",
+        (f"{_INTEGRATION}::test_a_group_of_our_own_proves_nothing_where_the_profile_was_the_other_one",),
+    ),
+    Rule(
+        "one token for both integrations is refused",
+        "place/integration.py",
+        "            if other in self.same_token:\n",
+        "            if False:\n",
+        (f"{_INTEGRATION}::test_one_token_for_both_integrations_is_nobodys",),
     ),
     Rule(
         "a group that everybody may be in refuses no token",

@@ -55,7 +55,7 @@ class Target:
     """Where the token is, in words."""
     shares_address: str = ""
     """Why this target and another one are one place on purpose."""
-    siblings: tuple[str, ...] = ()
+    siblings: tuple[Target, ...] = ()
     """The targets of the other integration at the same address, where the token alone decides which one answers."""
 
     @property
@@ -144,12 +144,12 @@ def target(settings: TargetSettings, source: SourceSetup, secrets: Secrets, drai
 
 
 def with_siblings(targets: Sequence[Target]) -> tuple[Target, ...]:
-    """Return the targets, each with the names of those of the other integration at its address."""
+    """Return the targets, each with those of the other integration at its address."""
     return tuple(
         replace(
             each,
             siblings=tuple(
-                other.name
+                other
                 for other in targets
                 if other.rules.profile.name == each.rules.profile.sibling and each.is_at_address_of(other)
             ),
