@@ -17,7 +17,7 @@ from pydantic_core import PydanticUndefined
 
 from syncd.core.policy import DEFAULT_LIMITS
 from syncd.core.templates import FILTERS
-from syncd.settings import configuration, daemon, mapping, notify, secrets, target
+from syncd.settings import configuration, daemon, hooks, mapping, notify, secrets, target
 from syncd.settings.declared import Declared
 from syncd.settings.sources import KINDS
 
@@ -104,6 +104,8 @@ def reference() -> str:
         for class_, limit in DEFAULT_LIMITS.items()
     ]
     parts.append("Defaults: " + ", ".join(limits) + ".\n")
+    parts += _section("`[target.before_delete]`", hooks.BeforeDeleteSettings)
+    parts += _section("`[target.before_delete.webhook]`", hooks.HookWebhookSettings)
     parts += _section('`[target.drift]`: `"enforce"` (put it back) or `"report"`', target.DriftSettings)
     parts += _section("`[target.schedule]`", daemon.TargetScheduleSettings, defaults=False)
     parts += _section("`[schedule]`: when the daemon synchronises", daemon.ScheduleSettings)

@@ -15,6 +15,7 @@ from typing import Final
 
 from syncd.cli.shared import stop_sentence
 from syncd.cli.sharing import Account, may_be_one_host, shared_places
+from syncd.core.limits import CONTENT_MOVES
 from syncd.core.model import Json, Kind, Known, KnownGroup, State
 from syncd.core.place import announcement_mark, seen_in_words, sorts_of
 from syncd.cycle.whereabouts import reasons, to_record, visit
@@ -146,6 +147,8 @@ async def _target(target: Target, state: StateFile, zone: tzinfo) -> Checked:
     checked = Checked(finding)
     if target.proxy:
         finding.facts["by way of"] = target.proxy
+    if first := _before_delete(target):
+        finding.facts["before delete"] = first
     snapshot = state.snapshot(target.name)
     if why := reasons(target, snapshot):
         finding.facts["place"] = f"may be another one: {', and '.join(why)}"
@@ -267,6 +270,17 @@ def _say_what_is_shared(
     for name in alone.intersection(findings).difference(*({each.target, each.other} for each in found)):
         if not findings[name].error:
             findings[name].facts["shared with"] = "no other target: shares_address can be left out"
+
+
+def _before_delete(target: Target) -> str:
+    """Return what must succeed before somebody is deleted, "" where nobody is deleted or nothing has to."""
+    rules, hook = target.rules, target.before_delete
+    if hook is not None:
+        unused = "" if rules.delete_after is not None else " (`delete_after` is unset: nobody is deleted by age)"
+        return f"{hook.words}, which must succeed first{unused}"
+    if rules.delete_after is not None and rules.profile.delete_moves_content:
+        return f"nothing is named, so each deletion waits for a person: {CONTENT_MOVES}"
+    return ""
 
 
 def _profile(target: Target) -> str:

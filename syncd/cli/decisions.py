@@ -21,9 +21,9 @@ from syncd.cli.shared import (
     decided_sentence,
     json_option,
     pause_sentence,
+    people_argument,
     show_lines,
     target_option,
-    who_argument,
 )
 
 if TYPE_CHECKING:
@@ -113,6 +113,7 @@ def approve(wanted: tuple[str, ...], config: Path, target: str | None, as_json: 
 
     HOLD: an id or its first four or more characters, a limit's name such as `deactivate`, or `all`.
     """
+    from syncd.core.limits import APPROVED_APART
     from syncd.report.moments import minute
     from syncd.store import Hold
 
@@ -137,6 +138,9 @@ def approve(wanted: tuple[str, ...], config: Path, target: str | None, as_json: 
                 ready.append(approved[hold["id"]])
     if ready:
         click.echo(_what_does_it(ready))
+    if without := [hold for each in done for hold in each["approved"] if hold["limit"] in APPROVED_APART]:
+        people = "1 account is" if len(without) == 1 else f"{len(without):,} accounts are"
+        click.echo(f"{people} then deleted though nothing has transferred the content first")
 
 
 def _what_does_it(approved: Sequence[Hold]) -> str:
@@ -205,26 +209,27 @@ def _say(target: str, sentence: str, found: Sequence[Hold]) -> None:
 # -- invitations -------------------------------------------------------------------------------------
 
 
-@click.command(short_help="An invited person has accepted (where the endpoint doesn't say so).")
-@who_argument
+@click.command(short_help="Invited people have accepted (where the endpoint doesn't say so).")
+@people_argument
 @config_option
 @target_option
 @json_option
-def accept(who: str, config: Path, target: str | None, as_json: bool) -> None:
-    """Say that somebody invited has accepted, for endpoints that don't say so themselves.
+def accept(people: tuple[str, ...], config: Path, target: str | None, as_json: bool) -> None:
+    """Say that people who were invited have accepted, for endpoints that don't say so themselves.
 
-    WHO: a userName, e-mail or source key. The next run makes the account active.
+    WHO: a userName, e-mail or source key. The next run makes the accounts active.
     """
     from syncd.report.text import visible
 
-    accepted = ask(config, "accept", target=target, who=who)
+    accepted = ask(config, "accept", target=target, who=people)
     if as_json:
         answer(accepted)
         return
     for each in accepted:
         called = f"{each['name']} ({each['key']})" if each["key"] != each["name"] else each["name"]
         click.echo(f"{visible(each['target'])}: {visible(called)} has accepted")
-    click.echo("the next run makes the account active; `syncd sync` to do it now")
+    made = "account" if len(accepted) == 1 else "accounts"
+    click.echo(f"the next run makes the {made} active; `syncd sync` to do it now")
 
 
 # -- pausing targets --------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -89,6 +89,15 @@ user_option = click.option(
 who_argument = click.argument("who", metavar="WHO", callback=_somebody)
 
 
+def _each_somebody(context: click.Context, parameter: click.Parameter, people: tuple[str, ...]) -> tuple[str, ...]:
+    for who in people:
+        _somebody(context, parameter, who)
+    return people
+
+
+people_argument = click.argument("people", metavar="WHO...", nargs=-1, required=True, callback=_each_somebody)
+
+
 def opened(config: Path, log_level: str = "warning", log_format: Form = "auto") -> Setup:
     """Read the configuration. Raises ConfigurationError."""
     from syncd import log
@@ -166,3 +175,18 @@ def decided_sentence(counts: Mapping[str, int]) -> str:
         "rejected": "rejected",
     }
     return ", ".join(f"{counts[name]} {text}" for name, text in words.items() if counts[name])
+
+
+def relinked_sentences(relinked: Mapping[str, Any], *, most: int) -> Iterator[str]:
+    """Yield whom an administrator of the target has to invite anew, and who is gone for good; `most`: names of each."""
+    if invite := relinked.get("invite"):
+        need = "1 person needs" if len(invite) == 1 else f"{len(invite):,} people need"
+        yield f"{need} a new invitation from an administrator there, and can't get in before: {_first(invite, most)}"
+    if gone := relinked.get("gone"):
+        were = "1 account that was off is" if len(gone) == 1 else f"{len(gone):,} accounts that were off are"
+        yield f"{were} gone for good, and people who come back get new ones: {_first(gone, most)}"
+
+
+def _first(people: Sequence[Mapping[str, Any]], most: int) -> str:
+    more = f" and {len(people) - most:,} more" if len(people) > most else ""
+    return ", ".join(each["name"] for each in people[:most]) + more

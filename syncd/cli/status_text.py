@@ -12,11 +12,13 @@ from typing import Any, Final
 from rich.table import Table
 from rich.text import Text
 
-from syncd.cli.shared import decided_sentence, pause_sentence, stop_sentence
+from syncd.cli.shared import decided_sentence, pause_sentence, relinked_sentences, stop_sentence
 from syncd.report.moments import localized, minute, second
 from syncd.report.text import table_or_lines, visible
 
 _FEW: Final = 3
+_NAMED: Final = 10
+"""People named of those whom a removal of SSO concerns."""
 _NEAR: Final = 30
 """Days before a token's expiry from which on the status names the token."""
 _INCIDENTS: Final = {"source": "the source can't be read", "fault": "runs fail"}
@@ -132,11 +134,15 @@ class _Target:
             some = ", ".join(self._quarantined(each) for each in quarantined[:_FEW])
             more = f" and {len(quarantined) - _FEW} more" if len(quarantined) > _FEW else ""
             yield self._line(f"{len(quarantined)} quarantined: {some}{more}", "yellow")
+        relinked = row.get("relinked") or {}  # a daemon of an earlier version says nothing of it
         if row["pending_since"]:
             days = (datetime.now(UTC) - _moment(row["pending_since"])).days
             long = f" ({days} day{'' if days == 1 else 's'})" if days else ""
-            invited = f"{row['users']['pending']} invited and pending"
+            pending = "pending" if relinked.get("invite") else "invited and pending"
+            invited = f"{row['users']['pending']} {pending}"
             yield self._line(f"{invited}, the longest since {self._minute(row['pending_since'])}{long}")
+        for sentence in relinked_sentences(relinked, most=_NAMED):
+            yield self._line(sentence, "yellow")
 
     def _without_effect(self) -> Iterator[Text]:
         if found := self._row["ineffective"]:

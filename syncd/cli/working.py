@@ -25,6 +25,7 @@ from syncd.cli.shared import (
     opened,
     pause_sentence,
     readable_state_of,
+    relinked_sentences,
     show_lines,
     state_of,
     stop_sentence,
@@ -139,22 +140,35 @@ class Shown:
     failure: str = ""
     """Why nothing is planned."""
     remarks: Sequence[Text] = ()
+    relinked: Json | None = None
+    """Who is to be invited anew, and who is gone for good; of `relink` alone."""
 
     @classmethod
     def of_json(cls, data: Json) -> Shown:
-        from syncd.core.plan import Plan
+        from rich.text import Text
 
-        return cls(Plan.trusted(data), data.get("error", ""))
+        from syncd.core.plan import Plan
+        from syncd.report.text import visible
+
+        relinked = data.get("relinked")
+        sentences = relinked_sentences(relinked, most=_NAMED) if relinked else ()
+        remarks = [Text(f"  {visible(each)}", style="yellow") for each in sentences]
+        return cls(Plan.trusted(data), data.get("error", ""), remarks, relinked)
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON; a failed plan names the reason, and `apply` refuses a failed plan."""
-        return self.plan.to_json() | ({"error": self.failure} if self.failure else {})
+        error = {"error": self.failure} if self.failure else {}
+        return self.plan.to_json() | error | ({"relinked": self.relinked} if self.relinked else {})
 
     @property
     def code(self) -> int:
         if self.failure:
             return ERROR
         return HELD if self.plan.held else CHANGES if self.plan.changes else OK
+
+    def summary(self) -> list[Text]:
+        """Return the lines that are shown when the whole plan is written to a file."""
+        return [*self.lines()[:_SUMMARY], *(self.remarks if self.relinked else ())]
 
     def lines(self, *, keys: bool = False) -> list[Text]:
         from rich.text import Text
@@ -175,7 +189,7 @@ def _show_plans(shown: Sequence[Shown], output: Path | None, form: str, *, keys:
     if form == "json":
         answer([each.to_json() for each in shown])
     elif output is not None:
-        show_lines([line for each in shown for line in each.lines()[:_SUMMARY]])
+        show_lines([line for each in shown for line in each.summary()])
     elif form == "text":
         show_lines([line for each in shown for line in each.lines(keys=keys)])
     else:
@@ -192,6 +206,8 @@ def _show_plans(shown: Sequence[Shown], output: Path | None, form: str, *, keys:
     return worst([each.code for each in shown])
 
 
+_NAMED = 40
+"""People named by `relink`; its JSON, and that of `status`, name all of them."""
 _SUMMARY = 1
 """Lines of a plan that are shown when the whole plan is written to a file."""
 
@@ -389,7 +405,8 @@ def _made_now(config: Path, log_level: str, old: Mapping[str, Plan]) -> dict[str
 def relink(config: Path, target: str | None, output: Path | None, as_json: bool, log_level: str) -> int:
     """After SSO or SCIM was removed at a target and set up again: forget dead links, match again, show the plan.
 
-    Reads the target and writes nothing to it. Exit codes as `plan`.
+    Names the people who need a new invitation, and those whose account is gone. Reads the target and writes nothing to
+    it. Exit codes as `plan`.
     """
     from syncd.cycle.jobs import Job, perform
     from syncd.cycle.planned import Planned

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from syncd.core.matching import Doubt
 from syncd.core.model import Kind
+from syncd.store import Preparation
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,10 @@ class Decisions:
     """Adoptions that a person rejected: a run that doesn't read the target must not create the account instead."""
     refused: Mapping[tuple[Kind, str], str] = field(default_factory=dict)
     """Quarantined adoptions, with the reason: a run that doesn't read the target must not create instead."""
+    approved_for: Mapping[str, str] = field(default_factory=dict)
+    """By the id of an approved change, the reason for which it was held then."""
+    unprepared: Mapping[str, Preparation] = field(default_factory=dict)
+    """By key of a user, the calls of `before_delete` that failed and are not repeated yet."""
     undecided: frozenset[str] = frozenset()
     """Keys of users with a held change: their entries are kept even where nothing differs any more."""
     approvals: Mapping[str, str] = field(default_factory=dict)

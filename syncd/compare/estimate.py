@@ -149,6 +149,8 @@ def bulk_operations(profile: Profile, offered: Json, phase: Sequence[Change]) ->
 
     `offered`: the endpoint's announcement. Bulk pays off for many writes that each take a PATCH or POST.
     """
+    if any(change.first for change in phase):
+        return None  # each write waits for what comes before it, and none for another's
     if profile.bulk is False or profile.patch is False or not profile.patch_paths or len(phase) < LEAST:
         return None
     if not isinstance(offered, dict) and not profile.bulk:
@@ -262,6 +264,12 @@ def _is_looked_at(change: Change, snapshot: Snapshot) -> bool:
     return change.takes_over and snapshot.key_of(change.action.kind, change.resource) in (None, change.key)
 
 
+def _is_sent_whole(change: Change, snapshot: Snapshot) -> bool:
+    """Return whether everything is sent to an adopted account, for the target to manage it again."""
+    lost = snapshot.user(change.key) if change.action.about_user else None
+    return lost is not None and lost.unmanaged
+
+
 def _requests(change: Change, target: TargetRules, snapshot: Snapshot, per_update: int, moving: Movers) -> int:
     match change.action.effect:
         case Effect.CREATE:
@@ -273,6 +281,7 @@ def _requests(change: Change, target: TargetRules, snapshot: Snapshot, per_updat
             count = len(change.members) + len(change.subgroups)
             return ceil(count / target.profile.members_per_patch) * per_update
         case Effect.ADOPT:
-            return int(_is_looked_at(change, snapshot)) + (per_update if change.differences[1] else 0)
+            sent = change.differences[1] or _is_sent_whole(change, snapshot)
+            return int(_is_looked_at(change, snapshot)) + (per_update if sent else 0)
         case Effect.ALTER:
             return per_update if change.after else 0

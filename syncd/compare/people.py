@@ -129,6 +129,8 @@ class People:
         if following.forget:
             draft.forgotten.append(key)
             return
+        if before is not None and before.lost and not changes:
+            return  # gone with SSO: no account to be in groups, or to have a digest
         if changes:
             draft.changes[key] = changes
         elif before is not None:

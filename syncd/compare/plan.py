@@ -8,10 +8,12 @@ from typing import Final
 
 from syncd.compare.comparison import Comparison, Differences
 from syncd.compare.estimate import estimate
+from syncd.compare.preparing import with_what_comes_first
 from syncd.compare.situation import SHRUNK_SOURCE, situation
 from syncd.compare.snapshot_updates import SnapshotUpdates
 from syncd.core.context import Context
 from syncd.core.drift import Drift, DriftClass, Reaction
+from syncd.core.limits import BEFORE_DELETE, MOVES_CONTENT
 from syncd.core.model import Flat, Kind
 from syncd.core.plan import Action, Change, Plan, Trouble, ordered
 from syncd.core.policy import EMPTY_SOURCE, decide
@@ -19,6 +21,12 @@ from syncd.store.context import groups_of_changes, people_of
 
 _DISTRUST: Final = frozenset({EMPTY_SOURCE, SHRUNK_SOURCE})
 """Limits that hold because the reading as a whole is not believed."""
+
+_APPROVED_APART: Final = {
+    BEFORE_DELETE: ", without `before_delete`",
+    MOVES_CONTENT: ", though its content goes to somebody else",
+}
+"""What a person approved beside the change itself, by the reason for which it was held."""
 
 
 def make_plan(
@@ -37,6 +45,7 @@ def make_plan(
     target, snapshot = comparison.target, comparison.snapshot
     drift = _without_kept(drift, differences.kept)
     changes = _told_apart(differences.changes, drift) if drift else differences.changes
+    changes = with_what_comes_first(changes, comparison)
     everything = ordered(changes, target.room)
     facts = situation(comparison, differences, changes)
     verdict = decide(everything, target.policy, facts)
@@ -89,7 +98,10 @@ def snapshot_updates(differences: Differences, plan: Plan) -> SnapshotUpdates:
 def _with_approval(change: Change, comparison: Comparison) -> Change:
     """Return a change with the person who approved the change, and when, where an approval was needed."""
     approval = comparison.decisions.approvals.get(change.id)
-    return change if approval is None else replace(change, reason=f"{change.reason}; {approval}")
+    if approval is None:
+        return change
+    apart = _APPROVED_APART.get(comparison.decisions.approved_for.get(change.id, ""), "")
+    return replace(change, reason=f"{change.reason}; {approval}{apart}")
 
 
 def _without_kept(drift: Sequence[Drift], kept: Mapping[str, frozenset[str]]) -> Sequence[Drift]:

@@ -6,6 +6,7 @@ take them. (`core/rules.py` holds the conditions, in CEL, of which some of these
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -37,7 +38,7 @@ class SourceRules:
 class TargetRules:
     """One target's part of the configuration: which people and groups the target gets, and how.
 
-    Thirteen fields, for the configuration has as many independent keys: each field is one of them (`selection` and
+    Fourteen fields, for the configuration has as many independent keys: each field is one of them (`selection` and
     `policy` are several), and no step needs more than a few. `scheme` and `group_scheme` stand for the others.
     """
 
@@ -58,6 +59,8 @@ class TargetRules:
     """Whether a native group of the same name is taken over."""
     overlapping_groups: tuple[str, ...] = ()
     """Patterns of groups that may share people with others, where a user can be in one group at most."""
+    before_delete: Callable[[], str] | None = None
+    """The words for what must succeed before an account is deleted; None: nothing is named."""
     default_group: str = ""
     """The name of the account's default group, which everybody may be in beside their own; "" where none is named."""
     delete_after: timedelta | None = None

@@ -7,7 +7,9 @@ from typing import Final
 
 from syncd.compare.comparison import Comparison, Differences
 from syncd.compare.decisions import Decisions
+from syncd.compare.preparing import accounts_to_delete
 from syncd.compare.protection import protection
+from syncd.core.limits import BEFORE_DELETE, CONTENT_MOVES, MOVES_CONTENT
 from syncd.core.matching import Doubt
 from syncd.core.model import Evidence, Kind
 from syncd.core.plan import Action, Change
@@ -36,7 +38,9 @@ def situation(comparison: Comparison, differences: Differences, changes: Sequenc
         protected=_protected(changes, comparison),
         absences=_absences(differences.evidence, snapshot.source_counts, managed),
         quarantined={**decisions.quarantined, **_refused(changes, decisions)},
+        unprepared=_unprepared(changes, comparison),
         approved=decisions.approved,
+        approved_for=decisions.approved_for,
         rejected={**decisions.rejected, **declined},
         groups_of=_groups_of(changes, members_of, comparison),
         members_of=members_of,
@@ -81,6 +85,27 @@ def _protected(changes: Iterable[Change], comparison: Comparison) -> dict[str, s
     known = snapshot.users([change.key for change in changes if change.shuts_out])
     reasons = {key: protection(protect, snapshot, key, user.id, user) for key, user in known.items()}
     return {key: reason for key, reason in reasons.items() if reason}
+
+
+def _unprepared(changes: Iterable[Change], comparison: Comparison) -> dict[str, Doubt]:
+    """Return by key of a user why a deletion waits for what must come first, or for a person where nothing does.
+
+    #  before_delete   it failed, and is not due   the profile's content moves   -> the deletion
+    #  named           yes                         any                              waits
+    #  named           no                          any                              may be tried
+    #  not named       -                           yes                              a person decides
+    #  not named       -                           no                               may be done
+    """
+    target = comparison.target
+    if target.before_delete is None and not target.profile.delete_moves_content:
+        return {}
+    found: dict[str, Doubt] = {}
+    for key, known in accounts_to_delete(changes, comparison.snapshot).items():
+        if target.before_delete is None:
+            found[key] = Doubt(MOVES_CONTENT, CONTENT_MOVES)
+        elif (failed := comparison.decisions.unprepared.get(key)) is not None and failed.is_for(known):
+            found[key] = Doubt(BEFORE_DELETE, failed.said)
+    return found
 
 
 def _absences(evidence: Evidence, last: Mapping[str, int], managed: int) -> dict[Kind, Doubt]:

@@ -77,7 +77,8 @@ def user_changes(
         case Step.NOTHING | Step.IMPOSSIBLE:
             pass
         case Step.FORGET:
-            following = Following(forget=True)
+            # Gone with SSO, and still in the source: people ask why, for as long as they may come back.
+            following = Following(forget=known is None or not (known.is_gone_with_sso and says is Says.OFF))
         case Step.DEACTIVATE:
             assert known is not None
             following = Following([_switch_off(known, desired, digest)])
@@ -101,7 +102,7 @@ def user_changes(
         case Step.ADOPT | Step.ADOPT_OFF:
             assert desired is not None
             assert found is not None
-            change = _adopt(desired, found, pending, digest, owned)
+            change = _adopt(desired, known, found, pending, digest, owned)
             following = Following([change], _empties(change))
         case Step.UPDATE:
             assert desired is not None
@@ -117,7 +118,8 @@ def user_changes(
         case Step.REACTIVATE:
             assert desired is not None
             assert known is not None
-            state = State.ACTIVE if desired.state is State.ACTIVE or known.accepted else State.PENDING
+            stays_out = desired.state is State.PENDING or known.uninvited
+            state = State.PENDING if stays_out and not known.accepted else State.ACTIVE
             reason = "back in the source"
             changes = _update(Action.REACTIVATE_USER, desired, known, state, pending, digest, reason, owned)
             following = Following([later for change in changes for later in _manager_later(change, accounts)])
@@ -127,9 +129,12 @@ def user_changes(
 def _says(desired: Desired | None, known: Known | None) -> Says:
     if desired is None:
         return Says.GONE
-    invited = known is not None and known.state is State.PENDING and not known.lost
-    if desired.state is State.PENDING and invited and known is not None and known.accepted:
-        return Says.ACTIVE  # no longer pending, wherever the address is
+    wanted = desired.state is not State.DEACTIVATED
+    if wanted and known is not None and known.state is State.PENDING and not known.lost:
+        if known.accepted:
+            return Says.ACTIVE  # no longer pending, wherever the address is
+        if known.uninvited:
+            return Says.EXTERNAL  # they have no way in but an invitation, wherever the address is
     return {State.ACTIVE: Says.ACTIVE, State.PENDING: Says.EXTERNAL, State.DEACTIVATED: Says.OFF}[desired.state]
 
 
@@ -175,7 +180,9 @@ def _shared(value: Json) -> Json:
     return intern(value) if type(value) is str else value
 
 
-def _adopt(desired: Desired, match: Match, pending: PendingRule, digest: str, owned: Ownership) -> Change:
+def _adopt(
+    desired: Desired, known: Known | None, match: Match, pending: PendingRule, digest: str, owned: Ownership
+) -> Change:
     """Take over an account: `before` and `after` hold every path that the source decides from now on.
 
     A value that the source doesn't have is emptied. The account of somebody who is not wanted is only switched off; its
@@ -186,6 +193,8 @@ def _adopt(desired: Desired, match: Match, pending: PendingRule, digest: str, ow
     state = desired.state
     if state is State.PENDING and account.active and not pending.by_endpoint:
         state = State.ACTIVE
+    if state is State.ACTIVE and known is not None and known.uninvited:
+        state = State.PENDING  # their account, under another id
     name = desired.name or account.name
     reason = "its account carries our externalId" if match.ours else f"has an account with this {match.by}"
     there = owned.within(account.attributes)
@@ -222,9 +231,28 @@ def _update(
 ) -> list[Change]:
     target = {**owned.within(desired.attributes), "active": pending.active(state)}
     before, after = differing(known.attributes, target)
-    if not after and state is known.state:
+    if not after and state is known.state and not known.unmanaged:
         return []
-    return [Change(action, known.key, desired.name, before, after, reason or _reason(known, after), state, digest)]
+    if known.unmanaged:
+        # The mark went with SSO: that it differs is no news.
+        differs = {path: value for path, value in after.items() if path != "externalId"}
+        reason = "; ".join(filter(None, (MANAGED_AGAIN, reason or (_reason(known, differs) if differs else ""))))
+        before, after = _everything(known, target, before, after)
+    reason = reason or _reason(known, after)
+    return [Change(action, known.key, desired.name, before, after, reason, state, digest)]
+
+
+MANAGED_AGAIN: Final = "to be managed again, since SSO was removed at the target"
+
+
+def _everything(known: Known, target: Flat, before: Flat, after: Flat) -> tuple[Flat, Flat]:
+    """Return an update with all values that the source decides, also where none differs: being sent is what counts.
+
+    `active` is left out where nothing asks for it: nobody pending is activated. So are values that the target drops.
+    """
+    dropped = {path for path, value in known.kept_as.items() if value is None} | {"active"}
+    whole = {path: value for path, value in target.items() if path not in dropped}
+    return {**{path: known.attributes.get(path) for path in whole}, **before}, {**whole, **after}
 
 
 def _reason(known: Known, after: Flat) -> str:

@@ -111,9 +111,21 @@ EMPTY_SOURCE: Final = "empty_source"
 PROTECTED: Final = "protected"
 MISSING_GRACE: Final = "missing_grace"
 QUARANTINE: Final = "quarantine"
+BEFORE_DELETE: Final = "before_delete"
+"""What must succeed before a deletion has failed."""
+MOVES_CONTENT: Final = "moves_content"
+"""Deleting hands the person's content to somebody else, and nothing is configured that transfers it first."""
+CONTENT_MOVES: Final = (
+    "deleting hands the person's content to somebody else (at Lucid the documents, to the account owner); name a "
+    "`before_delete`, or approve"
+)
+"""The reason of such a hold."""
 
 NEVER_RELEASED: Final = frozenset({EMPTY_SOURCE, PROTECTED})
 """Reasons that no approval overrides."""
+APPROVED_APART: Final = frozenset({BEFORE_DELETE, MOVES_CONTENT})
+"""Reasons that are overridden only by an approval of a hold for this very reason: a person who approved that many
+people are deleted has not approved that their content is lost."""
 PASSING: Final = frozenset({MISSING_GRACE, QUARANTINE})
 """Reasons that end by themselves: nobody has to decide."""
 
@@ -122,6 +134,7 @@ PASSING: Final = frozenset({MISSING_GRACE, QUARANTINE})
 #  missing_grace                   2 changes wait out the grace
 #  quarantine                      2 changes are in quarantine
 #  empty_source, protected         2 changes are withheld and can't be approved
+#  before_delete                   2 changes wait for `before_delete` to succeed
 #  a class of its own changes      2 deactivations wait for approval
 #  any other                       2 changes wait for approval
 def waiting(reason: str, number: int, *, own: bool = True) -> str:
@@ -132,6 +145,8 @@ def waiting(reason: str, number: int, *, own: bool = True) -> str:
         verb = "waits out the grace" if is_one else "wait out the grace"
     elif reason == QUARANTINE:
         verb = "is in quarantine" if is_one else "are in quarantine"
+    elif reason == BEFORE_DELETE:
+        verb = f"{'waits' if is_one else 'wait'} for `before_delete` to succeed"
     elif reason in NEVER_RELEASED:
         verb = f"{'is' if is_one else 'are'} withheld and can't be approved"
     else:
@@ -141,7 +156,17 @@ def waiting(reason: str, number: int, *, own: bool = True) -> str:
 
 def called(reason: str) -> str:
     """Return a reason as a note in a sentence: "limit for deactivations", "external domain"."""
+    if reason == BEFORE_DELETE:
+        return "it failed"
     return f"limit for {Class(reason).changes[1]}" if reason in set(Class) else reason.replace("_", " ")
+
+
+def on_approval(reason: str) -> str:
+    """Return the effect of an approval of a hold, as the rest of a sentence: "releases it"."""
+    return {
+        BEFORE_DELETE: "deletes the account without `before_delete`",
+        MOVES_CONTENT: "deletes the account, and hands its content over",
+    }.get(reason, "releases it")
 
 
 # -- a limit that is exceeded ---------------------------------------------------------------------
@@ -182,9 +207,13 @@ def in_words(reason: str, *, named: bool = True) -> str:
 
 
 __all__ = [
+    "APPROVED_APART",
+    "BEFORE_DELETE",
+    "CONTENT_MOVES",
     "DEFAULT_LIMITS",
     "EMPTY_SOURCE",
     "MISSING_GRACE",
+    "MOVES_CONTENT",
     "NEVER_RELEASED",
     "PASSING",
     "PROTECTED",
@@ -194,6 +223,7 @@ __all__ = [
     "Row",
     "called",
     "in_words",
+    "on_approval",
     "over_limit",
     "waiting",
 ]

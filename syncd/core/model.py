@@ -194,6 +194,16 @@ class Known:
     """Whether the target no longer has the account, though nobody here asked for that: the id is dead."""
     kept_as: Flat = field(default_factory=dict)
     """By path, the value that the target shows (None: nothing) in place of an accepted value of `attributes`."""
+    unmanaged: bool = False
+    """Whether the target manages the account no longer, since SSO was removed there: until everything that the source
+    decides has been sent once more. Of a lost account that was off: whether it went with SSO."""
+    uninvited: bool = False
+    """Whether the person can't get in until an administrator of the target invites them anew."""
+
+    @property
+    def is_gone_with_sso(self) -> bool:
+        """Whether the account was off, and was deleted for good when SSO was removed."""
+        return self.unmanaged and self.lost and self.state is State.DEACTIVATED
 
     @property
     def addresses(self) -> frozenset[str]:
@@ -205,6 +215,17 @@ class Known:
             elif path.startswith("emails[") and path.endswith(".value"):
                 found.add(str(value).casefold())
         return frozenset(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What the removal of SSO at a target left of one linked user: the target no longer manages the account."""
+
+    key: str
+    uninvited: bool
+    """Whether the person, active before, can't get in until an administrator of the target invites them anew."""
+    mark_gone: bool
+    """Whether the account no longer carries our externalId."""
 
 
 @dataclass(slots=True)

@@ -25,6 +25,8 @@ from syncd.core.schema import MANAGER
 from syncd.errors import PlanFileError
 
 FORMAT: Final = 1
+_NO_PART: Final = ("fingerprint", "relinked")
+"""Keys beside a plan's: its fingerprint, and what `relink` says of people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Change:
     """The id at the target of an adopted resource; the snapshot holds the id of every other resource."""
     found_in: tuple[str, ...] = ()
     """Keys of the linked groups that an adopted resource is a member of at the target already."""
+    first: str = ""
+    """What must succeed before the change is sent, without its secret parts; "": nothing."""
     _id: str = field(default="", init=False, repr=False, compare=False)
 
     @property
@@ -75,6 +79,11 @@ class Change:
     def shuts_out(self) -> bool:
         """Whether the change takes a person's access away."""
         return self.action.leaves or self.after.get("active") is False
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether the change sends everything that the source decides of a linked account: the name is among it."""
+        return self.action.alters and not self.action.leaves and "userName" in self.after
 
     @property
     def differences(self) -> tuple[Flat, Flat]:
@@ -134,6 +143,8 @@ class Change:
             data["resource"] = self.resource
         if self.found_in:
             data["found_in"] = list(self.found_in)
+        if self.first:
+            data["first"] = self.first
         return data
 
     @classmethod
@@ -151,6 +162,7 @@ class Change:
             _text(data.get("digest", "")),
             _text(data.get("resource", "")),
             tuple(map(_text, data.get("found_in", ()))),
+            _text(data.get("first", "")),
         )
         if change.id != data["id"]:
             raise ValueError(f"the change {data['id']} is not what its id says")
@@ -291,7 +303,7 @@ class Plan:
         if data["format"] != FORMAT:
             raise PlanFileError(f"{name}: a plan of format {data['format']!r}; this syncd reads {FORMAT}", hint=again)
         claimed = data.get("fingerprint")
-        if claimed != fingerprint({name: value for name, value in data.items() if name != "fingerprint"}).hex():
+        if claimed != fingerprint({name: value for name, value in data.items() if name not in _NO_PART}).hex():
             raise PlanFileError(f"{name}: the plan was changed after it was made, or is cut short", hint=again)
         try:
             return cls.trusted(data)
@@ -375,6 +387,8 @@ class Outcome:
     """Whether an applied change is complete."""
     open: bool = False
     """Whether the effect of the change is unknown: the next run recovers it."""
+    unprepared: bool = False
+    """Whether what must come first failed: nothing was sent to the target."""
 
     def to_json(self) -> Json:
         return {
@@ -388,6 +402,8 @@ class Outcome:
         }
 
 
+UNPREPARED: Final = "before_delete: "
+"""The beginning of the detail of a deletion before which what must succeed first failed."""
 LOST: Final = "the target no longer has it; the next run makes it anew"
 """The detail of a change to a linked resource that was not at the target."""
 REST_DONE: Final = "; done: "
@@ -475,6 +491,7 @@ __all__ = [
     "FORMAT",
     "LOST",
     "REST_DONE",
+    "UNPREPARED",
     "UNRECOVERED",
     "Action",
     "Change",

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from syncd.core.actions import Effect
+from syncd.core.actions import Action, Effect
 from syncd.core.context import LimitUse
 from syncd.core.limits import (
+    APPROVED_APART,
     DEFAULT_LIMITS,
     EMPTY_SOURCE,
     MISSING_GRACE,
@@ -59,8 +60,12 @@ class Situation:
     """Why an absence from the source may not cause a change, by kind of resource."""
     quarantined: Mapping[str, str] = field(default_factory=dict)
     """Ids of quarantined changes, with the reason."""
+    unprepared: Mapping[str, Doubt] = field(default_factory=dict)
+    """Keys of users whose deletion waits for what must come first, or for a person where nothing does."""
     approved: Collection[str] = ()
     """Ids of changes that a person approved."""
+    approved_for: Mapping[str, str] = field(default_factory=dict)
+    """By the id of an approved change, the reason for which it was held then."""
     rejected: Mapping[str, str] = field(default_factory=dict)
     """Ids of rejected changes, with the person and the time."""
     groups_of: Mapping[str, int] = field(default_factory=dict)
@@ -103,7 +108,7 @@ def class_of(change: Change) -> Class | None:
 
 
 def _renames(change: Change) -> bool:
-    return any(path == "userName" or path.startswith("emails") for path in change.after)
+    return any(path == "userName" or path.startswith("emails") for path in change.differences[1])
 
 
 def decide(changes: Sequence[Change], policy: Policy, situation: Situation) -> Verdict:
@@ -144,12 +149,24 @@ def _hold_single(changes: Iterable[Change], policy: Policy, situation: Situation
     allowed: list[Change] = []
     held: list[Held] = []
     for change in changes:
-        doubt = _doubt(change, policy, situation)
-        if doubt is None or (doubt.limit not in NEVER_RELEASED and change.id in situation.approved):
+        doubts = filter(None, (_doubt(change, policy, situation), _unprepared(change, situation)))
+        doubt = next((each for each in doubts if not _is_released(each, change, situation)), None)
+        if doubt is None:
             allowed.append(change)
         else:
             held.append(Held(change, doubt.limit, doubt.reason))
     return allowed, held
+
+
+def _is_released(doubt: Doubt, change: Change, situation: Situation) -> bool:
+    """Return whether a person's approval overrides a doubt."""
+    if doubt.limit in NEVER_RELEASED or change.id not in situation.approved:
+        return False
+    return doubt.limit not in APPROVED_APART or situation.approved_for.get(change.id) == doubt.limit
+
+
+def _unprepared(change: Change, situation: Situation) -> Doubt | None:
+    return situation.unprepared.get(change.key) if change.action is Action.DELETE_USER else None
 
 
 def _doubt(change: Change, policy: Policy, situation: Situation) -> Doubt | None:

@@ -64,6 +64,8 @@ def _decisions(state: StateFile, target: str, moment: datetime, *, read: bool, e
             if hold.decision is Decision.REJECTED and hold.change.action.adopts
         },
         refused={} if read else _refused_adoptions(state, target),
+        approved_for=holds.approved_for(moment),
+        unprepared=state.preparations(target).waiting(moment) if everybody else {},
         undecided=frozenset(hold.change.key for hold in known if hold.change.action.about_user),
         approvals=approvals,
     )
@@ -124,4 +126,5 @@ def plan_of(
         baseline.place,
         baseline.failure,
         baseline.traffic,
+        baseline.releases,
     )

@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import monotonic
 
 import structlog
 
 from syncd.compare.rules import TargetRules
 from syncd.core.drift import Drift, DriftClass, Reaction
-from syncd.core.model import Json, Kind
+from syncd.core.mapping import EntryUnusable, email_of
+from syncd.core.model import Flat, Json, Kind, Release
 from syncd.core.place import Place
+from syncd.cycle import clock
 from syncd.cycle.progress import Progress
 from syncd.cycle.whereabouts import integration_of, reasons, to_record
 from syncd.errors import TargetError
 from syncd.observe.reading import Reading, read_target
 from syncd.observe.reconciling import reconcile
+from syncd.observe.removal import released
 from syncd.scim.client import Client
 from syncd.scim.transport import Traffic
 from syncd.settings.build import Setup, Target
@@ -36,6 +40,7 @@ class Baseline:
     snapshot: Snapshot
     observation: Observation | None = None
     drift: Sequence[Drift] = ()
+    releases: Sequence[Release] = ()
     accepted: Sequence[str] = ()
     doubts: Sequence[str] = ()
     discovered: Mapping[str, Json] | None = None
@@ -62,6 +67,12 @@ def observe(setup: Setup, target: Target, scratch: StateFile, progress: Progress
         with scratch.atomic():
             client = target.client(transport, snapshot.discovery)
             reading = asyncio.run(_read(setup, target, client, scratch, progress, expect_gone=expect_gone))
+            releases: Sequence[Release] = ()
+            if reading.sso_removed:
+                releases = list(released(reading, snapshot, observation, partial(_is_external, rules)))
+                moment = clock.now()
+                for each in releases:
+                    snapshot.release(each, moment)
             found, accepted = reconcile(rules, reading, snapshot, observation)
             drift = scratch.put_back(target.name).compared(found)
             discovered = {**snapshot.discovery, **reading.discovered}
@@ -79,13 +90,31 @@ def observe(setup: Setup, target: Target, scratch: StateFile, progress: Progress
         returned=sum(each.returned is not None for each in drift),
         accepted=len(accepted),
         doubts=len(reading.doubts),
+        sso_removed=reading.sso_removed,
         seconds=round(seconds, 3),
     )
     proven = not any(reading.unclear.values())
     place = to_record(target, snapshot) if reading.is_place or expect_gone else None
     return Baseline(
-        snapshot, observation, drift, accepted, reading.doubts, discovered, proven, place, traffic=transport.traffic
+        snapshot,
+        observation,
+        drift,
+        releases,
+        accepted,
+        reading.doubts,
+        discovered,
+        proven,
+        place,
+        traffic=transport.traffic,
     )
+
+
+def _is_external(rules: TargetRules, attributes: Flat) -> bool:
+    """Return whether a person's address lies outside the verified domains; one without a domain doesn't."""
+    try:
+        return rules.selection.domains.is_external(email_of(attributes))
+    except EntryUnusable:
+        return False
 
 
 def _unreadable(snapshot: Snapshot, error: TargetError, traffic: Traffic) -> Baseline:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from syncd.compare.snapshot_updates import SnapshotUpdates
-from syncd.core.model import Json
+from syncd.core.model import Json, Release
 from syncd.core.place import Place
 from syncd.core.plan import Plan
 from syncd.errors import PlanFileError, TargetError
 from syncd.scim.transport import Traffic
 from syncd.settings.build import Setup, Target
-from syncd.store import StateFile
+from syncd.store import Relinked, StateFile
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,18 @@ class Planned:
     """Why the target could not be read; the plan is empty then."""
     traffic: Traffic = field(default_factory=Traffic)
     """The requests of this cycle before the push: of recovery, and of reading the target."""
+    releases: Sequence[Release] = ()
+    """What a removal of SSO left of the users, as `relink` found it."""
+    relinked: Relinked | None = None
+    """Who is to be invited anew, and who is gone for good; of `relink` alone."""
 
     def to_json(self) -> dict[str, Json]:
-        """Return the plan as JSON. A failure is added as `error`; such a plan is none that `apply` takes."""
-        return self.plan.to_json() | ({"error": str(self.failure)} if self.failure else {})
+        """Return the plan as JSON. A failure is added as `error`; such a plan is none that `apply` takes.
+
+        `relinked` is no part of what `apply` carries out.
+        """
+        error = {"error": str(self.failure)} if self.failure else {}
+        return self.plan.to_json() | error | ({"relinked": self.relinked.to_json()} if self.relinked else {})
 
 
 def with_what_is_stored(plan: Plan, state: StateFile) -> Plan:

@@ -16,6 +16,7 @@ from syncd.cycle.planned import Planned
 from syncd.cycle.progress import Progress
 from syncd.cycle.whereabouts import demand_place, reasons, to_record
 from syncd.errors import TargetError
+from syncd.push.preparing import DeletionRules
 from syncd.push.push import Push, PushRules
 from syncd.push.shutdown import Shutdown
 from syncd.scim.client import Client
@@ -97,6 +98,7 @@ def _push_of(planned: Planned, state: StateFile, client: Client, progress: Progr
         adopt_groups=rules.adopt_groups,
         room=rules.room,
         protected=lambda key, id_: protection(rules.protect, snapshot, key, id_, snapshot.user(key)),
+        deletions=DeletionRules(target.before_delete, rules.profile.delete_moves_content, rules.delete_after),
         read_just_now=planned.discovered is not None,
     )
     return Push(

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from syncd.core.drift import Reaction
-from syncd.core.plan import Result, Run
+from syncd.core.plan import Action, Result, Run
 from syncd.cycle import clock
 from syncd.cycle.comparing import RESYNC_ONLY
 from syncd.cycle.gating import end_stop, note_stop
@@ -82,6 +82,9 @@ def remember(planned: Planned, state: StateFile) -> None:
         if planned.discovered is None:  # only a full resync plans adoptions
             kept |= {each.id for each in state.quarantine(target).all() if each.change.action.adopts}
         state.quarantine(target).refresh(kept)
+        waiting = (*plan.changes, *(each.change for each in plan.held))
+        deleted = {change.key for change in waiting if change.action is Action.DELETE_USER}
+        state.preparations(target).refresh(deleted)
 
 
 def _log_held(target: str, holds: Sequence[Hold]) -> None:

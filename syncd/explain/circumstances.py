@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from syncd.core.drift import Drift
-from syncd.core.limits import NEVER_RELEASED, QUARANTINE, in_words
+from syncd.core.limits import NEVER_RELEASED, QUARANTINE, in_words, on_approval
 from syncd.core.matching import ADOPT
 from syncd.core.model import Kind
 from syncd.core.plan import Change, Result, Trouble, timestamp
@@ -253,7 +253,7 @@ def _held(hold: Hold, awaited: Sequence[Hold], now: datetime) -> str:
         ids = " ".join(each.id[:_ID_SHOWN] for each in awaited[:_AWAITED_SHOWN])
         more = f" and {len(awaited) - _AWAITED_SHOWN} more" if len(awaited) > _AWAITED_SHOWN else ""
         return f"{sentence}; it waits until {ids}{more} {'is' if len(awaited) == 1 else 'are'} approved as well"
-    return sentence if hold.decision else f"{sentence}; `syncd approve {hold.id[:_ID_SHOWN]}` releases it"
+    return sentence if hold.decision else f"{sentence}; `syncd approve {hold.id[:_ID_SHOWN]}` {on_approval(hold.limit)}"
 
 
 def _result(past: PastOutcome) -> str:

@@ -85,7 +85,7 @@ def account(person: Person) -> Part | None:
     differences: dict[str, Json] = {
         path: {"is": change.before.get(path), "should_be": value}
         for change in person.changes
-        for path, value in change.after.items()
+        for path, value in change.differences[1].items()
     }
     dropped = Dialect.known(person.snapshot.discovery, person.target.profile).dropped
     sentences = [
@@ -102,7 +102,7 @@ def account(person: Person) -> Part | None:
         *(
             f"{label(path)} differs: {value_text(change.before.get(path))}, should be {value_text(value)}"
             for change in person.changes
-            for path, value in change.after.items()
+            for path, value in change.differences[1].items()
         ),
         *filter(None, [_manager(person)]),
     ]
@@ -113,6 +113,7 @@ def account(person: Person) -> Part | None:
         "since": timestamp(known.since) if known.since else None,
         "accepted": known.accepted,
         "lost": known.lost,
+        "unmanaged": known.unmanaged,
         "attributes": known.attributes,
         "kept_as": known.kept_as,
         "differences": differences,
@@ -141,9 +142,12 @@ def _manager(person: Person) -> str:
 
 def lock(person: Person) -> Part | None:
     """Return whether the account is managed, and which drift is only reported."""
-    managed = person.known is not None and not person.known.lost
-    if not managed:
+    known = person.known
+    if known is None or known.lost:
         return None
+    if known.unmanaged:
+        sentence = "not managed since SSO was removed at the target, until everything is sent once more"
+        return Part("lock", "Lock", (sentence,), {"managed": False, "reported": []})
     reactions = person.target.drift
     reported = [each.value for each in _USER_DRIFT if reactions.to(each) is Reaction.REPORT]
     sentence = "managed: the source alone decides; what is changed at the target is put back by a full resync"
@@ -163,11 +167,14 @@ def pending(person: Person) -> Part | None:
         else "syncd keeps the account off until `syncd accept` says that they accepted"
     )
     sentences = [keeps]
+    if known.uninvited and not known.accepted:
+        sentences.insert(0, "they signed in by SSO before it was removed, and have no way in but a new invitation")
     if not person.target.profile.pending_memberships:
         sentences.append("they join their groups when they have accepted")
     facts = {
         "since": timestamp(known.since) if known.since else None,
         "accepted": known.accepted,
+        "uninvited": known.uninvited,
         "by_endpoint": person.target.profile.pending_by_endpoint,
     }
     return Part("pending", "Pending", tuple(sentences), facts)

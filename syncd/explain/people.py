@@ -38,8 +38,9 @@ def _absent(person: Person) -> str:
     #  wanted, or not known        the hindrance that keeps the account from being made
     """
     lost = person.known is not None
+    went = "went with SSO, as those that are off do" if person.known and person.known.is_gone_with_sso else ""
     base = (
-        f"is gone from {person.target.name}: the account was deleted there"
+        f"is gone from {person.target.name}: the account {went or 'was deleted there'}"
         if lost
         else f"is not linked to an account at {person.target.name}"
     )
@@ -84,6 +85,8 @@ def _present(person: Person, known: Known) -> str:
         return f"{is_}, although the source has them active: {hindrance}"
     if known.state is State.PENDING and change.state is State.ACTIVE:
         return f"{is_.partition(',')[0]}, but {change.reason}: {hindrance}"
+    if known.unmanaged:
+        return f"{is_}, and not managed there since SSO was removed: {hindrance}"
     differing = ", ".join(label(path) for path in change.after)
     return f"{is_}, but not quite as the source has it ({differing} differs): {hindrance}"
 
@@ -95,6 +98,12 @@ def _state(known: Known, place: str) -> str:
             return f"is active at {place}"
         case State.PENDING if known.accepted:
             return f"is pending at {place}, has accepted"
+        case State.PENDING if known.uninvited:
+            since = f" on {known.since:%Y-%m-%d}" if known.since else ""
+            return (
+                f"is pending at {place}: SSO was removed there (seen{since}), and an administrator of {place} has to "
+                "invite them anew"
+            )
         case State.PENDING:
             invited = f"invited on {known.since:%Y-%m-%d}" if known.since else "invited"
             return f"is pending at {place}: {invited}, has not accepted"

@@ -6,6 +6,7 @@ import ssl
 from pathlib import Path
 from typing import Protocol
 
+from syncd.hooks import tls
 from syncd.notify.notice import Notice
 
 
@@ -32,19 +33,8 @@ class Channel(Protocol):
 
 
 def trusting(ca_file: Path | None) -> ssl.SSLContext:
-    """Return the TLS context that verifies a server by the system's authorities, or by those of a file.
-
-    Raises Undelivered where the file can't be used. The file is read each time, for it may be renewed.
-    """
+    """Return the TLS context that verifies a server, as `hooks/tls.py`. Raises Undelivered."""
     try:
-        return ssl.create_default_context(cafile=ca_file)
-    except OSError as error:  # ssl.SSLError is one
-        problem = f"{ca_file}: {error.strerror or error}; `ca_file` is to be a file of certificates in PEM form"
-        raise Undelivered(problem) from None
-
-
-def tls_problem(error: ssl.SSLError) -> str:
-    """Return the fault of a TLS connection, in a sentence."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the certificate is not accepted: {error.verify_message}"
-    return f"TLS fails: {error.reason or 'the connection was broken off'}"
+        return tls.trusting(ca_file)
+    except tls.Untrusted as error:
+        raise Undelivered(str(error)) from None

@@ -20,7 +20,8 @@ from typing import Final, Literal
 
 import structlog
 
-from syncd.notify.channel import Undelivered, tls_problem, trusting
+from syncd.hooks.tls import tls_problem
+from syncd.notify.channel import Undelivered, trusting
 from syncd.notify.notice import Notice, email
 from syncd.report.words import visible
 

@@ -16,6 +16,7 @@ from syncd.notify.notice import Composer, Notice
 from syncd.notify.wording import counted, named, span_of
 from syncd.report.moments import day
 from syncd.store import Incident, Incidents
+from syncd.store.incidents import Waiting
 
 TOKEN: Final = "token"  # noqa: S105
 _SHOWN: Final = 10
@@ -42,14 +43,23 @@ def overdue_invitations(incidents: Incidents, target: str, after: timedelta, com
     new = incidents.overdue_anew(target, composer.now - after, _SHOWN, composer.now, MEMORY)
     if not new.count:
         return
-    lines = [f"  {each.name}, invited on {day(each.since, composer.zone)}" for each in new.first]
+    lines = [f"  {each.name}, {_waits(each)} {day(each.since, composer.zone)}" for each in new.first]
     if new.count > len(new.first):
         lines.append(f"  and {new.count - len(new.first)} more")
     lines.append("`syncd explain WHO` says what each of them waits for; `syncd accept WHO` if they have accepted.")
     people = "1 person has" if new.count == 1 else f"{new.count} people have"
     title = f"{target}: {people} not accepted the invitation for {span_of(after)}"
-    first = [{"key": each.key, "name": each.name, "since": timestamp(each.since)} for each in new.first]
+    if any(each.uninvited for each in new.first):
+        title = f"{target}: {people} been pending for {span_of(after)}"
+    first = [
+        {"key": each.key, "name": each.name, "since": timestamp(each.since), "uninvited": each.uninvited}
+        for each in new.first
+    ]
     yield composer.notice("invitations_pending", target, title, lines, {"count": new.count, "first": first})
+
+
+def _waits(person: Waiting) -> str:
+    return "to be invited anew by an administrator there since" if person.uninvited else "invited on"
 
 
 def expiring_token(

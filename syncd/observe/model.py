@@ -76,6 +76,8 @@ class Reading:
     """Keys of users whose accounts are off and not listed: groups may not show them either."""
     discovered: dict[str, Json] = field(default_factory=dict)
     """Facts about the endpoint that are to be remembered."""
+    sso_removed: bool = False
+    """Whether the reading shows that SSO was removed at the endpoint, and what it managed with it."""
 
     @classmethod
     def begun(cls, subject: Subject) -> Reading:

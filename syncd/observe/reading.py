@@ -14,6 +14,7 @@ from syncd.observe.lists import list_groups, list_users
 from syncd.observe.members import read_members, read_members_by_filter
 from syncd.observe.model import Reading, Subject
 from syncd.observe.protection import protect_own_account
+from syncd.observe.removal import sso_was_removed
 from syncd.place.integration import Integration, ListedGroup
 from syncd.place.looking import MARKS
 from syncd.scim.client import Client
@@ -60,8 +61,11 @@ async def read_target(
     await linked.ask_for_the_unlisted(census, subject, reading)
     if not expect_gone:
         linked.demand_that_it_is_the_place(census, subject, reasons)
+    else:
+        reading.sso_removed = sso_was_removed(subject, reading)
     # Keep only proven findings, and report the rest as doubts.
-    linked.believe_switched_off(census, reading, all_gone=expect_gone and census.nothing_is_there)
+    all_gone = expect_gone and census.nothing_is_there
+    linked.believe_switched_off(census, reading, all_gone=all_gone or reading.sso_removed)
     linked.doubt_the_unclear(reading)
     # Complete the members of the groups.
     if rules.profile.members_read == "filter":
@@ -90,6 +94,7 @@ def _compare_only_what_is_shown(reading: Reading, census: linked.Census) -> None
     """
     for kind in Kind:
         acknowledged = {path for path, count in census.acknowledged[kind].items() if count >= _ENOUGH_TO_SHOW}
+        acknowledged -= {"externalId"} if reading.sso_removed else set()  # the marks went with SSO
         if unshown := (reading.compared[kind].decided | {"active"}) & acknowledged - reading.shown.paths[kind]:
             reading.compared[kind] = reading.compared[kind].without(*unshown)
             names = " and no ".join(sorted(path.rpartition(":")[2] for path in unshown))

@@ -101,10 +101,15 @@ def _accepted(
     #  the endpoint, shows them as off    active         yes
     #  the endpoint, never showed one so  active         unknown: it shows everybody as active
     #  any                                not shown      unknown
+
+    After a removal of SSO many are pending at once, and one who is shown as off may have been switched off by hand:
+    then most of them must be shown so.
     """
     if rules.profile.pending_by_endpoint:
         shown = snapshot.discovery.get("pending_shown") == "inactive"
-        if not shown and any(not found.active for _, found in pending):
+        off = sum(not found.active for _, found in pending)
+        least = len(pending) // 2 if any(known.uninvited for known, _ in pending) else 0
+        if not shown and off > least:
             reading.discovered["pending_shown"] = "inactive"
             shown = True
         if not shown:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from syncd.core.model import Json
 from syncd.operations import decisions, learned, status
@@ -29,6 +29,10 @@ class OperationContext:
     state: StateFile
     by: str
     now: datetime
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
 
 
 class TargetArguments(BaseModel):
@@ -56,6 +60,12 @@ class WhoArguments(TargetArguments):
     """A user or group, by userName, e-mail, group name or source key."""
 
     who: Annotated[str, Field(min_length=1)]
+
+
+class PeopleArguments(TargetArguments):
+    """Some users, each as of `WhoArguments`; a single one may stand without a list."""
+
+    who: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1), BeforeValidator(_as_list)]
 
 
 class HoldArguments(TargetArguments):
@@ -90,7 +100,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         writes=True,
     ),
     "accept": Operation(
-        WhoArguments, lambda at, asked: decisions.accept(at.setup, at.state, asked.target, asked.who), writes=True
+        PeopleArguments, lambda at, asked: decisions.accept(at.setup, at.state, asked.target, asked.who), writes=True
     ),
     "pause": Operation(
         TargetArguments, lambda at, asked: decisions.pause(at.setup, at.state, asked.target, at.by, at.now), writes=True

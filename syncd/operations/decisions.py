@@ -159,19 +159,30 @@ def _again(state: StateFile, meant: Mapping[str, Sequence[Hold]]) -> dict[str, l
 # -- invitations -------------------------------------------------------------------------------------
 
 
-def accept(setup: Setup, state: StateFile, target: str | None, who: str) -> list[Json]:
-    """Write down that an invited person has accepted, for endpoints that don't say so. Raises SyncdError."""
+def accept(setup: Setup, state: StateFile, target: str | None, people: Sequence[str]) -> list[Json]:
+    """Write down that invited people have accepted, for endpoints that don't say so; all of them, or nobody.
+
+    Raises SyncdError.
+    """
     names = [each.name for each in setup.chosen(target)]
     with state.atomic():
-        found = {name: _invited(state, name, who) for name in names}
-        accepted = {name: user for name, user in found.items() if user is not None}
-        if not accepted:
-            raise _nobody_pending(state, names, who)
-        for name, user in accepted.items():
+        accepted = {
+            (name, user.key): user for who in dict.fromkeys(people) for name, user in _invited_at(state, names, who)
+        }
+        for name, key in accepted:
             snapshot = state.snapshot(name)
-            snapshot.accept(user.key, seen=False)
+            snapshot.accept(key, seen=False)
             snapshot.bump()
-    return [{"target": name, "key": user.key, "name": user.name} for name, user in accepted.items()]
+    return [{"target": name, "key": user.key, "name": user.name} for (name, _), user in accepted.items()]
+
+
+def _invited_at(state: StateFile, targets: Iterable[str], who: str) -> list[tuple[str, Known]]:
+    """Return, by target, the pending user that `who` means. Raises SyncdError where there is none, or several."""
+    found = [(name, _invited(state, name, who)) for name in targets]
+    pending = [(name, user) for name, user in found if user is not None]
+    if not pending:
+        raise _nobody_pending(state, targets, who)
+    return pending
 
 
 def _invited(state: StateFile, target: str, who: str) -> Known | None:

@@ -15,7 +15,7 @@ from syncd.errors import SyncdError
 from syncd.explain import explain as explained
 from syncd.scim.dialect import Dialect
 from syncd.settings.build import Setup, Target
-from syncd.store import Decision, Hold, Journal, StateFile, without_effect
+from syncd.store import Decision, Hold, Journal, StateFile, relinked, without_effect
 
 _BATCH: Final = 1000
 _TOLD_APART: Final = ("stopped", "ineffective")
@@ -118,6 +118,7 @@ def _target_status(state: StateFile, configured: Target) -> dict[str, Any]:
         "ineffective": [each.to_json() for each in without_effect(state.quarantine(target), state.put_back(target))],
         "quarantined": [each.to_json() for each in state.quarantine(target).all()],
         "pending_since": timestamp(since) if since else None,
+        "relinked": relinked(snapshot).to_json(),
         "last_run": heads[0].to_json() if heads else None,
         "last_resync": _last_resync(journal),
     }

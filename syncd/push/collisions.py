@@ -86,7 +86,7 @@ class AccountCollisions:
             if isinstance(match, Doubt):
                 raise _unresolved(conflict, f"{said}; {match.reason}")
             account = next(each for each in found if each.id == match.account.id)
-            if not match.ours and conflict.status == 409:
+            if not match.ours and conflict.status == 409 and not self._is_its_own(change, account):
                 self._refuse_emptying(change, account, conflict, said)
                 self._count(conflict, said)
             if unclear and not match.ours and not _is_made_since(account, began):
@@ -102,6 +102,8 @@ class AccountCollisions:
         """Count the takeover of an account that answered a create. Raises ScimError once the limit is reached, and
         where the account would lose values.
         """
+        if self._is_its_own(change, account):
+            return
         said = f"was answered with an account that was there before ({why})"
         self._refuse_emptying(change, account, ScimError(409, ""), said)
         self._count(ScimError(409, ""), said)
@@ -126,6 +128,10 @@ class AccountCollisions:
 
     def _owner(self, id_: str) -> str | None:
         return self._snapshot.key_of(Kind.USER, id_)
+
+    def _is_its_own(self, change: Change, account: Found) -> bool:
+        """Return whether an account is the one that its key was linked to before it was lost: no stranger's."""
+        return self._owner(account.id) == change.key
 
     def _count(self, conflict: ScimError, said: str) -> None:
         """Count a takeover. Raises the conflict once the limit of one run is reached."""

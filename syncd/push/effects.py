@@ -80,7 +80,8 @@ class WriteEffect:
 class Update:
     """An update of a linked resource. `before` and `after` hold the same paths; `owned`: all values that syncd writes.
 
-    `kept_as`: values that the target keeps in its own form. `has_members`: a group is known to have members.
+    `kept_as`: values that the target keeps in its own form. `has_members`: a group is known to have members. `whole`:
+    the values that are there already are to be sent, too.
     """
 
     link: Link
@@ -89,6 +90,7 @@ class Update:
     owned: Flat = field(default_factory=dict)
     kept_as: Flat = field(default_factory=dict)
     has_members: bool = False
+    whole: bool = False
 
     @property
     def abilities(self) -> frozenset[str]:

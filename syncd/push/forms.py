@@ -114,7 +114,7 @@ class Forms:
     async def _part_by_part(self, update: Update, first: WriteEffect | ScimError) -> WriteEffect:
         kind = update.link.kind
         there = await self._there(update.link, {**update.siblings, **update.after})
-        left = [path for path, value in update.after.items() if not alike(path, value, there.get(path))]
+        left = [path for path, value in update.after.items() if update.whole or not alike(path, value, there.get(path))]
         left += [path for path in update.siblings if path not in there and path not in update.kept_as]
         parts = _Parts()
         by_ability: dict[str, list[str]] = {}

@@ -25,6 +25,7 @@ class Learning:
         self._snapshot = snapshot
         self._client = client
         self._shows_members = client.shows_members
+        self._glanced = Kind.USER in client.kinds_read
 
     async def ask_first(self) -> TargetError | None:
         """Read the endpoint's announcement once, where the profile leaves a capability open.
@@ -84,7 +85,7 @@ class Learning:
         """
         if not self._client.profile.sso_removal or MARKS in self._snapshot.discovery:
             return
-        if Kind.USER not in self._client.kinds_read:
+        if not self._glanced:
             for user in self._snapshot.sample_users([State.ACTIVE], 1):
                 await look_at(self._client, self._snapshot, user)
 

@@ -112,7 +112,33 @@ def seen_user(snapshot: Snapshot, change: Change, id_: str, there: Flat, now: da
     state = seen_state(change.state, seen)
     name = str(seen.get("userName") or change.name)
     accepted = change.state is State.ACTIVE
-    return Known(change.key, id_, name, state, merged({}, seen), b"", accepted=accepted, since=now)
+    uninvited = is_uninvited(change, snapshot.user(change.key))
+    return Known(change.key, id_, name, state, merged({}, seen), b"", accepted=accepted, since=now, uninvited=uninvited)
+
+
+def as_it_was(change: Change, id_: str, former: Known | None) -> Change:
+    """Return the creation of an account whose id shows that it is the former one, with the state of its person.
+
+    An endpoint may hide the accounts that it no longer manages, and give them back when they are sent.
+    `former`: the row of the lost account.
+
+    #  the former one            created as   -> is
+    #  is another                any             as created
+    #  was accepted once         pending         active
+    #  waits for an invitation   active          pending
+    """
+    if former is None or former.id != id_:
+        return change
+    if change.state is State.PENDING and former.accepted:
+        return replace(change, state=State.ACTIVE)
+    if change.state is State.ACTIVE and former.uninvited and not former.accepted:
+        return replace(change, state=State.PENDING)
+    return change
+
+
+def is_uninvited(change: Change, former: Known | None) -> bool:
+    """Return whether somebody whose account is linked again waits for an administrator's invitation."""
+    return former is not None and former.uninvited and change.state is State.PENDING
 
 
 def seen_state(wanted: State, there: Flat) -> State:

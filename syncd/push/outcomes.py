@@ -5,6 +5,7 @@
 #  Done, with a part that was not done          as the error of that part
 #  Ineffective: a look shows no effect          ineffect. no     no
 #  Refusal                                      its own   no     no
+#  Unprepared: what must come first failed      failed    no     no     held, and tried again
 #  Lost: the resource is gone                   failed    no     no     the next run makes it anew
 #  OutcomeUnclear: it may have been done        failed    yes    where the target as a whole could not be looked at
 #  ScimError: the target refused it             failed    no     no
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 
 from syncd.core.plan import LOST, Change, Outcome, Result
 from syncd.errors import Ineffective, OutcomeUnclear, ScimError, TargetError
+from syncd.push.preparing import Unprepared
 from syncd.push.presence import Lost
 from syncd.push.refusal import Refusal
 
@@ -52,7 +54,8 @@ def ended(change: Change, done: Done) -> Outcome:
 def failed(change: Change, failure: Failure, stopped: TargetError | None) -> Outcome:
     """Return the outcome of a change that an error ended; `stopped`: why the target had stopped by then."""
     if isinstance(failure, Refusal):
-        return Outcome(change, failure.result, detail=failure.reason)
+        unprepared = isinstance(failure, Unprepared)
+        return Outcome(change, failure.result, detail=failure.reason, unprepared=unprepared)
     if isinstance(failure, Lost):
         return Outcome(change, Result.FAILED, 404, LOST)
     if isinstance(failure, ScimError):

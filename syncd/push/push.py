@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
@@ -32,6 +32,7 @@ from syncd.push.moves import Moves
 from syncd.push.phases import Workers, phases
 from syncd.push.preconditions import look_again
 from syncd.push.predating import Habits
+from syncd.push.preparing import DeletionRules, Preparing
 from syncd.push.recording import Recording
 from syncd.push.relinking import Relinking
 from syncd.push.returning import Returning
@@ -61,6 +62,7 @@ class PushRules:
     adopt_groups: bool = False
     room: Room = ANY_NUMBER
     protected: Callable[[str, str], str] = lambda key, id_: ""
+    deletions: DeletionRules = field(default_factory=DeletionRules)
     read_just_now: bool = False
 
 
@@ -167,13 +169,14 @@ class Push:
             gate, snapshot, profile.group_suffix, adopt_groups=rules.adopt_groups, listed_before=groups_before
         )
         linking = Linking(gate, snapshot, commits, profile.group_suffix, self._clock)
+        preparing = Preparing(self._state, snapshot, commits, rules.deletions, self._clock)
         moves = Moves(
             plan.changes, rules.room, snapshot, profile, gate.dialect, recording.begin, lambda: self._skips.ends
         )
         moves.forget_doubtful(self._state)
         members = Members(gate, sending, commits, snapshot, profile, unmade, moves)
         return Execution(
-            Users(gate, snapshot, sending, accounts, linking, self._clock, looking),
+            Users(gate, snapshot, sending, accounts, linking, preparing, self._clock, looking),
             Groups(gate, snapshot, sending, groups, linking, members, unmade, looking),
             members,
             Relinking(gate, snapshot, sending, linking),

@@ -10,7 +10,9 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from syncd.core.plan import Change, Outcome, Result
+from syncd.core.actions import Action
+from syncd.core.limits import BEFORE_DELETE
+from syncd.core.plan import UNPREPARED, Change, Held, Outcome, Result
 from syncd.core.quarantine import is_permanent
 from syncd.push.corrections import Corrections
 from syncd.push.outcomes import Done
@@ -76,7 +78,8 @@ class Recording:
 
 
 class _FollowUp:
-    """The consequences of an outcome for later runs: a permanent refusal is quarantined, an approval is spent.
+    """The consequences of an outcome for later runs: a permanent refusal is quarantined, an approval is spent, and a
+    deletion before which `before_delete` failed is held.
 
     A change that was done, if only in part, is not quarantined: what is left of it is another change.
     """
@@ -94,10 +97,16 @@ class _FollowUp:
         `is_done`: whether the snapshot holds what was done of it.
         """
         change, id_ = outcome.change, outcome.change.id
+        if outcome.unprepared:
+            reason = outcome.detail.removeprefix(UNPREPARED)
+            self._holds.renew(Held(change, BEFORE_DELETE, reason), self._clock())
+            return
         permanent = is_permanent(outcome.result, outcome.status) and not outcome.open and not is_done
         if permanent:
             self._quarantine.failed(change, outcome.status, outcome.detail, self._clock(), outcome.result)
         elif is_done and id_ in self._quarantined:
             self._quarantine.succeeded(id_)
-        if id_ in self._approved and (permanent or is_done or outcome.result is Result.REFUSED):
+        approved = id_ in self._approved and (permanent or is_done or outcome.result is Result.REFUSED)
+        prepared = is_done and change.action is Action.DELETE_USER  # held while what comes first had failed
+        if approved or prepared:
             self._holds.spend(id_)

@@ -7,6 +7,7 @@ create might make the same person or group twice.
 #  its effect is there                                    applied; the snapshot gets its row
 #  the resource to adopt carries our mark                 linked all the same, whatever became of its attributes
 #  its effect is not there, or it no longer can be        failed: it had not been done
+#  an account as wanted, that is to be managed again      failed: it is sent again, since no look shows that it was
 #  the resource of a create is linked already             refused: it has been made since
 #  the look fails: of a create                            still open
 #  the look fails: of any other change                    failed: the next plan compares
@@ -158,7 +159,7 @@ class _Look:
         if kind is Kind.GROUP:
             return partial(self._snapshot.put_group, made_group(change, link.id))
         there = self._shown(kind, resource.body, self._compared(change))
-        made = made_user(change, link.id, self._clock())
+        made = made_user(change, link.id, self._clock(), self._snapshot.user(change.key))
         if not self._reached(change, there):  # the next plan compares it
             unseen = {path: value for path, value in made.attributes.items() if path not in self._compared(change)}
             made = replace(made, attributes={**unseen, **there}, digest=b"")
@@ -196,6 +197,8 @@ class _Look:
             return partial(self._snapshot.put_group, changed_group(change, group, {}))
         user = self._snapshot.user(change.key)
         assert user is not None
+        if user.unmanaged and change.is_everything:
+            return None  # no look shows whether it was sent
         row = changed_user(change, user, self._clock(), {})
         returning = Returning(self._gate, self._snapshot, come_back([change], (), self._profile, self._snapshot))
         gone = await returning.gone_from(change.key)

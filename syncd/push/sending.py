@@ -174,14 +174,16 @@ class Sending:
         *,
         kept_as: Flat | None = None,
         has_members: bool = False,
+        whole: bool = False,
     ) -> WriteEffect:
         """Change the attributes of `after`; `owned`: all attributes that syncd writes. Raises the gate's errors.
 
         `kept_as`: values that the target keeps in its own form. `has_members`: whether a group is known to have some.
+        `whole`: being sent is what counts, for the account to be managed again: values that are there prove nothing.
         """
         if not after:
             return WriteEffect(0)
-        update = Update(link, before, after, owned, kept_as or {}, has_members)
+        update = Update(link, before, after, owned, kept_as or {}, has_members, whole)
         try:
             effect = await self._write(update)
         except ScimError as refusal:
@@ -200,6 +202,8 @@ class Sending:
             return await self._gate.update(link, *step, has_members=update.has_members, form=form)
 
         async def look(step: tuple[Flat, Flat, Flat]) -> tuple[Flat, Flat, Flat] | None:
+            if update.whole:
+                return step
             there = await self._there(link, {**step[2], **after})
             left_before, left = differing(there, step[1])
             return (left_before, left, there) if left else None

@@ -92,6 +92,9 @@ class Skips:
     def note(self, outcome: Outcome, *, is_done: bool) -> None:
         """Take an outcome into account. `is_done`: whether the change was done, if only in part."""
         change = outcome.change
+        if outcome.unprepared:  # nothing was sent: it says nothing of the endpoint
+            self._failed_people.add(change.key)
+            return
         self._streaks.count(outcome, is_done=is_done)
         self._rights.count(outcome, is_done=is_done)
         if self._streaks.nothing_succeeds(change.action) and not self._draining:

@@ -177,6 +177,7 @@ def _json(item: Item) -> dict[str, Json]:
         "key": item.key,
         "name": item.name,
         "reason": item.reason,
+        **({"first": item.first} if item.first else {}),
         "differences": [{"attribute": row.label, "before": row.before, "after": row.after} for row in item.rows],
         "joins": list(item.came),
         "leaves": list(item.went),

@@ -118,6 +118,7 @@ def _packed(item: Item, anchor: str, target: int, texts: _Texts) -> Json:
         "columns": list(item.columns) if item.columns != ("before", "after") else None,
         "people": [[verb, names[:MOST_PEOPLE], max(0, len(names) - MOST_PEOPLE)] for verb, names in item.people],
         "resource": item.resource,
+        "first": item.first,
         "command": item.command,
         "result": item.result,
         "status": item.status,

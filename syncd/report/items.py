@@ -166,6 +166,8 @@ class Item:
     """The members that join and that leave, by name and key."""
     resource: str = ""
     """The id at the target of an account or group that is taken over."""
+    first: str = ""
+    """What must succeed before the change is sent, in words; "": nothing."""
     limit: str = ""
     """The limit that holds the change."""
     stored: bool = True

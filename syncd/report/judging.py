@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from syncd.core.context import Context
-from syncd.core.limits import NEVER_RELEASED, PASSING
+from syncd.core.limits import BEFORE_DELETE, NEVER_RELEASED, PASSING
 from syncd.core.model import State
-from syncd.core.plan import LOST, REST_DONE, UNRECOVERED, Action, Change, Held, Outcome, Result
+from syncd.core.plan import LOST, REST_DONE, UNPREPARED, UNRECOVERED, Action, Change, Held, Outcome, Result
 from syncd.core.quarantine import is_permanent
 from syncd.report.items import ONCE_STORED, Pattern, Row
 from syncd.report.words import counted, label, plain
@@ -114,6 +114,9 @@ def while_held(held: Held) -> str:
     if held.limit in PASSING:
         return f"{held.change.action.words.undone}; done only when its time has come"
     later = "" if held.stored else f", which is possible {ONCE_STORED}"
+    if held.limit == BEFORE_DELETE:
+        way = "tried again, or deleted without it when a person approves that"
+        return f"{held.change.action.words.undone}; {way}{later}"
     return f"{held.change.action.words.undone}; done only when a person approves it{later}"
 
 
@@ -130,6 +133,8 @@ def after(outcome: Outcome) -> str:
         return "the account was deleted there" if change.action.about_user else "the group was deleted there"
     if REST_DONE in outcome.detail:
         return "the target shows the old values of what was refused; the next run tries that again, and only that"
+    if outcome.detail.startswith(UNPREPARED):
+        return f"{change.action.words.undone}; held, and tried again: `syncd holds`"
     again = "the next run tries again"
     if is_permanent(result, outcome.status):
         again = "quarantined: tried again ever more rarely, until it or the source changes"

@@ -143,6 +143,8 @@ def _item(item: Item) -> Iterator[str]:
     yield "".join(parts)
     if item.result not in ("", "applied") or item.section == "rejected":
         yield f"  - {prose(item.means)}"
+    if item.first and not item.result:
+        yield f"  - first: {code(item.first)}"
     if item.compares:
         for row in item.rows:
             yield f"  - {_difference(row)}"

@@ -135,6 +135,7 @@
     return el("div", { class: "body" },
       item.said && el("p", {}, el("strong", {}, item.said)),
       el("p", { class: "means" }, [text(item.reason), text(item.means)].filter(Boolean).join(": ")),
+      item.first && el("p", { class: "first" }, "first: ", el("code", {}, item.first)),
       table,
       (item.people ?? []).map((part) => people(...part)),
       item.command && el("p", {}, el("code", {}, item.command)),

@@ -11,7 +11,7 @@ from typing import Final
 
 from syncd.core.digest import fingerprint
 from syncd.core.drift import Drift, DriftClass, Reaction
-from syncd.core.limits import NEVER_RELEASED, PASSING, in_words, waiting
+from syncd.core.limits import BEFORE_DELETE, NEVER_RELEASED, PASSING, in_words, waiting
 from syncd.core.model import Evidence, Flat, Json, Kind
 from syncd.core.plan import Action, Change, Held, Outcome, Plan, Result, Run, Trouble
 from syncd.core.policy import class_of
@@ -198,6 +198,7 @@ class _Items:
             came=() if action.removes else who,
             went=who if action.removes else (),
             resource=visible(change.resource),
+            first=visible(f"{change.first} ({BEFORE_DELETE})") if change.first else "",
             limit=visible(limit),
             result=outcome.result.value if outcome else "",
             status=outcome.status if outcome else 0,

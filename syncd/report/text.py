@@ -66,6 +66,8 @@ def _details(item: Item) -> Iterator[Text]:
     action = item.change
     if action is None:
         return
+    if item.first:
+        yield _detail(f"first: {item.first}")
     if action.of_members:
         yield _detail(shortened(item.came or item.went))
     if action.adopts:

@@ -76,7 +76,7 @@ class Page:
 
     async def account(self, request: Request) -> Response:
         """Show the account."""
-        return _html(views.account(self._frame(request), self.tokens))
+        return _html(views.account(self._frame(request), self._tokens()))
 
     async def pulse(self, request: Request) -> Response:
         """Report whether the shown data has changed."""
@@ -85,6 +85,9 @@ class Page:
     async def static(self, request: Request) -> Response:
         """Return the style sheet or the script."""
         return FileResponse(STATIC / request.url.path.rpartition("/")[2], headers={"Cache-Control": "no-cache"})
+
+    def _tokens(self) -> dict[str, str]:
+        return {name: self.people.profile.token(first) for name, first in self.tokens.items()}
 
     def _frame(self, request: Request) -> Frame:
         query = urlencode([(name, value) for name, value in request.query_params.items() if name != "note"])

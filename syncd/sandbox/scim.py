@@ -91,6 +91,8 @@ class SandboxHandler(ScimHandler):
                 replaced = self.service.apply_replacement(current, replacement, conditions)
                 if replaced is not None:
                     document = self.storage.update_document(resource_type, replaced)
+                else:
+                    document = self.profile.written_without_effect(document)
             return self._answer(request, document, HTTPStatus.OK, parameters)
 
     def patch(self, request: ScimRequest) -> ScimResponse:
@@ -167,6 +169,8 @@ class SandboxHandler(ScimHandler):
             patched = self.service.apply_patch(current, patch_op, conditions)
             if patched is not None:
                 document = self.storage.update_document(resource_type, patched, members=parts is None)
+            else:
+                document = self.profile.written_without_effect(document)
         if parts is not None and parts.members and self.profile.change_members(document, parts.members):
             self.storage.resources.touch(document)
         return document
@@ -279,9 +283,10 @@ class ScimApplication(ASGIApplication):
     def _handler(self, request: ScimRequest) -> SandboxHandler:
         """Return the handler for a request's token. /ServiceProviderConfig needs none (RFC 7643 section 5)."""
         scheme, _, token = (request.header("Authorization") or "").partition(" ")
-        handler = self.handlers.get(token.strip()) if scheme.lower() == "bearer" else None
-        if handler is not None and handler.profile.accepts_token():
-            return handler
+        for given, handler in self.handlers.items():
+            is_its_own = scheme.lower() == "bearer" and token.strip() == handler.profile.token(given)
+            if is_its_own and handler.profile.accepts_token():
+                return handler
         first = next(iter(self.handlers.values()))
         if request.path.strip("/") == "ServiceProviderConfig" and not first.profile.config_needs_token:
             return first

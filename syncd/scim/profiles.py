@@ -72,6 +72,9 @@ class Profile:
     """Whether a group's displayName can be changed."""
     deletes: Deletes = "deletes"
     """The effect of DELETE on a user. Where it doesn't delete, syncd deletes nobody."""
+    delete_moves_content: bool = False
+    """Whether deleting an account hands its content to somebody else, such as the account's owner. Where nothing is
+    named that must succeed first (`before_delete`), each deletion then waits for a person."""
     one_group_per_user: bool = False
     """Whether a user can be in one group at most."""
     leaves_first: bool = False
@@ -116,7 +119,8 @@ class Profile:
     # -- what removing SSO does
     sso_removal: bool = False
     """Whether removing SSO at the endpoint removes SCIM with it: managed groups and accounts that are off are deleted,
-    which nobody there can do otherwise, and the other accounts are no longer managed."""
+    which nobody there can do otherwise, and the other accounts are no longer managed, and have no way to sign in until
+    they are invited anew."""
 
     # -- who is invited
     pending_by_endpoint: bool = False
@@ -149,6 +153,10 @@ class Profile:
             )
         if self.withdrawn_by_delete and self.deletes != "deletes":
             found.append(f'withdrawn_by_delete = true and deletes = "{self.deletes}": DELETE would withdraw nothing')
+        if self.sso_removal and not self.pending_by_endpoint:
+            found.append(
+                "sso_removal = true and pending_by_endpoint = false: syncd would switch off who is pending then"
+            )
         if self.leaves_first and not self.one_group_per_user:
             found.append("leaves_first = true and one_group_per_user = false: users can be in any number of groups")
         if self.burst > 1 and not (self.user_writes_per_second or self.group_writes_per_second):
@@ -171,6 +179,8 @@ _LUCID: Final = Profile(
     user_filters=("userName", "externalId", "emails.value"),
     group_filters=("displayName",),
     group_name_case=True,
+    # Lucid's help center, article 360049430652: the documents of a user who is deleted by SCIM go to the account owner.
+    delete_moves_content=True,
 )
 
 PROFILES: Final[dict[str, Profile]] = {
@@ -201,7 +211,8 @@ PROFILES: Final[dict[str, Profile]] = {
         ),
         # "Understanding SCIM Integration in LucidLink" (support.lucidlink.com, article 38861860730637): a user outside
         # the verified domain is pending until the invitation is accepted; a user becomes managed when the e-mail
-        # matches; pushed groups carry the suffix. Everything else is undocumented.
+        # matches; pushed groups carry the suffix; removing SSO removes SCIM, and what it managed. Everything else is
+        # undocumented.
         Profile(
             "lucidlink",
             pending_by_endpoint=True,

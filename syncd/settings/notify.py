@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -21,13 +22,20 @@ PORTS: Final = {"starttls": 587, "tls": 465, "none": 25}
 _ADDRESS: Final = 'an address in quotes is wanted, or where it is: { credential = "…" }'
 
 
-def _address_or_secret(value: Any, handler: Any) -> str | Secret:
-    """Take an address, or the secret that holds it. Not a union of pydantic: its errors would name both."""
-    if isinstance(value, str):
-        return webhook_url(value)
-    if isinstance(value, dict | Secret):
-        return Secret.model_validate(value)
-    raise PydanticCustomError("address", "{wanted}", {"wanted": _ADDRESS})
+def address_or_secret(check: Callable[[str], str]) -> WrapValidator:
+    """Return the check of a key that holds an address, or names the secret that holds it.
+
+    Not a union of pydantic: its errors would name both.
+    """
+
+    def checked(value: Any, handler: Any) -> str | Secret:
+        if isinstance(value, str):
+            return check(value)
+        if isinstance(value, dict | Secret):
+            return Secret.model_validate(value)
+        raise PydanticCustomError("address", "{wanted}", {"wanted": _ADDRESS})
+
+    return WrapValidator(checked)
 
 
 def _mailbox(text: str) -> str:
@@ -49,7 +57,7 @@ Mailbox = Annotated[str, AfterValidator(_mailbox)]
 class WebhookSettings(Section):
     """Where notices are posted."""
 
-    url: Annotated[str | Secret, WrapValidator(_address_or_secret)]
+    url: Annotated[str | Secret, address_or_secret(webhook_url)]
     """The address to post to. With most services the address is itself a secret: `{ credential = "slack-hook" }`."""
     ca_file: Path | None = None
     """The certificate authorities to trust, in PEM; else the system's."""
@@ -120,4 +128,4 @@ class NotifySettings(Section):
     """The most messages per hour, for webhook and e-mail each. Further notices wait, and are sent together."""
 
 
-__all__ = ["EmailSettings", "NotifySettings", "WebhookSettings"]
+__all__ = ["EmailSettings", "NotifySettings", "WebhookSettings", "address_or_secret"]

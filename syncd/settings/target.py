@@ -18,6 +18,7 @@ from syncd.core.policy import Class
 from syncd.scim.profiles import NAMES, PROFILES, Profile, Rate
 from syncd.settings.daemon import TargetScheduleSettings
 from syncd.settings.declared import Declared, keys_of
+from syncd.settings.hooks import BeforeDeleteSettings
 from syncd.settings.messages import nearest
 from syncd.settings.secrets import NamedSecret, Secret
 from syncd.settings.sections import Duration, Name, PositiveDuration, RuleText, Section, between
@@ -118,6 +119,9 @@ class TargetSettings(Section):
     """How long somebody (or a group) may be gone from the source before the account is switched off; `"0s"`: none."""
     delete_after: Annotated[timedelta | None, BeforeValidator(duration_or_never)] = None
     """How long after deactivation an account is deleted, with everything in it. Unset or `"never"`: not at all."""
+    before_delete: BeforeDeleteSettings | None = None
+    """What must succeed before an account is deleted: `{ webhook = { url = { credential = "transfer-hook" } } }` or
+    `{ command = ["/usr/local/bin/transfer"] }`. Until it has, the deletion waits."""
     protect: list[Name] = Field(default_factory=list)
     """People who are never switched off or deleted, whatever the source says: keys, userNames or e-mails. The token's
     own account and the account's owner are protected anyway, where the endpoint names them."""
@@ -180,6 +184,16 @@ class TargetSettings(Section):
             does = {"deactivates": "only switches the account off", "nothing": "does nothing"}[profile.deletes]
             raise ValueError(f"accounts can't be deleted there: DELETE {does} (profile `{profile.name}`); leave it out")
         return after
+
+    @field_validator("before_delete")
+    @classmethod
+    def _before_somebody_is_deleted(
+        cls, first: BeforeDeleteSettings | None, info: ValidationInfo
+    ) -> BeforeDeleteSettings | None:
+        profile = _effective(info.data)
+        if first is not None and profile is not None and profile.deletes != "deletes":
+            raise ValueError(f"accounts can't be deleted there (profile `{profile.name}`): leave it out")
+        return first
 
     @field_validator("rate")
     @classmethod

@@ -154,6 +154,11 @@ def webhook_url(text: str) -> str:
     return _encrypted(text, address(text, ("http", "https"), "https://hooks.example.com/…"), "the notices")
 
 
+def hook_url(text: str) -> str:
+    """Check the address that facts about a person are posted to. All of it may be secret, and it may have a query."""
+    return _encrypted(text, address(text, ("http", "https"), "https://hooks.example.com/…"), "people's data")
+
+
 def _encrypted(text: str, parts: SplitResult, what: str) -> str:
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ValueError(f"http:// would send {what} in clear: use https://")
@@ -194,6 +199,13 @@ def environment_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise ValueError("the name of an environment variable is wanted: letters, digits and `_`")
     return name
+
+
+def argument(text: str) -> str:
+    """Check one argument of a command."""
+    if not text or "\0" in text:
+        raise ValueError("an argument is a text that is not empty, without a NUL character")
+    return text
 
 
 def credential_name(name: str) -> str:

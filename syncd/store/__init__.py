@@ -12,9 +12,11 @@ from syncd.store.journal import Intent, Journal, RunHead
 from syncd.store.lease import Lease
 from syncd.store.observation import Observation
 from syncd.store.outbox import Outbox, Parcel
+from syncd.store.preparations import Preparation, Preparations
 from syncd.store.put_back import Correction, PutBack
 from syncd.store.quarantine import Quarantine, Quarantined
 from syncd.store.readonly import readable
+from syncd.store.relinked import Relinked, relinked
 from syncd.store.snapshot import Pause, Snapshot, Stop
 from syncd.store.statefile import StateFile
 
@@ -33,14 +35,18 @@ __all__ = [
     "Outbox",
     "Parcel",
     "Pause",
+    "Preparation",
+    "Preparations",
     "PutBack",
     "Quarantine",
     "Quarantined",
+    "Relinked",
     "RunHead",
     "Snapshot",
     "StateFile",
     "Stop",
     "WithoutEffect",
     "readable",
+    "relinked",
     "without_effect",
 ]

@@ -14,6 +14,7 @@ from typing import Final
 
 import orjson
 
+from syncd.core.limits import APPROVED_APART, BEFORE_DELETE
 from syncd.core.model import Json
 from syncd.core.plan import Change, Held, Plan, timestamp
 from syncd.store.rows import Rows, dumped, moment_of, spoken, text_of
@@ -87,14 +88,19 @@ class Holds(Rows):
         #  held             -                                new, undecided
         #  held             undecided, approved, rejected    stays, with the plan's reason
         #  held             approval has expired             undecided again
+        #  held             approved for a reason that       undecided: nobody has approved this reason
+        #                   is not this one, which is
+        #                   approved apart
         #  rejected         any                              stays
         #  to be done       approved                         stays, until it is spent
+        #  to be done       held by before_delete            stays: it is tried again, and is done or fails again
         #  to be done       undecided, expired               goes: nothing withholds it any more
         #  none of these    any                              goes: its source has changed
         """
         kept = {each.id for each in plan.rejected}
         planned = {change.id for change in plan.changes}
         kept |= planned & self.approved(now)
+        kept |= {hold.id for hold in self._select("limit_name = ?", BEFORE_DELETE) if hold.id in planned}
         held = {each.id: each for each in plan.held}
         shown = {id_: (dumped(each.change.to_json()), each.limit, each.reason) for id_, each in held.items()}
         known = {
@@ -105,11 +111,9 @@ class Holds(Rows):
         }
         gone = known.keys() - shown.keys() - kept
         self._delete(id_ for id_ in gone if id_ in planned or known[id_][1] not in unseen)
-        self._conn.execute(
-            "UPDATE holds SET decision = NULL, by = '', decided = NULL, expires = NULL"
-            " WHERE target = ? AND decision = ? AND expires <= ?",
-            [self._target, Decision.APPROVED.value, text_of(now)],
-        )
+        self._undecide(self._expired(now))
+        now_held = ((id_, each.limit) for id_, each in held.items() if id_ in known)
+        self._undecide(id_ for id_, limit in now_held if _is_approved_apart(known[id_][1], limit))
         self._conn.executemany(
             "UPDATE holds SET change = ?, limit_name = ?, reason = ? WHERE target = ? AND id = ?",
             [(*row, self._target, id_) for id_, row in shown.items() if id_ in known and known[id_] != row],
@@ -128,6 +132,14 @@ class Holds(Rows):
             if done.rowcount:
                 added.append(Hold(each.id, each.change, each.limit, each.reason, now))
         return added
+
+    def renew(self, held: Held, now: datetime) -> None:
+        """Store a hold, or give one that nobody has decided yet this reason."""
+        if not self.add([held], now):
+            self._conn.execute(
+                "UPDATE holds SET limit_name = ?, reason = ? WHERE target = ? AND id = ? AND decision IS NULL",
+                [held.limit, held.reason, self._target, held.id],
+            )
 
     def all(self) -> list[Hold]:
         """Return all holds, the oldest first."""
@@ -159,11 +171,21 @@ class Holds(Rows):
 
     def approvals(self, now: datetime) -> dict[str, str]:
         """Return by id the person who approved a change, and the time, where the approval is still valid."""
-        rows = self._conn.execute(
-            "SELECT id, by, decided FROM holds WHERE target = ? AND decision = ? AND expires > ?",
+        approved = self._approved(now)
+        return {
+            id_: f"approved by {by} on {spoken(datetime.fromisoformat(decided))}" for id_, by, decided, _ in approved
+        }
+
+    def approved_for(self, now: datetime) -> dict[str, str]:
+        """Return by id the reason for which an approved change was held, where the approval is still valid."""
+        return {id_: limit for id_, _, _, limit in self._approved(now)}
+
+    def _approved(self, now: datetime) -> list[tuple[str, str, str, str]]:
+        """Return id, person, moment and reason of each valid approval."""
+        return self._conn.execute(
+            "SELECT id, by, decided, limit_name FROM holds WHERE target = ? AND decision = ? AND expires > ?",
             [self._target, Decision.APPROVED.value, text_of(now)],
-        )
-        return {id_: f"approved by {by} on {spoken(datetime.fromisoformat(decided))}" for id_, by, decided in rows}
+        ).fetchall()
 
     def rejected(self) -> dict[str, str]:
         """Return by id the person who rejected a change, and the time."""
@@ -187,6 +209,19 @@ class Holds(Rows):
             [(decision.value, by, text_of(now), text_of(expires), self._target, id_) for id_ in ids],
         )
 
+    def _expired(self, now: datetime) -> list[str]:
+        rows = self._conn.execute(
+            "SELECT id FROM holds WHERE target = ? AND decision = ? AND expires <= ?",
+            [self._target, Decision.APPROVED.value, text_of(now)],
+        )
+        return [id_ for (id_,) in rows]
+
+    def _undecide(self, ids: Iterable[str]) -> None:
+        self._conn.executemany(
+            "UPDATE holds SET decision = NULL, by = '', decided = NULL, expires = NULL WHERE target = ? AND id = ?",
+            [(self._target, id_) for id_ in ids],
+        )
+
     def _delete(self, ids: Iterable[str]) -> None:
         self._conn.executemany("DELETE FROM holds WHERE target = ? AND id = ?", [(self._target, id_) for id_ in ids])
 
@@ -196,6 +231,11 @@ class Holds(Rows):
             [self._target, *parameters],
         )
         return [_hold(row) for row in rows]
+
+
+def _is_approved_apart(before: str, now: str) -> bool:
+    """Return whether a decision about a hold for one reason says nothing about the reason that holds it now."""
+    return now in APPROVED_APART and before != now
 
 
 def _hold(row: tuple[str, str, str, str, str, str | None, str, str | None, str | None]) -> Hold:

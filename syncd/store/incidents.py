@@ -14,12 +14,16 @@ from typing import Any, Final
 import orjson
 from sqlite_utils import Database
 
+from syncd.core.limits import APPROVED_APART
 from syncd.core.model import Json, State
 from syncd.core.plan import Change, timestamp
 from syncd.store.rows import dumped, marks, moment_of, text_of
 
 HELD: Final = "held"
 PENDING: Final = "pending"
+_APART: Final = ", ".join(f"'{limit}'" for limit in sorted(APPROVED_APART))
+_HELD_AS: Final = f"holds.id || CASE WHEN limit_name IN ({_APART}) THEN ' ' || limit_name ELSE '' END"
+"""The subject of a hold, in SQL: its id. A reason that is approved apart is news of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +51,12 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An invited person, and the time of the invitation."""
+    """A pending person: since when, and whether an administrator of the target has to invite them anew."""
 
     key: str
     name: str
     since: datetime
+    uninvited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +118,11 @@ class Incidents:
         A hold that returns within `memory` after its end is no news.
         """
         mine = "FROM holds JOIN targets ON targets.id = holds.target WHERE targets.name = ?"
-        self._compare(HELD, target, f"SELECT holds.id {mine}", [target], now, memory)
+        self._compare(HELD, target, f"SELECT {_HELD_AS} {mine}", [target], now, memory)
         new = (
             f"{mine} AND decision IS NULL AND limit_name NOT IN ({marks(passing)})"
             " AND NOT EXISTS (SELECT 1 FROM incidents WHERE incidents.target = targets.name AND kind = ?"
-            " AND subject = holds.id)"
+            f" AND subject = {_HELD_AS})"
         )
         parameters = [target, *passing, HELD]
         limits = dict(
@@ -129,7 +134,8 @@ class Incidents:
             f"SELECT change {new} ORDER BY holds.since, holds.rowid LIMIT ?", [*parameters, shown]
         ).fetchall()
         self._conn.execute(
-            f"INSERT INTO incidents (target, kind, subject, since) SELECT targets.name, ?, holds.id, holds.since {new}",
+            "INSERT INTO incidents (target, kind, subject, since)"
+            f" SELECT targets.name, ?, {_HELD_AS}, holds.since {new}",
             [HELD, *parameters],
         )
         return HeldAnew(limits, tuple(Change.from_json(orjson.loads(change)) for (change,) in rows))
@@ -149,7 +155,7 @@ class Incidents:
         )
         parameters.append(PENDING)
         rows = self._conn.execute(
-            f"SELECT users.key, users.name, users.since {new} ORDER BY users.since, users.ref LIMIT ?",
+            f"SELECT users.key, users.name, users.since, users.uninvited {new} ORDER BY users.since, users.ref LIMIT ?",
             [*parameters, shown],
         ).fetchall()
         noted = self._conn.execute(
@@ -157,7 +163,9 @@ class Incidents:
             f" SELECT targets.name, ?, users.key, users.since {new}",
             [PENDING, *parameters],
         )
-        first = tuple(Waiting(key, name, datetime.fromisoformat(since)) for key, name, since in rows)
+        first = tuple(
+            Waiting(key, name, datetime.fromisoformat(since), bool(uninvited)) for key, name, since, uninvited in rows
+        )
         return OverdueAnew(noted.rowcount, first)
 
     def _compare(

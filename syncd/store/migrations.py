@@ -276,6 +276,38 @@ def places(db: Database) -> None:
         db.table(table).add_column("remade", int, not_null_default=0)
 
 
+@migrations(name="10")
+def removals_of_sso(db: Database) -> None:
+    """Add what the removal of SSO at a target left of its users."""
+    users = db.table("users")
+    users.add_column("unmanaged", int, not_null_default=0)  # 1: everything is to be sent once more
+    users.add_column("uninvited", int, not_null_default=0)  # 1: an administrator there has to invite them anew
+
+
+@migrations(name="11")
+def what_comes_before_deletions(db: Database) -> None:
+    """Add the calls of `before_delete`."""
+    db.table("preparations").create(
+        {
+            "target": int,
+            "key": str,
+            "account": str,  # its id at the target
+            "off_since": str,  # since when it is switched off: another deletion of the same account has another one
+            "id": str,  # the idempotency key
+            "attempts": int,
+            "failures": int,  # runs in which all attempts failed
+            "since": str,  # the first failure
+            "next_try": str,
+            "done": str,  # the success; NULL without one
+            "detail": str,
+        },
+        pk=("target", "key"),
+        not_null={"account", "id", "attempts", "failures", "detail"},
+        defaults={"failures": 0, "detail": ""},
+        foreign_keys=[("target", "targets", "id")],
+    )
+
+
 def _fold_addresses(db: Database) -> None:
     last = 0
     while rows := db.conn.execute(

@@ -20,6 +20,7 @@ from syncd.store.lease import Lease, give_to_owner
 from syncd.store.migrations import APPLICATION_ID, migrations
 from syncd.store.observation import Observation
 from syncd.store.outbox import Outbox
+from syncd.store.preparations import Preparations
 from syncd.store.put_back import PutBack
 from syncd.store.quarantine import Quarantine
 from syncd.store.snapshot import Snapshot
@@ -74,8 +75,9 @@ class StateFile:
         }
         mine = {migration.name for migration in migrations._migrations}
         if newer := known - mine:
+            theirs, ours = max(newer, key=int), max(mine, key=int)
             raise StateNewer(
-                f"{self._called}: written by a newer syncd (format {max(newer, key=int)}; this one knows {len(mine)})",
+                f"{self._called}: written by a newer syncd (format {theirs}; this one knows {ours})",
                 hint="install that version again, or move the file away",
             )
         _take_from_others(self.path)
@@ -146,6 +148,10 @@ class StateFile:
     def quarantine(self, target: str) -> Quarantine:
         """Return the quarantine of `target`."""
         return Quarantine(self.db, self._target(target), target)
+
+    def preparations(self, target: str) -> Preparations:
+        """Return what came before the deletions of `target`."""
+        return Preparations(self.db, self._target(target), target)
 
     def put_back(self, target: str) -> PutBack:
         """Return what full resyncs put back at `target`."""

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from syncd.core.model import Kind, Known, State
+from syncd.core.model import Kind, Known, Release, State
 from syncd.store.rows import (
     BATCH,
     Rows,
@@ -24,7 +24,9 @@ from syncd.store.rows import (
     text_of,
 )
 
-_COLUMNS: Final = "key, id, name, state, attributes, digest, accepted, missing_since, since, lost, kept_as"
+_COLUMNS: Final = (
+    "key, id, name, state, attributes, digest, accepted, missing_since, since, lost, kept_as, unmanaged, uninvited"
+)
 
 
 class RowSummary(NamedTuple):
@@ -41,8 +43,12 @@ class Users(Rows):
     """Reads and writes users; `Groups` has their memberships."""
 
     def counts(self) -> dict[State, int]:
-        """Return the number of users in each state."""
-        rows = self._conn.execute("SELECT state, count(*) FROM users WHERE target = ? GROUP BY state", [self._target])
+        """Return the number of users in each state, without those who are gone for good with SSO."""
+        rows = self._conn.execute(
+            "SELECT state, count(*) FROM users WHERE target = ? AND NOT (lost = 1 AND unmanaged = 1 AND state = ?)"
+            " GROUP BY state",
+            [self._target, State.DEACTIVATED.value],
+        )
         found = dict(rows.fetchall())
         return {state: found.get(state.value, 0) for state in State}
 
@@ -204,10 +210,11 @@ class Users(Rows):
             user.key,
             user.id,
             f"INSERT INTO users (target, {_COLUMNS}, user_name, email)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (target, key) DO UPDATE SET"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (target, key) DO UPDATE SET"
             " id = excluded.id, name = excluded.name, state = excluded.state, attributes = excluded.attributes,"
             " digest = excluded.digest, accepted = excluded.accepted, missing_since = excluded.missing_since,"
             " since = excluded.since, lost = excluded.lost, kept_as = excluded.kept_as,"
+            " unmanaged = excluded.unmanaged, uninvited = excluded.uninvited,"
             " user_name = excluded.user_name, email = excluded.email",
             [
                 self._target,
@@ -222,6 +229,8 @@ class Users(Rows):
                 text_of(user.since),
                 int(user.lost),
                 dumped(user.kept_as) if user.kept_as else None,
+                int(user.unmanaged),
+                int(user.uninvited),
                 *folded(user.name, user.attributes),
             ],
         )
@@ -235,6 +244,41 @@ class Users(Rows):
         if user is not None and user.state is State.PENDING and not user.lost:
             shown = {"active": True} if seen else {}
             self.put_user(replace(user, accepted=True, digest=b"", attributes={**user.attributes, **shown}))
+
+    def release(self, release: Release, now: datetime) -> bool:
+        """Write what the removal of SSO at the target left of a user; return whether that was news.
+
+        Nothing for a user who is lost, or was released before and not sent since.
+        """
+        user = self.user(release.key)
+        if user is None or user.lost or user.unmanaged:
+            return False
+        user = replace(user, unmanaged=True, digest=b"")
+        if release.mark_gone:
+            kept = {path: value for path, value in user.attributes.items() if path != "externalId"}
+            user = replace(user, attributes=kept)
+        if release.uninvited and user.state is State.ACTIVE:
+            user = replace(user, state=State.PENDING, accepted=False, uninvited=True, since=now)
+        self.put_user(user)
+        return True
+
+    def to_invite(self) -> list[Known]:
+        """Return the users whom an administrator of the target has to invite anew, and who are not in yet, by name."""
+        rows = self._conn.execute(
+            f"SELECT {_COLUMNS} FROM users WHERE target = ? AND uninvited = 1 AND accepted = 0 AND state = ?"
+            " ORDER BY user_name, key",
+            [self._target, State.PENDING.value],
+        )
+        return [_known(row) for row in rows]
+
+    def gone_with_sso(self) -> list[Known]:
+        """Return the users whose account was off, and was deleted for good when SSO was removed, by name."""
+        rows = self._conn.execute(
+            f"SELECT {_COLUMNS} FROM users WHERE target = ? AND unmanaged = 1 AND lost = 1 AND state = ?"
+            " ORDER BY user_name, key",
+            [self._target, State.DEACTIVATED.value],
+        )
+        return [_known(row) for row in rows]
 
     def awaits_activation(self) -> bool:
         """Return whether somebody has accepted and is not active yet."""
@@ -267,8 +311,10 @@ class Users(Rows):
         )
 
 
-def _known(row: tuple[str, str, str, str, str, bytes, int, str | None, str | None, int, str | None]) -> Known:
-    key, id_, name, state, attributes, digest, accepted, missing, since, lost, kept_as = row
+def _known(
+    row: tuple[str, str, str, str, str, bytes, int, str | None, str | None, int, str | None, int, int],
+) -> Known:
+    key, id_, name, state, attributes, digest, accepted, missing, since, lost, kept_as, unmanaged, uninvited = row
     return Known(
         key,
         id_,
@@ -281,4 +327,6 @@ def _known(row: tuple[str, str, str, str, str, bytes, int, str | None, str | Non
         moment_of(since),
         bool(lost),
         orjson.loads(kept_as) if kept_as else {},
+        bool(unmanaged),
+        bool(uninvited),
     )

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from syncd.cli.check import Finding, check_all
+from syncd.core.limits import CONTENT_MOVES
 from syncd.scim.dialect import Dialect, Form
 from syncd.scim.profiles import PROFILES
 from syncd.settings.build import compile_settings
@@ -138,6 +139,29 @@ def test_a_profile_that_says_otherwise_counts_and_how_to_change_that_is_said(che
 )
 def test_how_members_are_read_is_said(checked: Checked, read: str, said: str) -> None:
     assert checked.check(f'[target.profile_overrides]\nmembers_read = "{read}"\n')["members"] == said
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("", None),
+        (
+            'before_delete = { webhook = { url = "https://hooks.example.com/s3cret" } }\ndelete_after = "90d"\n',
+            "POST https://hooks.example.com/…, which must succeed first",
+        ),
+        (
+            'before_delete = { command = ["/bin/true", "s3cret"] }\n',
+            "run /bin/true, which must succeed first (`delete_after` is unset: nobody is deleted by age)",
+        ),
+        (
+            'profile = "lucid-content"\ndelete_after = "90d"\n',
+            f"nothing is named, so each deletion waits for a person: {CONTENT_MOVES}",
+        ),
+        ('delete_after = "90d"\n', None),
+    ],
+)
+def test_what_comes_before_a_deletion_is_said(checked: Checked, more: str, said: str | None) -> None:
+    assert checked.check(more).get("before delete") == said
 
 
 def test_a_check_writes_nothing_to_the_target(checked: Checked) -> None:

@@ -140,3 +140,15 @@ def test_what_was_learned_of_the_endpoint_is_said() -> None:
     learned = ["members are removed by PUT of the whole resource", "accepted and not kept: title"]
     assert f"lucid: learned about the endpoint: {'; '.join(learned)}" in shown(row(learned=learned))
     assert "learned" not in shown(row())
+
+
+def test_people_whom_a_removal_of_sso_concerns_are_named_up_to_ten() -> None:
+    people = [{"key": str(number), "name": f"p{number}@x.org", "since": None} for number in range(12)]
+    text = shown(row(pending_since="2026-11-30T10:15:00Z", relinked={"invite": people, "gone": people[:1]}))
+    assert "lucid: 3 pending, the longest since 2026-11-30 10:15 UTC" in text
+    assert (
+        "lucid: 12 people need a new invitation from an administrator there, and can't get in before: p0@x.org, "
+        "p1@x.org, p2@x.org, p3@x.org, p4@x.org, p5@x.org, p6@x.org, p7@x.org, p8@x.org, p9@x.org and 2 more"
+    ) in text
+    assert ("lucid: 1 account that was off is gone for good, and people who come back get new ones: p0@x.org") in text
+    assert "invited and pending" in shown(row(pending_since="2026-11-30T10:15:00Z"))

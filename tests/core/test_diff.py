@@ -688,3 +688,64 @@ def test_who_joins_and_who_leaves(
     expected: list[Change],
 ) -> None:
     assert membership_changes("g", "Design", wanted, before, removable) == expected
+
+
+# -- after SSO was removed at the target ---------------------------------------------------------------
+
+AGAIN = "to be managed again, since SSO was removed at the target"
+
+
+def released(state: State = ACTIVE, **facts: Any) -> Known:
+    return replace(known(state, active=True, title="Engineer"), unmanaged=True, **facts)
+
+
+def test_an_unmanaged_account_is_sent_whole_also_where_nothing_differs() -> None:
+    whole = {"userName": "ada", "title": "Engineer"}
+    assert decided(desired(title="Engineer"), released()) == [change(Action.UPDATE_USER, whole, whole, AGAIN)]
+
+
+def test_what_differs_is_said_beside_that_and_the_mark_is_no_news() -> None:
+    (update,) = decided(desired(title="Chief", externalId="1"), released())
+    assert update.reason == f"{AGAIN}; title changed in the source"
+    assert update.differences == ({"title": "Engineer", "externalId": None}, {"title": "Chief", "externalId": "1"})
+    (update,) = decided(desired(title="Engineer", externalId="1"), released())
+    assert update.reason == AGAIN
+
+
+def test_what_the_target_keeps_in_no_form_is_not_sent_again() -> None:
+    (update,) = decided(desired(title="Engineer"), released(kept_as={"title": None}))
+    assert update.after == {"userName": "ada"}
+
+
+def test_an_unmanaged_account_that_is_not_wanted_is_only_switched_off() -> None:
+    (leaver,) = decided(desired(DEACTIVATED, "left"), released())
+    assert leaver == change(Action.DEACTIVATE_USER, {"active": True}, {"active": False}, "left", DEACTIVATED)
+
+
+def test_one_without_a_way_in_is_not_admitted_for_a_verified_address() -> None:
+    waiting = replace(known(PENDING, active=True, accepted=False), uninvited=True)
+    assert decided(desired(), waiting, BY_ENDPOINT) == []
+    (admitted,) = decided(desired(), replace(waiting, accepted=True), BY_ENDPOINT)
+    assert (admitted.state, admitted.reason) == (ACTIVE, "accepted the invitation")
+
+
+@pytest.mark.parametrize(("accepted", "state"), [(False, PENDING), (True, ACTIVE)])
+def test_one_without_a_way_in_who_comes_back_is_pending_until_they_accept(accepted: bool, state: State) -> None:
+    left = replace(known(DEACTIVATED, accepted=accepted), uninvited=True)
+    (back,) = decided(desired(), left, BY_ENDPOINT)
+    assert (back.action, back.state, back.after) == (Action.REACTIVATE_USER, state, {"active": True})
+
+
+def test_one_who_is_gone_with_sso_is_not_forgotten_while_the_source_has_them() -> None:
+    gone = replace(lost(DEACTIVATED), unmanaged=True)
+    assert user_changes(desired(DEACTIVATED), gone, BY_ENDPOINT, DIGEST, (), OWNED) == Following()
+    assert user_changes(None, gone, BY_ENDPOINT, DIGEST, (), OWNED) == Following(forget=True)
+    (made,) = decided(desired(), gone, BY_ENDPOINT)
+    assert made.action is Action.CREATE_USER
+
+
+def test_an_account_under_another_id_is_taken_over_with_the_state_of_its_person() -> None:
+    waiting = replace(lost(PENDING, accepted=False), uninvited=True)
+    found = Match(account(mark=""), "e-mail")
+    (taken,) = user_changes(desired(), waiting, BY_ENDPOINT, DIGEST, (), OWNED, found).changes
+    assert (taken.action, taken.state) == (Action.ADOPT_USER, PENDING)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -159,7 +160,7 @@ def test_over_the_limit_the_whole_class_is_held_and_the_rest_goes_on() -> None:
             "2 of 100 people would get another userName or e-mail; the limit is 1",
         ),
         (
-            [update("1", userName="x"), update("2", emails=None)],
+            [update("1", userName="x"), replace(update("2", emails=None), before={"emails": [{"value": "y@z"}]})],
             "rename",
             "2 of 100 people would get another userName or e-mail; the limit is 1",
         ),

@@ -366,6 +366,23 @@ def test_what_is_held_for_a_time_is_told_of_only_when_it_comes_to_wait_for_a_per
     assert house.events() == ["changes_held"]
 
 
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("before_delete", "1 change waits for `before_delete` to succeed (it failed)"),
+        ("moves_content", "1 change waits for approval (moves content)"),
+    ],
+)
+def test_what_no_earlier_approval_covers_is_told_of_though_the_change_was(house: House, limit: str, said: str) -> None:
+    house.hold(deactivation("a"), limit="delete")
+    assert house.events() == ["changes_held"]
+    house.hold(deactivation("a"), limit=limit)
+    (notice,) = house.told()
+    assert notice.lines[0] == said
+    house.hold(deactivation("a"), limit=limit)
+    assert house.events() == []
+
+
 def test_what_somebody_has_decided_is_not_told_of(house: House) -> None:
     a, b = map(deactivation, "ab")
     house.hold(a, b)
@@ -397,6 +414,14 @@ def test_who_is_pending_for_too_long_is_told_of_once(house: House) -> None:
     (notice,) = house.told()
     assert [each["key"] for each in notice.facts["first"]] == ["a"]
     assert house.events(100 * DAY) == []
+
+
+def test_people_who_must_be_invited_anew_are_told_of_as_such(house: House) -> None:
+    house.invite("a", house.now - 15 * DAY, uninvited=True)
+    (notice,) = house.told()
+    assert notice.title == "lucid: 1 person has been pending for 14 days"
+    assert notice.lines[0].startswith("  ua, to be invited anew by an administrator there since ")
+    assert [each["uninvited"] for each in notice.facts["first"]] == [True]
 
 
 def test_many_overdue_people_are_one_notice(house: House) -> None:

@@ -46,7 +46,8 @@ NAMES: Final = (
 
 def _change(action: Action, name: str, number: int) -> Change:
     before, after = {"userName": f"{name} old", "title": name}, {"userName": name, "title": f"new {name}"}
-    return Change(action, f"{name}{number}", name, before, after, f"because of {name}", State.ACTIVE, resource=name)
+    reason = f"because of {name}"
+    return Change(action, f"{name}{number}", name, before, after, reason, State.ACTIVE, resource=name, first=name)
 
 
 PLAN: Final = Plan(

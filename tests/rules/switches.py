@@ -34,10 +34,13 @@ _CSV, _LOOKUP, _CLIENT = (
 )
 _OBSERVING, _LUCIDLINK = "tests/store/test_observing_drift.py", "tests/failures/test_lucid_and_lucidlink.py"
 _RETURNING = "tests/cycle/test_returning_drift.py"
+_DIFF, _RELINKING = "tests/core/test_diff.py", "tests/cycle/test_relinking.py"
 
 _EFFECTS, _FORMS, _NOT_TAKEN = "tests/push/test_effects.py", "tests/push/test_forms.py", "tests/push/test_not_taken.py"
 _MEMBERSHIP, _PREDATING = "tests/push/test_membership.py", "tests/push/test_predating.py"
 
+_BEFORE_DELETE = "tests/push/test_before_delete.py"
+_COMMAND, _WEBHOOK = "tests/hooks/test_command.py", "tests/hooks/test_webhook.py"
 _MOVES = "tests/push/test_moves.py"
 
 _HTML, _FORMATS = "tests/report/test_html.py", "tests/report/test_formats.py"
@@ -281,6 +284,105 @@ RULES: Final = (
         "            unknown = known.attributes\n",
         (_FORMS,),
     ),
+    # -- before somebody is deleted -----------------------------------------------------------
+    Rule(
+        "nobody is deleted before what must come first has succeeded",
+        "push/users.py",
+        "        await self._preparing.before_delete(change, known)\n",
+        "",
+        (_BEFORE_DELETE,),
+    ),
+    Rule(
+        "the success of what comes first is on disk before the deletion is sent",
+        "push/preparing.py",
+        "await self._commits.write(partial(self._preparations.succeeded,",
+        "self._commits.write_soon(partial(self._preparations.succeeded,",
+        (_BEFORE_DELETE,),
+    ),
+    Rule(
+        "what has succeeded for a deletion is not called again",
+        "push/preparing.py",
+        "        if before is not None and before.done is not None:\n",
+        "        if False:\n",
+        (_BEFORE_DELETE,),
+    ),
+    Rule(
+        "a success counts for one deletion alone",
+        "store/preparations.py",
+        "        return (self.key, self.account, self.off_since) == (known.key, known.id, known.since)\n",
+        "        return self.key == known.key\n",
+        (_BEFORE_DELETE,),
+    ),
+    Rule(
+        "an approval of the limit is none of what comes first",
+        "core/policy.py",
+        "    return doubt.limit not in APPROVED_APART or situation.approved_for.get(change.id) == doubt.limit\n",
+        "    return True\n",
+        (_BEFORE_DELETE,),
+    ),
+    Rule(
+        "a hold for a reason that nobody has approved is undecided",
+        "store/holds.py",
+        "        self._undecide(id_ for id_, limit in now_held if _is_approved_apart(known[id_][1], limit))\n",
+        "",
+        (_BEFORE_DELETE,),
+    ),
+    Rule(
+        "a person decides where deleting would hand content over",
+        "compare/situation.py",
+        "            found[key] = Doubt(MOVES_CONTENT, CONTENT_MOVES)\n",
+        "            pass\n",
+        (_BEFORE_DELETE,),
+    ),
+    Rule(
+        "an older plan hands over no content unasked",
+        "push/preparing.py",
+        "        if self._rules.content_moves:\n",
+        "        if False:\n",
+        (_BEFORE_DELETE,),
+    ),
+    Rule(
+        "a deletion that was planned with something first is not sent without it",
+        "push/preparing.py",
+        "        if change.first:\n",
+        "        if False:\n",
+        (_BEFORE_DELETE,),
+    ),
+    Rule(
+        "an invitation that nobody accepted is withdrawn without waiting",
+        "compare/preparing.py",
+        "    return known.state is not State.PENDING or known.accepted\n",
+        "    return True\n",
+        (_BEFORE_DELETE,),
+    ),
+    Rule(
+        "a failure of what comes first says nothing of the endpoint",
+        "push/skips.py",
+        "        if outcome.unprepared:",
+        "        if False:",
+        (_BEFORE_DELETE,),
+    ),
+    Rule(
+        "a command inherits no secret",
+        "hooks/command.py",
+        "    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}\n",
+        "    inherited = dict(os.environ)\n",
+        (_COMMAND,),
+    ),
+    Rule(
+        "a command's whole group is killed when its time is over",
+        "hooks/command.py",
+        "os.killpg(process.pid, signal.SIGKILL)",
+        "os.kill(process.pid, signal.SIGKILL)",
+        (_COMMAND,),
+    ),
+    Rule(
+        "a webhook's answer that repeats the address is not shown",
+        "hooks/webhook.py",
+        " if said and not _repeats(said, receiver.url) else ",
+        " if said else ",
+        (_WEBHOOK,),
+    ),
     # -- what carries our mark is ours -----------------------------------------------------------
     Rule(
         "an account that carries our mark is linked before its attributes are sent",
@@ -469,8 +571,8 @@ RULES: Final = (
     Rule(
         "some things no approval releases",
         "core/policy.py",
-        "(doubt.limit not in NEVER_RELEASED and change.id in situation.approved)",
-        "(change.id in situation.approved)",
+        "doubt.limit in NEVER_RELEASED or change.id not in situation.approved",
+        "change.id not in situation.approved",
         (_POLICY,),
     ),
     Rule(
@@ -557,6 +659,100 @@ RULES: Final = (
         "        if user is not None and user.state is State.PENDING and not user.lost:",
         "        if user is not None:",
         ("tests/store/test_links.py",),
+    ),
+    # -- after SSO was removed ------------------------------------------------------------------------
+    Rule(
+        "whoever has no way in but an invitation is not admitted for a verified address",
+        "core/diff.py",
+        "        if known.uninvited:\n            return Says.EXTERNAL",
+        "        if False:\n            return Says.EXTERNAL",
+        (f"{_DIFF}::test_one_without_a_way_in_is_not_admitted_for_a_verified_address",),
+    ),
+    Rule(
+        "whoever has no way in but an invitation comes back pending",
+        "core/diff.py",
+        "            stays_out = desired.state is State.PENDING or known.uninvited\n",
+        "            stays_out = desired.state is State.PENDING\n",
+        (f"{_DIFF}::test_one_without_a_way_in_who_comes_back_is_pending_until_they_accept",),
+    ),
+    Rule(
+        "an account that nobody manages is sent whole, also where nothing differs",
+        "core/diff.py",
+        "        if not after and state is known.state and not known.unmanaged:\n"
+        if False
+        else "    if not after and state is known.state and not known.unmanaged:\n",
+        "    if not after and state is known.state:\n",
+        (f"{_DIFF}::test_an_unmanaged_account_is_sent_whole_also_where_nothing_differs",),
+    ),
+    Rule(
+        "most of what a removal of SSO takes must be gone, not some of it",
+        "observe/removal.py",
+        "        return self.gone > self.there\n",
+        "        return self.gone > 0\n",
+        (f"{_RELINKING}::test_a_group_and_a_mark_that_somebody_removed_are_no_removal_of_sso",),
+    ),
+    Rule(
+        "where the groups are there, a refused token was no removal of SSO",
+        "observe/removal.py",
+        "    if groups.there:\n        return False\n",
+        "",
+        (f"{_RELINKING}::test_a_refused_token_alone_is_no_removal_of_sso",),
+    ),
+    Rule(
+        "accounts that were off are gone for good once SSO was removed",
+        "observe/reading.py",
+        "all_gone=all_gone or reading.sso_removed)",
+        "all_gone=all_gone)",
+        (f"{_RELINKING}::test_accounts_that_were_off_are_gone_and_people_who_come_back_get_new_ones",),
+    ),
+    Rule(
+        "an account that is gone with SSO is in no group",
+        "compare/people.py",
+        "        if before is not None and before.lost and not changes:\n",
+        "        if False:\n",
+        (f"{_RELINKING}::test_accounts_that_were_off_are_gone_and_people_who_come_back_get_new_ones",),
+    ),
+    Rule(
+        "one of many pending who is shown as off says nothing of the others",
+        "observe/reconciling.py",
+        "        least = len(pending) // 2 if any(known.uninvited for known, _ in pending) else 0\n",
+        "        least = 0\n",
+        (f"{_RELINKING}::test_one_who_is_switched_off_by_hand_lets_nobody_else_in",),
+    ),
+    Rule(
+        "no look shows that an account was sent to be managed again",
+        "push/sending.py",
+        "            if update.whole:\n                return step\n",
+        "",
+        (f"{_RELINKING}::test_what_no_answer_came_to_is_sent_again_and_no_look_counts",),
+    ),
+    Rule(
+        "nor does one after a run that was killed",
+        "push/recovery.py",
+        "        if user.unmanaged and change.is_everything:\n",
+        "        if False:\n",
+        (f"{_RELINKING}::test_a_run_that_was_killed_leaves_nobody_unmanaged",),
+    ),
+    Rule(
+        "an account whose update is refused stays to be sent",
+        "push/forms.py",
+        "if update.whole or not alike(",
+        "if not alike(",
+        (f"{_RELINKING}::test_an_update_that_fails_is_sent_by_the_next_run",),
+    ),
+    Rule(
+        "an account that is given back has the state of its person",
+        "push/linking.py",
+        "    if former is None or former.id != id_:\n        return change\n",
+        "    return change\n",
+        (f"{_RELINKING}::test_accounts_that_the_endpoint_hides_while_nobody_manages_them_are_given_back",),
+    ),
+    Rule(
+        "an account that its key had before is no stranger's",
+        "push/collisions.py",
+        "        return self._owner(account.id) == change.key\n",
+        "        return False\n",
+        (f"{_RELINKING}::test_accounts_that_the_endpoint_hides_while_nobody_manages_them_are_given_back",),
     ),
     # -- made once -------------------------------------------------------------------------------
     Rule(

@@ -394,7 +394,43 @@ def test_a_user_unmanaged_by_the_removal_has_to_be_invited_again(own: Sandbox) -
     assert own.admin("POST", f"/users/{id_}/accept")["state"] == "active"
 
 
+def test_writing_what_is_there_manages_an_unmanaged_user_again(own: Sandbox) -> None:
+    ids = [create(own, user(name))["id"] for name in ("ada", "grace")]
+    own.admin("DELETE", "/sso")
+    own.admin("PUT", "/sso")
+    own.scim(
+        "PATCH",
+        f"/Users/{ids[0]}",
+        patch({"op": "replace", "path": "userName", "value": seen(own, ids[0])["userName"]}),
+    )
+    own.scim("PUT", f"/Users/{ids[1]}", own.scim("GET", f"/Users/{ids[1]}").json())
+    assert [(seen(own, id_)["state"], seen(own, id_)["managed"]) for id_ in ids] == [("pending", True)] * 2
+
+
 # What no document says: both answers
+
+
+@pytest.mark.parametrize(("answer", "mark"), [("dropped", None), ("kept", "7")])
+def test_the_marks_after_a_removal_of_sso(answer: str, mark: str | None) -> None:
+    with Sandbox("lucidlink", settings={"marks-after-removal": answer}) as sandbox:
+        id_ = create(sandbox, user("ada") | {"externalId": "7"})["id"]
+        sandbox.admin("DELETE", "/sso")
+        sandbox.admin("PUT", "/sso")
+        assert sandbox.scim("GET", f"/Users/{id_}").json().get("externalId") == mark
+
+
+@pytest.mark.parametrize(
+    ("answer", "good"), [("same", ["sandbox-token"] * 2), ("new", ["sandbox-token-2", "sandbox-token-3"])]
+)
+def test_the_token_after_a_removal_of_sso(answer: str, good: list[str]) -> None:
+    with Sandbox("lucidlink", settings={"token-after-removal": answer}) as sandbox:
+        tokens = ("sandbox-token", "sandbox-token-2", "sandbox-token-3")
+        for expected in good:
+            sandbox.admin("DELETE", "/sso")
+            sandbox.admin("PUT", "/sso")
+            taken = [each for each in tokens if sandbox.scim("GET", "/Users", token=each).status_code == 200]
+            assert taken == [expected]
+            assert f"<code>{expected}</code>" in sandbox.client.get("/ui/account").text
 
 
 @pytest.mark.parametrize(("answer", "shown"), [("as-sent", True), ("false", False)])

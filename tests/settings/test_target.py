@@ -110,6 +110,7 @@ group_external_id = false
 group_emptied_first = true
 group_rename = false
 deletes = "nothing"
+delete_moves_content = true
 one_group_per_user = true
 leaves_first = true
 subgroups = false
@@ -156,6 +157,7 @@ def test_every_override_goes_before_the_profile_and_nothing_else_changes(file: P
         "groups_restored": True,
         "group_rename": False,
         "deletes": "nothing",
+        "delete_moves_content": True,
         "one_group_per_user": True,
         "leaves_first": True,
         "subgroups": False,
@@ -192,6 +194,8 @@ def test_an_override_makes_the_next_run_compare_again(file: Path, name: str) -> 
         line = "withdrawn_by_delete = true"
     if name == "answers_updates":
         line = "answers_updates = true"
+    if name == "sso_removal":
+        line += "\npending_by_endpoint = true"
     if name == "leaves_first":
         line += "\none_group_per_user = true"
     if name == "burst":
@@ -276,6 +280,11 @@ def test_an_override_that_is_none_is_refused_with_what_is_wanted(file: Path, lin
             "slack",
             "withdrawn_by_delete = true",
             'withdrawn_by_delete = true and deletes = "deactivates": DELETE would withdraw nothing',
+        ),
+        (
+            "generic",
+            "sso_removal = true",
+            "sso_removal = true and pending_by_endpoint = false: syncd would switch off who is pending then",
         ),
         (
             "generic",

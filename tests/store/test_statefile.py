@@ -165,7 +165,7 @@ def refused(path: Path) -> StateError:
 
 def test_a_file_of_a_newer_version_is_refused_and_left_alone(path: Path) -> None:
     filled(path)
-    known = len(migrations._migrations)
+    known = max(int(each.name) for each in migrations._migrations)
     with closing(sqlite3.connect(path, isolation_level=None)) as conn:
         row = "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('syncd', ?, 'later')"
         conn.execute(row, [str(known + 1)])

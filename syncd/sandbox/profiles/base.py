@@ -102,6 +102,10 @@ class Profile:
         """Whether this integration's token is valid now."""
         return True
 
+    def token(self, first: str) -> str:
+        """Return the token that is good now; `first`: the one that the sandbox was started with."""
+        return first
+
     def policy(self) -> ScimPolicy:
         """Return the deviations that this service tolerates in requests."""
         return ScimPolicy()
@@ -238,6 +242,10 @@ class Profile:
         document = self.resources.update(document)
         if members is not None:
             self.change_members(document, [MemberChange("replace", members)])
+        return document
+
+    def written_without_effect(self, document: Document) -> Document:
+        """Return a resource to which a request wrote what is there already."""
         return document
 
     def delete(self, document: Document) -> None:

@@ -35,6 +35,8 @@ class LucidLink(Profile):
         "deleted-by-scim": Choice("What does DELETE /Users/{id} do?", ("deleted", "deactivated")),
         "owner": Choice("What becomes of a DELETE or deactivation of the Owner?", ("refused", "done")),
         "discovery": Choice("Are there discovery endpoints?", ("offered", "absent")),
+        "marks-after-removal": Choice("What becomes of externalId when SSO is removed?", ("dropped", "kept")),
+        "token-after-removal": Choice("Which token is good once SSO is set up again?", ("same", "new")),
     }
 
     # Announcements
@@ -47,6 +49,10 @@ class LucidLink(Profile):
     def accepts_token(self) -> bool:
         """SCIM is an extension of the SSO integration: SCIM requires SSO."""
         return self.sso()
+
+    def token(self, first: str) -> str:
+        """Whether a new integration has a token of its own is not documented."""
+        return first + self.resources.database.setting("token-suffix")
 
     def config(self) -> Json:
         """Return a cautious ServiceProviderConfig: none is documented."""
@@ -106,6 +112,13 @@ class LucidLink(Profile):
                 document.attributes["displayName"] = document.name.removesuffix(SUFFIX)
         return super().update(document, before, members)
 
+    def written_without_effect(self, document: Document) -> Document:
+        """A user becomes SCIM managed by being sent, whether or not a value differs."""
+        if document.type == USER and not document.managed:
+            document.managed = True
+            return self.resources.update(document)
+        return document
+
     def change_members(self, group: Document, changes: list[MemberChange]) -> bool:
         """Change the members of a pushed group."""
         self._refuse_native(group)
@@ -161,7 +174,8 @@ class LucidLink(Profile):
         """Remove the SSO integration, and SCIM with it.
 
         All SCIM groups are deleted; all deactivated users are permanently deleted, except the Owner; active users
-        are no longer managed, and those without a password are pending again, until they are invited anew.
+        are no longer managed, and those without a password are pending again, until they are invited anew. Whether
+        SCIM's own knowledge of the users remains is not documented.
         """
         with self.resources.database.transaction():
             self.resources.database.set_setting("sso", "off")
@@ -171,12 +185,19 @@ class LucidLink(Profile):
                 self.resources.delete(user)
             for user in self.resources.find(Query("type = 'User' AND managed")):
                 user.managed = False
+                if self.settings["marks-after-removal"] == "dropped":
+                    user.attributes.pop("externalId", None)
                 user.accepted = user.accepted and (user.password or user.owner)
                 self.resources.update(user)
 
     def set_up_sso(self) -> None:
-        """Set up the SSO integration and SCIM again, with the previous token."""
-        self.resources.database.set_setting("sso", "on")
+        """Set up the SSO integration and SCIM again, with the previous token or a new one."""
+        database = self.resources.database
+        with database.transaction():
+            database.set_setting("sso", "on")
+            if self.settings["token-after-removal"] == "new":
+                number = int(database.setting("token-suffix", "-1").removeprefix("-"))
+                database.set_setting("token-suffix", f"-{number + 1}")
 
 
 def _address(user: Document) -> str:

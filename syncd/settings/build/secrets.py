@@ -9,8 +9,9 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from syncd.errors import ConfigurationError, Fault
+from syncd.redaction import learn
 from syncd.settings.secrets import Secret
-from syncd.settings.values import user_and_password
+from syncd.settings.values import hook_url, user_and_password
 
 
 class Secrets:
@@ -31,7 +32,7 @@ class Secrets:
             try:
                 return secret.reveal(self.base)
             except ValueError as error:
-                raise self._fault(key, str(error)) from None
+                raise self.fault(key, str(error)) from None
 
         return reveal
 
@@ -48,7 +49,7 @@ class Secrets:
             token = read()
             # A header can't hold anything else, and the error message for that would repeat the token.
             if not re.fullmatch(r"[!-~]+", token.get_secret_value()):
-                raise self._fault(
+                raise self.fault(
                     key,
                     "a token is one line of visible ASCII characters; this one has blanks, line breaks or others",
                 )
@@ -67,12 +68,28 @@ class Secrets:
             try:
                 user_and_password(both.get_secret_value())
             except ValueError as error:
-                raise self._fault(key, str(error)) from None
+                raise self.fault(key, str(error)) from None
             return both
 
         return reveal
 
-    def _fault(self, key: str, problem: str) -> ConfigurationError:
+    def hook_url(self, url: str | Secret, key: str) -> Callable[[], str]:
+        """Take the address of a hook: as written, or a secret. All of it is redacted from then on."""
+        if isinstance(url, str):
+            learn(url)
+            return lambda: url
+        read = self.reader(url, key)
+
+        def reveal() -> str:
+            try:
+                return hook_url(read().get_secret_value())
+            except ValueError as error:
+                raise self.fault(key, str(error)) from None
+
+        return reveal
+
+    def fault(self, key: str, problem: str) -> ConfigurationError:
+        """Return the error of one key."""
         return ConfigurationError(str(self._file), [Fault(key, problem)])
 
 

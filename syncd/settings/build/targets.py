@@ -18,11 +18,13 @@ from syncd.core.place import Place, address_of, token_mark
 from syncd.core.policy import DEFAULT_LIMITS, Class, Limit, Policy
 from syncd.core.rules import Rule
 from syncd.errors import ConfigurationError
+from syncd.hooks.hook import Hook
 from syncd.scim.client import Client
 from syncd.scim.dialect import Dialect
 from syncd.scim.pace import Pace
 from syncd.scim.profiles import PROFILES, Profile
 from syncd.scim.transport import Patience, Transport
+from syncd.settings.build.hooks import before_delete
 from syncd.settings.build.secrets import Secrets
 from syncd.settings.build.sources import Schemes, SourceSetup
 from syncd.settings.target import DriftSettings, LimitSettings, TargetSettings
@@ -49,6 +51,8 @@ class Target:
     http2: bool = True
     owned: Ownership = NOTHING_OWNED
     """How far the source decides about the attributes of users: for accounts that a run without a reading meets."""
+    before_delete: Hook | None = None
+    """What must succeed before an account is deleted."""
     drain: float = 20.0
     """Seconds that requests in flight may go on after SIGTERM."""
     token_from: str = ""
@@ -124,8 +128,9 @@ class Target:
 def target(settings: TargetSettings, source: SourceSetup, secrets: Secrets, drain: timedelta) -> Target:
     """Return the target. `drain` is how long its requests may go on after SIGTERM."""
     key = f"target[{settings.name}]"
+    hook = before_delete(settings.before_delete, secrets, f"{key}.before_delete")
     return Target(
-        rules=_rules(settings, source.schemes),
+        rules=replace(_rules(settings, source.schemes), before_delete=_words_of(hook)),
         base_url=settings.base_url,
         token=secrets.bearer(settings.token, f"{key}.token"),
         token_from=settings.token.place,
@@ -138,6 +143,7 @@ def target(settings: TargetSettings, source: SourceSetup, secrets: Secrets, drai
         proxy_auth=secrets.user_and_password(settings.proxy_auth, f"{key}.proxy_auth"),
         http2=settings.http2,
         owned=source.rules.users.ownership,
+        before_delete=hook,
         drain=drain.total_seconds(),
         shares_address=settings.shares_address or "",
     )
@@ -156,6 +162,11 @@ def with_siblings(targets: Sequence[Target]) -> tuple[Target, ...]:
         )
         for each in targets
     )
+
+
+def _words_of(hook: Hook | None) -> Callable[[], str] | None:
+    """Return what a plan says of a hook: read when there is a deletion to plan, for an address may be a secret."""
+    return None if hook is None else lambda: hook.words
 
 
 def _rules(settings: TargetSettings, schemes: Schemes) -> TargetRules:
