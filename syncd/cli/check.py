@@ -153,7 +153,7 @@ async def _target(target: Target, state: StateFile, zone: tzinfo) -> Checked:
     if why := reasons(target, snapshot):
         finding.facts["place"] = f"may be another one: {', and '.join(why)}"
     if (stop := snapshot.stop) is not None:
-        finding.facts["stopped"] = stop_sentence(stop.cause, stop.reason, stop.since, zone)
+        finding.facts["stopped"] = stop_sentence(stop.cause, stop.reason, stop.since, zone).removeprefix("stopped ")
     try:
         async with target.transport({}) as transport:
             await _explore(target, target.client(transport, {}), state, checked)

@@ -70,11 +70,14 @@ class Integration:
         recorded = snapshot.place
         if any(group.id in linked for group in groups) and not (recorded and recorded.profile == self.profile.sibling):
             return
-        found = self._of_other_target(target, groups)
-        if not found and (linked or reasons or snapshot.is_empty):
-            found = self._with_subgroup(groups) or self._with_people_in_two(groups)
-        if found:
+        if found := self._of_other_target(target, groups):
             raise self._wrong(target, found)
+        if not linked and not reasons and not snapshot.is_empty:
+            return
+        if found := self._with_subgroup(groups) or self._with_people_in_two(groups):
+            apart = ", or name the group that everybody is in (`default_group`)" if self.room.one_group else ""
+            nevertheless = f'[target.profile_overrides] sibling = ""{apart}'
+            raise self._wrong(target, found, f"; if the token is the right one nevertheless, say so by {nevertheless}")
 
     async def look(self, client: Client, snapshot: Snapshot, reasons: Collection[str]) -> None:
         """List the groups there, and demand that they are no other integration's.
@@ -126,17 +129,15 @@ class Integration:
             group_of |= dict.fromkeys(people, group.name)
         return ""
 
-    def _wrong(self, target: str, found: str) -> TargetElsewhere:
+    def _wrong(self, target: str, found: str, way_out: str = "") -> TargetElsewhere:
         other, own = _other(self.profile), self.profile
         right = _right_token(own)
         kind = f", whose groups are {own.group_kind}" if own.group_kind else ""
-        apart = ", or name the group that everybody is in (`default_group`)" if own.one_group_per_user else ""
         return TargetElsewhere(
             target,
             f"this token answers for {other.integration}: its groups are {other.group_kind} ({found}); the profile "
             f"{own.name} wants {right}{kind}: nothing was written",
-            hint=f'enter {right}, or set profile = "{other.name}"; if the token is the right '
-            f'one nevertheless, say so by [target.profile_overrides] sibling = ""{apart}',
+            hint=f'enter {right}, or set profile = "{other.name}"{way_out}',
         )
 
 

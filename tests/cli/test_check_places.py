@@ -261,7 +261,7 @@ def test_a_stopped_target_is_said(it: Configured, scim: Described) -> None:
     with it.state.atomic():
         it.state.snapshot("tgt").set_stop(Stop("gone", "nobody is there", datetime(2026, 11, 1, tzinfo=UTC)))
     found = it.check()["tgt"]
-    assert found.facts["stopped"].endswith(": nobody is there; nothing is sent until `syncd relink`")
+    assert found.facts["stopped"] == "since 2026-11-01 00:00 UTC: nobody is there; nothing is sent until `syncd relink`"
     assert found.facts["place"].startswith("unchanged: ")
 
 

@@ -121,6 +121,22 @@ def test_kinds_tell_nothing_of_a_target_that_had_people_alone_unless_something_c
 
 
 @pytest.mark.parametrize(
+    ("integration", "groups", "way_out"),
+    [
+        (Integration(CONTENT), {"A": "ab", "B": "c A"}, '[target.profile_overrides] sibling = ""'),
+        (Integration(ADMIN, Room(one_group=True)), {"A": "abc", "B": "cde"}, 'sibling = "", or name the group'),
+        (Integration(ADMIN, others={"A": "lucid-content"}), {"A": "abc"}, ""),
+    ],
+)
+def test_kinds_may_be_overruled_and_groups_of_the_other_target_may_not(
+    snapshot: Snapshot, integration: Integration, groups: dict[str, str], way_out: str
+) -> None:
+    with pytest.raises(TargetElsewhere) as caught:
+        integration.demand("lucid", listed(**groups), snapshot, ())
+    assert (way_out in caught.value.hint) if way_out else ("sibling" not in caught.value.hint)
+
+
+@pytest.mark.parametrize(
     "body", [{}, {"id": 5, "members": "x"}, {"id": "g", "members": [None, {"value": 7}, {"value": "u"}]}]
 )
 def test_groups_of_any_form_are_read(body: dict[str, Any]) -> None:

@@ -174,8 +174,8 @@ RULES: Final = (
     Rule(
         "groups of the other integration's target tell whose the token is",
         "place/integration.py",
-        "        found = self._of_other_target(target, groups)\n",
-        '        found = ""\n',
+        "        if found := self._of_other_target(target, groups):\n",
+        '        if found := "":\n',
         (f"{_INTEGRATION}::test_a_group_of_the_other_target_tells_at_any_time",),
     ),
     Rule(
