@@ -381,8 +381,16 @@ def test_groups_have_no_external_id_where_the_endpoint_has_none(state: StateFile
 # -- one person ----------------------------------------------------------------------------------
 
 
+def recorded(world: World) -> None:
+    """Record the target's place: else the target would be looked at first, for nothing says that it is the place."""
+    with world.state.atomic():
+        world.snapshot.set_place(world.setup().targets[0].place(""))
+
+
 def limited(world: World, who: str) -> tuple[Plan, Planned]:
     setup = world.setup()
+    if world.snapshot.place is None:
+        recorded(world)
     (planned,) = make_plans(setup, world.state, setup.targets, Progress(), who)
     return planned.plan, planned
 
@@ -396,8 +404,7 @@ def crowd(state: StateFile) -> World:
     )
     world.groups = [group("g", members=["1", "2"]), group("h"), group("i", members=["2"])]
     world.sync()
-    with world.state.atomic():  # else the target would be looked at first: nothing says that it is the place
-        world.snapshot.set_place(world.setup().targets[0].place(""))
+    recorded(world)
     world.hold(
         person("1", "lovelace", mail="ada@new.example"),
         person("2", "bob", mail="bob@new.example"),
