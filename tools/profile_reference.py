@@ -12,7 +12,7 @@ from typing import Any
 from docstrings import below_fields
 
 from syncd.scim import profiles
-from syncd.scim.profiles import PROFILES, Profile
+from syncd.scim.profiles import NAMES, PROFILES, Profile
 
 _INTRODUCTION = """\
 # Profiles
@@ -67,7 +67,7 @@ def reference() -> str:
 def _table() -> str:
     """Return all values: a row for each field, a column for each profile."""
     meanings = below_fields(profiles)
-    names = [field.name for field in fields(Profile) if field.name != "name"]
+    names = [field.name for field in fields(Profile) if field.name not in NAMES]
     rows = [
         f"| | {' | '.join(f'`{name}`' for name in PROFILES)} | |",
         f"|---|{'---|' * len(PROFILES)}---|",

@@ -1,21 +1,32 @@
-"""`syncd check`: reach everything the configuration names, and report its capabilities. Writes to neither side."""
+"""`syncd check`: reach everything the configuration names, and report its capabilities. Writes to neither side.
+
+It says first what a run would say later: whether a target still is the place that its links belong to, and whether two
+targets are one place.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from socket import gethostname
 from typing import Final
 
+from syncd.cli.shared import stop_sentence
+from syncd.cli.sharing import Account, may_be_one_host, shared_places
 from syncd.core.limits import CONTENT_MOVES
-from syncd.core.model import Json, Kind
+from syncd.core.model import Json, Kind, Known, KnownGroup, State
+from syncd.core.place import announcement_mark, seen_in_words, sorts_of
+from syncd.cycle.whereabouts import reasons, to_record, visit
 from syncd.errors import (
     ConfigurationError,
     ScimError,
     StateError,
     SyncdError,
+    TargetElsewhere,
     TargetError,
+    TargetGone,
     TargetRefused,
     TargetUnusable,
 )
@@ -26,12 +37,15 @@ from syncd.scim.discovery import Announcement, announced, differences, in_toml, 
 from syncd.scim.profiles import Profile
 from syncd.scim.resources import field as member
 from syncd.settings.build import Setup, Target
-from syncd.store import StateFile
+from syncd.store import Snapshot, StateFile
 
 _NOT_SERVED: Final = (ScimError, TargetRefused, TargetUnusable)
 """Responses for a missing optional endpoint, after users were listed: 404, 403 or a web page."""
 _LOOKED_AT: Final = 20
-"""The number of groups whose members are read."""
+"""The number of users, and of groups, that are listed."""
+_COMPARED: Final = 20
+"""The number of linked users, and of groups, whose ids are compared with those that are listed."""
+_SORTS_NAMED: Final = 3
 
 
 @dataclass
@@ -42,10 +56,30 @@ class Finding:
     facts: dict[str, str] = field(default_factory=dict)
     error: str = ""
 
+    def add_error(self, error: str) -> None:
+        """Add an error to those that were found before."""
+        self.error = f"{self.error}\n{error}" if self.error else error
+
+
+@dataclass
+class Checked:
+    """A target's finding, and the accounts that were listed there."""
+
+    finding: Finding
+    accounts: Sequence[Account] = ()
+
 
 def check_all(setup: Setup, state: StateFile, targets: Sequence[Target]) -> list[Finding]:
     """Check the state file, the source and every target; a failure doesn't prevent the other checks."""
-    return [_state(state), _source(setup), *(asyncio.run(_target(target, state)) for target in targets)]
+    zone = setup.settings.schedule.zone
+    checked = {target.name: asyncio.run(_target(target, state, zone)) for target in targets}
+    accounts = {name: each.accounts for name, each in checked.items()}
+    for other in setup.targets:
+        if other.name not in checked and any(may_be_one_host(other, target) for target in targets):
+            accounts[other.name] = asyncio.run(_accounts_of(other))
+    findings = {name: each.finding for name, each in checked.items()}
+    _say_what_is_shared(setup.targets, findings, accounts)
+    return [_state(state), _source(setup), *findings.values()]
 
 
 def with_forgotten(findings: Sequence[Finding], forgotten: Sequence[Json]) -> None:
@@ -108,24 +142,31 @@ def _source(setup: Setup) -> Finding:
     return finding
 
 
-async def _target(target: Target, state: StateFile) -> Finding:
+async def _target(target: Target, state: StateFile, zone: tzinfo) -> Checked:
     finding = Finding(f"target {target.name}", {"address": target.base_url, "profile": _profile(target)})
+    checked = Checked(finding)
     if target.proxy:
         finding.facts["by way of"] = target.proxy
     if first := _before_delete(target):
         finding.facts["before delete"] = first
+    snapshot = state.snapshot(target.name)
+    if why := reasons(target, snapshot):
+        finding.facts["place"] = f"may be another one: {', and '.join(why)}"
+    if (stop := snapshot.stop) is not None:
+        finding.facts["stopped"] = stop_sentence(stop.cause, stop.reason, stop.since, zone).removeprefix("stopped ")
     try:
         async with target.transport({}) as transport:
-            await _explore(target, target.client(transport, {}), state, finding)
+            await _explore(target, target.client(transport, {}), state, checked)
     except (TargetError, SyncdError) as error:
-        finding.error = str(error)
+        finding.add_error(str(error))
     except ScimError as error:
-        finding.error = f"{target.base_url}: does not answer as a SCIM service provider: {error}\n  check base_url"
-    return finding
+        finding.add_error(f"{target.base_url}: does not answer as a SCIM service provider: {error}\n  check base_url")
+    return checked
 
 
-async def _explore(target: Target, client: Client, state: StateFile, finding: Finding) -> None:
+async def _explore(target: Target, client: Client, state: StateFile, checked: Checked) -> None:
     """Ask for users first: an endpoint may serve its discovery to anybody, with any token."""
+    finding = checked.finding
     users = await client.count(Kind.USER)
     groups: str | int
     try:
@@ -133,7 +174,11 @@ async def _explore(target: Target, client: Client, state: StateFile, finding: Fi
     except ScimError as error:
         groups = f"not served ({error.status})"
     finding.facts["holds"] = f"{users} users, {groups} groups"
+    listed = {kind: await _first_page(client, kind) for kind in Kind}
+    checked.accounts = [Account.of(body) for body in listed[Kind.USER] or ()]
     config = await _discover(client, "ServiceProviderConfig")
+    await _say_the_place(target, client, state, announcement_mark(config), finding)
+    _say_sorts_of_ids(state.snapshot(target.name), listed, finding)
     if config is None:
         finding.facts["announces"] = "nothing: it has no /ServiceProviderConfig (that does no harm)"
     else:
@@ -146,11 +191,85 @@ async def _explore(target: Target, client: Client, state: StateFile, finding: Fi
             snapshot.discover(said.facts(snapshot.discovery))
         finding.facts["updates by"] = _updates(target.rules.profile, said)
     _say_what_was_learned(target, state, finding)
-    finding.facts["members"] = await _members(target, client)
+    finding.facts["members"] = _members(target, listed[Kind.GROUP])
     finding.facts["own account"] = await _own_account(client)
     _say_whom_it_concerns(target, state, finding)
     served = [name for name in ("Schemas", "ResourceTypes") if await _discover(client, name) is not None]
     finding.facts["discovery"] = ", ".join(served) or "neither Schemas nor ResourceTypes"
+
+
+async def _say_the_place(target: Target, client: Client, state: StateFile, announcement: str, finding: Finding) -> None:
+    """Say whether the target still is the place that its links belong to, as a run would find it, and record it.
+
+    The endpoint's announcement counts only here: a run doesn't read it each time.
+    """
+    snapshot = state.snapshot(target.name)
+    why = reasons(target, snapshot, announcement)
+    changed = ", and ".join(why)
+    try:
+        visited = await visit(target, state, client, announcement)
+    except (TargetGone, TargetElsewhere) as error:
+        other = "another integration answers" if isinstance(error, TargetElsewhere) else "what is managed is gone"
+        finding.facts["place"] = f"may be another one: {changed}" if why else other
+        finding.add_error(str(error))
+        return
+    if snapshot.is_empty:
+        finding.facts["place"] = "new: nothing is managed there yet"
+    else:
+        seen = seen_in_words(visited.tallies) or "there was nothing to ask for"
+        finding.facts["place"] = f"the same, though {changed}: {seen}" if why else f"unchanged: {seen}"
+    with state.atomic():
+        snapshot.set_place(to_record(target, snapshot, announcement))
+
+
+def _say_sorts_of_ids(snapshot: Snapshot, listed: Mapping[Kind, Sequence[Json] | None], finding: Finding) -> None:
+    """Say where listed ids look different from those of the links: it is another place, or was set up anew."""
+    linked: dict[Kind, Sequence[Known | KnownGroup]] = {
+        Kind.USER: snapshot.sample_users([State.ACTIVE], _COMPARED),
+        Kind.GROUP: snapshot.sample_groups(_COMPARED),
+    }
+    told = []
+    for kind, bodies in listed.items():
+        there = sorts_of(str(id_) for body in bodies or () if (id_ := member(body, "id")))
+        ours = sorts_of(known.id for known in linked[kind])
+        if there and ours and not set(there) & set(ours):
+            told.append(f"{kind.value}s there look like {_quoted(there)}, the linked ones like {_quoted(ours)}")
+    if told:
+        finding.facts["ids"] = "; ".join(told)
+
+
+def _quoted(sorts: Sequence[str]) -> str:
+    return ", ".join(f"`{each}`" for each in sorts[:_SORTS_NAMED])
+
+
+async def _accounts_of(target: Target) -> Sequence[Account]:
+    """Return the first accounts listed at a target that is not checked itself; none where it can't be read."""
+    try:
+        async with target.transport({}) as transport:
+            return [Account.of(body) for body in await _first_page(target.client(transport, {}), Kind.USER) or ()]
+    except (SyncdError, ScimError):
+        return []
+
+
+def _say_what_is_shared(
+    targets: Sequence[Target], findings: Mapping[str, Finding], accounts: Mapping[str, Sequence[Account]]
+) -> None:
+    """Refuse two targets that are one place, unless one says why: each would put back what the other one writes."""
+    found = list(shared_places(targets, findings, accounts))
+    for shared in found:
+        finding = findings[shared.target]
+        if shared.is_said:
+            finding.facts[f"shared with {shared.other}"] = f"{shared.what}, on purpose: {shared.reason}"
+        else:
+            finding.add_error(
+                f"{shared.target} and {shared.other} are one place ({shared.what}): each would put back what the other "
+                "one writes\n  correct or remove one of the two; if both are wanted, say why in one of them: "
+                'shares_address = "…"'
+            )
+    alone = {target.name for target in targets if target.shares_address}
+    for name in alone.intersection(findings).difference(*({each.target, each.other} for each in found)):
+        if not findings[name].error:
+            findings[name].facts["shared with"] = "no other target: shares_address can be left out"
 
 
 def _before_delete(target: Target) -> str:
@@ -178,8 +297,11 @@ def _updates(profile: Profile, said: Announcement) -> str:
     return "PATCH" if said.patch is not False else "reading, merging and PUT (it announces no PATCH)"
 
 
-async def _members(target: Target, client: Client) -> str:
-    """Return whether a group's members can be read: unreadable members are left out of a full resync's findings."""
+def _members(target: Target, groups: Sequence[Json] | None) -> str:
+    """Return whether a group's members can be read: unreadable members are left out of a full resync's findings.
+
+    `groups`: those of the first page; None where none is served.
+    """
     match target.rules.profile.members_read:
         case "nothing":
             return "are never shown: a full resync leaves them as they are"
@@ -187,16 +309,23 @@ async def _members(target: Target, client: Client) -> str:
             return "can be read by a filter over the users: a request for each group"
         case "group":
             return "can be read"
-    try:
-        listed = (await client.transport.send("GET", ENDPOINTS[Kind.GROUP], query={"count": str(_LOOKED_AT)})).body
-    except ScimError:
+    if groups is None:
         return "unknown: groups can't be listed"
-    groups = member(listed, "Resources")
-    if not isinstance(groups, list) or not groups:
+    if not groups:
         return "unknown: there is no group yet"
     if any(member(each, "members") for each in groups):
         return "can be read"
     return f"none shown in {len(groups)} groups: a full resync leaves them as they are until one shows some"
+
+
+async def _first_page(client: Client, kind: Kind) -> Sequence[Json] | None:
+    """Return the first resources that are listed; None where the list is refused. Raises TargetError."""
+    try:
+        answer = await client.transport.send("GET", ENDPOINTS[kind], query={"count": str(_LOOKED_AT)})
+    except ScimError:
+        return None
+    listed = member(answer.body, "Resources")
+    return listed if isinstance(listed, list) else []
 
 
 async def _own_account(client: Client) -> str:

@@ -43,7 +43,7 @@ def estimate(
     # What the first look of this run will show counts for the others.
     discovery, dialect = snapshot.discovery, Dialect.known(snapshot.discovery, target.profile)
     requests = int(asks_first(target.profile, discovery)) + _look_ups(changes, target.profile, snapshot)
-    requests += glances(snapshot, target.profile) + _looks_at_marks(changes, target.profile, snapshot)
+    requests += _looks_at_place(target, snapshot) + _looks_at_marks(changes, target.profile, snapshot)
     come_back = returning(changes, withheld, target.profile, snapshot)
     requests += sum(_reads_of_members(group, target.profile, snapshot) for group in come_back)
     moving = movers(changes, target.room, snapshot) if leaves_first(target.profile, dialect) else {}
@@ -62,6 +62,11 @@ def estimate(
         else:
             requests += sum(_looks(each, target.profile, dialect, doubted) for each in together)
     return Estimate(requests, round(requests / target.rate, 1))
+
+
+def _looks_at_place(target: TargetRules, snapshot: Snapshot) -> int:
+    """Return the requests that see, before the first write, whether the target is the place."""
+    return glances(snapshot, target.profile) + (target.recognizes_integration and snapshot.is_empty)
 
 
 def _looks_at_marks(changes: Iterable[Change], profile: Profile, snapshot: Snapshot) -> int:
@@ -255,7 +260,7 @@ def read_just_now(plan: Plan, target: TargetRules, snapshot: Snapshot) -> Plan:
 
 def place_seen(plan: Plan, target: TargetRules, snapshot: Snapshot) -> Plan:
     """Return a plan that is carried out right after its target was seen to be the place: nobody glances at it again."""
-    return _with_fewer(plan, glances(snapshot, target.profile) if plan.changes else 0, target)
+    return _with_fewer(plan, _looks_at_place(target, snapshot) if plan.changes else 0, target)
 
 
 def _with_fewer(plan: Plan, requests: int, target: TargetRules) -> Plan:

@@ -85,6 +85,11 @@ class TargetRules:
         """Whether a DELETE at this endpoint deletes."""
         return self.profile.deletes == "deletes"
 
+    @property
+    def recognizes_integration(self) -> bool:
+        """Whether the token may be that of another integration, whose groups are others: groups are pushed."""
+        return bool(self.profile.sibling) and self.selection.groups != ()
+
     @cached_property
     def pending(self) -> PendingRule:
         """The treatment of invitations: never withdrawn by a DELETE that doesn't delete."""

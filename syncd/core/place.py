@@ -24,7 +24,8 @@ _PORTS: Final = {"http": 80, "https": 443}
 _TOKEN_BYTES: Final = 4
 """Enough to see that a token is another one, and too little to tell which token it is."""
 _ONE: Final = {"users": "user", "groups": "group", "accounts that are off": "account that is off"}
-_HEX: Final = re.compile(r"[0-9a-f]{8,}", re.IGNORECASE)
+_HEX: Final = re.compile(r"(?=\d*[a-f])[0-9a-f]{8,}", re.IGNORECASE)
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:.*")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -62,13 +63,16 @@ class Place:
         return cls(**{**data, "ids": tuple(data["ids"])})
 
     def completed_by(self, before: Place | None) -> Place:
-        """Return this place with the facts of the former record that are not known now."""
+        """Return this place with the facts of the former record that are not known now.
+
+        Another address describes itself by itself.
+        """
         if before is None:
             return self
         return replace(
             self,
             token=self.token or before.token,
-            announcement=self.announcement or before.announcement,
+            announcement=self.announcement or (before.announcement if before.address == self.address else ""),
             ids=self.ids or before.ids,
         )
 
@@ -102,10 +106,20 @@ def token_mark(token: str, salt: str) -> str:
 
 
 def announcement_mark(config: Json) -> str:
-    """Return a digest of an endpoint's description of itself, without the times in it; "" for none."""
-    if not isinstance(config, dict):
-        return ""
-    return fingerprint({name: value for name, value in config.items() if name.casefold() != "meta"}).hex()
+    """Return a digest of an endpoint's description of itself; "" for none.
+
+    Left out is what changes by itself: `meta`, moments, and the order of lists.
+    """
+    return fingerprint(_lasting(config)).hex() if isinstance(config, dict) and config else ""
+
+
+def _lasting(value: Json) -> Json:
+    if isinstance(value, dict):
+        kept = {name: _lasting(each) for name, each in value.items() if name.casefold() != "meta"}
+        return {name: each for name, each in kept.items() if each is not None}
+    if isinstance(value, list):
+        return sorted((_lasting(each) for each in value), key=fingerprint)
+    return None if isinstance(value, str) and _MOMENT.fullmatch(value) else value
 
 
 def sort_of(id_: str) -> str:
@@ -247,6 +261,17 @@ def unseen(tallies: Iterable[Tally]) -> Tally | None:
     return next((each for each in counted if each.missing > each.ours), None)
 
 
+def seen_in_words(tallies: Iterable[Tally]) -> str:
+    """Return how many of those that were asked for are there, as a clause; "" where none were asked for."""
+    counted = [each for each in tallies if each.sights.total()]
+    parts = [f"{each.ours:,} of {each.sights.total():,} managed {_noun(each)}" for each in counted]
+    return f"{' and '.join(parts)} asked for are there" if parts else ""
+
+
+def _noun(tally: Tally) -> str:
+    return _ONE.get(tally.what, tally.what) if tally.sights.total() == 1 else tally.what
+
+
 def _together(tallies: Sequence[Tally]) -> Tally:
     if len(tallies) == 1:
         return tallies[0]
@@ -267,7 +292,7 @@ def found_in_words(tally: Tally, *, asked: bool = True) -> str:
     count, others = tally.sights.total(), tally.sights[Sight.OTHERS] + tally.renamed
     tail = " asked for" if asked else ""
     if count == 1:
-        none, some = f"the one managed {_ONE.get(tally.what, tally.what)}{tail} is not", ""
+        none, some = f"the one managed {_noun(tally)}{tail} is not", ""
     else:
         some = f"{'' if asked else 'the '}{count:,} managed {tally.what}{tail}"
         none = f"none of {some} is"
@@ -295,6 +320,7 @@ __all__ = [
     "everything_gone",
     "found_in_words",
     "moved",
+    "seen_in_words",
     "sort_of",
     "sorts_of",
     "token_mark",

@@ -17,7 +17,7 @@ from syncd.core.model import Flat, Json, Kind, Release
 from syncd.core.place import Place
 from syncd.cycle import clock
 from syncd.cycle.progress import Progress
-from syncd.cycle.whereabouts import reasons, to_record
+from syncd.cycle.whereabouts import integration_of, reasons, to_record
 from syncd.errors import TargetError
 from syncd.observe.reading import Reading, read_target
 from syncd.observe.reconciling import reconcile
@@ -66,9 +66,7 @@ def observe(setup: Setup, target: Target, scratch: StateFile, progress: Progress
     try:
         with scratch.atomic():
             client = target.client(transport, snapshot.discovery)
-            reading = asyncio.run(
-                _read(setup, target, client, snapshot, observation, progress, expect_gone=expect_gone)
-            )
+            reading = asyncio.run(_read(setup, target, client, scratch, progress, expect_gone=expect_gone))
             releases: Sequence[Release] = ()
             if reading.sso_removed:
                 releases = list(released(reading, snapshot, observation, partial(_is_external, rules)))
@@ -128,12 +126,12 @@ async def _read(
     setup: Setup,
     target: Target,
     client: Client,
-    snapshot: Snapshot,
-    observation: Observation,
+    scratch: StateFile,
     progress: Progress,
     *,
     expect_gone: bool,
 ) -> Reading:
+    snapshot = scratch.snapshot(target.name)
     users, groups = setup.rules.users.ownership, target.rules.owned_of_groups(setup.rules.groups)
     async with client.transport as transport:
         try:
@@ -142,10 +140,11 @@ async def _read(
                 target.rules,
                 {Kind.USER: users, Kind.GROUP: groups},
                 snapshot,
-                observation,
+                scratch.observation(target.name),
                 concurrency=target.concurrency,
                 expect_gone=expect_gone,
                 reasons=reasons(target, snapshot),
+                integration=integration_of(target, scratch),
             )
         finally:
             progress.answered(target.name, transport.answers, transport.traffic)

@@ -78,7 +78,7 @@ async def push(
 
 async def _see(planned: Planned, snapshot: Snapshot, client: Client, state: StateFile) -> None:
     """See that the target is the place, and works again where it was stopped. Raises TargetError."""
-    await demand_place(planned.target, snapshot, client)
+    await demand_place(planned.target, state, client)
     stop = snapshot.stop
     with state.atomic():
         if reasons(planned.target, snapshot):

@@ -35,7 +35,7 @@ from syncd.cycle.progress import Progress
 from syncd.cycle.pushing import Pushed, connection, push
 from syncd.cycle.recording import begin_run, end_run, log_end, note_in_line
 from syncd.cycle.recovering import recover, with_recovery
-from syncd.cycle.whereabouts import seen_before_planning
+from syncd.cycle.whereabouts import seen_before_planning, warn_of_shared_places
 from syncd.push.shutdown import Shutdown
 from syncd.settings.build import Setup, Target
 from syncd.store import StateFile
@@ -58,6 +58,7 @@ def sync(
     little is known (`knowing.py`) gets one unasked. `ended` is called with each run at its end.
     Raises SyncdError; a failure of one target is in its run.
     """
+    warn_of_shared_places(setup.targets, targets)
     recovered = recover(state, targets, progress)
     plans = with_recovery(make_plans(setup, state, targets, progress, who, full=full), recovered)
     if shutdown is not None:
@@ -127,7 +128,7 @@ def make_plans(
 def _as_recorded(target: Target, state: StateFile, progress: Progress) -> Baseline:
     """Return the snapshot to compare with; a target that may be another place is looked at first."""
     snapshot = state.snapshot(target.name)
-    seen = seen_before_planning(target, snapshot, progress)
+    seen = seen_before_planning(target, state, progress)
     return Baseline(snapshot, place=seen.place, failure=seen.failure, traffic=seen.traffic)
 
 

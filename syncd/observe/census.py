@@ -16,6 +16,7 @@ from syncd.core.place import Sight, Tally, everything_gone, found_in_words, unse
 from syncd.errors import TargetElsewhere, TargetGone
 from syncd.observe.asking import Link, is_there, side_by_side
 from syncd.observe.model import Reading, Subject, count_of, some_of
+from syncd.place.integration import likely_cause
 from syncd.place.looking import elsewhere
 
 _ASKED_FIRST: Final = 20
@@ -142,7 +143,8 @@ async def ask_for_a_few(census: Census, subject: Subject, reading: Reading, reas
             continue
         chosen = dict.fromkeys([*links[:few], *links[-few:]])
         if links and not any([await is_there(link, subject, reading) is not False for link in chosen]):
-            raise _incident(subject, gone, reasons)
+            others = [each for each in census.tallies.values() if each.what not in names]
+            raise _incident(subject, gone, reasons, [*others, *unlisted])
 
 
 def _sorts(census: Census) -> list[list[Tally]]:
@@ -186,28 +188,30 @@ def _is_strangers(link: Link, subject: Subject, reading: Reading) -> bool:
 def demand_that_it_is_the_place(census: Census, subject: Subject, reasons: Sequence[str]) -> None:
     """Raise TargetGone where every linked resource was asked for, and none of a sort was found; TargetElsewhere where
     the target may have become another place, for these reasons, and most of what is managed was not found."""
-    tallies = census.tallies.values()
+    tallies = list(census.tallies.values())
     if reasons and (missing := unseen(tallies)) is not None:
-        raise elsewhere(subject.client.transport.name, reasons, found_in_words(missing, asked=False))
+        raise _incident(subject, missing, reasons, tallies)
     if (gone := everything_gone(tallies)) is not None:
-        raise _incident(subject, gone, reasons)
+        raise _incident(subject, gone, reasons, tallies)
 
 
-def _incident(subject: Subject, gone: Tally, reasons: Sequence[str]) -> TargetGone | TargetElsewhere:
+def _incident(
+    subject: Subject, gone: Tally, reasons: Sequence[str], tallies: Sequence[Tally]
+) -> TargetGone | TargetElsewhere:
     """Return the incident of a target where nothing of a sort was found.
 
     SSO or SCIM was removed; LucidLink then deletes the groups, and leaves the people there, unmanaged. Accounts that
     are off, or wait for somebody to accept, say nothing elsewhere: some endpoints hide them.
     """
-    name = subject.client.transport.name
+    name, cause = subject.client.transport.name, likely_cause(subject.profile, tallies)
     if reasons:
-        return elsewhere(name, reasons, found_in_words(gone, asked=False))
-    return TargetGone(
-        name,
-        found_in_words(gone, asked=False),
-        hint="SSO or SCIM was probably removed at the target: nothing was changed, and nothing is pushed; once "
-        "it is set up again, run `syncd relink`",
-    )
+        return elsewhere(name, reasons, found_in_words(gone, asked=False), cause)
+    nothing = "nothing was changed, and nothing is pushed"
+    if cause:
+        hint = f"{cause}; {nothing}; once that is settled, run `syncd relink`"
+    else:
+        hint = f"SSO or SCIM was probably removed at the target: {nothing}; once it is set up again, run `syncd relink`"
+    return TargetGone(name, found_in_words(gone, asked=False), hint=hint)
 
 
 def believe_switched_off(census: Census, reading: Reading, *, all_gone: bool) -> None:

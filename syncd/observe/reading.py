@@ -16,6 +16,7 @@ from syncd.observe.members import read_members, read_members_by_filter
 from syncd.observe.model import Reading, Subject
 from syncd.observe.protection import protect_own_account
 from syncd.observe.removal import sso_was_removed
+from syncd.place.integration import Integration, ListedGroup
 from syncd.place.looking import MARKS
 from syncd.scim.client import Client
 from syncd.store import Observation, Snapshot
@@ -34,14 +35,16 @@ async def read_target(
     concurrency: int = 8,
     expect_gone: bool = False,
     reasons: Sequence[str] = (),
+    integration: Integration | None = None,
 ) -> Reading:
     """Read every user and group into the observation, and return the findings. Raises TargetError.
 
     `owned`: how far the source decides about users and about groups. `reasons`: why the target may have become another
-    place.
+    place. `integration`: the one that must answer, where two of them have one address.
 
     TargetGone when everything managed is gone at once, and TargetElsewhere when most of it is where the target may be
-    another place, unless that is expected; TargetUnusable when a list can't be read: nothing may be inferred then.
+    another place, unless that is expected; TargetElsewhere when the token is another integration's; TargetUnusable when
+    a list can't be read: nothing may be inferred then.
     """
     subject = Subject(client, rules.profile, owned, snapshot, observation, concurrency)
     reading = Reading.begun(subject)
@@ -49,6 +52,8 @@ async def read_target(
     await list_users(subject, reading)
     await list_groups(subject, reading)
     members_listed = reading.shown.members
+    if integration is not None:
+        integration.demand(client.transport.name, _listed_groups(subject), snapshot, reasons)
     await protect_own_account(subject, reading)
     # Ask for the linked resources that are not listed; all of them gone is an incident.
     census = linked.take_census(subject, reading)
@@ -78,6 +83,10 @@ async def read_target(
     reading.is_place = unseen(census.tallies.values()) is None
     reading.discovered |= {"protected": reading.protected, "active_as": sorted(reading.shown.active_as)}
     return reading
+
+
+def _listed_groups(subject: Subject) -> list[ListedGroup]:
+    return [ListedGroup(each.id, each.name, each.members or ()) for each in subject.observation.all_groups()]
 
 
 def _compare_only_what_is_shown(reading: Reading, census: linked.Census) -> None:

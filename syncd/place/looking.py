@@ -13,6 +13,7 @@ from typing import Final
 from syncd.core.model import Json, Kind, Known, KnownGroup, State
 from syncd.core.place import Sight, Tally, everything_gone, found_in_words, unseen, whose
 from syncd.errors import ScimError, TargetElsewhere, TargetGone
+from syncd.place.integration import likely_cause
 from syncd.scim.client import Body, Client, Found
 from syncd.scim.profiles import Profile
 from syncd.scim.resources import field as member
@@ -108,9 +109,10 @@ async def question(
     profile: Profile,
     lost: Collection[Resource] = (),
     arrived: Container[Resource] = (),
-) -> None:
-    """Ask for a sample. Raises TargetGone where everything of a sort is gone, and not only what somebody deleted.
+) -> list[Tally]:
+    """Ask for a sample, and return what was found of each sort.
 
+    Raises TargetGone where everything of a sort is gone, and not only what somebody deleted; TargetError.
     `lost`: resources that this run has found gone; they are counted, and not asked for again. `arrived`: those that it
     has linked, which prove nothing.
     """
@@ -122,8 +124,10 @@ async def question(
         gone = {each for each in uncounted if each[0] is sort.kind}
         sort.tally.sights[Sight.GONE] += len(gone)
         uncounted -= gone
-    if (gone_sort := everything_gone(each.tally for each in asked)) is not None:
-        raise gone_from(client.transport.name, gone_sort)
+    tallies = [each.tally for each in asked]
+    if (gone_sort := everything_gone(tallies)) is not None:
+        raise gone_from(client.transport.name, gone_sort, likely_cause(profile, tallies))
+    return tallies
 
 
 async def _ask(client: Client, snapshot: Snapshot, sort: Sort, resources: Iterable[Known | KnownGroup]) -> None:
@@ -165,33 +169,39 @@ async def glance(client: Client, snapshot: Snapshot, profile: Profile) -> None:
             return
 
 
-async def demand(client: Client, snapshot: Snapshot, profile: Profile, reasons: Iterable[str]) -> None:
+async def demand(client: Client, snapshot: Snapshot, profile: Profile, reasons: Iterable[str]) -> list[Tally]:
     """Ask for a sample where the target may have become another place; what is managed must be seen there.
 
-    Raises TargetElsewhere, TargetError.
+    Returns what was found of each sort. Raises TargetElsewhere, TargetError.
     """
     asked = sorts(snapshot, profile, _SAMPLE)
     for sort in asked:
         await _ask(client, snapshot, sort, sort.resources)
-    if (missing := unseen(each.tally for each in asked)) is not None:
-        raise elsewhere(client.transport.name, reasons, found_in_words(missing))
+    tallies = [each.tally for each in asked]
+    if (missing := unseen(tallies)) is not None:
+        raise elsewhere(client.transport.name, reasons, found_in_words(missing), likely_cause(profile, tallies))
+    return tallies
 
 
-def gone_from(target: str, gone: Tally) -> TargetGone:
-    """Return the incident of a target where everything managed of a sort is gone."""
+def gone_from(target: str, gone: Tally, cause: str = "") -> TargetGone:
+    """Return the incident of a target where everything managed of a sort is gone. `cause`: the likely one."""
+    usual = "SSO or SCIM was removed at the target, or another account answers there"
     return TargetGone(
         target,
         f"{found_in_words(gone)}: nothing more was written",
-        hint="SSO or SCIM was removed at the target, or another account answers there; once that is settled, "
-        f"{_RELINK}",
+        hint=f"{cause or usual}; once that is settled, {_RELINK}",
     )
 
 
-def elsewhere(target: str, reasons: Iterable[str], found: str) -> TargetElsewhere:
-    """Return the incident of a target that may be another place, where what is managed was not seen."""
+def elsewhere(target: str, reasons: Iterable[str], found: str, cause: str = "") -> TargetElsewhere:
+    """Return the incident of a target that may be another place, where what is managed was not seen.
+
+    `cause`: the likely one.
+    """
+    told = f"; {cause}" if cause else ""
     return TargetElsewhere(
         target,
-        f"may be another place, for {', and '.join(reasons)}; {found}: nothing was written",
+        f"may be another place, for {', and '.join(reasons)}; {found}{told}: nothing was written",
         hint=f"put the former value back; or, if everything is to be managed there from now on, {_RELINK}",
     )
 

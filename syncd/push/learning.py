@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from syncd.compare.estimate import asks_first
 from syncd.core.model import Json, Kind, State
+from syncd.core.place import announcement_mark, moved
 from syncd.errors import ScimError, TargetError
-from syncd.place.looking import MARKS, NOT_BY_ID, look_at
+from syncd.place.looking import MARKS, NOT_BY_ID, demand, look_at
 from syncd.push.predating import Habits
 from syncd.push.presence import Lost
 from syncd.scim.client import Client
@@ -28,7 +30,7 @@ class Learning:
     async def ask_first(self) -> TargetError | None:
         """Read the endpoint's announcement once, where the profile leaves a capability open.
 
-        Returns why the target as a whole can't be reached; None where it can be.
+        Returns why the target as a whole can't be reached, or may be another place; None where it can be written to.
         """
         if not asks_first(self._client.profile, self._snapshot.discovery):
             return None
@@ -38,9 +40,29 @@ class Learning:
             config = None  # many have no such endpoint: try PATCH, and learn from the answer
         except TargetError as error:
             return error
+        if (elsewhere := await self._note_announcement(announcement_mark(config))) is not None:
+            return elsewhere
         facts = announced(config).facts({})
         self._client.learn(patch=facts["patch"], etags=facts["etag"])
         self._discover(**facts)
+        return None
+
+    async def _note_announcement(self, mark: str) -> TargetError | None:
+        """Record how the endpoint describes itself; where that has changed, once a sample was seen there.
+
+        Returns why the target can't be written to.
+        """
+        before = self._snapshot.place
+        if before is None or not mark or mark == before.announcement:
+            return None
+        now = replace(before, announcement=mark)
+        if why := moved(before, now):
+            try:
+                await demand(self._client, self._snapshot, self._client.profile, why)
+            except TargetError as error:
+                return error
+        with self._state.atomic():
+            self._snapshot.set_place(now)
         return None
 
     def note_creates(self, habits: Habits) -> None:

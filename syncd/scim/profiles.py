@@ -20,9 +20,12 @@ Paging = Literal["index", "cursor", "single"]
 Deletes = Literal["deletes", "deactivates", "nothing"]
 UserFilter = Literal["userName", "externalId", "emails.value", "groups.value", "id"]
 GroupFilter = Literal["displayName", "externalId", "id"]
+Sibling = Literal["", "lucid-admin", "lucid-content"]
 Rate = Annotated[float, Field(gt=0, le=10_000)]
 """Requests per second."""
 
+NAMES: Final = frozenset({"name", "integration", "group_kind"})
+"""The fields of a profile that are words for people, and no behaviour: nothing overrides them."""
 MEMBERS_FILTER: Final = "groups.value"
 """The attribute by which the members of a group are read where groups don't show them."""
 
@@ -77,6 +80,17 @@ class Profile:
     leaves_first: bool = False
     """Whether a user must leave one group to be able to join another, where one is the most. If not, a user joins the
     new group first; an endpoint that refuses a second group and says so is found out."""
+    subgroups: bool = True
+    """Whether a group may contain groups. Only the integration that answers is recognized by it."""
+
+    # -- which integration answers
+    sibling: Sibling = ""
+    """The profile of the other integration at the same address, where the token alone decides which one answers. A
+    token of the other one is recognized by the groups there; `""`: no token is taken for that."""
+    integration: str = ""
+    """The integration's name for people, where there are two at one address."""
+    group_kind: str = ""
+    """The name that the integration has for its groups, in the plural."""
 
     # -- how things are read
     members_read: MembersRead | None = None
@@ -147,6 +161,8 @@ class Profile:
             found.append("leaves_first = true and one_group_per_user = false: users can be in any number of groups")
         if self.burst > 1 and not (self.user_writes_per_second or self.group_writes_per_second):
             found.append("`burst` means nothing without user_writes_per_second or group_writes_per_second")
+        if self.sibling == self.name:
+            found.append(f'sibling = "{self.sibling}" is this profile itself: the other integration has another one')
         return found
 
 
@@ -174,9 +190,25 @@ PROFILES: Final[dict[str, Profile]] = {
         Profile("generic", answers_updates=False, requests_per_second=50.0),
         # DELETE of an organizational group that still has members may be answered 400.
         # "A user can only be in one organizational group" (community.lucid.co, Azure org groups best practices).
-        replace(_LUCID, name="lucid-admin", group_emptied_first=True, one_group_per_user=True),
-        # "Creates a team, or restores a matching archived, closed team."
-        replace(_LUCID, name="lucid-content", groups_restored=True),
+        replace(
+            _LUCID,
+            name="lucid-admin",
+            group_emptied_first=True,
+            one_group_per_user=True,
+            sibling="lucid-content",
+            integration="Lucid's admin management",
+            group_kind="organizational groups",
+        ),
+        # "Creates a team, or restores a matching archived, closed team." For teams, only user ids are supported.
+        replace(
+            _LUCID,
+            name="lucid-content",
+            groups_restored=True,
+            subgroups=False,
+            sibling="lucid-admin",
+            integration="Lucid's content access",
+            group_kind="teams",
+        ),
         # "Understanding SCIM Integration in LucidLink" (support.lucidlink.com, article 38861860730637): a user outside
         # the verified domain is pending until the invitation is accepted; a user becomes managed when the e-mail
         # matches; pushed groups carry the suffix; removing SSO removes SCIM, and what it managed. Everything else is

@@ -34,6 +34,11 @@ class Secret(Section):
             raise ValueError('name the secret one way: { credential = "…" }, { env = "…" } or { file = "…" }')
         return self
 
+    @property
+    def place(self) -> str:
+        """The place in words: `env SYNCD_TOKEN`."""
+        return " ".join(f"{kind} {place}" for kind, place in self if place is not None)
+
     def reveal(self, base: Path) -> SecretStr:
         """Read the secret. Raises ValueError with what to do; the message never holds the secret."""
         if self.env is not None:

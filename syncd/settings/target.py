@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, fie
 from syncd.core.drift import Reaction
 from syncd.core.mapping import Domains
 from syncd.core.policy import Class
-from syncd.scim.profiles import PROFILES, Profile, Rate
+from syncd.scim.profiles import NAMES, PROFILES, Profile, Rate
 from syncd.settings.daemon import TargetScheduleSettings
 from syncd.settings.declared import Declared, keys_of
 from syncd.settings.hooks import BeforeDeleteSettings
@@ -75,7 +75,7 @@ class DriftSettings(Section):
     """Somebody whom syncd doesn't manage is in a managed group: taken out of it, and the account is never written."""
 
 
-@keys_of(Profile, but={"name"}, all_optional=True)
+@keys_of(Profile, but=NAMES, all_optional=True)
 class ProfileOverrides(Declared):
     """`[target.profile_overrides]`: how an endpoint differs from its profile. Unset keys take the profile's value."""
 
@@ -105,6 +105,9 @@ class TargetSettings(Section):
     """Where the bearer token is."""
     token_expires: date | None = None
     """The day from which the token is no longer accepted, as a date of TOML (`2027-03-01`): a notice comes before."""
+    shares_address: Name | None = None
+    """Why this target and another one are one place on purpose: the same address and token, or the same accounts. Else
+    `syncd check` refuses both."""
     ca_file: Path | None = None
     """The certificate authorities to trust, in PEM; else the system's."""
     verified_domains: list[DomainPattern] = Field(default_factory=list)

@@ -137,6 +137,11 @@ class Observation(Rows):
         )
         yield from map(_observed, rows)
 
+    def all_groups(self) -> Iterator[ObservedGroup]:
+        """Yield every group, by id."""
+        rows = self._conn.execute(f"SELECT {_GROUP} FROM observed_groups WHERE target = ? ORDER BY id", [self._target])
+        yield from map(_observed_group, rows)
+
     def marked_groups(self) -> Iterator[ObservedGroup]:
         """Yield the groups that carry an externalId, by id."""
         rows = self._conn.execute(

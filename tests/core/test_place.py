@@ -17,6 +17,7 @@ from syncd.core.place import (
     everything_gone,
     found_in_words,
     moved,
+    seen_in_words,
     sort_of,
     sorts_of,
     token_mark,
@@ -68,7 +69,9 @@ def test_links_without_a_recorded_place_are_to_be_seen_first() -> None:
 
 
 def test_what_is_not_known_now_is_kept() -> None:
-    assert Place("a", "p").completed_by(PLACE) == Place("a", "p", "", "0a1b2c3d", "ffff", ("uuid",))
+    same = Place(PLACE.address, "p")
+    assert same.completed_by(PLACE) == Place(PLACE.address, "p", "", "0a1b2c3d", "ffff", ("uuid",))
+    assert Place("a", "p").completed_by(PLACE) == Place("a", "p", "", "0a1b2c3d", "", ("uuid",))
     assert Place("a", "p").completed_by(None) == Place("a", "p")
 
 
@@ -98,6 +101,12 @@ def test_an_announcement_is_the_same_whatever_its_times() -> None:
     later = {"meta": {"lastModified": "2026-02-02T00:00:00Z"}, "patch": {"supported": True}}
     assert announcement_mark(config) == announcement_mark(later)
     assert announcement_mark(config) != announcement_mark({"patch": {"supported": False}})
+    schemes = [{"type": "oauth2", "meta": {"version": "1"}}, {"type": "httpbasic"}]
+    more = {**config, "authenticationSchemes": schemes, "servedAt": "2026-01-01T00:00:00.123Z"}
+    assert announcement_mark({**more, "servedAt": "2026-03-03T10:00:00Z", "authenticationSchemes": schemes[::-1]}) == (
+        announcement_mark(more)
+    )
+    assert announcement_mark({**more, "authenticationSchemes": schemes[:1]}) != announcement_mark(more)
     assert announcement_mark(None) == announcement_mark("<html>") == ""
 
 
@@ -108,12 +117,21 @@ def test_an_announcement_is_the_same_whatever_its_times() -> None:
         ("9067729b3d-2819c223-7f76-453a-919d-413861904646", "x-uuid"),
         ("lucid-1234", "lucid-#"),
         ("17", "#"),
+        ("1234567890", "#"),
+        ("lucid-12345678", "lucid-#"),
         ("9b9df16c396041c581ae95b7f79e7e1c", "x"),
     ],
 )
 def test_ids_have_sorts(id_: str, sort: str) -> None:
     assert sort_of(id_) == sort
     assert sorts_of([id_, id_]) == (sort,)
+
+
+def test_what_was_seen_is_said_by_sort() -> None:
+    assert seen_in_words([tally(ours=5, gone=1), tally("groups", ours=1), tally("accounts that are off")]) == (
+        "5 of 6 managed users and 1 of 1 managed group asked for are there"
+    )
+    assert seen_in_words([tally()]) == ""
 
 
 # -- whose it is -------------------------------------------------------------------------------------

@@ -49,20 +49,22 @@ _HTML, _FORMATS = "tests/report/test_html.py", "tests/report/test_formats.py"
 _SANDBOX_PAGES, _ALARMS = "tests/sandbox/test_templates.py", "tests/daemon/test_alarms.py"
 
 _PLACE, _PLACES = "tests/core/test_place.py", "tests/cycle/test_places.py"
+_CHECKED, _INTEGRATION = "tests/cli/test_check_places.py", "tests/place/test_integration.py"
+_OTHER, _ANNOUNCED = "tests/failures/test_the_other_integration.py", "tests/push/test_announcement.py"
 
 RULES: Final = (
     # -- a target is a place ---------------------------------------------------------------------
     Rule(
         "another address, token or profile is looked at before anything is planned",
         "cycle/whereabouts.py",
-        "    return () if snapshot.is_empty else moved(snapshot.place, configured(target, snapshot))",
-        "    return ()",
+        "    return () if snapshot.is_empty else moved(snapshot.place, now)\n",
+        "    return ()\n",
         (f"{_PLACES}::test_where_the_place_changes_nothing_is_written_before_it_is_seen",),
     ),
     Rule(
         "most of what is managed must be seen in a place that may be another one",
         "place/looking.py",
-        "    if (missing := unseen(each.tally for each in asked)) is not None:",
+        "    if (missing := unseen(tallies)) is not None:",
         "    if (missing := unseen(())) is not None:",
         (f"{_PLACES}::test_where_the_place_changes_nothing_is_written_before_it_is_seen",),
     ),
@@ -121,6 +123,90 @@ RULES: Final = (
         "            await self._presence.missed((link.kind, link.id), link.key)\n",
         "            pass\n",
         (f"{_LOST}::test_a_deletion_in_another_workspace_is_not_done",),
+    ),
+    Rule(
+        "a changed self-description is looked into before anything is written",
+        "push/learning.py",
+        "        if why := moved(before, now):\n",
+        "        if why := ():\n",
+        (f"{_ANNOUNCED}::test_a_changed_announcement_is_a_reason_to_look",),
+    ),
+    Rule(
+        "a check demands what is managed where the place may be another one",
+        "cycle/whereabouts.py",
+        "        return Visit(why, await _demand(target, state, client, why))\n",
+        "        return Visit(why, ())\n",
+        (f"{_CHECKED}::test_another_place_is_an_error_with_the_way_back",),
+    ),
+    Rule(
+        "a check looks at what is managed where nothing has changed",
+        "cycle/whereabouts.py",
+        "    return Visit((), await question(client, snapshot, profile))\n",
+        "    return Visit((), ())\n",
+        (f"{_CHECKED}::test_everything_gone_behind_the_same_address_is_an_error",),
+    ),
+    Rule(
+        "a check refuses two targets with one address and one token",
+        "cli/sharing.py",
+        "        if target.has_token_of(other):\n",
+        "        if False:\n",
+        (f"{_CHECKED}::test_two_targets_with_one_token_are_refused_where_nobody_is_there_yet",),
+    ),
+    Rule(
+        "a check refuses two tokens that show the same accounts",
+        "cli/sharing.py",
+        "        if _are_integrations(target, other) or not _same(",
+        "        if True or not _same(",
+        (f"{_CHECKED}::test_two_tokens_that_show_the_same_accounts_are_refused",),
+    ),
+    Rule(
+        "a token of the other integration is recognized when a target is read whole",
+        "observe/reading.py",
+        "    if integration is not None:\n",
+        "    if False:\n",
+        (f"{_OTHER}::test_a_first_run_with_the_token_of_content_access_names_it_by_people_in_two_teams",),
+    ),
+    Rule(
+        "a token of the other integration is recognized before a first plan is applied",
+        "cycle/whereabouts.py",
+        "        await integration.look(client, snapshot, ())\n    elif",
+        "        pass\n    elif",
+        (f"{_OTHER}::test_the_first_plan_is_not_applied_with_the_token_of_the_other_target",),
+    ),
+    Rule(
+        "groups of the other integration's target tell whose the token is",
+        "place/integration.py",
+        "        if found := self._of_other_target(target, groups):\n",
+        '        if found := "":\n',
+        (f"{_INTEGRATION}::test_a_group_of_the_other_target_tells_at_any_time",),
+    ),
+    Rule(
+        "kinds of groups refuse no token while a group of our own is there",
+        "place/integration.py",
+        "        if any(group.id in linked for group in groups) and not (",
+        "        if False and not (",
+        (f"{_INTEGRATION}::test_a_group_of_our_own_proves_the_token",),
+    ),
+    Rule(
+        "a group of our own proves nothing where the profile was that of the other integration",
+        "place/integration.py",
+        "not (recorded and recorded.profile == self.profile.sibling):",
+        "True:",
+        (f"{_INTEGRATION}::test_a_group_of_our_own_proves_nothing_where_the_profile_was_the_other_one",),
+    ),
+    Rule(
+        "one token for both integrations is refused",
+        "place/integration.py",
+        "            if other in self.same_token:\n",
+        "            if False:\n",
+        (f"{_INTEGRATION}::test_one_token_for_both_integrations_is_nobodys",),
+    ),
+    Rule(
+        "a group that everybody may be in refuses no token",
+        "place/integration.py",
+        "            if len(people) >= _EVERYBODY * len(everybody) or self",
+        "            if self",
+        (f"{_INTEGRATION}::test_kinds_of_groups_tell_on_the_first_run",),
     ),
     # -- done means done -------------------------------------------------------------------------
     Rule(

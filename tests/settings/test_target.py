@@ -9,7 +9,7 @@ import pytest
 
 from syncd.core.room import Room
 from syncd.errors import ConfigurationError
-from syncd.scim.profiles import PROFILES, Profile
+from syncd.scim.profiles import NAMES, PROFILES, Profile
 from syncd.settings.build import Target, compile_settings
 from syncd.settings.target import ProfileOverrides
 from tests.configurations import SECRET, SMALLEST, faults, loaded
@@ -80,14 +80,18 @@ def test_the_default_group_is_refused_where_it_means_nothing(file: Path) -> None
 # -- in what an endpoint differs from its profile ----------------------------------------------------
 
 
+OVERRIDDEN = [field.name for field in fields(Profile) if field.name not in NAMES]
+
+
 def test_every_value_of_a_profile_can_be_overridden_and_nothing_else() -> None:
-    assert list(ProfileOverrides.model_fields) == [field.name for field in fields(Profile) if field.name != "name"]
+    assert list(ProfileOverrides.model_fields) == OVERRIDDEN
 
 
 def test_the_values_of_every_profile_are_ones_that_an_override_may_have() -> None:
     for profile in PROFILES.values():
-        values = {name: value for name, value in asdict(profile).items() if name != "name" and value is not None}
-        assert ProfileOverrides.model_validate(values).put_over(PROFILES["generic"]) == replace(profile, name="generic")
+        values = {name: value for name, value in asdict(profile).items() if name not in NAMES and value is not None}
+        plain = replace(profile, name="generic", integration="", group_kind="")
+        assert ProfileOverrides.model_validate(values).put_over(PROFILES["generic"]) == plain
 
 
 EVERY_OVERRIDE = """
@@ -109,6 +113,8 @@ deletes = "nothing"
 delete_moves_content = true
 one_group_per_user = true
 leaves_first = true
+subgroups = false
+sibling = "lucid-admin"
 members_read = "filter"
 answers_updates = false
 shows_active = false
@@ -154,6 +160,10 @@ def test_every_override_goes_before_the_profile_and_nothing_else_changes(file: P
         "delete_moves_content": True,
         "one_group_per_user": True,
         "leaves_first": True,
+        "subgroups": False,
+        "sibling": "lucid-admin",
+        "integration": "",
+        "group_kind": "",
         "members_read": "filter",
         "answers_updates": False,
         "shows_active": False,
@@ -177,7 +187,7 @@ def test_every_override_goes_before_the_profile_and_nothing_else_changes(file: P
     assert rules.rate == 0.5
 
 
-@pytest.mark.parametrize("name", [field.name for field in fields(Profile) if field.name != "name"])
+@pytest.mark.parametrize("name", OVERRIDDEN)
 def test_an_override_makes_the_next_run_compare_again(file: Path, name: str) -> None:
     (line,) = [line for line in EVERY_OVERRIDE.splitlines() if line.startswith(f"{name} = ")]
     if name == "withdrawn_by_delete":

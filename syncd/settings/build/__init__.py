@@ -16,7 +16,7 @@ from syncd.core.model import Source, Wanted
 from syncd.errors import ConfigurationError, Fault
 from syncd.settings.build.secrets import Secrets
 from syncd.settings.build.sources import source
-from syncd.settings.build.targets import Target, target
+from syncd.settings.build.targets import Target, target, with_siblings
 from syncd.settings.configuration import Settings
 from syncd.settings.loading import load
 
@@ -76,7 +76,7 @@ def compile_settings(settings: Settings, file: Path) -> Setup:
     """Compile checked settings; paths in them are relative to the file's folder."""
     secrets = Secrets(file)
     built = source(settings.source, settings.mapping, secrets)
-    targets = tuple(target(each, built, secrets, settings.drain) for each in settings.target)
+    targets = with_siblings([target(each, built, secrets, settings.drain) for each in settings.target])
     wanted = _wanted(built.rules, targets)
     return Setup(file, secrets.base / settings.state, built.source, built.rules, wanted, targets, settings)
 

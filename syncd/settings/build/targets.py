@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -55,6 +55,12 @@ class Target:
     """What must succeed before an account is deleted."""
     drain: float = 20.0
     """Seconds that requests in flight may go on after SIGTERM."""
+    token_from: str = ""
+    """Where the token is, in words."""
+    shares_address: str = ""
+    """Why this target and another one are one place on purpose."""
+    siblings: tuple[Target, ...] = ()
+    """The targets of the other integration at the same address, where the token alone decides which one answers."""
 
     @property
     def name(self) -> str:
@@ -70,6 +76,17 @@ class Target:
         except ConfigurationError:
             token = ""
         return Place(address_of(self.base_url), self.rules.profile.name, salt, token)
+
+    def is_at_address_of(self, other: Target) -> bool:
+        """Return whether another target has the same base URL, in whatever spelling."""
+        return address_of(self.base_url) == address_of(other.base_url)
+
+    def has_token_of(self, other: Target) -> bool:
+        """Return whether another target has the same token; where one can't be read, whether it is the same secret."""
+        try:
+            return self.token().get_secret_value() == other.token().get_secret_value()
+        except ConfigurationError:
+            return bool(self.token_from) and self.token_from == other.token_from
 
     def transport(self, discovery: Mapping[str, Json]) -> Transport:
         """Return the connection to the target, with as many requests at a time as the endpoint was found to bear.
@@ -116,6 +133,7 @@ def target(settings: TargetSettings, source: SourceSetup, secrets: Secrets, drai
         rules=replace(_rules(settings, source.schemes), before_delete=_words_of(hook)),
         base_url=settings.base_url,
         token=secrets.bearer(settings.token, f"{key}.token"),
+        token_from=settings.token.place,
         ca_file=secrets.base / settings.ca_file if settings.ca_file else None,
         concurrency=settings.concurrency,
         approval_lasts=settings.approval_lasts,
@@ -127,6 +145,22 @@ def target(settings: TargetSettings, source: SourceSetup, secrets: Secrets, drai
         owned=source.rules.users.ownership,
         before_delete=hook,
         drain=drain.total_seconds(),
+        shares_address=settings.shares_address or "",
+    )
+
+
+def with_siblings(targets: Sequence[Target]) -> tuple[Target, ...]:
+    """Return the targets, each with those of the other integration at its address."""
+    return tuple(
+        replace(
+            each,
+            siblings=tuple(
+                other
+                for other in targets
+                if other.rules.profile.name == each.rules.profile.sibling and each.is_at_address_of(other)
+            ),
+        )
+        for each in targets
     )
 
 
@@ -188,4 +222,4 @@ def _reactions(settings: DriftSettings) -> Reactions:
     )
 
 
-__all__ = ["Target", "target"]
+__all__ = ["Target", "target", "with_siblings"]
