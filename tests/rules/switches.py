@@ -424,8 +424,8 @@ RULES: Final = (
     Rule(
         "an account that could not be taken over gets no second one beside it",
         "compare/situation.py",
-        "        quarantined={**decisions.quarantined, **_refused(changes, decisions)},",
-        "        quarantined=decisions.quarantined,",
+        "        quarantined={**decisions.quarantined, **_refused(changes, decisions), **_in_parts(changes, decisions)},",
+        "        quarantined={**decisions.quarantined, **_in_parts(changes, decisions)},",
         (_KNOWING,),
     ),
     Rule(
@@ -594,7 +594,7 @@ RULES: Final = (
     Rule(
         "an approval is spent",
         "push/recording.py",
-        "            self._holds.spend(id_)",
+        "            self._holds.spend(each)",
         "            pass",
         (_RECORDING,),
     ),
