@@ -16,6 +16,7 @@ from syncd.cycle.progress import Progress
 from syncd.cycle.relinking import relink
 from syncd.cycle.sync import carry_out, make_plans
 from syncd.operations import decisions, status
+from syncd.scim.transport import Patience
 from syncd.settings.build import read
 from syncd.store import StateFile
 from tests.faults.world import TOKEN, World
@@ -436,15 +437,21 @@ def test_an_update_that_fails_is_sent_by_the_next_run(start: Start) -> None:
     assert set(world.states().values()) == {("pending", True)}
 
 
-def test_what_no_answer_came_to_is_sent_again_and_no_look_counts(start: Start) -> None:
+def test_an_update_that_is_given_up_leaves_its_account_to_the_next_run(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One update is given up after three attempts, while others succeed; everything else there is as it should be."""
     world = start(marks_after_removal="kept")
     world.remove_sso()
     world.relink()
-    world.configure("[target.limits]\n", 'patience = "1s"\n[target.limits]\n')
-    world.sandbox.faults({"fault": "status", "status": 504, "method": "PATCH", "path": "/Users/*"})
+    brief = Patience(attempts=3, outage=5, base=0.05, cap=0.05, longest_pause=0.05)
+    monkeypatch.setattr("syncd.settings.build.targets.Patience", lambda **_: brief)
+    world.setup = read(world.setup.file)
+    path = f"/Users/{world.account('ada')['id']}"
+    world.sandbox.faults({"fault": "status", "status": 504, "method": "PATCH", "path": path})
     world.sync()
     world.sandbox.faults()
-    assert {state for _, state in world.states().values()} == {False}
+    assert world.states()["ada"][1] is False
     world.converge()
     assert set(world.states().values()) == {("pending", True)}
 

@@ -139,6 +139,7 @@ def test_a_deletion_of_what_is_gone_is_done(tmp_path: Path) -> None:
         vanish(world, "u1", "Group a")
         delete = Change(Action.DELETE_USER, "1", "u1", {}, {}, "long switched off")
         world.groups = []
+        world.concurrency = 1
         run = world.push(plan_of(world, delete, *world.plan().changes))
         assert said(run) == [
             ("delete_group", "a", "applied", 404, ""),

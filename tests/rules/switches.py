@@ -722,14 +722,7 @@ RULES: Final = (
         (f"{_RELINKING}::test_one_who_is_switched_off_by_hand_lets_nobody_else_in",),
     ),
     Rule(
-        "no look shows that an account was sent to be managed again",
-        "push/sending.py",
-        "            if update.whole:\n                return step\n",
-        "",
-        (f"{_RELINKING}::test_what_no_answer_came_to_is_sent_again_and_no_look_counts",),
-    ),
-    Rule(
-        "nor does one after a run that was killed",
+        "no look after a run that was killed shows that an account was sent to be managed again",
         "push/recovery.py",
         "        if user.unmanaged and change.is_everything:\n",
         "        if False:\n",
