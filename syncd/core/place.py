@@ -304,7 +304,10 @@ def found_in_words(tally: Tally, *, asked: bool = True) -> str:
     if others:
         ids = "the id is" if count == 1 else f"{others:,} of their ids are"
         return f"{none} there any more, and {ids} somebody else's"
-    if tally.sights[Sight.UNMARKED]:
+    if unmarked := tally.sights[Sight.UNMARKED]:
+        if gone := tally.sights[Sight.GONE]:
+            are, carry = "is" if gone == 1 else "are", "carries" if unmarked == 1 else "carry"
+            return f"of {some}, {gone:,} {are} gone, and {unmarked:,} no longer {carry} our mark"
         return (
             f"{none.rpartition(' is')[0]} {'no longer carries our mark' if count == 1 else 'carries our mark any more'}"
         )

@@ -188,7 +188,7 @@ def gone_from(target: str, gone: Tally, cause: str = "") -> TargetGone:
     usual = "SSO or SCIM was removed at the target, or another account answers there"
     return TargetGone(
         target,
-        f"{found_in_words(gone)}: nothing more was written",
+        f"{found_in_words(gone)}: nothing more is written",
         hint=f"{cause or usual}; once that is settled, {_RELINK}",
     )
 

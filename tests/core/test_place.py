@@ -230,6 +230,11 @@ def test_where_removing_sso_removes_marks_their_absence_is_a_loss() -> None:
     users = Tally("users", Counter({UNMARKED: 4}), marked=True)
     assert everything_gone([users]) is users
     assert found_in_words(users) == "none of 4 managed users asked for carries our mark any more"
+    groups = Tally("groups", Counter({GONE: 2}), locked=True)
+    together = everything_gone([users, groups])
+    assert together is not None
+    said = "of 6 managed users and groups asked for, 2 are gone, and 4 no longer carry our mark"
+    assert found_in_words(together) == said
 
 
 @pytest.mark.parametrize(

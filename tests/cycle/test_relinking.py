@@ -437,9 +437,7 @@ def test_an_update_that_fails_is_sent_by_the_next_run(start: Start) -> None:
     assert set(world.states().values()) == {("pending", True)}
 
 
-def test_an_update_that_is_given_up_leaves_its_account_to_the_next_run(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_update_that_is_given_up_is_sent_by_the_next_run(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """One update is given up after three attempts, while others succeed; everything else there is as it should be."""
     world = start(marks_after_removal="kept")
     world.remove_sso()

@@ -14,7 +14,7 @@ from tests.push.pushing import Pushing, detail, plan_of, pushing, results, said
 from tests.world import group, person
 
 LOST = "the target no longer has it; the next run makes it anew"
-GONE = re.compile(r"^target: none of [1-8] managed users asked for is there any more: nothing more was written\n")
+GONE = re.compile(r"^target: none of [1-8] managed users asked for is there any more: nothing more is written\n")
 KEYS = [str(number) for number in range(1, 9)]
 
 

@@ -424,8 +424,8 @@ RULES: Final = (
     Rule(
         "an account that could not be taken over gets no second one beside it",
         "compare/situation.py",
-        "        quarantined={**decisions.quarantined, **_refused(changes, decisions), **_in_parts(changes, decisions)},",
-        "        quarantined={**decisions.quarantined, **_in_parts(changes, decisions)},",
+        "**decisions.quarantined, **_refused(changes, decisions), ",
+        "**decisions.quarantined, ",
         (_KNOWING,),
     ),
     Rule(
