@@ -1161,7 +1161,7 @@ RULES: Final = (
         "push/moves.py",
         "            if failures > most or self._ends():\n",
         "            if failures > most:\n",
-        (_MOVES,),
+        (f"{_MOVES}::test_syncd_is_told_to_stop_between_two_moves",),
     ),
     Rule(
         "whoever may be in one of two groups joins the right one again",
@@ -1175,7 +1175,7 @@ RULES: Final = (
         "compare/groups.py",
         "            if not desired_members(groups[key], groups, nesting, ())[2]:\n",
         "            if True:\n",
-        (_MOVES,),
+        (f"{_MOVES}::test_nobody_joins_a_group_while_the_list_of_their_former_one_is_incomplete",),
     ),
     Rule(
         "one person's plan holds no half of a move",
@@ -1189,7 +1189,7 @@ RULES: Final = (
         "push/recovery.py",
         "            return None if link.kind is Kind.USER else await self._emptied(link)\n",
         "            return None\n",
-        (_MOVES,),
+        (f"{_MOVES}::test_members_who_left_a_group_that_was_to_be_deleted_are_known_after_a_kill",),
     ),
     # -- what a profile forbids --------------------------------------------------------------------
     Rule(
