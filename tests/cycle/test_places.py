@@ -118,15 +118,15 @@ def test_another_workspace_is_noticed_by_the_first_run_that_writes(tmp_path: Pat
     with moving(tmp_path, *KEYS) as world:
         WORKSPACES[workspace](world.scim)
         before = copy.deepcopy((world.scim.users, world.scim.groups))
-        for day in range(3):
+        for day in range(10):
             if change == "a title":
                 one_more_title(world, day)
             elif change == "a leaver":
-                world.people[day] = person(KEYS[day], status="left")
+                world.people[day % 7] = person(KEYS[day % 7], status="left")
             elif change == "a newcomer":
                 world.people.append(person(str(100 + day)))
             elif change == "a member":
-                world.groups[0] = group("a", members=KEYS[: 5 - day])
+                world.groups[0] = group("a", members=KEYS[: 1 + day % 6])
             run = world.run(full=change == "nothing")
             assert "managed" in run.error
             assert world.cause() == "gone"
