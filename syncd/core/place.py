@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from hashlib import blake2b
@@ -16,14 +16,18 @@ from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from syncd.core.digest import fingerprint
-from syncd.core.model import Json, Known, KnownGroup
+from syncd.core.model import Json, Kind, Known, KnownGroup
 
+USERS: Final = "users"
+GROUPS: Final = "groups"
+OFF: Final = "accounts that are off"
+"""The sorts of linked resources, in words."""
 _ENOUGH_TO_BE_EVERYTHING: Final = 3
 """From this many managed resources on, all of them gone is an incident; below it, somebody may have deleted one."""
 _PORTS: Final = {"http": 80, "https": 443}
 _TOKEN_BYTES: Final = 4
 """Enough to see that a token is another one, and too little to tell which token it is."""
-_ONE: Final = {"users": "user", "groups": "group", "accounts that are off": "account that is off"}
+_ONE: Final = {USERS: "user", GROUPS: "group", OFF: "account that is off"}
 _HEX: Final = re.compile(r"(?=\d*[a-f])[0-9a-f]{8,}", re.IGNORECASE)
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:.*")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -229,6 +233,17 @@ class Tally:
         return self.locked or self.missing + self.remade >= _ENOUGH_TO_BE_EVERYTHING
 
 
+def fresh_tallies(remade: Mapping[Kind, int], *, sso_removal: bool) -> dict[str, Tally]:
+    """Return the empty tally of each sort. `remade`: how many of each kind were lost since the place was proven;
+    `sso_removal`: removing SSO there deletes groups and accounts that are off, as nobody else can, and drops marks.
+    """
+    return {
+        USERS: Tally(USERS, remade=remade[Kind.USER], marked=sso_removal),
+        GROUPS: Tally(GROUPS, remade=remade[Kind.GROUP], locked=sso_removal),
+        OFF: Tally(OFF, locked=True),
+    }
+
+
 def everything_gone(tallies: Iterable[Tally]) -> Tally | None:
     """Return what is gone: all sorts together, else one sort; None where something of each sort is there.
 
@@ -275,7 +290,7 @@ def _noun(tally: Tally) -> str:
 def _together(tallies: Sequence[Tally]) -> Tally:
     if len(tallies) == 1:
         return tallies[0]
-    what = " and ".join(dict.fromkeys(each.what for each in tallies if each.what in ("users", "groups")))
+    what = " and ".join(dict.fromkeys(each.what for each in tallies if each.what in (USERS, GROUPS)))
     sights = Counter[Sight]()
     for each in tallies:
         sights[Sight.OURS] += each.ours
@@ -315,6 +330,9 @@ def found_in_words(tally: Tally, *, asked: bool = True) -> str:
 
 
 __all__ = [
+    "GROUPS",
+    "OFF",
+    "USERS",
     "Place",
     "Sight",
     "Tally",
@@ -322,6 +340,7 @@ __all__ = [
     "announcement_mark",
     "everything_gone",
     "found_in_words",
+    "fresh_tallies",
     "moved",
     "seen_in_words",
     "sort_of",

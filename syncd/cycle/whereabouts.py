@@ -73,7 +73,7 @@ def warn_of_shared_places(targets: Sequence[Target], chosen: Sequence[Target]) -
 
 
 def configured(target: Target, snapshot: Snapshot) -> Place:
-    """Return the place that the configuration names, completed by what is recorded."""
+    """Return the place that the configuration names; its token is marked with the recorded salt."""
     before = snapshot.place
     salt = before.salt if before is not None else secrets.token_hex(_SALT_BYTES)
     return target.place(salt)

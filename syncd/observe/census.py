@@ -12,7 +12,18 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from syncd.core.model import Kind, Known, KnownGroup, Observed, ObservedGroup, State, is_on
-from syncd.core.place import Sight, Tally, everything_gone, found_in_words, unseen, whose
+from syncd.core.place import (
+    GROUPS,
+    OFF,
+    USERS,
+    Sight,
+    Tally,
+    everything_gone,
+    found_in_words,
+    fresh_tallies,
+    unseen,
+    whose,
+)
 from syncd.errors import TargetElsewhere, TargetGone
 from syncd.observe.asking import Link, is_there, side_by_side
 from syncd.observe.model import Reading, Subject, count_of, some_of
@@ -20,9 +31,6 @@ from syncd.place.integration import likely_cause
 from syncd.place.looking import elsewhere
 
 _ASKED_FIRST: Final = 20
-_USERS: Final = "users"
-_GROUPS: Final = "groups"
-_OFF: Final = "accounts that are off"
 
 
 @dataclass
@@ -38,7 +46,7 @@ class Census:
     @property
     def expects_users(self) -> bool:
         """Whether there are linked users that the target must show."""
-        return self.tallies[_USERS].sights.total() > 0
+        return self.tallies[USERS].sights.total() > 0
 
     @property
     def nothing_is_there(self) -> bool:
@@ -50,13 +58,7 @@ def take_census(subject: Subject, reading: Reading) -> Census:
     """Look each linked resource up among those listed."""
     removal = subject.profile.sso_removal
     remade = {kind: subject.snapshot.remade(kind) for kind in Kind}
-    census = Census(
-        {
-            _USERS: Tally(_USERS, remade=len(remade[Kind.USER]), marked=removal),
-            _GROUPS: Tally(_GROUPS, remade=len(remade[Kind.GROUP]), locked=removal),
-            _OFF: Tally(_OFF, locked=True),
-        }
-    )
+    census = Census(fresh_tallies({kind: len(keys) for kind, keys in remade.items()}, sso_removal=removal))
     for users in subject.snapshot.all_users():
         linked = {known.key: known for known in users if not known.lost}
         links = [_link(known, reading, remade[Kind.USER], removal=removal) for known in linked.values()]
@@ -80,14 +82,14 @@ def _link(known: Known, reading: Reading, remade: Container[str], *, removal: bo
     sort = ""
     if known.key not in remade and known.id not in reading.protected:
         if known.state is State.ACTIVE and not off:
-            sort = _USERS
+            sort = USERS
         elif off and removal and known.state is State.DEACTIVATED:
-            sort = _OFF
+            sort = OFF
     return Link(Kind.USER, known.key, known.id, off, sort)
 
 
 def _link_of_group(known: KnownGroup, remade: Container[str]) -> Link:
-    return Link(Kind.GROUP, known.key, known.id, sort="" if known.key in remade else _GROUPS)
+    return Link(Kind.GROUP, known.key, known.id, sort="" if known.key in remade else GROUPS)
 
 
 def _count(

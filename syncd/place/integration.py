@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from syncd.core.model import Kind
-from syncd.core.place import Tally
+from syncd.core.place import GROUPS, USERS, Tally
 from syncd.core.room import ANY_NUMBER, Room
 from syncd.errors import ScimError, TargetElsewhere
 from syncd.scim.client import ENDPOINTS, Body, Client
@@ -147,7 +147,7 @@ def likely_cause(profile: Profile, tallies: Iterable[Tally]) -> str:
     The two integrations have the users in common, and no groups.
     """
     there = {each.what: each for each in tallies}
-    users, groups = there.get("users"), there.get("groups")
+    users, groups = there.get(USERS), there.get(GROUPS)
     if not profile.sibling or users is None or groups is None:
         return ""
     if not users.ours or groups.ours or not groups.missing:

@@ -11,7 +11,18 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from syncd.core.model import Json, Kind, Known, KnownGroup, State
-from syncd.core.place import Sight, Tally, everything_gone, found_in_words, unseen, whose
+from syncd.core.place import (
+    GROUPS,
+    OFF,
+    USERS,
+    Sight,
+    Tally,
+    everything_gone,
+    found_in_words,
+    fresh_tallies,
+    unseen,
+    whose,
+)
 from syncd.errors import ScimError, TargetElsewhere, TargetGone
 from syncd.place.integration import likely_cause
 from syncd.scim.client import Body, Client, Found
@@ -51,17 +62,11 @@ def sorts(snapshot: Snapshot, profile: Profile, most: int) -> list[Sort]:
     users = snapshot.sample_users([State.ACTIVE], most) or snapshot.sample_users([State.PENDING], most)
     unreadable = snapshot.discovery.get(NOT_BY_ID) or ()
     remade = {kind: len(snapshot.remade(kind)) for kind in Kind}
-    found = [
-        Sort(Kind.USER, users, Tally("users", remade=remade[Kind.USER], marked=profile.sso_removal)),
-        Sort(
-            Kind.GROUP,
-            snapshot.sample_groups(most),
-            Tally("groups", remade=remade[Kind.GROUP], locked=profile.sso_removal),
-        ),
-    ]
+    tallies = fresh_tallies(remade, sso_removal=profile.sso_removal)
+    found = [Sort(Kind.USER, users, tallies[USERS]), Sort(Kind.GROUP, snapshot.sample_groups(most), tallies[GROUPS])]
     if profile.sso_removal:
         off = snapshot.sample_users([State.DEACTIVATED], most)
-        found.append(Sort(Kind.USER, off, Tally("accounts that are off", locked=True)))
+        found.append(Sort(Kind.USER, off, tallies[OFF]))
     return [each for each in found if each.kind.value not in unreadable]
 
 

@@ -264,19 +264,16 @@ class Users(Rows):
 
     def to_invite(self) -> list[Known]:
         """Return the users whom an administrator of the target has to invite anew, and who are not in yet, by name."""
-        rows = self._conn.execute(
-            f"SELECT {_COLUMNS} FROM users WHERE target = ? AND uninvited = 1 AND accepted = 0 AND state = ?"
-            " ORDER BY user_name, key",
-            [self._target, State.PENDING.value],
-        )
-        return [_known(row) for row in rows]
+        return self._by_name(State.PENDING, "uninvited = 1 AND accepted = 0")
 
     def gone_with_sso(self) -> list[Known]:
         """Return the users whose account was off, and was deleted for good when SSO was removed, by name."""
+        return self._by_name(State.DEACTIVATED, "unmanaged = 1 AND lost = 1")
+
+    def _by_name(self, state: State, condition: str) -> list[Known]:
         rows = self._conn.execute(
-            f"SELECT {_COLUMNS} FROM users WHERE target = ? AND unmanaged = 1 AND lost = 1 AND state = ?"
-            " ORDER BY user_name, key",
-            [self._target, State.DEACTIVATED.value],
+            f"SELECT {_COLUMNS} FROM users WHERE target = ? AND state = ? AND {condition} ORDER BY user_name, key",
+            [self._target, state.value],
         )
         return [_known(row) for row in rows]
 
